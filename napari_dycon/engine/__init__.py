@@ -1,0 +1,1 @@
+"""Planning, training, prediction and evaluation as generators of events."""

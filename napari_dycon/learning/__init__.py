@@ -1,0 +1,1 @@
+"""What the model learns with: losses, networks, schedules, teachers and methods."""

@@ -1,0 +1,1 @@
+"""Views of the dock: they show state and emit intentions, nothing else."""

@@ -1,0 +1,1 @@
+"""The study on disk: schema, atomic files, annotations with their known map."""

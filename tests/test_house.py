@@ -1,0 +1,58 @@
+"""The rules of the house: which layer may import which, and what an import may cost."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "napari_dycon"
+MAY_IMPORT = {
+    "errors": set(),
+    "io": {"errors"},
+    "study": {"errors", "io"},
+    "learning": {"errors"},
+    "engine": {"errors", "io", "study", "learning"},
+    "guidance": {"errors", "io", "study", "learning", "engine"},
+    "benchmark": {"errors", "io", "study", "learning", "engine", "guidance"},
+    "cli": {"errors", "io", "study", "learning", "engine", "guidance", "benchmark"},
+    "plugin": {"errors", "io", "study", "learning", "engine", "guidance"},
+}
+QT = {"napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "superqt", "magicgui", "pyqtgraph", "psygnal"}
+
+
+def _modules():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        if parts[0] not in ("__init__", "__main__"):
+            yield path, parts[0]
+
+
+def _imported(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [node.module or ""]
+            if node.module == "napari_dycon":
+                names = [f"napari_dycon.{alias.name}" for alias in node.names]
+            yield from names
+
+
+@pytest.mark.parametrize(("path", "layer"), list(_modules()), ids=lambda value: str(value).split("napari_dycon/")[-1])
+def test_dependencies_run_downwards_only(path, layer):
+    for name in _imported(path):
+        top, _, rest = name.partition(".")
+        if top == "napari_dycon" and rest and rest != "__version__":
+            target = rest.split(".")[0]
+            assert target == layer or target in MAY_IMPORT[layer], f"{layer} must not import {target}"
+        if layer != "plugin":
+            assert top not in QT, f"only plugin may import {top}"
+
+
+@pytest.mark.parametrize("module", ["reader", "writer", "sample_data"])
+def test_opening_a_file_does_not_import_torch(module):
+    code = f"import sys, napari_dycon.plugin.{module}; sys.exit('torch' in sys.modules or 'monai' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
