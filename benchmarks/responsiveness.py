@@ -1,0 +1,107 @@
+"""Measure how late the event loop runs while a model trains in the background.
+
+The same session is probed idle and training: real napari window, real scan, scrolling every 150 ms, a brush
+stroke every 230 ms, a 10 ms timer whose lateness is recorded. Run it on an otherwise idle machine:
+
+    xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/responsiveness.py --seconds 40
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import napari
+import numpy as np
+from common import atrium_study
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
+
+from napari_dycon.plugin.session import get_session
+
+PERIOD_MS = 10
+
+
+class Probe:
+    """Records by how many milliseconds a periodic timer of the GUI thread is late."""
+
+    def __init__(self) -> None:
+        self.late: list[float] = []
+        self.timer = QTimer()
+        self.timer.setInterval(PERIOD_MS)
+        self.timer.timeout.connect(self.tick)
+
+    def tick(self) -> None:
+        """Note the lateness of this tick."""
+        now = time.perf_counter()
+        self.late.append(max(0.0, (now - self.last) * 1000 - PERIOD_MS))
+        self.last = now
+
+    def run(self, viewer: napari.Viewer, seconds: float) -> dict[str, float]:
+        """Scroll and paint for so long; return the percentiles of lateness in milliseconds."""
+        self.late, self.last = [], time.perf_counter()
+        self.timer.start()
+        end, next_scroll, next_stroke, strokes = self.last + seconds, 0.0, 0.0, 0
+        layer = viewer.layers["annotation"]
+        while (now := time.perf_counter()) < end:
+            if now >= next_scroll:
+                next_scroll = now + 0.150
+                steps = layer.data.shape[0]
+                viewer.dims.set_current_step(0, int(now * 6) % steps)
+            if now >= next_stroke:
+                next_stroke = now + 0.230
+                strokes += 1
+                point = [viewer.dims.current_step[0], 20 + strokes % 30, 20 + strokes % 40]
+                layer.paint(point, 1)
+            QApplication.processEvents()
+            time.sleep(0.0005)
+        self.timer.stop()
+        late = np.asarray(self.late)
+        names = {"p50": 50, "p95": 95, "p99": 99}
+        return {name: float(np.percentile(late, q)) for name, q in names.items()} | {"max": float(late.max())}
+
+
+def wait(condition, seconds: float, what: str) -> None:
+    """Process events until the condition holds."""
+    end = time.perf_counter() + seconds
+    while not condition():
+        if time.perf_counter() > end:
+            raise TimeoutError(what)
+        QApplication.processEvents()
+        time.sleep(0.005)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=40)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        atrium_study(Path(folder) / "atria").close()
+        viewer = napari.Viewer()
+        viewer.window.add_plugin_dock_widget("napari-dycon", "DyCON")
+        session = get_session(viewer)
+        session.open_study(Path(folder) / "atria")
+        wait(lambda: session.study is not None, 30, "the study did not open")
+        session.open_case(session.study.cases[5].id)
+        wait(lambda: "annotation" in viewer.layers, 30, "the case did not open")
+        probe = Probe()
+        probe.run(viewer, 5)
+        result = {"idle": probe.run(viewer, options.seconds)}
+        session.train("dycon", minutes=(options.seconds + 60) / 60)
+        wait(lambda: any(len(points[0]) > 10 for points in session.curves.losses.values()), 90, "no training")
+        result["training"] = probe.run(viewer, options.seconds)
+        result["added_p95"] = result["training"]["p95"] - result["idle"]["p95"]
+        session.stop()
+        wait(lambda: session.task.kind == "idle", 60, "the training did not stop")
+        viewer.close()
+    print(json.dumps(result, indent=2))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
