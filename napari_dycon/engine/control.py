@@ -1,0 +1,39 @@
+"""The brake of a running training or prediction."""
+
+import threading
+
+
+class Control:
+    """Pause, resume and stop from any thread; checked every training step and every window."""
+
+    def __init__(self) -> None:
+        self._running = threading.Event()
+        self._running.set()
+        self._stop = threading.Event()
+
+    def pause(self) -> None:
+        """Ask the work to rest after the current step; it keeps everything in memory."""
+        self._running.clear()
+
+    def resume(self) -> None:
+        """Let paused work go on."""
+        self._running.set()
+
+    def stop(self) -> None:
+        """Ask the work to save and end after the current step, also while it is paused."""
+        self._stop.set()
+        self._running.set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._stop.is_set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the work is asked to rest."""
+        return not self._running.is_set()
+
+    def wait_while_paused(self) -> None:
+        """Block the calling thread until resumed or stopped."""
+        self._running.wait()

@@ -1,0 +1,166 @@
+"""What training and prediction tell whoever iterates them."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, TypeAlias
+
+Level: TypeAlias = Literal["info", "warning"]
+FinishReason: TypeAlias = Literal["budget", "stopped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """Plain Python values only, so that an event can cross threads and be written as one line of JSON."""
+
+    def to_json(self) -> str:
+        """One line of JSON with the event's name under ``"event"``; numbers that are not finite become null."""
+        return json.dumps({"event": type(self).__name__, **_plain(asdict(self))}, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(_Event):
+    """The first event of a run: what will be done, with what."""
+
+    run: str
+    method: str
+    device: str
+    plan: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished(_Event):
+    """One optimiser step. ``progress`` in [0, 1]; ``seconds`` is active time since the run began."""
+
+    iteration: int
+    progress: float
+    losses: dict[str, float]
+    seconds: float
+    seconds_left: float
+    iterations_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Validated(_Event):
+    """Dice from 0 to 1 by structure name on labelled voxels that training never saw; ``where`` says which."""
+
+    iteration: int
+    dice: dict[str, float]
+    mean_dice: float
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved(_Event):
+    """The run can be continued from this iteration."""
+
+    iteration: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note(_Event):
+    """One sentence for the user."""
+
+    level: Level
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished(_Event):
+    """The last event of a run. Dice values are those of validation, None where nothing was held out."""
+
+    run: str
+    iteration: int
+    reason: FinishReason
+    seconds: float
+    best_dice: float | None
+    final_dice: float | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionProgress(_Event):
+    """Part of one case is predicted; ``fraction`` in [0, 1] is that of all cases together."""
+
+    case: str
+    done: int
+    total: int
+    fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class CasePredicted(_Event):
+    """A prediction was written. Volumes in millilitres by structure name; entropy from 0 to 1."""
+
+    case: str
+    done: int
+    total: int
+    volumes_ml: dict[str, float]
+    mean_entropy: float
+    empty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionFinished(_Event):
+    """The last event of a prediction."""
+
+    run: str
+    cases: tuple[str, ...]
+    stopped: bool
+
+
+Event: TypeAlias = (
+    RunStarted
+    | StepFinished
+    | Validated
+    | CheckpointSaved
+    | Note
+    | RunFinished
+    | PredictionProgress
+    | CasePredicted
+    | PredictionFinished
+)
+
+_KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        RunStarted,
+        StepFinished,
+        Validated,
+        CheckpointSaved,
+        Note,
+        RunFinished,
+        PredictionProgress,
+        CasePredicted,
+        PredictionFinished,
+    )
+}
+
+
+def from_json(line: str) -> Event:
+    """Read an event back from a line of ``events.jsonl``.
+
+    Raises
+    ------
+    ValueError
+        When the line is not an event that this version knows.
+    """
+    content = json.loads(line)
+    kind = _KINDS.get(content.pop("event", ""))
+    if kind is None:
+        raise ValueError(f"This line is not an event of a run: {line[:80]}")
+    known = {field.name for field in fields(kind)}
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items() if k in known}
+    event: Event = kind(**values)
+    return event
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,151 @@
+"""What a study looks like to the planner."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from napari_dycon.io.geometry import Reorientation
+from napari_dycon.study.schema import CaseRecord
+from napari_dycon.study.study import Study
+
+Triple = tuple[float, float, float]
+SAMPLED_SCANS = 6
+
+
+class Intensity(BaseModel):
+    """How scanner values become network input.
+
+    Parameters
+    ----------
+    kind
+        "mr": each scan by its own percentiles and z-score. "ct": the same window for all scans.
+    low, high, mean, std
+        The window and moments of a CT in scanner units (HU); unused for MR.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["mr", "ct"] = "mr"
+    low: float = 0.0
+    high: float = 0.0
+    mean: float = 0.0
+    std: float = 1.0
+
+
+class CaseFingerprint(BaseModel):
+    """Size and state of one case on the canonical (RAS) grid; spacing in mm."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    case: str
+    shape: tuple[int, int, int]
+    spacing: Triple
+    known_fraction: float
+
+
+class Fingerprint(BaseModel):
+    """Everything about a study that a plan follows from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cases: tuple[CaseFingerprint, ...]
+    structures: tuple[tuple[int, str], ...]
+    intensity: Intensity = Intensity()
+
+    @property
+    def median_spacing(self) -> Triple:
+        """Median voxel size by canonical axis, in mm."""
+        return _median([case.spacing for case in self.cases])
+
+    @property
+    def median_extent(self) -> Triple:
+        """Median size of a scan by canonical axis, in mm."""
+        return _median([_product(case.shape, case.spacing) for case in self.cases])
+
+
+def fingerprint_study(study: Study) -> Fingerprint:
+    """Describe a study; reads a few scans, those with labels first, to tell CT from MR.
+
+    Only voxels known to a person are looked at through labels.
+    """
+    cases = [_case(record) for record in study.cases]
+    structures = tuple((structure.value, structure.name) for structure in study.structures)
+    ranked = sorted(study.cases, key=lambda record: -record.known_fraction)
+    return Fingerprint(
+        cases=tuple(cases), structures=structures, intensity=_intensity(study, ranked[:SAMPLED_SCANS])
+    )
+
+
+def _case(record: CaseRecord) -> CaseFingerprint:
+    codes = {"L": 0, "R": 0, "P": 1, "A": 1, "I": 2, "S": 2}
+    source = [0, 0, 0]
+    for axis, code in enumerate(record.orientation):
+        source[codes[code]] = axis
+    shape, spacing = record.shape, record.spacing
+    return CaseFingerprint(
+        case=record.id,
+        shape=(shape[source[0]], shape[source[1]], shape[source[2]]),
+        spacing=(spacing[source[0]], spacing[source[1]], spacing[source[2]]),
+        known_fraction=record.known_fraction,
+    )
+
+
+def _intensity(study: Study, records: Sequence[CaseRecord]) -> Intensity:
+    inside, everywhere, hounsfield = [], [], []
+    for record in records:
+        array = study.volume(record.id).array
+        sample = array[::2, ::2, ::2].astype(np.float32)
+        sample = sample[np.isfinite(sample)]
+        hounsfield.append(_looks_like_ct(sample))
+        if not hounsfield[-1]:
+            continue
+        everywhere.append(sample[sample > -500])
+        if record.known_fraction > 0:
+            inside.append(_known_foreground(study, record.id, array))
+    if not hounsfield or sum(hounsfield) * 2 <= len(hounsfield):
+        return Intensity()
+    values = np.concatenate(inside) if sum(map(len, inside)) >= 100 else np.concatenate(everywhere)
+    return _window(values)
+
+
+def _looks_like_ct(sample: NDArray[np.float32]) -> bool:
+    """Whole numbers with air far below zero; MR and PET have neither."""
+    if sample.size == 0 or sample.min() > -500:
+        return False
+    return bool(sample.max() > 200 and (sample == np.round(sample)).mean() > 0.9)
+
+
+def _known_foreground(study: Study, case: str, array: NDArray[np.generic]) -> NDArray[np.float32]:
+    values = [structure.value for structure in study.structures]
+    target = study.annotation(case).training_target(values)
+    found = array[(target > 0) & (target < 254)].astype(np.float32)
+    return found[np.isfinite(found)]
+
+
+def _window(values: NDArray[np.float32]) -> Intensity:
+    """Window and moments of CT values, as nnU-Net takes them (0.5th to 99.5th percentile)."""
+    low, high = (float(v) for v in np.percentile(values, (0.5, 99.5)))
+    if high - low < 1:
+        low, high = low - 50, high + 50
+    clipped = np.clip(values, low, high)
+    return Intensity(
+        kind="ct", low=low, high=high, mean=float(clipped.mean()), std=max(float(clipped.std()), 1.0)
+    )
+
+
+def _median(rows: Sequence[Triple]) -> Triple:
+    x, y, z = np.median(np.array(rows, dtype=float), axis=0).tolist()
+    return x, y, z
+
+
+def _product(a: Sequence[float], b: Sequence[float]) -> Triple:
+    return a[0] * b[0], a[1] * b[1], a[2] * b[2]
+
+
+def canonical(array: NDArray[np.generic], reorientation: Reorientation) -> NDArray[np.generic]:
+    """View of a source array on the canonical (RAS) axes."""
+    view: NDArray[np.generic] = reorientation.apply(array)
+    return view

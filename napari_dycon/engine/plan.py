@@ -1,0 +1,279 @@
+"""The plan of a run: everything a user should not have to choose, as data."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import psutil
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_dycon.engine.device import DeviceName, available_cores, resolve_device
+from napari_dycon.engine.fingerprint import Fingerprint, Intensity, Triple
+from napari_dycon.errors import TrainingError
+from napari_dycon.learning.networks import NetworkSpec
+
+Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
+Size = tuple[int, int, int]
+
+SMALLEST_PATCH = 16
+"""No side of a patch is planned below this many voxels; smaller scans are padded."""
+
+
+class Machine(BaseModel):
+    """What a plan must fit into; memory in bytes, that of the graphics card where one is used."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: DeviceName
+    memory: int
+    cores: int
+    bfloat16: bool = False
+
+    @classmethod
+    def detect(cls, device: str = "auto") -> "Machine":
+        """Describe this machine.
+
+        Raises
+        ------
+        TrainingError
+            When the wished device is not there.
+        """
+        name = resolve_device(device)
+        memory = psutil.virtual_memory().total
+        bfloat16 = False
+        if name == "cuda":
+            memory = torch.cuda.get_device_properties(0).total_memory
+            bfloat16 = torch.cuda.is_bf16_supported()
+        return cls(device=name, memory=int(memory), cores=available_cores(), bfloat16=bfloat16)
+
+
+class Augmentation(BaseModel):
+    """Strength of the augmentation; every ``…_p`` is a probability by patch.
+
+    Parameters
+    ----------
+    mirror
+        Axes (x, y, z) that may be flipped.
+    rotation
+        Largest rotation about each axis, degrees.
+    scale
+        Smallest and largest zoom.
+    elastic
+        Standard deviation of a smooth random displacement, voxels.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mirror: tuple[bool, bool, bool] = (True, True, True)
+    rotation: Triple = (20.0, 20.0, 30.0)
+    rotation_p: float = 0.7
+    scale: tuple[float, float] = (0.75, 1.3)
+    scale_p: float = 0.6
+    elastic: float = 3.0
+    elastic_p: float = 0.3
+    contrast_p: float = 0.5
+    gamma_p: float = 0.4
+    noise_p: float = 0.3
+    blur_p: float = 0.2
+    low_resolution_p: float = 0.2
+    bias_p: float = 0.3
+    cutout_p: float = 0.2
+    strong: float = Field(default=1.5, ge=1)
+    """Factor on all probabilities of intensity changes in the student's view of unlabelled patches."""
+
+
+class Plan(BaseModel):
+    """A complete recipe for training and prediction; saved with the run as ``plan.json``.
+
+    Sizes and spacings are by canonical (RAS) axis ``(x, y, z)``; spacing in mm.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    structure_values: tuple[int, ...]
+    structure_names: tuple[str, ...]
+    network: NetworkSpec
+    spacing: Triple
+    patch_size: Size
+    batch_labelled: int = Field(default=2, ge=1)
+    batch_unlabelled: int = Field(default=2, ge=0)
+    precision: Precision = "32-true"
+    intensity: Intensity = Intensity()
+    augmentation: Augmentation = Augmentation()
+    foreground_share: float = Field(default=0.5, ge=0, le=1)
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: float = Field(default=0.02, gt=0)
+    weight_decay: float = Field(default=3e-5, ge=0)
+    momentum: float = 0.9
+    gradient_clip: float = Field(default=5.0, gt=0)
+    warm_start_progress: float = Field(default=0.3, ge=0, lt=1)
+    """Where the schedules begin when a run continues from an earlier one."""
+    overlap: float = Field(default=0.5, ge=0, lt=1)
+    """Share by which neighbouring windows overlap in prediction."""
+    cache_bytes: int = 2 * 2**30
+    """Prepared scans up to this size stay in memory; the rest is read from the study's cache folder."""
+    method_settings: dict[str, Any] = {}
+
+    @property
+    def classes(self) -> int:
+        """Number of classes with background."""
+        return 1 + len(self.structure_values)
+
+
+def make_plan(
+    fingerprint: Fingerprint, machine: Machine, overrides: Mapping[str, Any] | None = None
+) -> Plan:
+    """Plan training for a study on a machine.
+
+    Parameters
+    ----------
+    overrides
+        Fields of :class:`Plan` to set by hand; ``network`` and ``augmentation`` may be given in part.
+
+    Raises
+    ------
+    TrainingError
+        When there is nothing to plan for or an override does not exist or fit.
+    """
+    if not fingerprint.cases:
+        raise TrainingError("This study has no scans yet; add at least one scan.")
+    if not fingerprint.structures:
+        raise TrainingError("This study has no structures yet; add the structure you want to segment.")
+    wishes = dict(overrides or {})
+    gpu = machine.device != "cpu"
+    spacing = _triple(wishes.pop("spacing", None) or _target_spacing(fingerprint, gpu))
+    size = _median_size(fingerprint, spacing)
+    widths, strides = _stages(spacing, size, gpu)
+    divisor = _divisor(strides)
+    plan = Plan(
+        structure_values=tuple(value for value, _ in fingerprint.structures),
+        structure_names=tuple(name for _, name in fingerprint.structures),
+        network=NetworkSpec(classes=1 + len(fingerprint.structures), widths=widths, strides=strides),
+        spacing=spacing,
+        patch_size=_patch_size(size, spacing, divisor, _patch_voxels(machine)),
+        precision=_precision(machine),
+        intensity=fingerprint.intensity,
+        augmentation=Augmentation(
+            mirror=_mirror(fingerprint), rotation=_rotation(spacing), elastic=3.0 if gpu else 2.0
+        ),
+        cache_bytes=min(4 * 2**30, psutil.virtual_memory().available // 3),
+    )
+    return change_plan(plan, wishes)
+
+
+def change_plan(plan: Plan, overrides: Mapping[str, Any]) -> Plan:
+    """Copy of a plan with some fields set by hand.
+
+    Raises
+    ------
+    TrainingError
+        When a field does not exist or a value does not fit.
+    """
+    content = plan.model_dump()
+    for name, value in overrides.items():
+        inner = content.get(name)
+        partial = isinstance(inner, dict) and isinstance(value, Mapping)
+        content[name] = {**inner, **value} if partial and isinstance(inner, dict) else value
+    try:
+        return Plan.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise TrainingError(f"The plan cannot be changed like this: {place}: {first['msg']}.") from None
+
+
+def smaller_patch(plan: Plan) -> Plan | None:
+    """The plan with a patch of about half the voxels, or None when it cannot shrink."""
+    divisor = _divisor(plan.network.strides)
+    size = _shrink(plan.patch_size, plan.spacing, divisor, math.prod(plan.patch_size) // 2)
+    return None if size == plan.patch_size else plan.model_copy(update={"patch_size": size})
+
+
+def _target_spacing(fingerprint: Fingerprint, gpu: bool) -> Triple:
+    """Median spacing, the finest axes coarsened until a median scan fits the voxel budget."""
+    budget = 256 * 256 * 160 if gpu else 96 * 96 * 64
+    spacing = list(fingerprint.median_spacing)
+    extent = fingerprint.median_extent
+    while math.prod(e / s for e, s in zip(extent, spacing, strict=True)) > budget:
+        finest = min(spacing)
+        spacing = [max(s, finest * 1.02) for s in spacing]
+    return _triple([round(s, 4) for s in spacing])
+
+
+def _median_size(fingerprint: Fingerprint, spacing: Triple) -> Size:
+    x, y, z = (max(1, round(e / s)) for e, s in zip(fingerprint.median_extent, spacing, strict=True))
+    return x, y, z
+
+
+def _stages(spacing: Triple, size: Size, gpu: bool) -> tuple[tuple[int, ...], tuple[Size, ...]]:
+    """Widths and strides; an axis is halved while it is not much coarser than the finest one."""
+    deepest = 5 if gpu else 4
+    current, left = list(spacing), [max(side, SMALLEST_PATCH) for side in size]
+    strides: list[Size] = []
+    while len(strides) < deepest - 1:
+        halve = [s < 2 * min(current) and n >= 8 for s, n in zip(current, left, strict=True)]
+        if not any(halve):
+            break
+        strides.append((1 + halve[0], 1 + halve[1], 1 + halve[2]))
+        current = [s * (1 + h) for s, h in zip(current, halve, strict=True)]
+        left = [n // (1 + h) for n, h in zip(left, halve, strict=True)]
+    first = 32 if gpu else 16
+    widths = tuple(min(first * 2**stage, 320) for stage in range(len(strides) + 1))
+    return widths, tuple(strides)
+
+
+def _divisor(strides: Sequence[Size]) -> Size:
+    x, y, z = (math.prod(stride[axis] for stride in strides) for axis in range(3))
+    return x, y, z
+
+
+def _patch_voxels(machine: Machine) -> int:
+    if machine.device == "cpu":
+        return 96 * 64 * 40
+    per_voxel = 2500 if machine.device == "cuda" else 6000
+    return int(min(160 * 160 * 96, max(64**3, 0.5 * machine.memory / 4 / per_voxel)))
+
+
+def _patch_size(size: Size, spacing: Triple, divisor: Size, voxels: int) -> Size:
+    whole = [max(SMALLEST_PATCH, d, n // d * d) for n, d in zip(size, divisor, strict=True)]
+    x, y, z = (math.ceil(side / d) * d for side, d in zip(whole, divisor, strict=True))
+    return _shrink((x, y, z), spacing, divisor, voxels)
+
+
+def _shrink(size: Size, spacing: Triple, divisor: Size, voxels: int) -> Size:
+    """Shorten the side that is longest in mm until the patch has at most `voxels` voxels."""
+    sides = list(size)
+    while math.prod(sides) > voxels:
+        free = [a for a in range(3) if sides[a] - divisor[a] >= max(SMALLEST_PATCH, divisor[a])]
+        if not free:
+            break
+        longest = max(free, key=lambda a: sides[a] * spacing[a])
+        sides[longest] -= divisor[longest]
+    return sides[0], sides[1], sides[2]
+
+
+def _precision(machine: Machine) -> Precision:
+    if machine.device != "cuda":
+        return "32-true"
+    return "bf16-mixed" if machine.bfloat16 else "16-mixed"
+
+
+def _mirror(fingerprint: Fingerprint) -> tuple[bool, bool, bool]:
+    """All axes, but never left-right when a structure has its twin on the other side."""
+    names = {name.lower() for _, name in fingerprint.structures}
+    twins = any(name.replace("left", "right") in names for name in names if "left" in name)
+    return not twins, True, True
+
+
+def _rotation(spacing: Triple) -> Triple:
+    """Rotations out of a thick-slice plane are kept small: they would invent voxels."""
+    if max(spacing) <= 2 * min(spacing):
+        return 20.0, 20.0, 30.0
+    coarse = spacing.index(max(spacing))
+    x, y, z = (30.0 if axis == coarse else 8.0 for axis in range(3))
+    return x, y, z
+
+
+def _triple(values: Sequence[float]) -> Triple:
+    return float(values[0]), float(values[1]), float(values[2])
