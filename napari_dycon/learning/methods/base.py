@@ -1,0 +1,155 @@
+"""What a learning method is, and the register of all methods."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Annotated, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from napari_dycon.errors import TrainingError
+from napari_dycon.learning import methods
+from napari_dycon.learning.batch import Batch
+from napari_dycon.learning.networks import NetworkSpec, SegmentationNetwork, build_network
+from napari_dycon.learning.teacher import Teacher
+
+Losses = dict[str, Tensor]
+"""Named scalar losses, already weighted; their sum is minimised."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A number from 0 to 1."""
+
+Weight = Annotated[float, Field(ge=0)]
+"""A factor of a loss; 0 turns the loss off."""
+
+
+class MethodSettings(BaseModel):
+    """Settings that every method has.
+
+    Parameters
+    ----------
+    momentum
+        How slowly the teacher follows the student.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
+
+
+class Method(nn.Module, ABC):
+    """One way to learn: a student, its teacher and the losses between them.
+
+    The state dict holds everything needed to go on bit-exactly; random choices come from torch's global
+    CPU generator alone.
+
+    Parameters
+    ----------
+    spec
+        The network to train.
+    settings
+        An instance of `Settings`; its defaults when None.
+
+    Attributes
+    ----------
+    monitors
+        Numbers of the last step worth recording that are not losses.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    learns_from_unlabelled: ClassVar[bool]
+    Settings: ClassVar[type[MethodSettings]] = MethodSettings
+
+    def __init__(self, spec: NetworkSpec, settings: MethodSettings | None = None) -> None:
+        super().__init__()
+        self.settings = self._accept(settings)
+        self.student = build_network(spec)
+        self.teacher = Teacher(self.student, self.settings.momentum)
+        self.monitors: dict[str, float] = {}
+
+    @abstractmethod
+    def forward(self, batch: Batch, progress: float) -> Losses:
+        """Return the losses of one step.
+
+        Parameters
+        ----------
+        batch
+            Patches on the device of the method.
+        progress
+            Share of the training done, from 0 to 1.
+        """
+
+    def after_step(self, progress: float) -> None:
+        """Do what is due after each optimiser step: the teacher follows the student."""
+        self.teacher.update(self.student)
+
+    def predictor(self) -> SegmentationNetwork:
+        """Return the network that predicts, in evaluation mode."""
+        return self.teacher.network
+
+    def committee(self) -> list[SegmentationNetwork]:
+        """Return the networks whose disagreement is shown; put each into evaluation mode for that."""
+        return [self.teacher.network, self.student]
+
+    def trainable_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters for the optimiser."""
+        return (parameter for parameter in self.parameters() if parameter.requires_grad)
+
+    @classmethod
+    def _accept(cls, settings: MethodSettings | None) -> MethodSettings:
+        if settings is None:
+            return cls.Settings()
+        if not isinstance(settings, cls.Settings):
+            raise TypeError(f"{cls.__name__} needs {cls.Settings.__name__}, not {type(settings).__name__}")
+        return settings
+
+
+_METHODS: dict[str, type[Method]] = {}
+_M = TypeVar("_M", bound=type[Method])
+
+
+def register(name: str) -> Callable[[_M], _M]:
+    """Make a method known by a name, as in `@register("dycon")`."""
+
+    def add(method: _M) -> _M:
+        if name in _METHODS:
+            raise ValueError(f"two methods are called {name!r}")
+        method.name = name
+        _METHODS[name] = method
+        return method
+
+    return add
+
+
+def method_names() -> tuple[str, ...]:
+    """Return the names of all methods in this package, sorted."""
+    _discover()
+    return tuple(sorted(_METHODS))
+
+
+def get_method(name: str) -> type[Method]:
+    """Return the method of a name.
+
+    Raises
+    ------
+    TrainingError
+        If there is none.
+    """
+    _discover()
+    if name not in _METHODS:
+        raise TrainingError(
+            f"There is no learning method {name!r}; choose one of {', '.join(method_names())}."
+        )
+    return _METHODS[name]
+
+
+@cache
+def _discover() -> None:
+    for module in pkgutil.iter_modules(methods.__path__, f"{methods.__name__}."):
+        importlib.import_module(module.name)

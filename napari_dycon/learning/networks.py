@@ -1,0 +1,261 @@
+"""Segmentation networks: a residual 3D U-Net and a V-Net, both with a projection head."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import accumulate, pairwise
+from typing import Annotated, Literal, NamedTuple
+
+import torch
+from monai.networks.blocks.convolutions import Convolution, ResidualUnit
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from torch import Tensor, nn
+
+from napari_dycon.errors import TrainingError
+
+EMBEDDING_STRIDE = 8
+"""Wanted size, in input voxels, of the cells that the projection head describes (DyCON: 8)."""
+
+Stride = tuple[PositiveInt, PositiveInt, PositiveInt]
+Strides = tuple[tuple[int, int, int], ...]
+
+
+class Output(NamedTuple):
+    """What a network returns."""
+
+    logits: Tensor
+    """`(B, C, X, Y, Z)` class scores."""
+    embedding: Tensor | None
+    """`(B, D, x, y, z)` projected features, not normalised; None unless asked for."""
+
+
+class NetworkSpec(BaseModel):
+    """Everything needed to build a network again.
+
+    Parameters
+    ----------
+    kind
+        "unet": residual U-Net whose first stage already works at the first stride (fast).
+        "vnet": V-Net whose first stage works at full resolution (more detail, several times the cost).
+    in_channels, classes
+        Image channels; classes including background.
+    widths
+        Feature channels of each stage, finest first.
+    strides
+        Down-sampling between stages by axis `(X, Y, Z)`, one fewer than widths.
+    projection
+        Channels of the embedding.
+    dropout
+        Share of feature channels dropped at the bottleneck and before the last layer in training.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["unet", "vnet"] = "unet"
+    in_channels: PositiveInt = 1
+    classes: Annotated[int, Field(ge=2, le=254)] = 2
+    widths: tuple[PositiveInt, ...] = (16, 32, 64, 128)
+    strides: tuple[Stride, ...] = ((2, 2, 2), (2, 2, 2), (2, 2, 2))
+    projection: PositiveInt = 128
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _one_stride_between_stages(self) -> NetworkSpec:
+        if len(self.widths) < 2 or len(self.strides) != len(self.widths) - 1:
+            raise ValueError("a network needs at least two widths and one stride fewer than widths")
+        return self
+
+    @property
+    def divisor(self) -> tuple[int, int, int]:
+        """The number by which each side of a patch must be divisible, `(X, Y, Z)`."""
+        return _cumulative(self.strides)[-1]
+
+
+class SegmentationNetwork(nn.Module):
+    """An encoder-decoder with skip connections, a segmentation head and a projection head.
+
+    Parameters
+    ----------
+    spec
+        The plan of the network.
+    encoder
+        Stages from the finest to the bottleneck.
+    decoder
+        Stages from the bottleneck to the finest, each `(deeper, skip) -> features`.
+    head
+        From the features of the last decoder stage to logits at full resolution.
+    scales
+        Cumulative stride of the bottleneck and of every decoder stage.
+    """
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        encoder: nn.ModuleList,
+        decoder: nn.ModuleList,
+        head: nn.Module,
+        scales: Strides,
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.encoder = encoder
+        self.decoder = decoder
+        self.head = head
+        self.dropout = nn.Dropout3d(spec.dropout)
+        self.embedded_stage = _nearest(scales, EMBEDDING_STRIDE)
+        self.embedding_stride = scales[self.embedded_stage]
+        width = (spec.widths[-1], *reversed(spec.widths[:-1]))[self.embedded_stage]
+        self.projector = projection_head(width, spec.projection)
+        self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+
+    def forward(self, x: Tensor, *, project: bool = False) -> Output:
+        """Segment patches.
+
+        Parameters
+        ----------
+        x
+            `(B, Cin, X, Y, Z)` images; each side divisible by `spec.divisor`.
+        project
+            Whether to compute the embedding too.
+
+        Raises
+        ------
+        TrainingError
+            If a side is not divisible.
+        """
+        self._check(x)
+        x = x.contiguous(memory_format=torch.channels_last_3d)
+        skips = []
+        for stage in self.encoder:
+            x = stage(x)
+            skips.append(x)
+        stages = [self.dropout(skips.pop())]
+        for stage in self.decoder:
+            stages.append(stage(stages[-1], skips.pop()))
+        logits = self.head(self.dropout(stages[-1]))
+        return Output(logits, self.projector(stages[self.embedded_stage]) if project else None)
+
+    def _check(self, x: Tensor) -> None:
+        if any(side % divisor for side, divisor in zip(x.shape[2:], self.spec.divisor, strict=True)):
+            sides, divisors = (" x ".join(map(str, v)) for v in (x.shape[2:], self.spec.divisor))
+            raise TrainingError(
+                f"The network cannot take a patch of {sides} voxels: its sides must be multiples of "
+                f"{divisors}. Choose another patch size."
+            )
+
+
+class Merge(nn.Module):
+    """Decoder stage: up-sample the deeper features, join them with the skip connection, refine.
+
+    Parameters
+    ----------
+    up, refine
+        What up-samples, and what refines the joined features.
+    add
+        Whether the two are added (V-Net) rather than concatenated (U-Net).
+    """
+
+    def __init__(self, up: nn.Module, refine: nn.Module, *, add: bool) -> None:
+        super().__init__()
+        self.up = up
+        self.refine = refine
+        self.add = add
+
+    def forward(self, deeper: Tensor, skip: Tensor) -> Tensor:
+        """Return refined features at the resolution of `skip`."""
+        deeper = self.up(deeper)
+        refined: Tensor = self.refine(deeper + skip if self.add else torch.cat([skip, deeper], dim=1))
+        return refined
+
+
+def build_network(spec: NetworkSpec) -> SegmentationNetwork:
+    """Build the network of a spec, with weights from torch's global random numbers."""
+    builders: dict[str, Callable[[NetworkSpec], SegmentationNetwork]] = {"unet": _unet, "vnet": _vnet}
+    return builders[spec.kind](spec)
+
+
+def projection_head(width: int, channels: int) -> nn.Sequential:
+    """Return the two-layer perceptron that maps features to embeddings (DyCON, without BatchNorm)."""
+    return nn.Sequential(
+        nn.Conv3d(width, channels, kernel_size=1),
+        nn.GroupNorm(math.gcd(channels, 8), channels),
+        nn.ReLU(),
+        nn.Conv3d(channels, channels, kernel_size=1),
+    )
+
+
+def _unet(spec: NetworkSpec) -> SegmentationNetwork:
+    """Residual U-Net after Kerfoot et al. 2018 (MONAI's `UNet`): every stage down-samples first."""
+    widths, strides = spec.widths, spec.strides
+    encoder = [
+        _residual(before, width, stride)
+        for before, width, stride in zip((spec.in_channels, *widths), widths[:-1], strides, strict=False)
+    ]
+    encoder.append(_residual(widths[-2], widths[-1], (1, 1, 1)))
+    decoder = [
+        Merge(_up(deeper, width, stride), _convolution(2 * width, width), add=False)
+        for (width, deeper), stride in reversed(
+            list(zip(pairwise(widths), (*strides[1:], (1, 1, 1)), strict=True))
+        )
+    ]
+    fine = max(widths[0] // 4, spec.classes)  # few: what happens at full resolution costs most
+    head = nn.Sequential(
+        _up(widths[0], fine, strides[0]),
+        nn.LeakyReLU(),
+        nn.Conv3d(fine, spec.classes, kernel_size=3, padding=1),
+    )
+    cumulative = _cumulative(strides)
+    scales = (cumulative[-1], *reversed(cumulative))
+    return SegmentationNetwork(spec, nn.ModuleList(encoder), nn.ModuleList(decoder), head, scales)
+
+
+def _vnet(spec: NetworkSpec) -> SegmentationNetwork:
+    """V-Net after Milletari et al. 2016, with added skip connections as in UA-MT and DyCON."""
+    widths, strides = spec.widths, spec.strides
+    units = [min(1 + stage, 3) for stage in range(len(widths))]
+    encoder: list[nn.Module] = [_residual(spec.in_channels, widths[0], (1, 1, 1), units[0])]
+    for (before, width), stride, count in zip(pairwise(widths), strides, units[1:], strict=True):
+        down = _convolution(before, width, strides=stride, kernel_size=stride, padding=0)
+        encoder.append(nn.Sequential(down, _residual(width, width, (1, 1, 1), count)))
+    decoder = [
+        Merge(_up(deeper, width, stride), _residual(width, width, (1, 1, 1), count), add=True)
+        for (width, deeper), stride, count in reversed(
+            list(zip(pairwise(widths), strides, units[:-1], strict=True))
+        )
+    ]
+    scales = (*reversed(_cumulative(strides)), (1, 1, 1))
+    head = nn.Conv3d(widths[0], spec.classes, kernel_size=1)
+    return SegmentationNetwork(spec, nn.ModuleList(encoder), nn.ModuleList(decoder), head, scales)
+
+
+def _residual(before: int, width: int, stride: tuple[int, int, int], units: int = 2) -> nn.Module:
+    unit: nn.Module = ResidualUnit(3, before, width, strides=stride, subunits=units, **_STYLE)
+    return unit
+
+
+def _convolution(before: int, width: int, **options: object) -> nn.Module:
+    convolution: nn.Module = Convolution(3, before, width, **_STYLE, **options)
+    return convolution
+
+
+def _up(before: int, width: int, stride: tuple[int, int, int]) -> nn.Module:
+    if stride == (1, 1, 1):
+        return nn.Conv3d(before, width, kernel_size=1)
+    return nn.ConvTranspose3d(before, width, kernel_size=stride, stride=stride)
+
+
+_STYLE = {"norm": ("instance", {"affine": True}), "act": ("leakyrelu", {"negative_slope": 0.01})}
+
+
+def _cumulative(strides: Strides) -> Strides:
+    def product(a: tuple[int, int, int], b: tuple[int, int, int]) -> tuple[int, int, int]:
+        return a[0] * b[0], a[1] * b[1], a[2] * b[2]
+
+    return tuple(accumulate(strides, product))
+
+
+def _nearest(scales: Strides, wanted: float) -> int:
+    """Return the index of the scale whose geometric mean is nearest to `wanted`; the first of equals."""
+    distance = [abs(math.log(math.prod(scale)) / 3 - math.log(wanted)) for scale in scales]
+    return distance.index(min(distance))
