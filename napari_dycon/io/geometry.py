@@ -42,7 +42,7 @@ class Geometry:
         Raises
         ------
         ValueError
-            If the affine is not a finite, invertible 4 x 4 matrix or the shape is not three positive integers.
+            If the affine is not finite and invertible, or the shape is not three positive integers.
         """
         affine = np.array(self.affine, dtype=np.float64)
         if affine.shape != (4, 4) or not is_invertible(affine):
@@ -155,16 +155,16 @@ class Reorientation:
         """View of a source array (..., x, y, z) in target order."""
         lead = array.ndim - 3
         view = array.transpose(*range(lead), *(lead + axis for axis in self._order))
-        return view[(..., *self._slices())]
+        return np.asarray(view[self._slices()])
 
     def invert(self, array: NDArray[Any]) -> NDArray[Any]:
         """View of a target array in source order (..., x, y, z)."""
         lead = array.ndim - 3
-        view = array[(..., *self._slices())]
+        view = np.asarray(array[self._slices()])
         return view.transpose(*range(lead), *(lead + self.axis_of_source(axis) for axis in range(3)))
 
-    def _slices(self) -> tuple[slice, ...]:
-        return tuple(slice(None, None, -1) if flip else slice(None) for flip in self._flipped)
+    def _slices(self) -> tuple[Any, ...]:
+        return (..., *(slice(None, None, -1) if flip else slice(None) for flip in self._flipped))
 
     @property
     def shape(self) -> tuple[int, int, int]:

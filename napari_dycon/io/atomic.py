@@ -1,0 +1,138 @@
+"""Writes that are whole or not there: temporary file beside the target, fsync, rename, fsync of folder."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from napari_dycon.errors import VolumeError
+
+PREFIX = ".dycon-tmp-"
+_RENAME_ATTEMPTS = 10
+_RENAME_PAUSE_SECONDS = 0.05
+_SPARE_BYTES = 1 << 20
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextlib.contextmanager
+def atomic_path(final: Path) -> Iterator[Path]:
+    """Give a temporary path beside `final`, which becomes `final` when the block ends without an error.
+
+    The block must create the file. Its suffix is that of `final`, its name carries nothing else of it. On any
+    error the temporary file is removed and what was at `final` stays as it was.
+
+    Raises
+    ------
+    VolumeError
+        If the disk is full, the folder may not be written, or any other `OSError` ends the write.
+    """
+    final = Path(final)
+    temporary = final.with_name(PREFIX + secrets.token_hex(6) + _suffix(final))
+    try:
+        yield temporary
+        _flush(temporary)
+        _replace(temporary, final)
+        _flush_folder(final.parent)
+    except OSError as error:
+        _discard(temporary)
+        raise VolumeError(_sentence(error, final)) from error
+    except BaseException:
+        _discard(temporary)
+        raise
+
+
+def write_bytes_atomic(final: Path, content: bytes) -> None:
+    """Replace a file by `content`, whole or not at all (errors as in `atomic_path`)."""
+    require_space(Path(final), len(content))
+    with atomic_path(final) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text_atomic(final: Path, text: str) -> None:
+    """Replace a file by UTF-8 `text`, whole or not at all (errors as in `atomic_path`)."""
+    write_bytes_atomic(final, text.encode("utf-8"))
+
+
+def require_space(final: Path, size: int) -> None:
+    """Check that the disk of `final` has room for `size` bytes and a little more.
+
+    Raises
+    ------
+    VolumeError
+        If it has not, or if the folder cannot be reached.
+    """
+    try:
+        free = shutil.disk_usage(final.parent).free
+        if free < size + _SPARE_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        raise VolumeError(_sentence(error, final)) from error
+
+
+def sweep_leftovers(folder: Path) -> list[Path]:
+    """Remove temporary files that a crash left in a folder and its subfolders; return what was removed.
+
+    Call it only while no other process writes into the folder (while the study's lock is held).
+    """
+    leftovers = sorted(Path(folder).rglob(PREFIX + "*"))
+    for path in leftovers:
+        _discard(path)
+    return [path for path in leftovers if not path.exists()]
+
+
+def _suffix(path: Path) -> str:
+    compressed = path.suffix.lower() == ".gz"
+    return "".join(path.suffixes[-2:]) if compressed else path.suffix
+
+
+def _flush(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows cannot open folders; its rename is journalled
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _replace(temporary: Path, final: Path) -> None:
+    """Rename, waiting for virus scanners and viewers that hold the target open (Windows)."""
+    for _ in range(_RENAME_ATTEMPTS - 1):
+        try:
+            os.replace(temporary, final)
+            return
+        except PermissionError:
+            time.sleep(_RENAME_PAUSE_SECONDS)
+    os.replace(temporary, final)
+
+
+def _discard(path: Path) -> None:
+    with contextlib.suppress(OSError):  # a leftover is swept later; the error that led here matters more
+        path.unlink(missing_ok=True)
+
+
+def _sentence(error: OSError, final: Path) -> str:
+    if error.errno in _FULL:
+        return (
+            f"The disk is full: {final.name} could not be written to {final.parent}; "
+            "nothing was overwritten, free some space and save again."
+        )
+    if error.errno in _FORBIDDEN:
+        return (
+            f"{final.name} could not be written because {final.parent} or the file is write-protected; "
+            "nothing was overwritten, choose another folder or ask for write access."
+        )
+    reason = error.strerror or str(error)
+    return f"{final.name} could not be written to {final.parent} ({reason}); nothing was overwritten."

@@ -1,0 +1,117 @@
+"""Scans as they are read: voxels in source order, geometry, and the header a mask will be written with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_dycon.errors import VolumeError
+from napari_dycon.io import nifti
+from napari_dycon.io.geometry import Geometry
+
+VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A scan or mask as read from one file.
+
+    Attributes
+    ----------
+    array : ndarray, shape (x, y, z)
+        Real numbers in source order, native byte order, C-contiguous; scaling applied, integers kept where
+        the file has none. NaN and infinite voxels are kept.
+    geometry : Geometry
+        Where the voxels lie, in RAS mm.
+    path : Path
+        The file.
+    header : bytes or None
+        Raw NIfTI header as on disk (348 or 540 bytes); None for other formats.
+    notes : tuple of str
+        Sentences about what is odd but usable.
+    """
+
+    array: NDArray[Any]
+    geometry: Geometry
+    path: Path
+    header: bytes | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_volume(path: Path | str) -> Volume:
+    """Read one 3D scan or mask (NIfTI, NRRD, MHA or MHD) after checking that it is whole.
+
+    Raises
+    ------
+    VolumeError
+        With one sentence: missing, damaged, truncated, too large, colour, complex, or not 3D.
+    """
+    path = _existing(path)
+    if nifti.is_nifti(path):
+        header = nifti.read_header(path)
+        voxels, notes = nifti.read_voxels(header)
+        return _noted(Volume(voxels, header.geometry, path, header.raw, header.notes + notes))
+    from napari_dycon.io import itk
+
+    voxels, geometry, notes = itk.read_voxels(path)
+    return _noted(Volume(voxels, geometry, path, None, notes))
+
+
+def read_geometry(path: Path | str) -> Geometry:
+    """Read where a volume lies from its header alone (errors as in `read_volume`)."""
+    path = _existing(path)
+    if nifti.is_nifti(path):
+        return nifti.read_header(path).geometry
+    from napari_dycon.io import itk
+
+    return itk.read_geometry(path)
+
+
+def is_volume(path: Path | str) -> bool:
+    """Tell from its name whether a file is a volume that `read_volume` knows; the file is not opened."""
+    name = Path(path).name.lower()
+    return name.endswith(VOLUME_SUFFIXES) and not name.startswith(".")
+
+
+def find_volumes(folder: Path | str) -> list[Path]:
+    """All volumes in a folder and its subfolders, sorted by path; hidden files and folders are left out."""
+    folder = Path(folder)
+    found = (path for path in folder.rglob("*") if is_volume(path) and path.is_file())
+    return sorted(path for path in found if not _is_hidden(path.relative_to(folder)))
+
+
+def stem(path: Path | str) -> str:
+    """File name without its volume suffix (``scan.1.nii.gz`` gives ``scan.1``)."""
+    name = Path(path).name
+    for suffix in sorted(VOLUME_SUFFIXES, key=len, reverse=True):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return Path(path).stem
+
+
+def _is_hidden(relative: Path) -> bool:
+    return any(part.startswith(".") for part in relative.parts)
+
+
+def _existing(path: Path | str) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise VolumeError(f"{path} is not a file; check that it was not moved or renamed.")
+    if not path.name.lower().endswith(VOLUME_SUFFIXES):
+        raise VolumeError(f"{path.name} is of a type that cannot be read; use {', '.join(VOLUME_SUFFIXES)}.")
+    return path
+
+
+def _noted(volume: Volume) -> Volume:
+    """Add a note about voxels that are not numbers."""
+    if volume.array.dtype.kind != "f":
+        return volume
+    invalid = volume.array.size - int(np.count_nonzero(np.isfinite(volume.array)))
+    if not invalid:
+        return volume
+    note = f"{invalid} voxels are invalid (NaN or infinite); they are kept as they are."
+    return Volume(volume.array, volume.geometry, volume.path, volume.header, (*volume.notes, note))
