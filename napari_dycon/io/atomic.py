@@ -76,6 +76,14 @@ def require_space(final: Path, size: int) -> None:
         raise VolumeError(_sentence(error, final)) from error
 
 
+def make_folder(folder: Path) -> None:
+    """Create a folder and those above it; a `VolumeError` says why not."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VolumeError(_sentence(error, Path(folder))) from error
+
+
 def sweep_leftovers(folder: Path) -> list[Path]:
     """Remove temporary files that a crash left in a folder and its subfolders; return what was removed.
 
