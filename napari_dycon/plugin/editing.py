@@ -1,0 +1,152 @@
+"""The open case on the person's desk: strokes, complete slices, accepted predictions, saving."""
+
+import numpy as np
+from psygnal import Signal
+
+from napari_dycon.errors import StudyError
+from napari_dycon.plugin.jobs import PredictionLoaded
+from napari_dycon.plugin.opencase import OpenCase
+from napari_dycon.plugin.painting import PaintingHook
+from napari_dycon.plugin.presenter import Presenter
+from napari_dycon.plugin.saving import Saver
+from napari_dycon.study.editing import AnnotationEditor
+from napari_dycon.study.schema import Structure
+from napari_dycon.study.study import Study
+
+
+class Desk:
+    """Everything that can be done to the annotation of the case in the viewer.
+
+    Signals: ``saved`` carries a line for the header and whether all is well; ``slice_changed`` tells whether
+    the slice on screen is complete, and a line about it; ``written`` follows each write to disk.
+    """
+
+    saved = Signal(str, bool)
+    slice_changed = Signal(bool, str)
+    written = Signal()
+
+    def __init__(self, presenter: Presenter) -> None:
+        self._presenter = presenter
+        self._hook = PaintingHook(self._stroked, self._touched)
+        self._saver: Saver | None = None
+        self._editor: AnnotationEditor | None = None
+        self._seen_slice: tuple[int, int] | None = None
+        self.case: OpenCase | None = None
+
+    def open_study(self, study: Study) -> None:
+        """Save to ``study`` from now on."""
+        self._saver = Saver(study, self._tell_saved, self._tell_failed)
+        self.saved.emit("All saved", True)
+
+    def show(self, case: OpenCase, structures: tuple[Structure, ...], active_value: int) -> None:
+        """Put ``case`` into the viewer and listen to its annotation layer; also to show it once more."""
+        if case is not self.case:
+            self._editor = AnnotationEditor(case.annotation, case.volume.geometry)
+            self.case = case
+        self._presenter.show_case(case, structures, active_value)
+        layer = self._presenter.annotation
+        assert layer is not None
+        self._hook.attach(layer)
+        self.tell_slice()
+
+    def show_prediction(self, latest: PredictionLoaded) -> None:
+        """Swap in a newer prediction of the open case; that of any other case is left alone."""
+        if self.case is not None and latest.case_id == self.case.case_id:
+            self.case.prediction, self.case.entropy = latest.prediction, latest.entropy
+            self._presenter.show_prediction(latest.prediction, latest.entropy)
+
+    def toggle_slice_complete(self) -> None:
+        """Declare the slice on screen complete, or open it again."""
+        case, editor, (axis, index) = *self._desk(), self._slice()
+        if case.annotation.slice_is_complete(axis, index):
+            editor.reopen_slice(axis, index)
+        else:
+            editor.complete_slice(axis, index)
+        self._edited()
+
+    def complete_case(self) -> None:
+        """Declare every voxel known."""
+        _, editor = self._desk()
+        editor.complete_case()
+        self._edited()
+
+    def accept_slice(self) -> None:
+        """Take over the prediction on the slice on screen wherever the person has not drawn."""
+        axis, index = self._slice()
+        where = [slice(None)] * 3
+        where[axis] = slice(index, index + 1)
+        self._accept(tuple(where))
+
+    def accept_case(self) -> None:
+        """Take over the whole prediction wherever the person has not drawn."""
+        self._accept((slice(None),) * 3)
+
+    def flush(self) -> None:
+        """Put everything painted on disk; may be called from any thread."""
+        if self._saver is not None:
+            self._saver.flush()
+
+    def clear(self) -> None:
+        """Save, and let go of the study and its case."""
+        self._hook.detach()
+        if self._saver is not None:
+            self._saver.close()
+        self._saver, self._editor, self.case = None, None, None
+
+    def tell_slice(self) -> None:
+        """Report whether the slice on screen is complete."""
+        current = self._presenter.current_slice()
+        if self.case is None or current is None:
+            self.slice_changed.emit(False, "")
+            return
+        complete = self.case.annotation.slice_is_complete(*current)
+        plane, index = self._presenter.plane_on_screen()
+        self.slice_changed.emit(complete, f"{plane.capitalize()} slice {index}")
+
+    def _desk(self) -> tuple[OpenCase, AnnotationEditor]:
+        if self.case is None or self._editor is None:
+            raise StudyError("No case is open: click one in the list first.")
+        return self.case, self._editor
+
+    def _slice(self) -> tuple[int, int]:
+        current = self._presenter.current_slice()
+        if current is None:
+            raise StudyError("Slices can only be chosen in the 2D view: switch the viewer to 2D first.")
+        return current
+
+    def _accept(self, where: tuple[slice, ...]) -> None:
+        case, editor = self._desk()
+        if case.prediction is None:
+            raise StudyError("This case has no prediction yet: train or predict first.")
+        editor.accept(case.prediction, where)
+        self._edited()
+
+    def _stroked(self, indices: tuple[np.ndarray, ...]) -> None:
+        if self.case is not None and self._editor is not None:
+            self._editor.stroke(self.case.display.indices_to_source(indices))
+            self._touch_saver()
+            self.tell_slice()
+
+    def _touched(self) -> None:
+        """Undo, redo and a mere change of slice look alike; only the first two leave the slice as it was."""
+        current, before = self._presenter.current_slice(), self._seen_slice
+        self._seen_slice = current
+        if current == before and self._saver is not None and self.case is not None and self._editor is not None:
+            self._saver.touch(self.case.case_id, self._editor)
+
+    def _edited(self) -> None:
+        self._touch_saver()
+        self._presenter.refresh_annotation()
+        self.tell_slice()
+
+    def _touch_saver(self) -> None:
+        if self._saver is not None and self.case is not None and self._editor is not None:
+            self._saver.touch(self.case.case_id, self._editor)
+            self.saved.emit("Saving…", True)
+
+    def _tell_saved(self, text: str) -> None:
+        self.saved.emit(text, True)
+        self.written.emit()
+
+    def _tell_failed(self, text: str) -> None:
+        self.saved.emit(text, False)

@@ -1,0 +1,207 @@
+"""The background jobs of a session, each a function of the control that returns a generator of events.
+
+The engine is imported inside the generators, that is in the background thread: torch takes seconds to
+load, and napari must not wait for it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from napari_dycon.engine.control import Control
+from napari_dycon.plugin.history import Curves
+from napari_dycon.plugin.opencase import OpenCase, contrast_limits, intensity_range
+from napari_dycon.plugin.worker import EventSource
+from napari_dycon.study.phantom import make_phantom_study
+from napari_dycon.study.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionLoaded:
+    """The latest prediction of a case; arrays ``(x, y, z)`` in source order, or None."""
+
+    case_id: str
+    prediction: np.ndarray | None
+    entropy: np.ndarray | None
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestionsReady:
+    """Where to look next, best first."""
+
+    suggestions: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReady:
+    """What this installation can train with: ``(name, title)`` of each method and the device in use."""
+
+    methods: tuple[tuple[str, str], ...]
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class CurvesRead:
+    """The curves of the active run."""
+
+    curves: Curves
+
+
+@dataclass(frozen=True, slots=True)
+class StudyMade:
+    """A study made in the background, open."""
+
+    study: Study
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The files written by an export."""
+
+    files: tuple[Path, ...]
+
+
+def training(study: Study, method: str, minutes: float, device: str, save_first: Callable[[], None]) -> EventSource:
+    """Train for ``minutes`` once everything painted is on disk."""
+
+    def source(control: Control) -> Iterator[object]:
+        save_first()
+        from napari_dycon.engine.trainer import Trainer
+
+        trainer = Trainer(
+            study, method, minutes=minutes, device=device, control=control, threads=spare_threads(), warm_start=True
+        )
+        yield from trainer.run()
+
+    return source
+
+
+def prediction(study: Study, run: str, case_ids: Sequence[str], device: str) -> EventSource:
+    """Predict ``case_ids`` in the given order with ``run``, then look for places worth annotating."""
+
+    def source(control: Control) -> Iterator[object]:
+        from napari_dycon.engine.inference import predict
+
+        yield from predict(study, run, list(case_ids), device=device, control=control, threads=spare_threads())
+        if not control.stopped:
+            yield from suggestions(study)(control)
+
+    return source
+
+
+def suggestions(study: Study) -> EventSource:
+    """Look for the places that are worth annotating next."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        from napari_dycon.guidance.suggestions import suggest
+
+        yield SuggestionsReady(tuple(suggest(study, study.active_run)))
+
+    return source
+
+
+def importing(study: Study, paths: Sequence[Path], labels: Path | None) -> EventSource:
+    """Add scans to the study, one event a file."""
+
+    def source(control: Control) -> Iterator[object]:
+        for event in study.add_scans(list(paths), labels_dir=labels):
+            yield event
+            if control.stopped:
+                return
+
+    return source
+
+
+def making_demo(folder: Path) -> EventSource:
+    """Make the phantom study in ``folder``."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        yield StudyMade(make_phantom_study(folder))
+
+    return source
+
+
+def exporting(study: Study, folder: Path, save_first: Callable[[], None]) -> EventSource:
+    """Export masks and volumes of all cases."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        save_first()
+        yield Exported(tuple(study.export(folder, run=study.active_run)))
+
+    return source
+
+
+def loading(study: Study, case_id: str, save_first: Callable[[], None]) -> EventSource:
+    """Read scan, annotation, prediction and entropy of a case."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        save_first()
+        volume = study.volume(case_id)
+        latest = _read_prediction(study, case_id)
+        yield OpenCase(
+            case_id=case_id,
+            volume=volume,
+            annotation=study.annotation(case_id),
+            prediction=latest.prediction,
+            entropy=latest.entropy,
+            contrast=contrast_limits(volume.array),
+            intensity_range=intensity_range(volume.array),
+        )
+
+    return source
+
+
+def loading_prediction(study: Study, case_id: str) -> EventSource:
+    """Read the latest prediction of a case."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        yield _read_prediction(study, case_id)
+
+    return source
+
+
+def engine_facts(wish: str) -> EventSource:
+    """Load the engine and tell which methods and which device there are."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        from napari_dycon.engine.device import resolve_device
+        from napari_dycon.learning.methods.base import get_method, method_names
+
+        methods = tuple((name, get_method(name).title) for name in method_names())
+        yield EngineReady(methods, resolve_device(wish))
+
+    return source
+
+
+def reading_curves(study: Study) -> EventSource:
+    """Read the curves of the active run back from its record."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        if study.active_run:
+            yield CurvesRead(Curves.from_events(study.run_dir(study.active_run) / "events.jsonl"))
+
+    return source
+
+
+def _read_prediction(study: Study, case_id: str) -> PredictionLoaded:
+    run = study.active_run
+    if run is None:
+        return PredictionLoaded(case_id, None, None)
+    return PredictionLoaded(case_id, study.prediction(run, case_id), study.entropy(run, case_id))
+
+
+def spare_threads() -> int:
+    """Return how many threads torch may use while a person works: all cores but one."""
+    from napari_dycon.engine.device import available_cores
+
+    return max(1, available_cores() - 1)
+

@@ -1,0 +1,54 @@
+"""Keys that work in the viewer while a study is open; none of them is taken by napari's labels layer."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_dycon.plugin.session import Session
+
+
+def _next(session: "Session") -> None:
+    session.next_suggestion(1)
+
+
+def _previous(session: "Session") -> None:
+    session.next_suggestion(-1)
+
+
+def _slice_complete(session: "Session") -> None:
+    session.toggle_slice_complete()
+
+
+def _prediction(session: "Session") -> None:
+    session.set_overlay(prediction=not session.overlay.prediction)
+
+
+def _entropy(session: "Session") -> None:
+    session.set_overlay(entropy=not session.overlay.entropy)
+
+
+KEYS: dict[str, tuple[str, Callable[["Session"], None]]] = {
+    "N": ("Go to the next suggestion", _next),
+    "Shift-N": ("Go to the suggestion before", _previous),
+    "D": ("Slice complete, or not", _slice_complete),
+    "T": ("Show or hide the prediction", _prediction),
+    "U": ("Show or hide the uncertainty", _entropy),
+}
+
+
+def bind_keys(viewer: "ViewerModel", session_of: Callable[["ViewerModel"], "Session"]) -> None:
+    """Bind the keys to ``viewer``; the session is looked up at each press, so that nothing is kept alive."""
+    for key, (title, action) in KEYS.items():
+        viewer.bind_key(key, _handler(title, action, session_of), overwrite=True)
+
+
+def _handler(
+    title: str, action: Callable[["Session"], None], session_of: Callable[["ViewerModel"], "Session"]
+) -> Callable[["ViewerModel"], None]:
+    def handle(viewer: "ViewerModel") -> None:
+        action(session_of(viewer))
+
+    handle.__doc__ = title
+    return handle

@@ -1,0 +1,51 @@
+"""How every layer of ours looks, in one place."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from napari.layers import Image, Labels, Layer
+from napari.utils.colormaps import Colormap, DirectLabelColormap
+
+from napari_dycon.study.schema import Structure
+
+AXIS_LABELS = ("z", "y", "x")
+UNITS = ("mm", "mm", "mm")
+
+SCAN = "scan"
+ANNOTATION = "annotation"
+PREDICTION = "prediction"
+ENTROPY = "entropy"
+
+ENTROPY_RGB = (1.0, 0.55, 0.1)
+PREDICTION_OPACITY = 0.9
+PREDICTION_CONTOUR = 2
+ANNOTATION_OPACITY = 0.55
+ENTROPY_OPACITY = 0.8
+
+
+def structure_colours(structures: Iterable[Structure]) -> DirectLabelColormap:
+    """Return the colours of ``structures``; every other value is transparent."""
+    colours: dict[int | None, object] = {None: np.zeros(4), 0: np.zeros(4)}
+    colours.update({structure.value: structure.color for structure in structures})
+    return DirectLabelColormap(color_dict=colours, name="structures")
+
+
+def entropy_colours() -> Colormap:
+    """Return the ramp from fully transparent (certain) to orange (uncertain)."""
+    red, green, blue = ENTROPY_RGB
+    return Colormap([[red, green, blue, 0.0], [red, green, blue, 1.0]], name="entropy")
+
+
+def make_layer(role: str, data: np.ndarray, **settings: object) -> Layer:
+    """Return a new layer of the kind and look that ``role`` has; ``data`` is ``(z, y, x)``."""
+    if role == SCAN:
+        return Image(data, colormap="gray", **settings)
+    if role == ENTROPY:
+        look = {"colormap": entropy_colours(), "contrast_limits": (0.0, 1.0), "blending": "translucent"}
+        return Image(data, opacity=ENTROPY_OPACITY, **look, **settings)
+    layer = Labels(data, opacity=ANNOTATION_OPACITY, **settings)
+    if role == PREDICTION:
+        layer.contour = PREDICTION_CONTOUR
+        layer.opacity = PREDICTION_OPACITY
+        layer.editable = False
+    return layer

@@ -1,0 +1,62 @@
+"""Tells a session when its window, or the whole program, goes away."""
+
+from collections.abc import Callable
+
+from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtWidgets import QApplication, QMainWindow
+
+
+class Lifecycle(QObject):
+    """Watches one main window and the application.
+
+    A dock widget hears nothing reliable when it is closed, and napari waits without limit for its workers
+    before ``aboutToQuit`` reaches anyone else; so jobs are stopped through their worker's ``quit``, which
+    napari calls, and the rest is done here.
+
+    Parameters
+    ----------
+    window
+        The main window of the viewer, or None for a viewer without one.
+    on_closing
+        Called when the window is asked to close, which the user may still call off.
+    on_closed
+        Called once when the window has gone or the program quits.
+    """
+
+    def __init__(
+        self, window: QMainWindow | None, on_closing: Callable[[], None], on_closed: Callable[[], None]
+    ) -> None:
+        super().__init__()
+        self._on_closing = on_closing
+        self._on_closed = on_closed
+        self._window = window
+        self._done = False
+        if window is not None:
+            window.installEventFilter(self)
+            window.destroyed.connect(self._close)
+        app = QApplication.instance()
+        if app is not None:
+            app.aboutToQuit.connect(self._close)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Notice the window's closing; never consumes an event."""
+        if event.type() == QEvent.Type.Close and watched is self._window:
+            self._on_closing()
+            QTimer.singleShot(0, self._close_if_hidden)
+        return False
+
+    def _close_if_hidden(self) -> None:
+        if not self._done and self._window is not None and not self._window.isVisible():
+            self._close()
+
+    def _close(self) -> None:
+        if not self._done:
+            self._done = True
+            self._window = None
+            self._on_closed()
+
+
+def main_window(viewer: object) -> QMainWindow | None:
+    """Return the main window of an unwrapped napari viewer; None for a bare viewer model."""
+    window = getattr(viewer, "window", None)
+    return getattr(window, "_qt_window", None)

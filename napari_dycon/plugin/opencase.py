@@ -1,0 +1,71 @@
+"""One case as it is shown and painted on."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from napari_dycon.io.volumes import Volume
+from napari_dycon.plugin.orientation import DisplayView
+from napari_dycon.study.annotations import Annotation
+
+
+@dataclass
+class OpenCase:
+    """A case read from disk; arrays ``(x, y, z)`` in source order.
+
+    Attributes
+    ----------
+    annotation
+        Shown in place: painting edits its labels.
+    prediction, entropy
+        uint8 mask and float map from 0 to 1, or None before there is one.
+    contrast, intensity_range
+        Limits of the grey scale and of its slider, in units of the scan.
+    """
+
+    case_id: str
+    volume: Volume
+    annotation: Annotation
+    prediction: np.ndarray | None
+    entropy: np.ndarray | None
+    contrast: tuple[float, float]
+    intensity_range: tuple[float, float]
+
+    @cached_property
+    def display(self) -> DisplayView:
+        """How the case is turned for the viewer."""
+        return DisplayView(self.volume.geometry)
+
+
+def contrast_limits(values: np.ndarray, samples: int = 200_000) -> tuple[float, float]:
+    """Return the 1st and 99th percentile of an evenly spread part of ``values``.
+
+    Parameters
+    ----------
+    values
+        Intensities of any shape; values that are not finite are left out.
+    samples
+        About how many voxels are looked at.
+    """
+    step = max(1, round((values.size / samples) ** (1 / values.ndim)))
+    sample = np.asarray(values[(slice(None, None, step),) * values.ndim], dtype=np.float64)
+    sample = sample[np.isfinite(sample)]
+    if sample.size == 0:
+        return 0.0, 1.0
+    low, high = (float(value) for value in np.percentile(sample, (1, 99)))
+    if not high > low:
+        low, high = float(sample.min()), float(sample.max())
+    return (low, high) if high > low else (low, low + 1.0)
+
+
+def intensity_range(values: np.ndarray) -> tuple[float, float]:
+    """Return the smallest and largest finite value, widened to at least one unit."""
+    if np.issubdtype(values.dtype, np.floating):
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        if not (np.isfinite(low) and np.isfinite(high)):
+            finite = values[np.isfinite(values)]
+            low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    else:
+        low, high = float(values.min()), float(values.max())
+    return (low, high) if high > low else (low, low + 1.0)

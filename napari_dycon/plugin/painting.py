@@ -1,0 +1,72 @@
+"""Hears what is painted on the annotation layer."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from napari.layers import Labels
+
+
+class PaintingHook:
+    """Hears every change of one annotation layer: strokes, fills, undo, redo.
+
+    napari emits ``paint`` once a stroke, fill or erase; undo and redo emit only ``set_data``, as does every
+    change of the slice on screen.
+
+    Parameters
+    ----------
+    on_stroke
+        Called with display indices, one array an axis, of the voxels of a stroke.
+    on_touched
+        Called when the array may have changed without a stroke.
+    """
+
+    def __init__(self, on_stroke: Callable[[tuple[np.ndarray, ...]], None], on_touched: Callable[[], None]) -> None:
+        self._on_stroke = on_stroke
+        self._on_touched = on_touched
+        self._layer: Labels | None = None
+
+    def attach(self, layer: Labels) -> None:
+        """Listen to ``layer`` instead of the one before."""
+        if layer is self._layer:
+            return
+        self.detach()
+        self._layer = layer
+        layer.events.paint.connect(self._painted)
+        layer.events.set_data.connect(self._refreshed)
+        layer.events.labels_update.connect(self._refreshed)
+
+    def detach(self) -> None:
+        """Stop listening."""
+        if self._layer is not None:
+            self._layer.events.paint.disconnect(self._painted)
+            self._layer.events.set_data.disconnect(self._refreshed)
+            self._layer.events.labels_update.disconnect(self._refreshed)
+        self._layer = None
+
+    def _painted(self, event: object) -> None:
+        for indices in stroke_indices(event.value):
+            self._on_stroke(indices)
+
+    def _refreshed(self, event: object = None) -> None:
+        del event
+        self._on_touched()
+
+
+def stroke_indices(atoms: Iterable[object]) -> Iterable[tuple[np.ndarray, ...]]:
+    """Yield the array indices that each atom of a napari ``paint`` event has changed.
+
+    An atom is either a bounding box with a mask (None for all of it) or a plain tuple whose first item
+    holds the indices.
+    """
+    for atom in atoms:
+        if hasattr(atom, "slice_key"):
+            yield _box_indices(atom.slice_key, atom.mask, atom.old_values.shape)
+        else:
+            yield tuple(np.asarray(axis) for axis in atom[0])
+
+
+def _box_indices(
+    box: tuple[slice, ...], mask: np.ndarray | None, shape: tuple[int, ...]
+) -> tuple[np.ndarray, ...]:
+    inside = np.nonzero(np.ones(shape, bool) if mask is None else mask)
+    return tuple(axis + (part.start or 0) for axis, part in zip(inside, box, strict=True))

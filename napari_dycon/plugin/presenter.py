@@ -1,0 +1,240 @@
+"""The only code that adds layers to the viewer or changes them."""
+
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from napari.layers import Labels, Layer
+
+from napari_dycon.io.geometry import Geometry
+from napari_dycon.plugin import layer_styles as styles
+from napari_dycon.plugin.opencase import OpenCase
+from napari_dycon.plugin.orientation import CAMERA_ORIENTATION, PLANE_ORDER, DisplayView
+from napari_dycon.study.schema import Structure
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_dycon.guidance.suggestions import Suggestion
+
+ROLES = (styles.SCAN, styles.ENTROPY, styles.PREDICTION, styles.ANNOTATION)
+
+
+@dataclass
+class Overlay:
+    """What the user wants to see on top of the scan."""
+
+    prediction: bool = True
+    entropy: bool = True
+    opacity: float = styles.ENTROPY_OPACITY
+
+
+class Presenter:
+    """Shows one case at a time on four layers of its own, which are re-used from case to case.
+
+    Removing a layer in mid-session can crash OpenGL and a swap of ``data`` keeps the undo history of the
+    array before; so layers stay, their data are swapped and the history is emptied. Layers that the user
+    deleted are made again; layers of others are never touched.
+
+    Parameters
+    ----------
+    viewer
+        The napari viewer or viewer model; only weakly referenced.
+    """
+
+    def __init__(self, viewer: "ViewerModel") -> None:
+        self._viewer = weakref.ref(viewer)
+        self._layers: dict[str, Layer] = {}
+        self._shown: str | None = None
+        self._display: DisplayView | None = None
+        self.overlay = Overlay()
+
+    @property
+    def viewer(self) -> "ViewerModel":
+        """The viewer, which must not have been closed."""
+        viewer = self._viewer()
+        assert viewer is not None, "the viewer has been closed"
+        return viewer
+
+    def layer(self, role: str) -> Layer | None:
+        """Return our layer for ``role`` if it is in the viewer."""
+        layer = self._layers.get(role)
+        viewer = self._viewer()
+        return layer if layer is not None and viewer is not None and layer in viewer.layers else None
+
+    @property
+    def annotation(self) -> Labels | None:
+        """The layer the person paints on, if it is in the viewer."""
+        return self.layer(styles.ANNOTATION)
+
+    def show_case(self, case: OpenCase, structures: tuple[Structure, ...], active_value: int) -> None:
+        """Show ``case``; the view stays as it is when the same case was shown before."""
+        same = case.case_id == self._shown and self._shows(case.display.geometry)
+        self._display, self._shown = case.display, case.case_id
+        self._show_scan(case)
+        self.show_prediction(case.prediction, case.entropy)
+        annotation = self._put(styles.ANNOTATION, case.display.apply(case.annotation.labels))
+        annotation.editable = True
+        annotation.visible = True
+        self._describe(case)
+        self.show_structures(structures)
+        self.select_value(active_value)
+        self._apply_overlay()
+        viewer = self.viewer
+        viewer.layers.selection.active = annotation
+        self._furnish(viewer)
+        if not same:
+            self._centre(viewer)
+
+    def show_prediction(self, prediction: np.ndarray | None, entropy: np.ndarray | None) -> None:
+        """Swap in the prediction and its entropy, ``(x, y, z)`` in source order; None clears a layer."""
+        assert self._display is not None
+        empty = np.broadcast_to(np.uint8(0), self._display.geometry.shape)
+        shown = empty if prediction is None else prediction
+        self._put(styles.ENTROPY, self._display.apply(empty.astype(np.float32) if entropy is None else entropy))
+        self._put(styles.PREDICTION, self._display.apply(shown)).editable = False
+
+    def show_structures(self, structures: tuple[Structure, ...]) -> None:
+        """Give annotation and prediction the colours and names of ``structures``."""
+        colours = styles.structure_colours(structures)
+        names = pd.DataFrame({"index": [s.value for s in structures], "name": [s.name for s in structures]})
+        for role in (styles.PREDICTION, styles.ANNOTATION):
+            layer = self.layer(role)
+            if layer is not None:
+                layer.colormap = colours
+                layer.features = names
+
+    def select_value(self, value: int) -> None:
+        """Make ``value`` the one the brush paints."""
+        if self.annotation is not None:
+            self.annotation.selected_label = value
+
+    def refresh_annotation(self) -> None:
+        """Redraw the annotation after its array was changed from outside the layer."""
+        if self.annotation is not None:
+            self.annotation.refresh()
+
+    def change_overlay(self, prediction: bool | None, entropy: bool | None, opacity: float | None) -> None:
+        """Show or hide prediction and entropy and set the entropy's opacity; None leaves as it is."""
+        wish = self.overlay
+        wish.prediction = wish.prediction if prediction is None else prediction
+        wish.entropy = wish.entropy if entropy is None else entropy
+        wish.opacity = wish.opacity if opacity is None else opacity
+        self._apply_overlay()
+
+    def _apply_overlay(self) -> None:
+        prediction, entropy = self.layer(styles.PREDICTION), self.layer(styles.ENTROPY)
+        if prediction is not None:
+            prediction.visible = self.overlay.prediction
+        if entropy is not None:
+            entropy.visible = self.overlay.entropy
+            entropy.opacity = self.overlay.opacity
+
+    def retire(self) -> None:
+        """Hide our layers and lock the annotation: nothing painted now would be kept."""
+        self._shown = None
+        for role in ROLES:
+            layer = self.layer(role)
+            if layer is not None:
+                layer.visible = False
+                layer.editable = False
+
+    def current_slice(self) -> tuple[int, int] | None:
+        """Return ``(source axis, source index)`` of the slice on screen, or None in 3D."""
+        layer, viewer = self.layer(styles.SCAN), self._viewer()
+        if layer is None or viewer is None or self._display is None or viewer.dims.ndisplay != 2:
+            return None
+        offset = viewer.dims.ndim - 3
+        axis = next((axis - offset for axis in viewer.dims.not_displayed if axis >= offset), None)
+        if axis is None:
+            return None
+        index = round(layer.world_to_data(viewer.dims.point[offset:])[axis])
+        return self._display.to_source(axis, min(max(index, 0), layer.data.shape[axis] - 1))
+
+    def plane_on_screen(self) -> tuple[str, int]:
+        """Return the plane on screen (axial, coronal, sagittal) and napari's number of the slice."""
+        current = self.current_slice()
+        assert current is not None and self._display is not None, "there is no slice in 3D"
+        axis, index = self._display.to_display(*current)
+        return self._display.plane_of(axis), index
+
+    def show_plane(self, plane: str) -> None:
+        """Turn the viewer to 2D slices of ``plane``, superior (or anterior) up."""
+        viewer = self.viewer
+        offset = viewer.dims.ndim - 3
+        viewer.dims.ndisplay = 2
+        viewer.dims.order = tuple(range(offset)) + tuple(axis + offset for axis in PLANE_ORDER[plane])
+
+    def go_to(self, place: "Suggestion") -> None:
+        """Show the slice of a suggestion in its plane, with its box in the middle."""
+        assert self._display is not None, "a case must be shown before one can go anywhere in it"
+        self.show_plane(place.plane)
+        viewer, scale = self.viewer, self._display.scale
+        axis, index = self._display.to_display(place.axis, place.index)
+        viewer.dims.set_point(axis + viewer.dims.ndim - 3, index * scale[axis])
+        centre = [0.0, 0.0, 0.0]
+        for source_axis, (first, last) in enumerate(place.box):
+            axis, index = self._display.to_display(source_axis, (first + last) // 2)
+            centre[axis] = index * scale[axis]
+        viewer.scene.camera.center = tuple(centre[axis] for axis in PLANE_ORDER[place.plane])
+
+    def _shows(self, geometry: Geometry) -> bool:
+        return self._display is not None and self._display.geometry.matches(geometry)
+
+    def _show_scan(self, case: OpenCase) -> None:
+        scan = self._put(styles.SCAN, case.display.apply(case.volume.array), contrast_limits=case.contrast)
+        scan.contrast_limits_range = case.intensity_range
+        scan.contrast_limits = case.contrast
+        scan.visible = True
+
+    def _describe(self, case: OpenCase) -> None:
+        for role in ROLES:
+            layer = self.layer(role)
+            if layer is not None:
+                layer.metadata["dycon"] = {"path": str(case.volume.path), "case": case.case_id, "role": role}
+
+    def _put(self, role: str, data: np.ndarray, **made_with: object) -> Layer:
+        assert self._display is not None
+        layer = self.layer(role)
+        if layer is None:
+            layer = self._add(role, data, **made_with)
+        else:
+            layer.data = data
+            layer.scale = self._display.scale
+        if isinstance(layer, Labels):
+            layer._reset_history()
+        return layer
+
+    def _add(self, role: str, data: np.ndarray, **made_with: object) -> Layer:
+        assert self._display is not None
+        common = {
+            "name": role,
+            "scale": self._display.scale,
+            "units": styles.UNITS,
+            "axis_labels": styles.AXIS_LABELS,
+        }
+        layer = styles.make_layer(role, data, **common, **made_with)
+        viewer = self.viewer
+        above = [viewer.layers.index(other) for other in self._above(role)]
+        viewer.layers.insert(min(above, default=len(viewer.layers)), layer)
+        self._layers[role] = layer
+        return layer
+
+    def _above(self, role: str) -> list[Layer]:
+        higher = (self.layer(other) for other in ROLES[ROLES.index(role) + 1 :])
+        return [layer for layer in higher if layer is not None]
+
+    def _furnish(self, viewer: "ViewerModel") -> None:
+        viewer.canvas.overlays.scale_bar.visible = True
+        viewer.scene.camera.orientation = CAMERA_ORIENTATION
+
+    def _centre(self, viewer: "ViewerModel") -> None:
+        assert self._display is not None
+        offset = viewer.dims.ndim - 3
+        shape = self._display.apply(np.broadcast_to(np.uint8(0), self._display.geometry.shape)).shape
+        for axis, (size, step) in enumerate(zip(shape, self._display.scale, strict=True)):
+            viewer.dims.set_point(axis + offset, (size // 2) * step)
+        viewer.reset_view()
+

@@ -1,0 +1,53 @@
+"""Saving what is painted, with the news of it brought to the GUI thread."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_dycon.study.editing import AnnotationEditor, Autosaver
+from napari_dycon.study.study import Study
+
+FLUSH_SECONDS = 20.0
+
+
+class Saver(QObject):
+    """The study's autosaver together with signals that arrive in the GUI thread.
+
+    Parameters
+    ----------
+    study
+        The open study.
+    on_saved
+        Called in the GUI thread with a line such as "Saved 14:03:22" after each write.
+    on_error
+        Called in the GUI thread with a sentence when a write failed.
+    """
+
+    _saved = Signal(str)
+    _failed = Signal(str)
+
+    def __init__(self, study: Study, on_saved: Callable[[str], None], on_error: Callable[[str], None]) -> None:
+        super().__init__()
+        self._saved.connect(on_saved)
+        self._failed.connect(on_error)
+        self._autosaver = Autosaver(study, self._tell_saved, self._tell_failed)
+
+    def touch(self, case_id: str, editor: AnnotationEditor) -> None:
+        """Save the annotation of ``editor`` soon."""
+        self._autosaver.touch(case_id, editor)
+
+    def flush(self, seconds: float = FLUSH_SECONDS) -> None:
+        """Save at once what waits; return when it is on disk or ``seconds`` have passed."""
+        self._autosaver.flush(seconds)
+
+    def close(self) -> None:
+        """Save what waits and end the saving thread."""
+        self._autosaver.close()
+
+    def _tell_saved(self, *details: object) -> None:
+        del details
+        self._saved.emit(f"Saved {datetime.now():%H:%M:%S}")
+
+    def _tell_failed(self, *details: object) -> None:
+        self._failed.emit(str(details[-1]) if details else "The annotation could not be saved.")

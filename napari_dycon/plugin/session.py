@@ -1,0 +1,489 @@
+"""One session per viewer: the open study, the background task and the state that every widget shows.
+
+A session outlives the widgets. Widgets connect to its signals, read its state and call its intentions;
+they never touch the study, the worker or a layer.
+"""
+
+import logging
+import weakref
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
+
+from psygnal import Signal
+
+from napari_dycon.engine.events import CasePredicted, Note, RunFinished
+from napari_dycon.errors import DyconError, StudyError
+from napari_dycon.plugin import jobs
+from napari_dycon.plugin.background import JobQueue
+from napari_dycon.plugin.editing import Desk
+from napari_dycon.plugin.history import Curves
+from napari_dycon.plugin.keys import bind_keys
+from napari_dycon.plugin.lifecycle import Lifecycle, main_window
+from napari_dycon.plugin.notices import notify
+from napari_dycon.plugin.opencase import OpenCase
+from napari_dycon.plugin.preferences import preferred_device
+from napari_dycon.plugin.presenter import Overlay, Presenter
+from napari_dycon.plugin.rows import CaseRow, case_rows
+from napari_dycon.plugin.task import TaskState
+from napari_dycon.plugin.tasks import Tasks
+from napari_dycon.study.schema import Structure
+from napari_dycon.study.study import ImportEvent, Study
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_dycon.guidance.suggestions import Suggestion
+
+logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+END_SECONDS = 20.0
+LISTED = 5
+
+
+def intention(method: Callable[Concatenate["Session", P], None]) -> Callable[Concatenate["Session", P], None]:
+    """Turn the user's errors of a session method into a message; nothing is raised into Qt."""
+
+    @wraps(method)
+    def guarded(self: "Session", *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            method(self, *args, **kwargs)
+        except DyconError as error:
+            self.say("error", str(error))
+
+    return guarded
+
+
+class Session:
+    """State and intentions of one viewer.
+
+    Parameters
+    ----------
+    viewer
+        The unwrapped napari viewer (or a viewer model); only weakly referenced. Use `get_session`.
+
+    Attributes
+    ----------
+    study
+        The open study, or None.
+    suggestions, suggestion_index
+        Places worth looking at, best first, and which of them is on screen (-1: none).
+    active_value
+        Label value of the structure being painted.
+    methods
+        ``(name, title)`` of every learning method; empty until the engine has been loaded in the
+        background, announced by ``engine_ready``.
+    device
+        The device training will use, "auto" until known.
+    """
+
+    study_changed = Signal()
+    cases_changed = Signal()
+    case_opened = Signal(str)
+    saved_changed = Signal(str, bool)
+    task_changed = Signal(object)
+    curves_changed = Signal()
+    structures_changed = Signal()
+    suggestions_changed = Signal()
+    message = Signal(str, str)
+    overlay_changed = Signal()
+    slice_state_changed = Signal(bool, str)
+    engine_ready = Signal()
+
+    def __init__(self, viewer: "ViewerModel") -> None:
+        self.study: Study | None = None
+        self.suggestions: list[Suggestion] = []
+        self.suggestion_index = -1
+        self.active_value = 1
+        self.methods: list[tuple[str, str]] = []
+        self.device = "auto"
+        self._presenter = Presenter(viewer)
+        self._desk = Desk(self._presenter)
+        self._tasks = Tasks()
+        self._loads = JobQueue(self._on_loaded, self._on_failure)
+        self._chores = JobQueue(self._on_loaded, self._on_failure)
+        self._wanted: str | None = None
+        self._visit: Suggestion | None = None
+        self._finished: RunFinished | None = None
+        self._added = 0
+        self._left_out: list[str] = []
+        self._lifecycle = Lifecycle(main_window(viewer), self.save_now, self.close)
+        self._connect(viewer)
+
+    def _connect(self, viewer: "ViewerModel") -> None:
+        self._desk.saved.connect(self.saved_changed)
+        self._desk.slice_changed.connect(self.slice_state_changed)
+        self._desk.written.connect(self.cases_changed)
+        self._tasks.changed.connect(self.task_changed)
+        self._tasks.curves_changed.connect(self.curves_changed)
+        self._tasks.event.connect(self._on_event)
+        self._tasks.ended.connect(self._on_end)
+        for emitter in (viewer.dims.events.current_step, viewer.dims.events.order, viewer.dims.events.ndisplay):
+            emitter.connect(self._on_slice)
+
+    # ---- state ------------------------------------------------------------------------------------
+
+    @property
+    def case_id(self) -> str | None:
+        """Id of the case in the viewer, or None."""
+        return self._desk.case.case_id if self._desk.case is not None else None
+
+    @property
+    def has_prediction(self) -> bool:
+        """Whether the open case has a prediction."""
+        return self._desk.case is not None and self._desk.case.prediction is not None
+
+    @property
+    def task(self) -> TaskState:
+        """What runs in the background."""
+        return self._tasks.state
+
+    @property
+    def curves(self) -> Curves:
+        """Loss terms and Dice of the run that is, or was last, trained."""
+        return self._tasks.curves
+
+    @property
+    def overlay(self) -> Overlay:
+        """What is shown on top of the scan; changed by `set_overlay`."""
+        return self._presenter.overlay
+
+    @property
+    def structures(self) -> tuple[Structure, ...]:
+        """The structures of the study, empty without one."""
+        return tuple(self.study.structures) if self.study is not None else ()
+
+    def case_rows(self) -> list[CaseRow]:
+        """Return the rows of the case table."""
+        if self.study is None:
+            return []
+        active = next((s.name for s in self.structures if s.value == self.active_value), None)
+        return case_rows(self.study, active, self.case_id)
+
+    def say(self, level: str, text: str) -> None:
+        """Tell the user something (info, warning, error): in the dock and as a notification of napari."""
+        logger.log(logging.getLevelNamesMapping()[level.upper()], text)
+        self.message.emit(level, text)
+        notify(level, text)
+
+    # ---- the study --------------------------------------------------------------------------------
+
+    @intention
+    def open_study(self, path: Path | str) -> None:
+        """Open the study in folder ``path`` in place of the current one."""
+        if self.study is None or Path(path).resolve() != Path(self.study.path).resolve():
+            self._adopt(Study.open(Path(path)))
+
+    @intention
+    def new_study(self, path: Path | str, structures: Sequence[Structure]) -> None:
+        """Create an empty study in folder ``path`` and open it."""
+        self._adopt(Study.create(Path(path), structures))
+
+    @intention
+    def open_demo(self, folder: Path | str) -> None:
+        """Open the phantom study in ``folder``; it is made there in the background if need be."""
+        if (Path(folder) / "study.json").exists():
+            self.open_study(folder)
+        else:
+            self._tasks.run("importing", "Making the demo study", jobs.making_demo(Path(folder)))
+
+    @intention
+    def add_scans(self, paths: Sequence[Path | str], labels: Path | str | None = None) -> None:
+        """Import files or folders in the background; masks of the same name in ``labels`` are taken over."""
+        source = jobs.importing(self._writable(), [Path(path) for path in paths], Path(labels) if labels else None)
+        self._tasks.run("importing", "Reading scans", source)
+
+    @intention
+    def export(self, folder: Path | str) -> None:
+        """Write masks on each scan's own grid and volumes.csv to ``folder``."""
+        source = jobs.exporting(self._needed(), Path(folder), self._desk.flush)
+        self._tasks.run("exporting", "Exporting masks", source)
+
+    @intention
+    def add_structure(self, name: str) -> None:
+        """Add a structure and make it the active one."""
+        self.active_value = self._writable().add_structure(name).value
+        self._structures_edited()
+
+    @intention
+    def rename_structure(self, value: int, name: str) -> None:
+        """Give the structure with label ``value`` another name."""
+        self._writable().rename_structure(value, name)
+        self._structures_edited()
+
+    @intention
+    def recolour_structure(self, value: int, color: str) -> None:
+        """Give the structure with label ``value`` another colour, "#rrggbb"."""
+        self._writable().recolour_structure(value, color)
+        self._structures_edited()
+
+    @intention
+    def select_structure(self, value: int) -> None:
+        """Paint with label ``value`` from now on."""
+        self.active_value = value
+        self._structures_edited()
+
+    # ---- cases ------------------------------------------------------------------------------------
+
+    @intention
+    def open_case(self, case_id: str) -> None:
+        """Show a case; it is read in the background and announced by ``case_opened``."""
+        study = self._needed()
+        self._wanted = case_id
+        if self._desk.case is not None and case_id == self.case_id:
+            self._show(self._desk.case)
+        else:
+            self._loads.put("case", jobs.loading(study, case_id, self._desk.flush))
+
+    @intention
+    def open_next(self) -> None:
+        """Open the case most worth looking at: not complete, and the most uncertain of these."""
+        rest = [row for row in self.case_rows() if row.status != "complete" and not row.open]
+        if not rest:
+            self.say("info", "There is no other case left to label.")
+            return
+        self.open_case(max(rest, key=lambda row: -1.0 if row.uncertainty is None else row.uncertainty).id)
+
+    @intention
+    def toggle_slice_complete(self) -> None:
+        """Declare the slice on screen complete, or open it again."""
+        self._writable()
+        self._desk.toggle_slice_complete()
+
+    @intention
+    def complete_case(self) -> None:
+        """Declare every voxel of the open case known."""
+        self._writable()
+        self._desk.complete_case()
+
+    @intention
+    def accept_slice(self) -> None:
+        """Take over the prediction on the slice on screen wherever the person has not drawn."""
+        self._writable()
+        self._desk.accept_slice()
+
+    @intention
+    def accept_case(self) -> None:
+        """Take over the prediction of the whole case wherever the person has not drawn."""
+        self._writable()
+        self._desk.accept_case()
+
+    def save_now(self) -> None:
+        """Put everything painted on disk before going on."""
+        self._desk.flush()
+
+    # ---- looking ----------------------------------------------------------------------------------
+
+    @intention
+    def set_overlay(
+        self, prediction: bool | None = None, entropy: bool | None = None, opacity: float | None = None
+    ) -> None:
+        """Show or hide prediction and entropy, set the entropy's opacity (0 to 1); None leaves as it is."""
+        self._presenter.change_overlay(prediction, entropy, opacity)
+        self.overlay_changed.emit()
+
+    @intention
+    def show_plane(self, plane: str) -> None:
+        """Show 2D slices of a plane: axial, coronal or sagittal."""
+        if self._desk.case is not None:
+            self._presenter.show_plane(plane)
+
+    @intention
+    def go_to(self, suggestion: "Suggestion") -> None:
+        """Open the suggestion's case, if need be, and show its slice."""
+        if suggestion in self.suggestions:
+            self.suggestion_index = self.suggestions.index(suggestion)
+            self.suggestions_changed.emit()
+        self._visit = suggestion
+        self.open_case(suggestion.case)
+
+    @intention
+    def next_suggestion(self, step: int = 1) -> None:
+        """Go to the next suggestion, or with a negative ``step`` to one before."""
+        if not self.suggestions:
+            self.say("info", "There are no suggestions at the moment.")
+            return
+        start = max(self.suggestion_index, -1 if step > 0 else 0)
+        self.go_to(self.suggestions[(start + step) % len(self.suggestions)])
+
+    # ---- the background task ----------------------------------------------------------------------
+
+    @intention
+    def train(self, method: str, minutes: float) -> None:
+        """Train with ``method`` for ``minutes``, going on from the last run; then predict every case."""
+        study = self._writable()
+        if self.task.kind == "predicting":
+            self._tasks.stop(then=lambda: self.train(method, minutes))
+            return
+        source = jobs.training(study, method, minutes, preferred_device(), self._desk.flush)
+        self._tasks.run("training", "Preparing", source)
+        self._tasks.show_curves(Curves())
+
+    @intention
+    def predict(self, case_ids: Sequence[str] | None = None) -> None:
+        """Predict cases (all by default, the open one first) with the active run, then renew suggestions."""
+        study = self._writable()
+        if study.active_run is None:
+            raise StudyError("There is no trained model in this study yet: press Train first.")
+        wanted = [case.id for case in study.cases] if case_ids is None else list(case_ids)
+        wanted.sort(key=lambda case_id: case_id != self.case_id)
+        source = jobs.prediction(study, study.active_run, wanted, preferred_device())
+        self._tasks.run("predicting", "Preparing", source)
+
+    def pause(self) -> None:
+        """Let the task rest after its current step."""
+        self._tasks.pause()
+
+    def resume(self) -> None:
+        """Let a paused task go on."""
+        self._tasks.resume()
+
+    def stop(self) -> None:
+        """End the task after its current step; what it has reached is kept."""
+        self._tasks.stop()
+
+    def close(self) -> None:
+        """Stop the task at its next safe point, save everything and let go of the study."""
+        for part in (self._tasks, self._loads, self._chores):
+            if not part.close(END_SECONDS):
+                logger.error("A background task did not end within %s seconds.", END_SECONDS)
+        self._desk.clear()
+        if self.study is not None:
+            self.study.close()
+        self.study, self._wanted, self._visit = None, None, None
+
+    # ---- inside -----------------------------------------------------------------------------------
+
+    def _needed(self) -> Study:
+        if self.study is None:
+            raise StudyError("No study is open: open or create one first.")
+        return self.study
+
+    def _writable(self) -> Study:
+        study = self._needed()
+        if study.read_only:
+            raise StudyError("This study is open in another session; here you can only look at it.")
+        return study
+
+    def _adopt(self, study: Study) -> None:
+        """Put ``study`` in the place of the one before, which is saved and closed."""
+        self.close()
+        self._presenter.retire()
+        self.study = study
+        self._desk.open_study(study)
+        self.active_value = study.structures[0].value if study.structures else 1
+        self.suggestions, self.suggestion_index = [], -1
+        self._tasks.show_curves(Curves())
+        bind_keys(self._presenter.viewer, get_session)
+        self._tell_all()
+        self._chores.put("engine", jobs.engine_facts(preferred_device()))
+        self._chores.put("curves", jobs.reading_curves(study))
+        self._chores.put("suggestions", jobs.suggestions(study))
+
+    def _tell_all(self) -> None:
+        for signal in (self.study_changed, self.structures_changed, self.cases_changed, self.suggestions_changed):
+            signal.emit()
+
+    def _structures_edited(self) -> None:
+        self._presenter.show_structures(self.structures)
+        self._presenter.select_value(self.active_value)
+        self.structures_changed.emit()
+        self.cases_changed.emit()
+
+    def _show(self, case: OpenCase) -> None:
+        self._desk.show(case, self.structures, self.active_value)
+        visit, self._visit = self._visit, None
+        if visit is not None and visit.case == case.case_id:
+            self._presenter.go_to(visit)
+        self.case_opened.emit(case.case_id)
+        self.cases_changed.emit()
+
+    def _on_slice(self, event: object = None) -> None:
+        del event
+        self._desk.tell_slice()
+
+    def _on_loaded(self, event: object) -> None:
+        match event:
+            case OpenCase() if event.case_id == self._wanted:
+                self._show(event)
+            case jobs.PredictionLoaded():
+                self._desk.show_prediction(event)
+                self.overlay_changed.emit()
+            case jobs.SuggestionsReady():
+                self.suggestions, self.suggestion_index = list(event.suggestions), -1
+                self.suggestions_changed.emit()
+            case jobs.EngineReady():
+                self.methods, self.device = list(event.methods), event.device
+                self.engine_ready.emit()
+            case jobs.CurvesRead() if not self.task.busy:
+                self._tasks.show_curves(event.curves)
+
+    def _on_event(self, event: object) -> None:
+        match event:
+            case CasePredicted():
+                self.cases_changed.emit()
+                if self.study is not None and event.case == self.case_id:
+                    self._loads.put("prediction", jobs.loading_prediction(self.study, event.case))
+            case RunFinished():
+                self._finished = event
+            case Note():
+                self.say(event.level, event.text)
+            case ImportEvent():
+                self._on_import(event)
+            case jobs.SuggestionsReady():
+                self._on_loaded(event)
+            case jobs.StudyMade():
+                self._adopt(event.study)
+            case jobs.Exported():
+                self.say("info", f"{len(event.files)} files were written.")
+
+    def _on_import(self, event: ImportEvent) -> None:
+        self.cases_changed.emit()
+        if event.problem:
+            self._left_out.append(f"{event.path.name}: {event.problem}")
+        elif event.case is not None:
+            self._added += 1
+
+    def _on_end(self, kind: str, sentence: str, details: str) -> None:
+        finished, self._finished = self._finished, None
+        self.cases_changed.emit()
+        if sentence:
+            self._on_failure(sentence, details)
+        elif kind == "importing":
+            self._tell_import()
+        elif kind == "training" and finished is not None:
+            failed = finished.reason == "failed"
+            self.say("error" if failed else "info", finished.message)
+            if not failed and self.study is not None and self.study.active_run is not None:
+                self.predict()
+
+    def _tell_import(self) -> None:
+        added, left_out, self._added, self._left_out = self._added, self._left_out, 0, []
+        if added or left_out:
+            self.say("info", f"{added} {'scan was' if added == 1 else 'scans were'} added.")
+        for sentence in left_out[:LISTED]:
+            self.say("warning", sentence)
+        if len(left_out) > LISTED:
+            self.say("warning", f"{len(left_out) - LISTED} more files were left out.")
+        if self.study is not None:
+            self._chores.put("suggestions", jobs.suggestions(self.study))
+
+    def _on_failure(self, sentence: str, details: str) -> None:
+        logger.error("%s", details)
+        self.say("error", sentence)
+
+
+_sessions: "weakref.WeakKeyDictionary[ViewerModel, Session]" = weakref.WeakKeyDictionary()
+
+
+def get_session(viewer: "ViewerModel") -> Session:
+    """Return the session of ``viewer``, made on the first call.
+
+    Plugin widgets receive a proxy that equals the viewer but dies with the widget; the session belongs to
+    the viewer behind it.
+    """
+    viewer = getattr(viewer, "__wrapped__", viewer)
+    if viewer not in _sessions:
+        _sessions[viewer] = Session(viewer)
+    return _sessions[viewer]

@@ -1,0 +1,137 @@
+"""The background thread that iterates a generator of events.
+
+napari's own generator worker swallows every ``RuntimeError`` (all of torch's are), replaces the
+process-wide warnings hook while it runs, and shares a pool of as many threads as there are cores.
+This one does none of that, and stays reachable by napari's own quit.
+"""
+
+import ctypes
+import os
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from qtpy.QtCore import Signal
+from superqt.utils import WorkerBase
+from superqt.utils._qthreading import WorkerBaseSignals
+
+from napari_dycon.engine.control import Control
+from napari_dycon.errors import DyconError
+
+EventSource = Callable[[Control], Iterator[object]]
+NICENESS = 10
+_WINDOWS_BELOW_NORMAL = -1
+_DARWIN_UTILITY = 0x11
+
+
+class EventWorkerSignals(WorkerBaseSignals):
+    """Signals of a worker; ``failed`` carries a sentence and the traceback, both as text."""
+
+    failed = Signal(str, str)
+
+
+class EventWorker(WorkerBase):
+    """Iterates ``source(control)`` in a thread of its own and keeps its events until they are taken.
+
+    Parameters
+    ----------
+    source
+        Called in the thread with the control; returns the iterator of events. It must look at the
+        control often and end by itself when it is stopped.
+    control
+        The only way to stop: `quit`, which napari calls as well, stops it.
+
+    Notes
+    -----
+    ``finished`` is emitted always and last, ``failed`` before it when anything was raised, even
+    ``SystemExit``. Nothing but text leaves the thread in case of failure: an exception object would
+    keep the frames, and with them the memory, of the failed job alive.
+    """
+
+    def __init__(self, source: EventSource, control: Control) -> None:
+        super().__init__(SignalsClass=EventWorkerSignals)
+        self._source: EventSource | None = source
+        self._events: deque[object] = deque()
+        self._thread: threading.Thread | None = None
+        self.control = control
+
+    def start(self) -> None:
+        """Start the thread; may be called once."""
+        if self._thread is not None:
+            raise RuntimeError("This worker has been started already.")
+        self._worker_set.add(self)
+        self._finished.connect(self._set_discard)
+        self._thread = threading.Thread(target=self.run, name="dycon-worker", daemon=False)
+        self._thread.start()
+
+    def quit(self) -> None:
+        """Ask the job to stop at its next safe point."""
+        super().quit()
+        self.control.stop()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until the thread has ended; return whether it has."""
+        if self._thread is None:
+            return True
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def take_events(self) -> list[object]:
+        """Return the events since the last call, oldest first."""
+        return [self._events.popleft() for _ in range(len(self._events))]
+
+    def run(self) -> None:
+        """Do the work and report how it ended; runs in the thread."""
+        self._running = True
+        self._emit("started")
+        failure = self._iterate()
+        self._source = None
+        self._running = False
+        if failure is not None:
+            self._emit("failed", *failure)
+        self._emit("finished")
+        self._emit("_finished", self)
+
+    def _iterate(self) -> tuple[str, str] | None:
+        try:
+            lower_thread_priority()
+            assert self._source is not None
+            for event in self._source(self.control):
+                self._events.append(event)
+        except BaseException as error:  # noqa: BLE001 - the thread's last line of defence: reported as text
+            words, details = plain_words(error), traceback.format_exc()
+            traceback.clear_frames(error.__traceback__)
+            return words, details
+        return None
+
+    def _emit(self, name: str, *values: object) -> None:
+        with suppress(RuntimeError):  # the application, and with it the signals, may be gone already
+            getattr(self.signals, name).emit(*values)
+
+
+def plain_words(error: BaseException) -> str:
+    """Return one sentence about ``error`` for the person at the screen."""
+    if isinstance(error, DyconError):
+        return str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "Memory ran out. Close other programs or choose the processor (CPU) as the device, then start again."
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        return f"A file could not be read or written{where}: {error.strerror or error}."
+    if isinstance(error, SystemExit):
+        return f"The background task ended itself unexpectedly (exit {error.code})."
+    return f"Unexpected fault in the background task: {type(error).__name__}: {error}"
+
+
+def lower_thread_priority() -> None:
+    """Give way to the interface: lower the priority of the calling thread, where the system allows it."""
+    if sys.platform.startswith("linux"):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+    elif sys.platform == "win32":
+        kernel = ctypes.windll.kernel32
+        kernel.SetThreadPriority(kernel.GetCurrentThread(), _WINDOWS_BELOW_NORMAL)
+    elif sys.platform == "darwin":
+        ctypes.CDLL(None).pthread_set_qos_class_self_np(_DARWIN_UTILITY, 0)
