@@ -1,0 +1,90 @@
+"""Questions that need a window of their own: which folder, which files, which structures."""
+
+from pathlib import Path
+
+from platformdirs import user_data_path
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QDialog, QDialogButtonBox, QFileDialog, QLineEdit, QVBoxLayout, QWidget
+
+from napari_dycon.plugin.widgets.parts import plain_label, tool_button
+
+SCAN_FILTER = "Scans (*.nii *.nii.gz *.nrrd *.mha *.mhd);;All files (*)"
+STUDY_FILE = "study.json"
+
+
+def ask_folder(parent: QWidget, title: str) -> Path | None:
+    """Return the folder the user chooses, or None."""
+    chosen = QFileDialog.getExistingDirectory(parent, title)
+    return Path(chosen) if chosen else None
+
+
+def ask_scans(parent: QWidget) -> list[Path]:
+    """Return the scan files the user chooses, possibly none."""
+    chosen, _ = QFileDialog.getOpenFileNames(parent, "Add scans", "", SCAN_FILTER)
+    return [Path(name) for name in chosen]
+
+
+def demo_folder() -> Path:
+    """Return where the demo study of this user is kept."""
+    return Path(user_data_path("napari-dycon", appauthor=False)) / "demo study"
+
+
+def is_study(folder: Path) -> bool:
+    """Return whether ``folder`` holds a study."""
+    return (folder / STUDY_FILE).is_file()
+
+
+class StructuresDialog(QDialog):
+    """Asks for the names of the structures of a new study."""
+
+    structures_named = Signal(list)
+
+    def __init__(self, parent: QWidget, folder: Path) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("New study")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setMinimumWidth(360)
+        self._fields: list[QLineEdit] = []
+        where = plain_label(f"A new study in {folder}")
+        where.setWordWrap(True)
+        another = tool_button("Another structure", "Add one more line", self.add_field)
+        self.buttons = QDialogButtonBox()
+        self._create = self.buttons.addButton("Create study", QDialogButtonBox.ButtonRole.AcceptRole)
+        self.buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
+        self.buttons.accepted.connect(self._accept)
+        self.buttons.rejected.connect(self.reject)
+        self._lines = QVBoxLayout()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(16, 14, 16, 14)
+        layout.setSpacing(8)
+        layout.addWidget(where)
+        layout.addWidget(plain_label("Which structures will you label? More can be added later."))
+        layout.addLayout(self._lines)
+        layout.addWidget(another, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(self.buttons)
+        self.add_field()
+
+    @property
+    def names(self) -> list[str]:
+        """The names typed, without empty and repeated ones."""
+        typed = (field.text().strip() for field in self._fields)
+        return list(dict.fromkeys(name for name in typed if name))
+
+    def add_field(self) -> None:
+        """Add a line for one more structure."""
+        field = QLineEdit()
+        field.setMaxLength(60)
+        field.setPlaceholderText("for example: left atrium" if not self._fields else "one more structure")
+        field.textChanged.connect(self._check)
+        self._fields.append(field)
+        self._lines.addWidget(field)
+        field.setFocus()
+        self._check()
+
+    def _check(self) -> None:
+        self._create.setEnabled(bool(self.names))
+        self._create.setToolTip("" if self.names else "Name at least one structure.")
+
+    def _accept(self) -> None:
+        self.structures_named.emit(self.names)
+        self.accept()

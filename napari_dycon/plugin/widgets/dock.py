@@ -1,0 +1,344 @@
+"""The dock of DyCON: lays out the panels and binds them to the session of the viewer."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from qtpy.compat import isalive
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QColor, QDragEnterEvent, QDropEvent, QKeySequence
+from qtpy.QtWidgets import QFrame, QScrollArea, QShortcut, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+
+from napari_dycon.plugin.layer_styles import ENTROPY_RGB
+from napari_dycon.plugin.widgets import reasons
+from napari_dycon.plugin.widgets.cases import CasesPanel
+from napari_dycon.plugin.widgets.doors import Doors, dropped_paths
+from napari_dycon.plugin.widgets.header import EmptyPanel, HeaderPanel
+from napari_dycon.plugin.widgets.messages import MessageLine
+from napari_dycon.plugin.widgets.parts import rule
+from napari_dycon.plugin.widgets.review import ReviewPanel
+from napari_dycon.plugin.widgets.structures import StructuresPanel
+from napari_dycon.plugin.widgets.theme import Theme, style_sheet
+from napari_dycon.plugin.widgets.training import TrainingPanel
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from napari_dycon.plugin.session import Session
+    from napari_dycon.plugin.task import TaskState
+
+WIDTH, HEIGHT = 380, 700
+
+
+def while_alive(method: Callable[..., None]) -> Callable[..., None]:
+    """Let a handler do nothing once Qt has deleted the dock; the session outlives it."""
+
+    @wraps(method)
+    def guarded(self: "DyconDock", *args: Any) -> None:
+        if isalive(self):
+            method(self, *args)
+
+    return guarded
+
+
+def _session_of(viewer: "Viewer") -> "Session":
+    from napari_dycon.plugin.session import get_session
+
+    return get_session(viewer)
+
+
+class DyconDock(QWidget):
+    """Everything a person needs to label, train, look and correct, in one column.
+
+    The dock holds no state: it may be closed and made again at any time and shows the session as it is.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer, or napari's proxy of it.
+    session
+        What to show; by default the session of the viewer.
+    """
+
+    def __init__(self, napari_viewer: "Viewer", session: "Session | None" = None) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self.session = _session_of(napari_viewer) if session is None else session
+        self._doors = Doors(self, self.session)
+        self.empty, self.header, self.cases = EmptyPanel(), HeaderPanel(), CasesPanel()
+        self.structures, self.training, self.review = StructuresPanel(), TrainingPanel(), ReviewPanel()
+        self.messages = MessageLine()
+        self.review.legend.set_colour(QColor.fromRgbF(*ENTROPY_RGB).name())
+        self.setAcceptDrops(True)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self._lay_out()
+        self._bind_intentions()
+        self._bind_state()
+        self._add_shortcuts()
+        self._show_theme()
+        self._show_all()
+
+    # ---- layout ------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        self.work = QWidget()
+        column = QVBoxLayout(self.work)
+        column.setContentsMargins(10, 8, 10, 4)
+        column.setSpacing(7)
+        for panel in (self.header, self.cases, self.structures, self.training, self.review):
+            if panel is not self.header:
+                column.addWidget(rule())
+            column.addWidget(panel, 1 if panel is self.cases else 0)
+        self._scroll = QScrollArea()
+        self._scroll.setWidget(self.work)
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.empty)
+        self.pages.addWidget(self._scroll)
+        bottom = QVBoxLayout()
+        bottom.setContentsMargins(10, 0, 10, 4)
+        bottom.addWidget(self.messages)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.pages, 1)
+        layout.addLayout(bottom)
+
+    def sizeHint(self) -> QSize:
+        """Return the size the dock is drawn for, in pixels."""
+        return QSize(WIDTH, HEIGHT)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the smallest useful size in pixels; below ``sizeHint`` the panels scroll."""
+        return QSize(WIDTH - 20, 320)
+
+    # ---- binding -----------------------------------------------------------------------------
+
+    def _bind_intentions(self) -> None:
+        session, doors = self.session, self._doors
+        for signal, slot in (
+            (self.empty.open_requested, doors.choose_study),
+            (self.empty.demo_requested, doors.open_demo),
+            (self.header.open_requested, doors.choose_study),
+            (self.header.demo_requested, doors.open_demo),
+            (self.header.files_requested, doors.choose_scans),
+            (self.header.folder_requested, doors.choose_scan_folder),
+            (self.header.labelled_folder_requested, doors.choose_labelled_folder),
+            (self.header.export_requested, doors.choose_export_folder),
+            (self.cases.open_case_requested, session.open_case),
+            (self.cases.predict_requested, session.predict),
+            (self.structures.select_requested, session.select_structure),
+            (self.structures.add_requested, session.add_structure),
+            (self.structures.rename_requested, session.rename_structure),
+            (self.structures.recolour_requested, session.recolour_structure),
+            (self.structures.slice_complete_requested, session.toggle_slice_complete),
+            (self.structures.case_complete_requested, session.complete_case),
+            (self.training.train_requested, session.train),
+            (self.training.pause_requested, session.pause),
+            (self.training.resume_requested, session.resume),
+            (self.training.stop_requested, session.stop),
+            (self.review.prediction_shown_requested, self._ask_prediction_shown),
+            (self.review.uncertainty_shown_requested, self._ask_uncertainty_shown),
+            (self.review.opacity_requested, self._ask_opacity),
+            (self.review.predict_case_requested, self._predict_case),
+            (self.review.predict_all_requested, session.predict),
+            (self.review.accept_slice_requested, session.accept_slice),
+            (self.review.accept_case_requested, session.accept_case),
+            (self.review.next_requested, self._next_place),
+            (self.review.previous_requested, self._previous_place),
+        ):
+            signal.connect(slot)
+
+    def _bind_state(self) -> None:
+        session = self.session
+        for signal, slot in (
+            (session.study_changed, self._on_study_changed),
+            (session.cases_changed, self._on_cases_changed),
+            (session.case_opened, self._on_case_opened),
+            (session.saved_changed, self._on_saved_changed),
+            (session.task_changed, self._on_task_changed),
+            (session.curves_changed, self._on_curves_changed),
+            (session.structures_changed, self._on_structures_changed),
+            (session.suggestions_changed, self._on_suggestions_changed),
+            (session.message, self._on_message),
+            (session.overlay_changed, self._on_overlay_changed),
+            (session.slice_state_changed, self._on_slice_state_changed),
+            (session.engine_ready, self._on_engine_ready),
+            (self._viewer.events.theme, self._on_theme_changed),
+        ):
+            signal.connect(slot)
+
+    def _add_shortcuts(self) -> None:
+        for keys, button in (
+            ("N", self.review.next_button),
+            ("Shift+N", self.review.previous_button),
+            ("G", self.review.prediction),
+            ("U", self.review.uncertainty),
+            ("Ctrl+Return", self.structures.slice_button),
+            ("Ctrl+Shift+Return", self.structures.case_button),
+            ("Ctrl+Shift+A", self.review.accept_slice_button),
+        ):
+            shortcut = QShortcut(QKeySequence(keys), self)
+            shortcut.activated.connect(button.click)
+            shortcut.activatedAmbiguously.connect(button.click)
+
+    # ---- what the session tells --------------------------------------------------------------
+
+    @while_alive
+    def _on_study_changed(self) -> None:
+        self._show_all()
+
+    @while_alive
+    def _on_cases_changed(self) -> None:
+        self._show_cases()
+
+    @while_alive
+    def _on_case_opened(self, case_id: str) -> None:
+        self._show_cases()
+
+    @while_alive
+    def _on_saved_changed(self, text: str, ok: bool) -> None:
+        self.header.set_saved(text, ok)
+
+    @while_alive
+    def _on_task_changed(self, task: "TaskState") -> None:
+        self._show_task()
+
+    @while_alive
+    def _on_curves_changed(self) -> None:
+        self._show_curves()
+
+    @while_alive
+    def _on_structures_changed(self) -> None:
+        self._show_structures()
+
+    @while_alive
+    def _on_suggestions_changed(self) -> None:
+        self._show_suggestion()
+
+    @while_alive
+    def _on_message(self, level: str, text: str) -> None:
+        self.messages.show_message(level, text)
+
+    @while_alive
+    def _on_overlay_changed(self) -> None:
+        self._show_overlay()
+
+    @while_alive
+    def _on_slice_state_changed(self, complete: bool, text: str) -> None:
+        self.structures.set_slice_state(complete, text)
+
+    @while_alive
+    def _on_engine_ready(self) -> None:
+        self._show_engine()
+
+    @while_alive
+    def _on_theme_changed(self, event: object = None) -> None:
+        self._show_theme()
+
+    # ---- showing -----------------------------------------------------------------------------
+
+    def _show_theme(self) -> None:
+        theme = Theme.named(self._viewer.theme)
+        self.setStyleSheet(style_sheet(theme))
+        panels = (
+            self.empty,
+            self.header,
+            self.cases,
+            self.structures,
+            self.training,
+            self.review,
+            self.messages,
+        )
+        for panel in panels:
+            panel.set_theme(theme)
+
+    def _show_all(self) -> None:
+        study = self.session.study
+        self.pages.setCurrentIndex(0 if study is None else 1)
+        if study is not None:
+            self.header.set_study(study.record.name, str(study.path), study.read_only)
+        self.header.set_saved(*self.session.saved)
+        self.structures.set_slice_state(*self.session.slice_state)
+        self._show_engine()
+        self._show_structures()
+        self._show_cases()
+        self._show_curves()
+        self._show_suggestion()
+        self._show_overlay()
+        self._show_task()
+
+    def _show_engine(self) -> None:
+        self.header.set_device(self.session.device)
+        self.training.set_methods(self.session.methods, "dycon")
+        self._show_reasons()
+
+    def _show_cases(self) -> None:
+        self.cases.set_rows(self.session.case_rows())
+        self._show_reasons()
+
+    def _show_structures(self) -> None:
+        self.structures.set_structures(self.session.structures, self.session.active_value)
+
+    def _show_curves(self) -> None:
+        self.training.curves.set_curves(self.session.curves.losses, self.session.curves.dice)
+
+    def _show_suggestion(self) -> None:
+        suggestions, position = self.session.suggestions, self.session.suggestion_index
+        reason = suggestions[position].reason if 0 <= position < len(suggestions) else ""
+        self.review.set_suggestion(position, len(suggestions), reason)
+
+    def _show_overlay(self) -> None:
+        overlay = self.session.overlay
+        self.review.set_overlay(overlay.prediction, overlay.entropy, overlay.opacity)
+
+    def _show_task(self) -> None:
+        task = self.session.task
+        self.training.set_task(task.kind, task.phase, task.fraction, task.seconds_left, task.text)
+        self.empty.set_task(task.text if task.kind != "idle" else "", task.fraction)
+        self._show_reasons()
+
+    def _show_reasons(self) -> None:
+        session = self.session
+        self.header.set_blocked(reasons.adding(session), reasons.exporting(session))
+        self.structures.set_blocked(reasons.editing(session), reasons.marking(session))
+        self.training.set_blocked(reasons.training(session, self.cases.model.labelled))
+        self.review.set_blocked(
+            reasons.looking(session),
+            reasons.accepting(session),
+            reasons.predicting(session),
+            "" if session.case_id else reasons.NO_CASE,
+        )
+        self.review.set_state(reasons.prediction_state(session))
+
+    # ---- what the user asks ------------------------------------------------------------------
+
+    def _ask_prediction_shown(self, shown: bool) -> None:
+        self.session.set_overlay(prediction=shown)
+
+    def _ask_uncertainty_shown(self, shown: bool) -> None:
+        self.session.set_overlay(entropy=shown)
+
+    def _ask_opacity(self, opacity: float) -> None:
+        self.session.set_overlay(opacity=opacity)
+
+    def _predict_case(self) -> None:
+        self.session.predict([self.session.case_id])
+
+    def _next_place(self) -> None:
+        self.session.next_suggestion(1)
+
+    def _previous_place(self) -> None:
+        self.session.next_suggestion(-1)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take files and folders."""
+        if dropped_paths(event):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open a dropped study, or add dropped scans."""
+        event.acceptProposedAction()
+        self._doors.take(dropped_paths(event))

@@ -1,0 +1,186 @@
+"""The top of the dock: which study is open, on what device, whether all is saved; and the empty state."""
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen
+from qtpy.QtWidgets import QMenu, QVBoxLayout, QWidget
+
+from napari_dycon.plugin.widgets.icons import icon
+from napari_dycon.plugin.widgets.parts import (
+    ElidedLabel,
+    ProgressLine,
+    allow,
+    plain_label,
+    push_button,
+    row,
+    set_role,
+    tool_button,
+)
+from napari_dycon.plugin.widgets.theme import Theme
+
+
+class HeaderPanel(QWidget):
+    """Name, device and saved state of the study, and the three doors in and out of it."""
+
+    open_requested = Signal()
+    demo_requested = Signal()
+    files_requested = Signal()
+    folder_requested = Signal()
+    labelled_folder_requested = Signal()
+    export_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = ElidedLabel("study")
+        self.read_only = plain_label("Read only", "chip-warn")
+        self.read_only.setToolTip("Another session has this study open. You can look, but not change it.")
+        self.read_only.hide()
+        self.device = plain_label("", "chip")
+        self.saved = ElidedLabel("muted")
+        self.open_button = tool_button("Open", "Open or create a study", role="button")
+        self.add_button = tool_button("Add scans", "Add scans to this study", role="button")
+        self.export_button = tool_button(
+            "Export", "Write masks and a table of volumes to a folder", self.export_requested, "button"
+        )
+        self._add_menus()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addLayout(row(self.name, self.read_only, self.device))
+        layout.addLayout(row(self.saved, self.open_button, self.add_button, self.export_button, spacing=5))
+
+    def _add_menus(self) -> None:
+        opens = QMenu(self)
+        opens.addAction("Open or create a study…", self.open_requested)
+        opens.addAction("Try the demo study", self.demo_requested)
+        adds = QMenu(self)
+        adds.addAction("Scan files…", self.files_requested)
+        adds.addAction("A folder of scans or DICOM…", self.folder_requested)
+        adds.addAction("A folder of scans with their labels…", self.labelled_folder_requested)
+        for button, menu in ((self.open_button, opens), (self.add_button, adds)):
+            button.setMenu(menu)
+            button.setPopupMode(button.ToolButtonPopupMode.InstantPopup)
+
+    def set_study(self, name: str, where: str, read_only: bool) -> None:
+        """Show the study ``name`` kept in the folder ``where``."""
+        self.name.show_text(name)
+        self.name.setToolTip(where)
+        self.read_only.setVisible(read_only)
+
+    def set_device(self, text: str) -> None:
+        """Show the device that training uses."""
+        self.device.setText(text)
+        self.device.setToolTip(f"Training and prediction run on: {text}")
+        self.device.setVisible(bool(text))
+
+    def set_saved(self, text: str, ok: bool) -> None:
+        """Show whether the annotations are on disk."""
+        set_role(self.saved, "muted" if ok else "bad")
+        self.saved.show_text(text)
+
+    def set_blocked(self, adding: str, exporting: str) -> None:
+        """Disable adding or exporting, each with the reason; an empty text enables it."""
+        allow(self.add_button, adding)
+        allow(self.export_button, exporting)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use the colours of ``theme``."""
+        self.open_button.setIcon(icon("folder", theme.text))
+        self.add_button.setIcon(icon("plus", theme.text))
+        self.export_button.setIcon(icon("export", theme.text))
+
+
+class EmptyPanel(QWidget):
+    """What the dock shows while no study is open: two ways to begin, and the round in four words."""
+
+    open_requested = Signal()
+    demo_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        title = plain_label("Teach a model your structure", "hero")
+        lead = plain_label(
+            "Label a few scans, or a few slices of them. The model learns from these and from all the "
+            "scans you have not labelled.",
+            "muted",
+        )
+        lead.setWordWrap(True)
+        self.open_button = push_button(
+            "Open or create a study…",
+            "Choose a folder. A study in it is opened; else a new one is made there.",
+            self.open_requested,
+            "hero-primary",
+        )
+        self.demo_button = push_button(
+            "Try the demo study",
+            "Twelve made-up patients, three of them labelled. Takes a few seconds.",
+            self.demo_requested,
+            "hero",
+        )
+        drop = plain_label("or drop a folder of scans here", "muted")
+        drop.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.task = ElidedLabel("muted")
+        self.task.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.progress = ProgressLine()
+        self.progress.hide()
+        self._steps = StepsPicture()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(12, 0, 12, 0)
+        layout.setSpacing(10)
+        layout.addStretch(2)
+        for item in (self._steps, title, lead):
+            layout.addWidget(item)
+        layout.addSpacing(10)
+        for item in (self.open_button, self.demo_button, drop):
+            layout.addWidget(item)
+        layout.addSpacing(10)
+        layout.addWidget(self.task)
+        layout.addWidget(self.progress)
+        layout.addStretch(3)
+
+    def set_task(self, text: str, fraction: float | None) -> None:
+        """Show what is being prepared; an empty ``text`` means nothing is."""
+        self.task.show_text(text)
+        self.progress.setVisible(bool(text))
+        self.progress.set_share(fraction)
+        for button in (self.open_button, self.demo_button):
+            allow(button, "Please wait until this is done." if text else "")
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use the colours of ``theme``."""
+        self.progress.set_theme(theme)
+        self._steps.set_theme(theme)
+
+
+class StepsPicture(QWidget):
+    """The round of work as four dots on a line: label, train, look, correct."""
+
+    WORDS = ("Label", "Train", "Look", "Correct")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._theme: Theme | None = None
+        self.setFixedHeight(52)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use the colours of ``theme``."""
+        self._theme = theme
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the line, the dots and their words."""
+        if self._theme is None:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        step = self.width() / len(self.WORDS)
+        centres = [step * (place + 0.5) for place in range(len(self.WORDS))]
+        painter.setPen(QPen(QColor(self._theme.line), 2))
+        painter.drawLine(round(centres[0]), 14, round(centres[-1]), 14)
+        for place, centre in enumerate(centres):
+            painter.setPen(QPen(QColor(self._theme.accent), 2))
+            painter.setBrush(QColor(self._theme.accent if place == 0 else self._theme.background))
+            painter.drawEllipse(round(centre) - 6, 8, 12, 12)
+            painter.setPen(QColor(self._theme.muted))
+            box = (round(centre - step / 2), 26, round(step), 20)
+            painter.drawText(*box, Qt.AlignmentFlag.AlignCenter, self.WORDS[place])
+        painter.end()

@@ -1,0 +1,150 @@
+"""Small icons drawn with the painter: nothing is ever fetched, and they follow the theme."""
+
+from collections.abc import Callable
+
+from qtpy.QtCore import QPointF, QRectF, Qt
+from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
+
+ICON = 16
+
+
+def icon(name: str, colour: str) -> QIcon:
+    """Return one of the drawn icons in ``colour``; drawn here, so nothing is ever fetched."""
+    result = QIcon()
+    for scale in (1, 2):
+        pixmap = QPixmap(ICON * scale, ICON * scale)
+        pixmap.fill(Qt.GlobalColor.transparent)
+        pixmap.setDevicePixelRatio(scale)
+        painter = QPainter(pixmap)
+        draw_icon(painter, name, QColor(colour), QRectF(0, 0, ICON, ICON))
+        painter.end()
+        result.addPixmap(pixmap)
+    return result
+
+
+def draw_icon(painter: QPainter, name: str, colour: QColor, box: QRectF) -> None:
+    """Draw the icon ``name`` (see ``_DRAWINGS``) into ``box``, on a grid of 16 by 16."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.translate(box.topLeft())
+    painter.scale(box.width() / ICON, box.height() / ICON)
+    pen = QPen(colour, 1.6, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
+    painter.setPen(pen)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    _DRAWINGS[name](painter, colour)
+    painter.restore()
+
+
+def _lines(painter: QPainter, *points: tuple[float, float]) -> None:
+    painter.drawPolyline(QPolygonF([QPointF(*point) for point in points]))
+
+
+def _solid(painter: QPainter, colour: QColor, *points: tuple[float, float]) -> None:
+    painter.setBrush(colour)
+    painter.drawPolygon(QPolygonF([QPointF(*point) for point in points]))
+
+
+def _complete(painter: QPainter, colour: QColor) -> None:
+    painter.setBrush(colour)
+    painter.drawEllipse(QPointF(8, 8), 5.2, 5.2)
+    painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_SourceOver)
+    painter.setPen(QPen(QColor("#16181d" if colour.lightnessF() > 0.5 else "#ffffff"), 1.6))
+    _lines(painter, (5.4, 8.2), (7.2, 10.0), (10.6, 6.2))
+
+
+def _partial(painter: QPainter, colour: QColor) -> None:
+    painter.drawEllipse(QPointF(8, 8), 5.2, 5.2)
+    painter.setBrush(colour)
+    painter.drawPie(QRectF(2.8, 2.8, 10.4, 10.4), 90 * 16, -180 * 16)
+
+
+def _unlabelled(painter: QPainter, colour: QColor) -> None:
+    painter.drawEllipse(QPointF(8, 8), 5.2, 5.2)
+
+
+def _pause(painter: QPainter, colour: QColor) -> None:
+    painter.setBrush(colour)
+    painter.drawRect(QRectF(4.2, 3.8, 1.8, 8.4))
+    painter.drawRect(QRectF(10.0, 3.8, 1.8, 8.4))
+
+
+def _play(painter: QPainter, colour: QColor) -> None:
+    _solid(painter, colour, (5, 3.6), (12.2, 8), (5, 12.4))
+
+
+def _stop(painter: QPainter, colour: QColor) -> None:
+    painter.setBrush(colour)
+    painter.drawRect(QRectF(4.2, 4.2, 7.6, 7.6))
+
+
+def _tick(painter: QPainter, colour: QColor) -> None:
+    _lines(painter, (3.4, 8.6), (6.6, 11.8), (12.8, 4.6))
+
+
+def _tick_box(painter: QPainter, colour: QColor) -> None:
+    painter.drawRoundedRect(QRectF(2.6, 2.6, 10.8, 10.8), 2, 2)
+    _lines(painter, (5, 8.2), (7.2, 10.4), (11, 5.8))
+
+
+def _empty_box(painter: QPainter, colour: QColor) -> None:
+    painter.drawRoundedRect(QRectF(2.6, 2.6, 10.8, 10.8), 2, 2)
+
+
+def _plus(painter: QPainter, colour: QColor) -> None:
+    _lines(painter, (8, 3.4), (8, 12.6))
+    _lines(painter, (3.4, 8), (12.6, 8))
+
+
+def _left(painter: QPainter, colour: QColor) -> None:
+    _lines(painter, (9.8, 3.8), (5.6, 8), (9.8, 12.2))
+
+
+def _right(painter: QPainter, colour: QColor) -> None:
+    _lines(painter, (6.2, 3.8), (10.4, 8), (6.2, 12.2))
+
+
+def _down(painter: QPainter, colour: QColor) -> None:
+    _lines(painter, (4.6, 6.4), (8, 9.8), (11.4, 6.4))
+
+
+def _folder(painter: QPainter, colour: QColor) -> None:
+    _lines(painter, (2.4, 12.6), (2.4, 3.6), (6.4, 3.6), (7.8, 5.4), (13.6, 5.4), (13.6, 12.6), (2.4, 12.6))
+
+
+def _export(painter: QPainter, colour: QColor) -> None:
+    _lines(painter, (8, 9.8), (8, 2.6))
+    _lines(painter, (5.2, 5.2), (8, 2.4), (10.8, 5.2))
+    _lines(painter, (3, 9.6), (3, 13.2), (13, 13.2), (13, 9.6))
+
+
+def _info(painter: QPainter, colour: QColor) -> None:
+    painter.drawEllipse(QPointF(8, 8), 5.6, 5.6)
+    _lines(painter, (8, 7.6), (8, 11))
+    painter.drawPoint(QPointF(8, 5.2))
+
+
+def _warning(painter: QPainter, colour: QColor) -> None:
+    painter.drawPolygon(QPolygonF([QPointF(8, 2.6), QPointF(14, 13), QPointF(2, 13)]))
+    _lines(painter, (8, 6.6), (8, 9.4))
+    painter.drawPoint(QPointF(8, 11.2))
+
+
+_DRAWINGS: dict[str, Callable[[QPainter, QColor], None]] = {
+    "complete": _complete,
+    "partial": _partial,
+    "unlabelled": _unlabelled,
+    "pause": _pause,
+    "play": _play,
+    "stop": _stop,
+    "tick": _tick,
+    "tick box": _tick_box,
+    "empty box": _empty_box,
+    "plus": _plus,
+    "left": _left,
+    "right": _right,
+    "down": _down,
+    "folder": _folder,
+    "export": _export,
+    "info": _info,
+    "warning": _warning,
+}

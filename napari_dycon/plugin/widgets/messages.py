@@ -1,0 +1,60 @@
+"""The line at the bottom of the dock: the last note or error, never a window in the way."""
+
+from qtpy.QtCore import QSize
+from qtpy.QtWidgets import QLabel, QWidget
+
+from napari_dycon.plugin.widgets.icons import icon
+from napari_dycon.plugin.widgets.parts import ElidedLabel, row, set_role, tool_button
+from napari_dycon.plugin.widgets.theme import Theme
+
+ROLES = {"info": "muted", "warning": "warn", "error": "bad"}
+
+
+class MessageLine(QWidget):
+    """One line of plain text with its level; the tooltip holds all of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sign = QLabel()
+        self._sign.setFixedSize(QSize(16, 16))
+        self.label = ElidedLabel("muted")
+        self.dismiss_button = tool_button("×", "Dismiss", self.clear)
+        self.dismiss_button.setFixedSize(QSize(20, 18))
+        self._level = "info"
+        self._theme: Theme | None = None
+        layout = row(self._sign, self.label, self.dismiss_button, spacing=5)
+        layout.setStretch(1, 1)
+        self.setLayout(layout)
+        self.setFixedHeight(20)
+        self.clear()
+
+    @property
+    def text(self) -> str:
+        """The message shown, in full."""
+        return self.label.text()
+
+    def show_message(self, level: str, text: str) -> None:
+        """Show ``text``; ``level`` is info, warning or error."""
+        self._level = level if level in ROLES else "info"
+        set_role(self.label, ROLES[self._level])
+        self.label.show_text(text)
+        self.dismiss_button.setVisible(bool(text))
+        self._draw_sign()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.show_message("info", "")
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use the colours of ``theme``."""
+        self._theme = theme
+        self._draw_sign()
+
+    def _draw_sign(self) -> None:
+        self._sign.setVisible(bool(self.text))
+        if self._theme is not None:
+            colour = {"info": self._theme.muted, "warning": self._theme.warn, "error": self._theme.bad}[
+                self._level
+            ]
+            name = "info" if self._level == "info" else "warning"
+            self._sign.setPixmap(icon(name, colour).pixmap(QSize(16, 16)))

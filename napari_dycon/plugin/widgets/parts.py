@@ -1,0 +1,160 @@
+"""Small parts the panels share: labels, buttons, a thin progress line."""
+
+from collections.abc import Callable
+
+from qtpy.QtCore import QRectF, QSize, Qt
+from qtpy.QtGui import QColor, QPainter, QPaintEvent
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
+from superqt import QElidingLabel
+
+from napari_dycon.plugin.widgets.theme import Theme
+
+
+def plain_label(text: str = "", role: str = "") -> QLabel:
+    """Return a label that never reads its text as markup."""
+    label = QLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setText(text)
+    label.setProperty("role", role)
+    return label
+
+
+class ElidedLabel(QElidingLabel):
+    """One line of plain text, shortened with an ellipsis; the tooltip holds the whole text."""
+
+    def __init__(self, role: str = "") -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setProperty("role", role)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def show_text(self, text: str) -> None:
+        """Show ``text``; line breaks become blanks."""
+        self.setText(" ".join(text.split()))
+        self.setToolTip(as_tooltip(text))
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the size of one line, whatever the length of the text."""
+        return QSize(0, self.fontMetrics().height() + 2)
+
+    sizeHint = minimumSizeHint
+
+
+def as_tooltip(text: str) -> str:
+    """Return ``text`` so that Qt shows it as it is: no markup is read, long lines are wrapped."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", "<br>")
+    return f"<qt>{escaped}</qt>" if text else ""
+
+
+def set_role(widget: QWidget, role: str) -> None:
+    """Give ``widget`` another role of the style sheet and draw it anew."""
+    if widget.property("role") != role:
+        widget.setProperty("role", role)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
+
+
+def push_button(text: str, tip: str, clicked: Callable[..., object], role: str = "") -> QPushButton:
+    """Return a button with a tooltip, connected to ``clicked``."""
+    button = QPushButton(text)
+    _prepare(button, tip, clicked, role)
+    return button
+
+
+def tool_button(
+    text: str, tip: str, clicked: Callable[..., object] | None = None, role: str = ""
+) -> QToolButton:
+    """Return a flat button; with the role ``button`` it looks like a push button and may carry a menu."""
+    button = QToolButton()
+    button.setText(text)
+    button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+    _prepare(button, tip, clicked, role)
+    return button
+
+
+def _prepare(button: QAbstractButton, tip: str, clicked: Callable[..., object] | None, role: str) -> None:
+    button.setProperty("role", role)
+    button.setProperty("tip", tip)
+    button.setToolTip(as_tooltip(tip))
+    button.setCursor(Qt.CursorShape.PointingHandCursor)
+    if clicked is not None:
+        button.clicked.connect(clicked)
+
+
+def allow(button: QWidget, reason: str) -> None:
+    """Enable ``button`` when ``reason`` is empty; else disable it and say why in its tooltip."""
+    button.setEnabled(not reason)
+    tip = button.property("tip") or ""
+    button.setToolTip(as_tooltip(f"{tip}\n\n{reason}" if tip and reason else tip or reason))
+
+
+def rule() -> QFrame:
+    """Return a hairline between two panels."""
+    line = QFrame()
+    line.setProperty("role", "rule")
+    line.setFixedHeight(1)
+    return line
+
+
+def row(*items: QWidget | int, spacing: int = 6) -> QHBoxLayout:
+    """Return a row of widgets without margins; a number is a stretch."""
+    layout = QHBoxLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(spacing)
+    for item in items:
+        if isinstance(item, int):
+            layout.addStretch(item)
+        else:
+            layout.addWidget(item)
+    return layout
+
+
+class ProgressLine(QWidget):
+    """A bar of four pixels: a share from 0 to 1, or idle when it is ``None``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._share: float | None = None
+        self._theme: Theme | None = None
+        self.setFixedHeight(4)
+
+    @property
+    def share(self) -> float | None:
+        """The share that is shown."""
+        return self._share
+
+    def set_share(self, share: float | None) -> None:
+        """Show ``share`` (0 to 1), or an empty line for ``None``."""
+        self._share = None if share is None else min(1.0, max(0.0, share))
+        self.update()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use the colours of ``theme``."""
+        self._theme = theme
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the groove and the share."""
+        if self._theme is None:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        bounds = QRectF(self.rect())
+        painter.setBrush(QColor(self._theme.control))
+        painter.drawRoundedRect(bounds, 2, 2)
+        if self._share:
+            painter.setBrush(QColor(self._theme.accent))
+            painter.drawRoundedRect(
+                QRectF(0, 0, max(4.0, bounds.width() * self._share), bounds.height()), 2, 2
+            )
+        painter.end()

@@ -1,0 +1,92 @@
+"""Why a button cannot be pressed now, in one sentence; an empty text when it can."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_dycon.plugin.session import Session
+
+READ_ONLY = "Another session has this study open, so it can only be looked at here."
+NO_CASE = "Open a case first: click one in the table."
+NO_PREDICTION = "This case has no prediction yet."
+NO_MODEL = "Nothing has been trained in this study yet."
+NO_LABELS = "Nothing is labelled yet. Paint one slice, then press Slice complete."
+NO_SCANS = "The study has no scans yet."
+LOADING = "The learning engine is still loading."
+BUSY = {
+    "training": "Training is under way.",
+    "predicting": "Prediction is under way.",
+    "importing": "Scans are being added.",
+    "exporting": "Masks are being exported.",
+    "idle": "",
+}
+
+
+def _read_only(session: "Session") -> str:
+    return READ_ONLY if session.study is not None and session.study.read_only else ""
+
+
+def _busy(session: "Session") -> str:
+    return BUSY[session.task.kind]
+
+
+def adding(session: "Session") -> str:
+    """Return why scans cannot be added."""
+    return _read_only(session) or _busy(session)
+
+
+def exporting(session: "Session") -> str:
+    """Return why masks cannot be exported."""
+    if session.study is not None and not session.study.cases:
+        return NO_SCANS
+    return _busy(session)
+
+
+def editing(session: "Session") -> str:
+    """Return why structures cannot be changed."""
+    return _read_only(session)
+
+
+def marking(session: "Session") -> str:
+    """Return why a slice or case cannot be marked complete."""
+    return _read_only(session) or ("" if session.case_id else NO_CASE)
+
+
+def training(session: "Session", labelled: int) -> str:
+    """Return why training cannot start; ``labelled`` is the number of cases with any label."""
+    if _read_only(session):
+        return READ_ONLY
+    if session.task.kind not in ("idle", "predicting"):
+        return _busy(session)
+    if not session.methods:
+        return LOADING
+    return "" if labelled else NO_LABELS
+
+
+def predicting(session: "Session") -> str:
+    """Return why nothing can be predicted."""
+    if _read_only(session):
+        return READ_ONLY
+    if session.study is not None and session.study.active_run is None:
+        return NO_MODEL
+    return _busy(session)
+
+
+def looking(session: "Session") -> str:
+    """Return why there is no overlay to show."""
+    if not session.case_id:
+        return NO_CASE
+    return "" if session.has_prediction else NO_PREDICTION
+
+
+def accepting(session: "Session") -> str:
+    """Return why the prediction cannot be accepted."""
+    return _read_only(session) or looking(session)
+
+
+def prediction_state(session: "Session") -> str:
+    """Return one line on the prediction of the open case."""
+    if session.study is None or not session.case_id:
+        return ""
+    if not session.has_prediction:
+        return "no prediction yet"
+    return f"predicted by {session.study.active_run}"

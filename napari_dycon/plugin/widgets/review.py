@@ -1,0 +1,217 @@
+"""Looking at predictions: overlays with their legend, accepting, and the next place worth a look."""
+
+from qtpy.QtCore import QRectF, Qt, Signal
+from qtpy.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent
+from qtpy.QtWidgets import QMenu, QSizePolicy, QSlider, QVBoxLayout, QWidget
+from superqt import QToggleSwitch
+
+from napari_dycon.plugin.widgets.icons import icon
+from napari_dycon.plugin.widgets.parts import (
+    ElidedLabel,
+    allow,
+    plain_label,
+    push_button,
+    row,
+    tool_button,
+)
+from napari_dycon.plugin.widgets.theme import Theme
+
+
+class EntropyLegend(QWidget):
+    """A bar from sure to unsure in the colour of the uncertainty layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._theme: Theme | None = None
+        self._colour = QColor("#ff8c1a")
+        self.setFixedHeight(16)
+        self.setMinimumWidth(150)
+        self.setToolTip(
+            "Predictive entropy: clear where the model is sure, full colour where it only guesses"
+        )
+
+    def set_colour(self, colour: str) -> None:
+        """Use the colour that the layer has where the entropy is 1."""
+        self._colour = QColor(colour)
+        self.update()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use the colours of ``theme``."""
+        self._theme = theme
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the words and the ramp between them."""
+        if self._theme is None:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QColor(self._theme.muted if self.isEnabled() else self._theme.line))
+        metrics = painter.fontMetrics()
+        first, last = metrics.horizontalAdvance("sure") + 6, metrics.horizontalAdvance("unsure") + 6
+        middle = Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignLeft | middle, "sure")
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignRight | middle, "unsure")
+        bar = QRectF(first, self.height() / 2 - 4, self.width() - first - last, 8)
+        ramp = QLinearGradient(bar.topLeft(), bar.topRight())
+        clear = QColor(self._colour)
+        clear.setAlphaF(0.0)
+        ramp.setColorAt(0, clear)
+        ramp.setColorAt(1, self._colour)
+        painter.setOpacity(1.0 if self.isEnabled() else 0.35)
+        painter.setPen(QColor(self._theme.line))
+        painter.setBrush(QColor("#101114"))
+        painter.drawRoundedRect(bar, 2, 2)
+        painter.setBrush(ramp)
+        painter.drawRoundedRect(bar, 2, 2)
+        painter.end()
+
+
+class ReviewPanel(QWidget):
+    """Overlays, acceptance and suggestions of the open case."""
+
+    prediction_shown_requested = Signal(bool)
+    uncertainty_shown_requested = Signal(bool)
+    opacity_requested = Signal(float)
+    predict_case_requested = Signal()
+    predict_all_requested = Signal()
+    accept_slice_requested = Signal()
+    accept_case_requested = Signal()
+    next_requested = Signal()
+    previous_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = ElidedLabel("muted")
+        self.predict_button = tool_button("Predict", "Predict with the latest training")
+        self._add_predict_menu()
+        self.prediction = QToggleSwitch("Prediction")
+        self.uncertainty = QToggleSwitch("Uncertainty")
+        for switch, tip in (
+            (self.prediction, "Outline of what the model found (G)"),
+            (self.uncertainty, "Where the model is unsure (U)"),
+        ):
+            switch.setProperty("tip", tip)
+            switch.setToolTip(tip)
+        self.legend = EntropyLegend()
+        self.opacity = QSlider(Qt.Orientation.Horizontal)
+        self.opacity.setRange(0, 100)
+        self.opacity.setValue(80)
+        self.opacity.setProperty("tip", "Strength of the overlays")
+        self.opacity.setToolTip("Strength of the overlays")
+        self.accept_slice_button = push_button(
+            "Accept slice",
+            "Take the prediction on this slice as your annotation; what you drew stays (Ctrl+Shift+A)",
+            self.accept_slice_requested,
+        )
+        self.accept_case_button = push_button(
+            "Accept case",
+            "Take the prediction of the whole scan as your annotation; what you drew stays",
+            self.accept_case_requested,
+        )
+        self.next_button = push_button(
+            "Next place to look",
+            "Go to the next place where your time is worth most (N)",
+            self.next_requested,
+        )
+        self.previous_button = push_button("", "Back to the place before (Shift+N)", self.previous_requested)
+        self.previous_button.setFixedWidth(30)
+        self.position = plain_label("", "muted")
+        self.reason = ElidedLabel("muted")
+        self._theme: Theme | None = None
+        self.prediction.toggled.connect(self.prediction_shown_requested)
+        self.uncertainty.toggled.connect(self.uncertainty_shown_requested)
+        self.opacity.valueChanged.connect(self._ask_opacity)
+        self._lay_out()
+
+    def _add_predict_menu(self) -> None:
+        menu = QMenu(self)
+        menu.addAction("Predict this case", self.predict_case_requested)
+        menu.addAction("Predict all cases", self.predict_all_requested)
+        self.predict_button.setMenu(menu)
+        self.predict_button.setPopupMode(self.predict_button.ToolButtonPopupMode.InstantPopup)
+
+    def _lay_out(self) -> None:
+        title = row(plain_label("Review", "title"), self.state, self.predict_button)
+        title.setStretch(1, 1)
+        looks = row(self.legend, self.opacity, spacing=14)
+        looks.setStretch(0, 1)
+        looks.setStretch(1, 1)
+        toggles = row(self.prediction, self.uncertainty, spacing=14)
+        toggles.setStretch(0, 1)
+        toggles.setStretch(1, 1)
+        places = row(self.previous_button, self.next_button, self.position)
+        places.setStretch(1, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(5)
+        for part in (title, toggles, looks, row(self.accept_slice_button, self.accept_case_button), places):
+            layout.addLayout(part)
+        layout.addWidget(self.reason)
+        for button in (self.accept_slice_button, self.accept_case_button, self.next_button):
+            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def set_overlay(self, prediction: bool, uncertainty: bool, opacity: float) -> None:
+        """Show which overlays are on; emits nothing."""
+        for part, value in (
+            (self.prediction, prediction),
+            (self.uncertainty, uncertainty),
+            (self.opacity, round(100 * opacity)),
+        ):
+            blocked = part.blockSignals(True)
+            part.setValue(value) if part is self.opacity else part.setChecked(value)
+            part.blockSignals(blocked)
+            part.update()
+
+    def set_suggestion(self, position: int, count: int, reason: str) -> None:
+        """Show the suggestion at ``position`` (from 0; -1 for none yet) of ``count`` and its reason."""
+        shown = f"{position + 1} of {count}" if position >= 0 else (f"{count} places" if count else "")
+        self.position.setText(shown)
+        self.reason.show_text(reason)
+        allow(self.next_button, "" if count else "Nothing is suggested yet. Train first, or add scans.")
+        allow(self.previous_button, "" if position > 0 else "This is the first place.")
+        self._draw_icons()
+
+    def set_blocked(self, looking: str, accepting: str, predicting: str, predicting_case: str = "") -> None:
+        """Disable overlays, acceptance and prediction, each with the reason."""
+        for part in (self.prediction, self.uncertainty, self.opacity, self.legend):
+            if part is not self.legend:
+                allow(part, looking)
+            else:
+                part.setEnabled(not looking)
+        for button in (self.accept_slice_button, self.accept_case_button):
+            allow(button, accepting)
+        allow(self.predict_button, predicting)
+        self.predict_button.menu().actions()[0].setEnabled(not predicting_case)
+        self._draw_icons()
+
+    def set_state(self, text: str) -> None:
+        """Show one line on the prediction at hand, such as its run."""
+        self.state.show_text(text)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use the colours of ``theme``."""
+        self._theme = theme
+        self.legend.set_theme(theme)
+        for switch in (self.prediction, self.uncertainty):
+            switch.onColor = QColor(theme.accent)
+            switch.offColor = QColor(theme.hover)
+            switch.handleColor = QColor("#ffffff")
+        self._draw_icons()
+
+    def _draw_icons(self) -> None:
+        if self._theme is None:
+            return
+        for button, name in (
+            (self.next_button, "right"),
+            (self.previous_button, "left"),
+            (self.accept_slice_button, "tick"),
+            (self.accept_case_button, "tick"),
+            (self.predict_button, "down"),
+        ):
+            button.setIcon(icon(name, self._theme.text if button.isEnabled() else self._theme.muted))
+        self.next_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+        self.predict_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+
+    def _ask_opacity(self, value: int) -> None:
+        self.opacity_requested.emit(value / 100)

@@ -1,0 +1,290 @@
+"""The structures as coloured chips, and the two marks that say what is finished."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from qtpy.QtCore import QAbstractItemModel, QModelIndex, QRect, QRectF, QSize, Qt, Signal
+from qtpy.QtGui import QColor, QFont, QFontMetrics, QMouseEvent, QPainter, QPen, QResizeEvent
+from qtpy.QtWidgets import (
+    QColorDialog,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_dycon.plugin.widgets.icons import icon
+from napari_dycon.plugin.widgets.parts import (
+    ElidedLabel,
+    allow,
+    as_tooltip,
+    plain_label,
+    push_button,
+    row,
+    tool_button,
+)
+from napari_dycon.plugin.widgets.theme import Theme, mix
+
+VALUE_ROLE = Qt.ItemDataRole.UserRole
+COLOUR_ROLE = Qt.ItemDataRole.UserRole + 1
+CHIP_HEIGHT = 24
+SWATCH_WIDTH = 24
+WIDEST = 220
+ROWS_SHOWN = 3
+EDIT_TIP = "Double click the name to rename it, the swatch for another colour"
+
+
+class Structure(Protocol):
+    """A named label value with its colour ``#rrggbb``."""
+
+    value: int
+    name: str
+    color: str
+
+
+class ChipDelegate(QStyledItemDelegate):
+    """Draws a structure as a chip; the name is edited in place."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.theme: Theme | None = None
+        self.active = 0
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
+        """Return the size of the chip, wide enough for its name in bold."""
+        font = QFont(option.font)
+        font.setBold(True)
+        width = QFontMetrics(font).horizontalAdvance(index.data())
+        return QSize(min(SWATCH_WIDTH + width + 14, WIDEST), CHIP_HEIGHT)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        """Draw swatch and name."""
+        if self.theme is None:
+            return
+        active = index.data(VALUE_ROLE) == self.active
+        box = QRectF(option.rect).adjusted(0.5, 1.5, -0.5, -1.5)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(self.theme.accent if active else self.theme.line), 1.4 if active else 1))
+        painter.setBrush(
+            QColor(mix(self.theme.accent, self.theme.background, 0.22) if active else self.theme.field)
+        )
+        painter.drawRoundedRect(box, 5, 5)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(index.data(COLOUR_ROLE)))
+        painter.drawRoundedRect(QRectF(box.left() + 6, box.center().y() - 5.5, 11, 11), 3, 3)
+        font = QFont(option.font)
+        font.setBold(active)
+        painter.setFont(font)
+        painter.setPen(QColor(self.theme.text))
+        text = option.rect.adjusted(SWATCH_WIDTH, 0, -7, 0)
+        name = painter.fontMetrics().elidedText(index.data(), Qt.TextElideMode.ElideRight, text.width())
+        painter.drawText(text, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
+        painter.restore()
+
+    def createEditor(self, parent: QWidget, option: QStyleOptionViewItem, index: QModelIndex) -> QWidget:
+        """Return a line to type the new name into."""
+        editor = QLineEdit(parent)
+        editor.setMaxLength(60)
+        return editor
+
+    def setModelData(self, editor: QWidget, model: QAbstractItemModel, index: QModelIndex) -> None:
+        """Hand the new name to the list, which asks for the change; the chip waits for the study."""
+        self.parent().name_typed.emit(index.data(VALUE_ROLE), editor.text().strip())
+
+    def updateEditorGeometry(self, editor: QWidget, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        """Lay the editor over the name, wide enough to type."""
+        rect = QRect(option.rect)
+        rect.setLeft(rect.left() + SWATCH_WIDTH - 4)
+        rect.setWidth(max(rect.width(), 110))
+        editor.setGeometry(rect)
+
+
+class ChipList(QListWidget):
+    """Chips that flow from left to right over at most three rows."""
+
+    name_typed = Signal(int, str)
+    swatch_double_clicked = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFlow(QListWidget.Flow.LeftToRight)
+        self.setWrapping(True)
+        self.setResizeMode(QListWidget.ResizeMode.Adjust)
+        self.setSpacing(2)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
+        self.setEditTriggers(QListWidget.EditTrigger.DoubleClicked | QListWidget.EditTrigger.EditKeyPressed)
+        self.setFrameShape(QListWidget.Shape.NoFrame)
+        self.fit_height()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Ask for a new colour on the swatch; elsewhere edit the name."""
+        where = event.position().toPoint()
+        item = self.itemAt(where)
+        if item is not None and where.x() - self.visualItemRect(item).left() < SWATCH_WIDTH:
+            self.swatch_double_clicked.emit(item.data(VALUE_ROLE))
+            return
+        super().mouseDoubleClickEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit the height to the rows that the new width needs."""
+        super().resizeEvent(event)
+        self.fit_height()
+
+    def fit_height(self) -> None:
+        """Take one to three rows of height; more of them scroll."""
+        self.doItemsLayout()
+        rows = {self.visualItemRect(self.item(place)).top() for place in range(self.count())}
+        shown = min(max(len(rows), 1), ROWS_SHOWN)
+        self.setFixedHeight(shown * (CHIP_HEIGHT + 4) + 2)
+
+
+class StructuresPanel(QWidget):
+    """The structures of the study, the one being painted, and what the person has finished."""
+
+    select_requested = Signal(int)
+    add_requested = Signal(str)
+    rename_requested = Signal(int, str)
+    recolour_requested = Signal(int, str)
+    slice_complete_requested = Signal()
+    case_complete_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.chips = ChipList()
+        self.delegate = ChipDelegate(self.chips)
+        self.chips.setItemDelegate(self.delegate)
+        self.slice_text = ElidedLabel("muted")
+        self.slice_text.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.add_button = tool_button("Add", "Add a structure", self._ask_name)
+        self.new_name = QLineEdit()
+        self.new_name.setPlaceholderText("Name of the new structure, then Enter")
+        self.new_name.setMaxLength(60)
+        self.new_name.hide()
+        self.slice_button = push_button(
+            "Slice complete",
+            "Everything on this slice is labelled: what is not painted is background (Ctrl+Enter)",
+            self._ask_slice_complete,
+        )
+        self.slice_button.setCheckable(True)
+        self.case_button = push_button(
+            "Case complete",
+            "Every slice of this scan is labelled: what is not painted is background (Ctrl+Shift+Enter)",
+            self.case_complete_requested,
+        )
+        self._theme: Theme | None = None
+        self.new_name.returnPressed.connect(self._add)
+        self.new_name.editingFinished.connect(self._end_add)
+        self.chips.itemClicked.connect(self._select)
+        self.chips.name_typed.connect(self._rename)
+        self.chips.swatch_double_clicked.connect(self._ask_colour)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        title = row(plain_label("Structures", "title"), self.slice_text, self.new_name, self.add_button)
+        title.setStretch(1, 1)
+        layout.addLayout(title)
+        layout.addWidget(self.chips)
+        layout.addLayout(row(self.slice_button, self.case_button))
+
+    def set_structures(self, structures: Sequence[Structure], active: int) -> None:
+        """Show the structures; ``active`` is the label value being painted."""
+        self.delegate.active = active
+        self.chips.clear()
+        for structure in structures:
+            item = QListWidgetItem(structure.name)
+            item.setData(VALUE_ROLE, structure.value)
+            item.setData(COLOUR_ROLE, structure.color)
+            item.setToolTip(as_tooltip(f"{structure.name} (label {structure.value})\n{EDIT_TIP}"))
+            item.setFlags(
+                Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEditable
+            )
+            self.chips.addItem(item)
+        self.chips.fit_height()
+
+    def set_slice_state(self, complete: bool, text: str) -> None:
+        """Show which slice is on screen and whether it is complete."""
+        self.slice_button.setChecked(complete)
+        self.slice_text.show_text(text)
+        self._draw_icons()
+
+    def set_blocked(self, editing: str, marking: str) -> None:
+        """Disable changes of the structures or the marks, each with the reason."""
+        allow(self.add_button, editing)
+        allow(self.slice_button, marking)
+        allow(self.case_button, marking)
+        triggers = QListWidget.EditTrigger
+        self.chips.setEditTriggers(
+            triggers.NoEditTriggers if editing else triggers.DoubleClicked | triggers.EditKeyPressed
+        )
+        self._draw_icons()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use the colours of ``theme``."""
+        self._theme = self.delegate.theme = theme
+        self.add_button.setIcon(icon("plus", theme.muted))
+        self._draw_icons()
+        self.chips.viewport().update()
+
+    def _draw_icons(self) -> None:
+        if self._theme is None:
+            return
+        complete = self.slice_button.isChecked()
+        for button, name in (
+            (self.slice_button, "tick box" if complete else "empty box"),
+            (self.case_button, "tick"),
+        ):
+            colour = self._theme.text if button.isEnabled() else self._theme.muted
+            button.setIcon(icon(name, self._theme.good if complete and name == "tick box" else colour))
+
+    def _select(self, item: QListWidgetItem) -> None:
+        self.select_requested.emit(item.data(VALUE_ROLE))
+
+    def _ask_slice_complete(self, checked: bool) -> None:
+        self.slice_button.setChecked(not checked)
+        self.slice_complete_requested.emit()
+
+    def _ask_name(self) -> None:
+        self.slice_text.hide()
+        self.new_name.show()
+        self.new_name.setFocus()
+
+    def _add(self) -> None:
+        name = self.new_name.text().strip()
+        self.new_name.clear()
+        if name:
+            self.add_requested.emit(name)
+
+    def _end_add(self) -> None:
+        self.new_name.clear()
+        self.new_name.hide()
+        self.slice_text.show()
+
+    def _rename(self, value: int, name: str) -> None:
+        if name and name != self._item(value).text():
+            self.rename_requested.emit(value, name)
+
+    def _ask_colour(self, value: int) -> None:
+        if not self.add_button.isEnabled():
+            return
+        item = self._item(value)
+        dialog = QColorDialog(QColor(item.data(COLOUR_ROLE)), self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setWindowTitle(f"Colour of {item.text()}")
+        dialog.setProperty("value", value)
+        dialog.colorSelected.connect(self._recolour)
+        dialog.open()
+
+    def _recolour(self, colour: QColor) -> None:
+        self.recolour_requested.emit(self.sender().property("value"), colour.name())
+
+    def _item(self, value: int) -> QListWidgetItem:
+        items = (self.chips.item(place) for place in range(self.chips.count()))
+        return next(item for item in items if item.data(VALUE_ROLE) == value)

@@ -1,0 +1,160 @@
+"""Colours and the style sheet of the dock, taken from napari's current theme."""
+
+from dataclasses import dataclass
+
+from napari.utils.theme import get_theme
+from qtpy.QtGui import QColor
+
+CURVES_ON_DARK = ("#8ab4f8", "#f6b26b", "#63d4b0", "#e58fc0", "#d6cf6f", "#b7a5f5")
+CURVES_ON_LIGHT = ("#2459c9", "#b4560a", "#0b7a5f", "#a3347a", "#6f6a10", "#5b45b8")
+
+
+def mix(first: str, second: str, share: float) -> str:
+    """Return the colour with ``share`` (0 to 1) of ``first`` in ``second``, as ``#rrggbb``."""
+    a, b = QColor(first), QColor(second)
+    parts = zip(a.getRgb()[:3], b.getRgb()[:3], strict=True)
+    return QColor(*(round(share * x + (1 - share) * y) for x, y in parts)).name()
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Every colour the panels use, as ``#rrggbb``."""
+
+    dark: bool
+    background: str
+    field: str
+    control: str
+    hover: str
+    line: str
+    text: str
+    muted: str
+    accent: str
+    on_accent: str
+    good: str
+    warn: str
+    bad: str
+    unsure: str
+    curves: tuple[str, ...]
+
+    @classmethod
+    def named(cls, name: str) -> "Theme":
+        """Return the colours that go with the napari theme ``name``."""
+        source = get_theme(name)
+        colour = {key: getattr(source, key).as_hex("long") for key in ("background", "foreground", "primary")}
+        dark, text = source.type == "dark", source.text.as_hex("long")
+        background = colour["background"]
+        return cls(
+            dark=dark,
+            background=background,
+            field=mix(colour["foreground"], background, 0.75) if dark else mix("#ffffff", background, 0.6),
+            control=mix(colour["primary"], background, 0.8 if dark else 0.55),
+            hover=colour["primary"],
+            line=mix(text, background, 0.12),
+            text=text,
+            muted=mix(text, background, 0.62 if dark else 0.68),
+            accent="#5674e0" if dark else "#2f56c6",
+            on_accent="#ffffff",
+            good="#6fcf97" if dark else "#1b7a48",
+            warn="#e9c04a" if dark else "#8a5a00",
+            bad="#ff8a80" if dark else "#b3261e",
+            unsure="#f29f5c" if dark else "#c2560c",
+            curves=CURVES_ON_DARK if dark else CURVES_ON_LIGHT,
+        )
+
+
+def style_sheet(theme: Theme) -> str:
+    """Return the Qt style sheet of the dock; panels mark widgets by the property ``role``."""
+    values = {key: value for key, value in vars(theme).items() if isinstance(value, str)}
+    values["disabled"] = mix(theme.text, theme.background, 0.42)
+    values["faint"] = mix(theme.control, theme.background, 0.5)
+    values["accent_hover"] = mix("#ffffff" if theme.dark else "#000000", theme.accent, 0.14)
+    values["accent_faint"] = mix(theme.accent, theme.background, 0.3)
+    values["chosen"] = mix(theme.accent, theme.background, 0.35 if theme.dark else 0.18)
+    sheet = _SHEET
+    for key, value in values.items():
+        sheet = sheet.replace(f"@{key};", f"{value};")
+    return sheet
+
+
+_SHEET = """
+DyconDock QWidget { font-size: 9pt; padding: 0px; margin: 0px; }
+DyconDock QLabel, DyconDock QToolButton { background: transparent; }
+DyconDock QLabel { padding: 0px; color: @text; }
+DyconDock QLabel[role="study"] { font-size: 11pt; font-weight: 600; }
+DyconDock QLabel[role="hero"] { font-size: 14pt; font-weight: 600; }
+DyconDock QLabel[role="title"] { font-weight: 600; }
+DyconDock QLabel[role="muted"] { color: @muted; }
+DyconDock QLabel[role="good"] { color: @good; }
+DyconDock QLabel[role="warn"] { color: @warn; }
+DyconDock QLabel[role="bad"] { color: @bad; }
+DyconDock QLabel[role="chip"] {
+  color: @muted; border: 1px solid @line; border-radius: 8px; padding: 1px 7px; font-size: 8pt;
+}
+DyconDock QLabel[role="chip-warn"] {
+  color: @warn; border: 1px solid @warn; border-radius: 8px; padding: 1px 7px; font-size: 8pt;
+}
+DyconDock QFrame[role="rule"] { background: @line; border: 0px; }
+DyconDock QPushButton, DyconDock QToolButton[role="button"] {
+  background: @control; color: @text; border: 0px; border-radius: 4px; padding: 4px 9px; min-height: 16px;
+}
+DyconDock QPushButton:hover, DyconDock QToolButton[role="button"]:hover { background: @hover; }
+DyconDock QPushButton:pressed, DyconDock QToolButton[role="button"]:pressed { background: @accent; }
+DyconDock QPushButton:focus, DyconDock QToolButton[role="button"]:focus {
+  border: 1px solid @accent; padding: 3px 8px;
+}
+DyconDock QPushButton:checked { background: @chosen; }
+DyconDock QPushButton:disabled, DyconDock QToolButton[role="button"]:disabled {
+  background: @faint; color: @disabled; border: 0px;
+}
+DyconDock QPushButton[role="primary"] { background: @accent; color: @on_accent; font-weight: 600; }
+DyconDock QPushButton[role="primary"]:hover { background: @accent_hover; }
+DyconDock QPushButton[role="primary"]:focus { border: 1px solid @on_accent; }
+DyconDock QPushButton[role="primary"]:disabled { background: @accent_faint; color: @disabled; border: 0px; }
+DyconDock QPushButton[role="hero"] { padding: 10px 14px; font-size: 10pt; }
+DyconDock QPushButton[role="hero-primary"] {
+  padding: 10px 14px; font-size: 10pt; background: @accent; color: @on_accent; font-weight: 600;
+}
+DyconDock QPushButton[role="hero-primary"]:hover { background: @accent_hover; }
+DyconDock QPushButton[role="hero-primary"]:disabled { background: @accent_faint; color: @disabled; }
+DyconDock QToolButton { border: 0px; border-radius: 4px; color: @muted; padding: 2px 4px; }
+DyconDock QToolButton:hover { background: @control; color: @text; }
+DyconDock QToolButton:disabled { color: @disabled; }
+DyconDock QToolButton::menu-indicator { image: none; width: 0px; }
+DyconDock QLineEdit {
+  background: @field; color: @text; border: 1px solid @line; border-radius: 4px;
+  padding: 1px 6px; min-height: 18px;
+}
+DyconDock QLineEdit:focus { border: 1px solid @accent; }
+DyconDock QComboBox { background: @control; border-radius: 4px; padding: 3px 6px 3px 9px; min-height: 18px; }
+DyconDock QComboBox:hover { background: @hover; }
+DyconDock QComboBox:disabled { background: @faint; color: @disabled; border: 0px; }
+DyconDock QAbstractSpinBox {
+  background: @control; border-radius: 4px; min-height: 22px; min-width: 60px; padding: 1px 20px;
+}
+DyconDock QAbstractSpinBox:disabled { background: @faint; color: @disabled; }
+DyconDock QTableView {
+  background: @field; border: 1px solid @line; border-radius: 4px; gridline-color: transparent;
+  selection-background-color: @chosen; selection-color: @text;
+}
+DyconDock QTableView::item:selected { background: @chosen; }
+DyconDock QHeaderView { background: transparent; }
+DyconDock QHeaderView::section {
+  background: @field; color: @muted; border: 0px; border-bottom: 1px solid @line;
+  padding: 2px 5px; font-size: 8pt;
+}
+DyconDock QListView { background: transparent; border: 0px; }
+DyconDock QListView::item:selected { background: transparent; }
+DyconDock QScrollBar { background: transparent; }
+DyconDock QScrollBar:vertical { max-width: 9px; min-width: 9px; margin: 0px; }
+DyconDock QScrollBar:horizontal { max-height: 9px; min-height: 9px; margin: 0px; }
+DyconDock QScrollBar::handle { background: @hover; border-radius: 4px; }
+DyconDock QScrollBar::add-line, DyconDock QScrollBar::sub-line {
+  width: 0px; height: 0px; background: transparent;
+}
+DyconDock QSlider::groove:horizontal { height: 4px; background: @control; border-radius: 2px; }
+DyconDock QSlider::sub-page:horizontal { background: @accent; border-radius: 2px; }
+DyconDock QSlider::handle:horizontal { width: 12px; margin: -4px 0px; border-radius: 6px; background: @text; }
+DyconDock QSlider:disabled { background: transparent; }
+DyconDock QSlider::sub-page:horizontal:disabled { background: @control; }
+DyconDock QSlider::handle:horizontal:disabled { background: @disabled; }
+"""

@@ -1,0 +1,156 @@
+"""Train, pause, stop; how far it is, and how well it goes."""
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+
+from napari_dycon.plugin.widgets.curves import CurvesView
+from napari_dycon.plugin.widgets.icons import icon
+from napari_dycon.plugin.widgets.parts import (
+    ElidedLabel,
+    ProgressLine,
+    allow,
+    as_tooltip,
+    plain_label,
+    push_button,
+    row,
+)
+from napari_dycon.plugin.widgets.theme import Theme
+
+TITLES = {
+    "idle": "Train",
+    "training": "Training",
+    "predicting": "Predicting",
+    "importing": "Adding scans",
+    "exporting": "Exporting",
+}
+WAITING = {"pausing": "Pausing after this step…", "stopping": "Stopping after this step…", "paused": "Paused"}
+
+
+def duration(seconds: float) -> str:
+    """Return a time as ``3:12`` or ``1:03:12``."""
+    whole = max(0, round(seconds))
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+class TrainingPanel(QWidget):
+    """One row to start or to steer, a thin line of progress, the curves."""
+
+    train_requested = Signal(str, float)
+    pause_requested = Signal()
+    resume_requested = Signal()
+    stop_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.title = plain_label("Train", "title")
+        self.status = ElidedLabel("muted")
+        self.method = QComboBox()
+        self.method.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.minutes = QDoubleSpinBox()
+        self.minutes.setRange(0.5, 720.0)
+        self.minutes.setDecimals(1)
+        self.minutes.setSingleStep(1.0)
+        self.minutes.setValue(5.0)
+        self.minutes.setSuffix(" min")
+        self.minutes.setFixedWidth(104)
+        self.minutes.setToolTip("How long to train. You can pause or stop at any moment; nothing is lost.")
+        self.train_button = push_button(
+            "Train", "Train on what is labelled so far, in the background", self._train, "primary"
+        )
+        self.train_button.setFixedWidth(92)
+        self.time_left = ElidedLabel()
+        self.pause_button = push_button("Pause", "Pause after this step", self._pause_or_resume)
+        self.stop_button = push_button("Stop", "Stop and keep what was learned so far", self.stop_requested)
+        self.pause_button.setFixedWidth(92)
+        self.stop_button.setFixedWidth(76)
+        self.progress = ProgressLine()
+        self.curves = CurvesView()
+        self._phase = "running"
+        self._theme: Theme | None = None
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        self._pages = QStackedWidget()
+        for layout in (
+            row(self.method, self.minutes),
+            row(self.time_left, self.pause_button, self.stop_button),
+        ):
+            page = QWidget()
+            layout.setStretch(0, 1)
+            page.setLayout(layout)
+            self._pages.addWidget(page)
+        self._pages.setFixedHeight(26)
+        title = row(self.title, self.status)
+        title.setStretch(1, 1)
+        controls = row(self._pages, self.train_button)
+        controls.setStretch(0, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(5)
+        layout.addLayout(title)
+        layout.addLayout(controls)
+        layout.addWidget(self.progress)
+        layout.addWidget(self.curves)
+
+    def set_methods(self, methods: Sequence[tuple[str, str]], chosen: str = "") -> None:
+        """Offer the methods as (name, title); keeps the choice, else takes ``chosen``, else the first."""
+        keep = self.method.currentData() or chosen
+        self.method.clear()
+        for name, title in methods:
+            self.method.addItem(title, name)
+        self.method.setCurrentIndex(max(0, self.method.findData(keep)))
+        self.method.setToolTip(as_tooltip("How to learn.\n" + "\n".join(title for _, title in methods)))
+
+    def set_task(
+        self, kind: str, phase: str, fraction: float | None, seconds_left: float | None, text: str
+    ) -> None:
+        """Show the task under way: ``kind`` and ``phase`` are those of ``TaskState``."""
+        self._phase = phase
+        running = kind != "idle"
+        self.title.setText(TITLES[kind])
+        self._pages.setCurrentIndex(int(running))
+        self.progress.set_share((fraction or 0.0) if running else None)
+        self.status.show_text(text)
+        self.time_left.show_text(self._left(phase, seconds_left, fraction))
+        self.pause_button.setVisible(kind == "training")
+        self.train_button.setVisible(kind in ("idle", "predicting"))
+        self.pause_button.setText("Resume" if phase in ("paused", "pausing") else "Pause")
+        waiting = "Please wait until it has stopped." if phase == "stopping" else ""
+        allow(self.stop_button, waiting)
+        allow(self.pause_button, waiting)
+        self._draw_icons()
+
+    @staticmethod
+    def _left(phase: str, seconds_left: float | None, fraction: float | None) -> str:
+        done = "" if fraction is None else f"{100 * fraction:.0f} % done"
+        if phase in WAITING:
+            return f"{WAITING[phase]} · {done}" if phase == "paused" and done else WAITING[phase]
+        if seconds_left is None:
+            return done or "Preparing…"
+        return f"{duration(seconds_left)} left"
+
+    def set_blocked(self, reason: str) -> None:
+        """Disable training with the reason; an empty text enables it."""
+        allow(self.train_button, reason)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use the colours of ``theme``."""
+        self._theme = theme
+        self.progress.set_theme(theme)
+        self.curves.set_theme(theme)
+        self._draw_icons()
+
+    def _draw_icons(self) -> None:
+        if self._theme is not None:
+            paused = self._phase in ("paused", "pausing")
+            self.pause_button.setIcon(icon("play" if paused else "pause", self._theme.text))
+            self.stop_button.setIcon(icon("stop", self._theme.text))
+
+    def _train(self) -> None:
+        self.train_requested.emit(self.method.currentData(), self.minutes.value())
+
+    def _pause_or_resume(self) -> None:
+        (self.resume_requested if self._phase in ("paused", "pausing") else self.pause_requested).emit()
