@@ -244,7 +244,7 @@ def _dtype(path: Path, header: Any) -> np.dtype[Any]:
         raise VolumeError(f"{path.name} is a colour image; export a single channel as a grey-value scan.")
     try:
         dtype = cast("np.dtype[Any]", header.get_data_dtype())
-    except HeaderDataError as error:
+    except (KeyError, HeaderDataError) as error:
         raise VolumeError(f"{path.name} has a damaged header: unknown voxel type {code}.") from error
     if dtype.kind == "c":
         raise VolumeError(f"{path.name} is complex-valued; export the magnitude image.")
