@@ -1,0 +1,163 @@
+"""What a benchmark compares, and which scans and slices it labels."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from napari_dycon.errors import DyconError, VolumeError
+from napari_dycon.io.geometry import Geometry, plane_axis
+from napari_dycon.io.volumes import find_volumes, stem
+
+SLICE_MARGIN = 0.15
+CHANNEL_SUFFIX = "_0000"
+
+
+class Protocol(BaseModel):
+    """What is compared: data, how much of it is labelled, methods, budget and seeds.
+
+    Parameters
+    ----------
+    images, labels : Path
+        Folders of scans and of label maps with the same file names (``_0000`` at the end of a scan's name is
+        ignored).
+    test_images, test_labels : Path, optional
+        The scans to test on; without them the last fifth of ``images``, which then is not trained on.
+    labelled : int
+        The first so many scans, by file name, are labelled; the rest is unlabelled.
+    slices : int, optional
+        Only so many slices of each labelled scan are labelled, evenly spread.
+    minutes, iterations : float or int
+        Training budget; exactly one of them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    images: Path
+    labels: Path
+    test_images: Path | None = None
+    test_labels: Path | None = None
+    labelled: int = Field(default=4, ge=1)
+    slices: int | None = Field(default=None, ge=1)
+    methods: tuple[str, ...] = ("supervised", "dycon")
+    seeds: tuple[int, ...] = (0,)
+    minutes: float | None = Field(default=None, gt=0)
+    iterations: int | None = Field(default=None, ge=1)
+    device: str = "auto"
+    overrides: dict[str, Any] = {}
+
+    @property
+    def budget(self) -> str:
+        """The training budget in words; part of what makes a measurement the same."""
+        if (self.minutes is None) == (self.iterations is None):
+            raise DyconError("Give the training budget either as --minutes or as --iterations.")
+        return f"{self.minutes:g} minutes" if self.iterations is None else f"{self.iterations} iterations"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A scan and, where there is one, its label map."""
+
+    name: str
+    image: Path
+    label: Path | None
+
+    @property
+    def truth(self) -> Path:
+        """The label map, or an error that names the scan without one."""
+        if self.label is None:
+            raise VolumeError(
+                f"{self.image} has no label map of the same name; add it or take the scan away."
+            )
+        return self.label
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which scans train with their label map, which without, and which are only tested on."""
+
+    labelled: tuple[Pair, ...]
+    unlabelled: tuple[Pair, ...]
+    test: tuple[Pair, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Short text that changes when other scans are used; the same on every machine."""
+        parts = [f"{pair.name}:{pair.image.stat().st_size}" for pair in (*self.labelled, *self.unlabelled)]
+        parts += ["test", *(f"{pair.name}:{pair.image.stat().st_size}" for pair in self.test)]
+        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
+        return f"{len(self.labelled) + len(self.unlabelled)} scans, {len(self.test)} tested, {digest}"
+
+
+def split_scans(protocol: Protocol) -> Split:
+    """Divide the scans of a protocol; every labelled and every test scan has a label map."""
+    train = find_pairs(protocol.images, protocol.labels)
+    if protocol.test_images is not None and protocol.test_labels is not None:
+        test = find_pairs(protocol.test_images, protocol.test_labels)
+    elif protocol.test_images is None and protocol.test_labels is None:
+        held_back = max(1, len(train) // 5)
+        train, test = train[:-held_back], train[-held_back:]
+    else:
+        raise DyconError("Give --test-images and --test-labels together.")
+    if len(train) < protocol.labelled:
+        raise VolumeError(
+            f"Only {len(train)} scans in {protocol.images} can be trained on, but {protocol.labelled} shall "
+            "be labelled; add scans or lower --labelled."
+        )
+    for pair in (*train[: protocol.labelled], *test):
+        _ = pair.truth
+    return Split(tuple(train[: protocol.labelled]), tuple(train[protocol.labelled :]), tuple(test))
+
+
+def find_pairs(images: Path, labels: Path) -> list[Pair]:
+    """Scans of a folder by file name, each with the label map of the same name if there is one."""
+    masks = {stem(path): path for path in _volumes(labels)}
+    pairs = []
+    for path in sorted(_volumes(images), key=stem):
+        name = stem(path).removesuffix(CHANNEL_SUFFIX)
+        pairs.append(Pair(name, path, masks.get(stem(path), masks.get(name))))
+    return pairs
+
+
+def _volumes(folder: Path) -> Sequence[Path]:
+    if not folder.is_dir():
+        raise VolumeError(f"There is no folder {folder}; check the path.")
+    found = [path for path in find_volumes(folder) if not path.name.startswith(".")]
+    if not found:
+        raise VolumeError(f"There is no scan (NIfTI, NRRD, MHA or MHD) in {folder}.")
+    return found
+
+
+def spread_slices(mask: NDArray[np.uint8], geometry: Geometry, count: int) -> tuple[int, list[int]]:
+    """Choose evenly spread slices of a label map, as a person would who labels a few.
+
+    They lie across the axis of the largest spacing (axial when all are alike) and cover the labelled extent
+    and 15 % of it on either side, so that the background beyond the ends is seen too.
+
+    Parameters
+    ----------
+    mask : uint8 array, shape (x, y, z)
+    geometry : Geometry
+        Of the same grid.
+    count : int
+
+    Returns
+    -------
+    axis : int
+        Source axis perpendicular to the slices.
+    indices : list of int
+        At most ``count`` of them, rising.
+    """
+    axial = plane_axis(geometry, "axial")
+    axis = max(range(3), key=lambda a: (round(geometry.spacing[a], 3), a == axial))
+    present = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+    first, last = (int(present[0]), int(present[-1])) if present.size else (0, mask.shape[axis] - 1)
+    margin = SLICE_MARGIN * (last - first + 1)
+    low, high = max(0.0, first - margin), min(float(mask.shape[axis]), last + 1 + margin)
+    steps = low + (np.arange(count) + 0.5) * (high - low) / count
+    return axis, sorted({int(step) for step in steps})

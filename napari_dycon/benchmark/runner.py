@@ -1,0 +1,311 @@
+"""Trains and tests every method with every seed, row by row, and goes on where it was interrupted."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+
+from napari_dycon.benchmark.protocol import Pair, Protocol, split_scans, spread_slices
+from napari_dycon.benchmark.rows import CaseScore, Row, add_row, finite, load_rows, mean_of, row_key
+from napari_dycon.engine.control import Control
+from napari_dycon.engine.evaluation import evaluate_masks
+from napari_dycon.engine.events import Event, RunFinished, RunStarted
+from napari_dycon.engine.inference import Predictor
+from napari_dycon.engine.trainer import Trainer
+from napari_dycon.errors import TrainingError, VolumeError
+from napari_dycon.io.atomic import write_text_atomic
+from napari_dycon.io.geometry import Geometry
+from napari_dycon.io.masks import read_mask
+from napari_dycon.io.volumes import read_geometry, read_volume
+from napari_dycon.study.annotations import Annotation
+from napari_dycon.study.schema import DEFAULT_COLORS, Structure
+from napari_dycon.study.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class RowStarted:
+    """A method begins, or goes on, to train with a seed; ``number`` counts from 1 to ``total``."""
+
+    method: str
+    seed: int
+    number: int
+    total: int
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScanTested:
+    """A test scan was predicted and compared with its label map; Dice is the mean over its structures."""
+
+    case: str
+    done: int
+    total: int
+    dice: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowFinished:
+    """A row is complete and on disk; ``kept`` says that it was there before."""
+
+    row: Row
+    kept: bool
+
+
+BenchmarkEvent = Event | RowStarted | ScanTested | RowFinished
+
+
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    run: str
+    device: str
+    iterations: int
+    seconds: float
+    peak_memory_mb: float
+
+
+class Benchmark:
+    """Trains and tests every method with every seed, and can be interrupted at any time.
+
+    Parameters
+    ----------
+    protocol : Protocol
+    work : Path
+        Folder for the study and for unfinished runs. Called again with the same folder, an interrupted row
+        goes on from its last checkpoint.
+    results : Path, optional
+        JSON file of the rows; rows already in it are kept and not measured again.
+    control : Control, optional
+        Stops after the step at hand; the unfinished row can be resumed.
+    threads : int, optional
+        Processor threads of the training.
+    """
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        work: Path,
+        results: Path | None = None,
+        *,
+        control: Control | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.protocol = protocol
+        self.split = split_scans(protocol)
+        self.control = control or Control()
+        self._budget = protocol.budget
+        self._data = self.split.fingerprint
+        self._results = results
+        self._threads = threads
+        self._study_path = work / f"study-{_digest(self._data, protocol.labelled, protocol.slices)}"
+
+    def run(self) -> Generator[BenchmarkEvent, None, list[Row]]:
+        """Measure what is missing and return the rows; fewer than asked for once the control was stopped."""
+        wanted = [(seed, method) for seed in self.protocol.seeds for method in self.protocol.methods]
+        rows: list[Row] = []
+        with self._open_study() as study:
+            for number, (seed, method) in enumerate(wanted, start=1):
+                row = load_rows(self._results).get(self._key(method, seed))
+                kept = row is not None
+                if row is None:
+                    row = yield from self._measure(study, method, seed, number, len(wanted))
+                if row is None:
+                    break
+                rows.append(row)
+                add_row(self._results, row)
+                yield RowFinished(row, kept)
+        return rows
+
+    def _key(self, method: str, seed: int) -> str:
+        p = self.protocol
+        return row_key(method, seed, p.labelled, p.slices, self._budget, p.overrides, self._data)
+
+    def _open_study(self) -> Study:
+        complete = self._study_path / "complete"
+        if complete.exists():
+            return Study.open(self._study_path, read_only=False)
+        shutil.rmtree(self._study_path, ignore_errors=True)
+        self._study_path.parent.mkdir(parents=True, exist_ok=True)
+        study = Study.create(self._study_path, self._structures(), name="benchmark")
+        _import_scans(study, self.split.labelled, self.split.unlabelled, self.protocol.slices)
+        write_text_atomic(complete, self._data + "\n")
+        return study
+
+    def _structures(self) -> tuple[Structure, ...]:
+        values: set[int] = set()
+        for pair in (*self.split.labelled, *self.split.test):
+            values.update(np.unique(read_mask(pair.truth, read_geometry(pair.image))).tolist())
+        colors = [DEFAULT_COLORS[i % len(DEFAULT_COLORS)] for i in range(len(values))]
+        found = tuple(
+            Structure(value=value, name=f"structure {value}", color=color)
+            for value, color in zip(sorted(values - {0}), colors, strict=False)
+        )
+        if not found:
+            raise VolumeError(
+                f"The label maps in {self.protocol.labels} are all empty; nothing can be learned."
+            )
+        return found
+
+    def _measure(
+        self, study: Study, method: str, seed: int, number: int, total: int
+    ) -> Generator[BenchmarkEvent, None, Row | None]:
+        notes = self._study_path / f"row-{_digest(self._key(method, seed))}.json"
+        state: dict[str, Any] = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else {}
+        yield RowStarted(method, seed, number, total, resumed=bool(state))
+        if "trained" in state:
+            trained: _Trained | None = _Trained(**state["trained"])
+        else:
+            trained = yield from self._train(study, method, seed, notes, state.get("run"))
+        if trained is None:
+            return None
+        scores = yield from self._test(study, trained)
+        return None if scores is None else self._row(method, seed, trained, scores)
+
+    def _train(
+        self, study: Study, method: str, seed: int, notes: Path, run: str | None
+    ) -> Generator[BenchmarkEvent, None, _Trained | None]:
+        trainer = Trainer(
+            study,
+            method,
+            minutes=self.protocol.minutes,
+            iterations=self.protocol.iterations,
+            seed=seed,
+            device=self.protocol.device,
+            overrides=dict(self.protocol.overrides),
+            run_id=run,
+            resume=run is not None,
+            warm_start=False,
+            control=self.control,
+            threads=self._threads,
+            holdout=False,
+        )
+        memory, device, end = _PeakMemory(), "cpu", None
+        for event in trainer.run():
+            memory.sample()
+            if isinstance(event, RunStarted):
+                device = event.device
+                write_text_atomic(notes, json.dumps({"run": event.run}))
+            elif isinstance(event, RunFinished):
+                end = event
+            yield event
+        if end is None or end.reason == "failed":
+            raise TrainingError(end.message if end else f"The training of {method} ended without a result.")
+        if end.reason == "stopped":
+            return None
+        trained = _Trained(end.run, device, end.iteration, end.seconds, memory.megabytes)
+        write_text_atomic(notes, json.dumps({"run": end.run, "trained": _as_dict(trained)}))
+        return trained
+
+    def _test(
+        self, study: Study, trained: _Trained
+    ) -> Generator[BenchmarkEvent, None, list[CaseScore] | None]:
+        predictor = Predictor.load(study, trained.run, device=self.protocol.device)
+        scores: list[CaseScore] = []
+        for done, pair in enumerate(self.split.test, start=1):
+            if self.control.stopped:
+                return None
+            volume = read_volume(pair.image)
+            found = predictor.volume(volume).mask
+            case = _score(pair, found, volume.geometry, study.structures)
+            scores += case
+            yield ScanTested(pair.name, done, len(self.split.test), mean_of(score.dice for score in case))
+        return scores
+
+    def _row(self, method: str, seed: int, trained: _Trained, scores: list[CaseScore]) -> Row:
+        return Row(
+            method=method,
+            seed=seed,
+            labelled=self.protocol.labelled,
+            slices=self.protocol.slices,
+            iterations=trained.iterations,
+            seconds=round(trained.seconds, 2),
+            iterations_per_second=round(trained.iterations / max(trained.seconds, 1e-9), 3),
+            peak_memory_mb=round(trained.peak_memory_mb, 1),
+            mean_dice=mean_of(score.dice for score in scores),
+            mean_jaccard=mean_of(score.jaccard for score in scores),
+            mean_hd95_mm=mean_of(score.hd95_mm for score in scores),
+            mean_asd_mm=mean_of(score.asd_mm for score in scores),
+            missed=sum(score.missed for score in scores),
+            cases=scores,
+            device=trained.device,
+            budget=self._budget,
+            overrides=dict(self.protocol.overrides),
+            data=self._data,
+        )
+
+
+class _PeakMemory:
+    """Highest memory seen during one run: of the graphics card when one works, else of this process."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._bytes = 0
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+
+    def sample(self) -> None:
+        self._bytes = max(self._bytes, int(self._process.memory_info().rss))
+
+    @property
+    def megabytes(self) -> float:
+        card = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+        return float(card or self._bytes) / 2**20
+
+
+def _import_scans(
+    study: Study, labelled: Iterable[Pair], unlabelled: Iterable[Pair], slices: int | None
+) -> None:
+    for pair in labelled:
+        geometry = read_geometry(pair.image)
+        annotation = _annotation(read_mask(pair.truth, geometry), geometry, slices)
+        study.save_annotation(study.add_scan(pair.image).id, annotation, reason="import")
+    for pair in unlabelled:
+        study.add_scan(pair.image)
+
+
+def _annotation(mask: NDArray[np.uint8], geometry: Geometry, slices: int | None) -> Annotation:
+    if slices is None:
+        return Annotation.full(mask)
+    annotation = Annotation.empty(geometry.shape)
+    axis, indices = spread_slices(mask, geometry, slices)
+    for index in indices:
+        window = tuple(index if a == axis else slice(None) for a in range(3))
+        annotation.labels[window] = mask[window]
+        annotation.complete_slice(axis, index)
+    return annotation
+
+
+def _score(
+    pair: Pair, found: NDArray[np.uint8], geometry: Geometry, structures: Iterable[Structure]
+) -> list[CaseScore]:
+    names = {structure.value: structure.name for structure in structures}
+    truth = read_mask(pair.truth, geometry)
+    results = evaluate_masks(found, truth, geometry.spacing, list(names))
+    return [
+        CaseScore(
+            case=pair.name,
+            structure=name,
+            dice=finite(score.dice),
+            jaccard=finite(score.jaccard),
+            hd95_mm=finite(score.hd95_mm),
+            asd_mm=finite(score.asd_mm),
+            volume_error=finite(score.volume_error),
+            missed=score.missed,
+        )
+        for name, score in zip(names.values(), results, strict=True)
+    ]
+
+
+def _as_dict(trained: _Trained) -> dict[str, Any]:
+    return {name: getattr(trained, name) for name in _Trained.__slots__}
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:8]

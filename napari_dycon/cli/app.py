@@ -1,0 +1,98 @@
+"""The application: collects the commands and turns every ending into an exit status and one line."""
+
+import errno
+import logging
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_dycon import __version__
+from napari_dycon.cli import comparing, looking, studying, training
+from napari_dycon.cli.console import INTERRUPTED
+from napari_dycon.errors import DyconError
+
+app = typer.Typer(
+    name="dycon",
+    help="Train segmentation models on your own 3D scans from a few labels, and from the scans without any.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for module in (studying, training, looking, comparing):
+    app.registered_commands += module.app.registered_commands
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"napari-dycon {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``dycon``.
+
+    Returns
+    -------
+    int
+        0 on success, 1 after an error told in one line on stderr, 130 after Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    logging.basicConfig(level=logging.ERROR)
+    try:
+        status: Any = app(args=arguments, prog_name="dycon", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("Stopped.", INTERRUPTED)
+    except DyconError as error:
+        return _say(f"Error: {error}", 1)
+    except OSError as error:
+        return _say(f"Error: {_plain_os_error(error)}", 1)
+    except Exception as error:  # noqa: BLE001 - the last resort: a report in a file and one line
+        return _say_usage(error) if hasattr(error, "format_message") else _say(_report(error), 1)
+    return status if isinstance(status, int) else 0
+
+
+def _say(text: str, status: int) -> int:
+    print(" ".join(text.split()), file=sys.stderr)
+    return status
+
+
+def _say_usage(error: Any) -> int:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "dycon"
+    return _say(f"Error: {error.format_message()} See {command} --help.", 1)
+
+
+def _plain_os_error(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "The disk is full; nothing was overwritten. Make room and try again."
+    reason = error.strerror or type(error).__name__
+    return f"{reason}: {error.filename}" if error.filename else str(error) or reason
+
+
+def _report(error: Exception) -> str:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="dycon-", suffix=".log", delete=False, encoding="utf-8"
+    ) as file:
+        handler = logging.StreamHandler(file)
+        logger = logging.Logger("dycon")
+        logger.addHandler(handler)
+        logger.error("napari-dycon %s, Python %s", __version__, sys.version, exc_info=error)
+    kind = f"{type(error).__name__}: {error}"
+    return f"Error: dycon met a fault of its own ({kind}). Please report it with {Path(file.name)}."

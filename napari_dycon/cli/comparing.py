@@ -1,0 +1,165 @@
+"""``dycon benchmark`` and ``dycon evaluate``: figures."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_dycon.cli.console import (
+    INTERRUPTED,
+    Bar,
+    JsonFile,
+    Screen,
+    clock,
+    stop_on_interrupt,
+)
+from napari_dycon.cli.following import show
+from napari_dycon.errors import DyconError
+
+if TYPE_CHECKING:
+    from napari_dycon.benchmark import Benchmark, Row
+
+app = typer.Typer()
+
+
+def _folder(help_text: str) -> Any:
+    return typer.Option(exists=True, file_okay=False, metavar="DIR", help=help_text, show_default=False)
+
+
+def parse_overrides(settings: list[str], plan_fields: Collection[str]) -> dict[str, Any]:
+    """Turn ``NAME=VALUE`` texts into changes of a plan.
+
+    Values are JSON where they can be, else text. A dot reaches inside (``augmentation.noise_p=0``); a name
+    that is no field of the plan is a setting of the method.
+    """
+    overrides: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not (name and equals):
+            raise DyconError(f"'{setting}' is not a setting; write --override NAME=VALUE.")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        outer, _, inner = name.rpartition(".")
+        if not outer and name not in plan_fields:
+            outer, inner = "method_settings", name
+        if outer:
+            overrides.setdefault(outer, {})[inner] = value
+        else:
+            overrides[name] = value
+    return overrides
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Turn ``0,1,2`` into numbers."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise DyconError(f"'{text}' is not a list of seeds; write for example --seeds 0,1,2.") from error
+
+
+@app.command()
+def benchmark(
+    images: Annotated[Path, _folder("Scans.")],
+    labels: Annotated[Path, _folder("Label maps with the file names of the scans.")],
+    test_images: Annotated[
+        Path | None, _folder("Scans to test on; otherwise the last fifth of --images.")
+    ] = None,
+    test_labels: Annotated[Path | None, _folder("Label maps of the test scans.")] = None,
+    labelled: Annotated[int, typer.Option(min=1, help="The first so many scans are labelled.")] = 4,
+    slices: Annotated[
+        int | None, typer.Option(min=1, help="Label only so many slices of each of them.", show_default=False)
+    ] = None,
+    methods: Annotated[str, typer.Option(help="Methods to compare, with commas.")] = "supervised,dycon",
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Training time of each row.", show_default=False)
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option(min=1, help="Training steps of each row.", show_default=False)
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Random seeds, with commas.")] = "0",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    override: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--override", "--overrides", metavar="NAME=VALUE", help="Change a setting of plan or method."
+        ),
+    ] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep studies and runs here; an interrupted row goes on."),
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Train methods side by side and test them on scans they never saw.
+
+    Rows that are already in the --json file are kept, so that the same call goes on after an interruption.
+    """
+    from napari_dycon.benchmark import Benchmark, Protocol
+    from napari_dycon.benchmark.rows import summary_table
+    from napari_dycon.engine.control import Control
+    from napari_dycon.engine.plan import Plan
+
+    protocol = Protocol(
+        images=images,
+        labels=labels,
+        test_images=test_images,
+        test_labels=test_labels,
+        labelled=labelled,
+        slices=slices,
+        methods=tuple(name.strip() for name in methods.split(",")),
+        minutes=minutes,
+        iterations=iterations,
+        seeds=parse_seeds(seeds),
+        device=device,
+        overrides=parse_overrides(override or [], Plan.model_fields),
+    )
+    screen, control = Screen(), Control()
+    scratch = work or _scratch_folder(json_file)
+    with stop_on_interrupt(control, screen), screen.bar("Training") as bar:
+        rows = _follow(Benchmark(protocol, scratch, json_file, control=control), screen, bar)
+    unfinished = len(rows) < len(protocol.methods) * len(protocol.seeds)
+    if rows:
+        screen.table(summary_table(rows))
+    if work is None and not (unfinished and json_file):
+        shutil.rmtree(scratch, ignore_errors=True)
+    if unfinished:
+        screen.line("Stopped; the same call goes on from here." if work or json_file else "Stopped.")
+        raise typer.Exit(INTERRUPTED)
+
+
+def _scratch_folder(json_file: Path | None) -> Path:
+    if json_file is None:
+        return Path(tempfile.mkdtemp(prefix="dycon-benchmark-"))
+    return json_file.with_name(f"{json_file.stem}.work")
+
+
+def _follow(bench: "Benchmark", screen: Screen, bar: Bar) -> "list[Row]":
+    from napari_dycon.benchmark import RowFinished, RowStarted, ScanTested
+
+    rows: list[Row] = []
+    for event in bench.run():
+        match event:
+            case RowStarted():
+                again = ", going on" if event.resumed else ""
+                screen.line(f"[{event.number}/{event.total}] {event.method}, seed {event.seed}{again}")
+            case ScanTested():
+                bar.update(event.done / event.total, f"tested {event.case}")
+            case RowFinished():
+                rows.append(event.row)
+                screen.line(_row_text(event.row, event.kept))
+            case _:
+                show(event, screen, bar)
+    return rows
+
+
+def _row_text(row: "Row", kept: bool) -> str:
+    dice = "no Dice" if row.mean_dice is None else f"Dice {100 * row.mean_dice:.2f} %"
+    distance = "" if row.mean_hd95_mm is None else f", HD95 {row.mean_hd95_mm:.1f} mm"
+    effort = f"{row.iterations} iterations in {clock(row.seconds)}, {row.peak_memory_mb:.0f} MB"
+    return f"{row.method}, seed {row.seed}: {dice}{distance}, {effort}{' (kept)' if kept else ''}"

@@ -1,0 +1,137 @@
+"""Talking to a terminal or a log file: lines, a progress bar, tables, JSON, and Ctrl-C."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Protocol
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from napari_dycon.io.atomic import write_text_atomic
+
+INTERRUPTED = 130
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def _prepare_json(path: Path | None) -> Path | None:
+    if path is not None:
+        if path.is_dir():
+            raise typer.BadParameter(f"{path} is a folder; name a file.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="FILE", callback=_prepare_json, help="Write the result as JSON."),
+]
+StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The study folder.", show_default=False)]
+
+
+def write_json(path: Path | None, result: Any) -> None:
+    """Write a result in one step; nothing without a path."""
+    if path is not None:
+        write_text_atomic(path, json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+class Bar(Protocol):
+    """Progress of one long task."""
+
+    def update(self, fraction: float, text: str) -> None:
+        """Show how much is done, from 0 to 1, and a few words."""
+
+
+class Screen:
+    """Where a command writes: a terminal gets bars and tables, anything else plain lines."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+    def line(self, text: str) -> None:
+        """Print one line, above the bar if there is one."""
+        self._console.print(text)
+
+    def table(self, rows: Sequence[Sequence[str]]) -> None:
+        """Print rows below a header: as a table on a terminal, in aligned columns elsewhere."""
+        if self._console.is_terminal:
+            table = Table(*rows[0], box=None, header_style="bold", pad_edge=False)
+            for row in rows[1:]:
+                table.add_row(*row)
+            self._console.print(table)
+            return
+        widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+        for row in rows:
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            self.line("  ".join(cells).rstrip())
+
+    @contextmanager
+    def bar(self, title: str) -> Iterator[Bar]:
+        """Show progress while the block runs."""
+        if not self._console.is_terminal:
+            yield _LineBar(self, title)
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
+        with Progress(*columns, console=self._console, transient=True) as progress:
+            yield _RichBar(progress, progress.add_task(title, total=1.0, text=""))
+
+
+class _RichBar:
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress = progress
+        self._task = task
+
+    def update(self, fraction: float, text: str) -> None:
+        self._progress.update(self._task, completed=fraction, text=text)
+
+
+class _LineBar:
+    def __init__(self, screen: Screen, title: str) -> None:
+        self._screen = screen
+        self._title = title
+        self._last = time.monotonic()
+
+    def update(self, fraction: float, text: str) -> None:
+        if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = time.monotonic()
+            self._screen.line(f"{self._title} {fraction:4.0%}  {text}")
+
+
+class Stoppable(Protocol):
+    """What Ctrl-C asks to save and end."""
+
+    def stop(self) -> None:
+        """End after the current step."""
+
+
+@contextmanager
+def stop_on_interrupt(work: Stoppable, screen: Screen) -> Iterator[None]:
+    """Turn the first Ctrl-C, or the end of a cluster job, into a request to save and stop."""
+    names = (signal.SIGINT, signal.SIGTERM)
+    former = {name: signal.getsignal(name) for name in names}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        work.stop()
+        screen.line("Stopping after this step; press Ctrl-C again to end at once.")
+
+    for name in names:
+        signal.signal(name, stop)
+    try:
+        yield
+    finally:
+        for name, handler in former.items():
+            signal.signal(name, handler)
+
+
+def clock(seconds: float) -> str:
+    """Write a duration as minutes and seconds, or hours."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,128 @@
+"""``dycon demo``: the whole job on synthetic patients, in napari or headless."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_dycon.cli.console import INTERRUPTED, JsonFile, Screen, clock, stop_on_interrupt, write_json
+from napari_dycon.cli.following import follow_prediction, follow_training
+from napari_dycon.cli.looking import open_napari
+from napari_dycon.errors import StudyError
+
+if TYPE_CHECKING:
+    from napari_dycon.engine.control import Control
+    from napari_dycon.study.study import Study
+
+HEADLESS_MINUTES = 2.5
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to put the study.")] = Path(
+        "dycon-demo"
+    ),
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Do not open napari; do the job here.")
+    ] = False,
+    minutes: Annotated[
+        float, typer.Option(min=0.01, help="How long to train when headless.")
+    ] = HEADLESS_MINUTES,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    json_file: JsonFile = None,
+) -> None:
+    """Try it: twelve synthetic patients, three of them labelled, one of these in a few slices only.
+
+    With a display napari opens on them. Without one, or with --headless, a model is trained, all patients are
+    segmented, and masks, entropy maps, volumes.csv and a picture of the result are written into DIR.
+    """
+    from napari_dycon.guidance.display import find_display
+    from napari_dycon.study.study import Study
+
+    screen = Screen()
+    if not (directory / "study.json").exists():
+        _make_study(directory, screen)
+    display = None if headless else find_display()
+    if display is not None and display.usable:
+        screen.line(f"Opening napari on {directory}. Press Train, watch, look, correct.")
+        write_json(json_file, {"study": str(directory), "headless": False})
+        open_napari(directory)
+        return
+    if display is not None:
+        screen.line(f"{display.problem} So the job is done here, without napari.")
+    with Study.open(directory, read_only=False) as study:
+        write_json(json_file, _whole_job(study, minutes, device, screen))
+
+
+def _make_study(directory: Path, screen: Screen) -> None:
+    from napari_dycon.study.phantom import make_phantom_study
+
+    if directory.exists() and any(directory.iterdir()):
+        raise StudyError(f"{directory} holds other files; name an empty or new folder.")
+    screen.line(f"Making twelve synthetic patients in {directory} …")
+    make_phantom_study(directory).close()
+
+
+def _whole_job(study: "Study", minutes: float, device: str, screen: Screen) -> dict[str, Any]:
+    from napari_dycon.cli.picture import draw_result
+    from napari_dycon.engine.control import Control
+    from napari_dycon.guidance.suggestions import suggest
+
+    brake = Control()
+    with stop_on_interrupt(brake, screen):
+        run = _train(study, minutes, device, brake, screen)
+        _predict(study, run, device, brake, screen)
+    places = [place.to_dict() for place in suggest(study, run)]
+    out = study.path / "export"
+    study.export(out, None, run)
+    _copy_entropy(study, run, out / "entropy")
+    write_json(out / "suggestions.json", places)
+    scores = _evaluate(study, run, screen)
+    picture = study.path / "demo.png"
+    draw_result(study, run, study.path / "truth", scores, picture)
+    for place in places[:3]:
+        screen.line(
+            f"Annotate next: {place['case']}, {place['plane']} slice {place['index']}: {place['reason']}"
+        )
+    screen.line(f"Masks, entropy maps and volumes.csv: {out}")
+    screen.line(f"Picture: {picture}")
+    return {
+        "study": str(study.path),
+        "headless": True,
+        "run": run,
+        "export": str(out),
+        "scores": scores,
+        "suggestions": places,
+    }
+
+
+def _train(study: "Study", minutes: float, device: str, brake: "Control", screen: Screen) -> str:
+    from napari_dycon.engine.trainer import Trainer
+
+    screen.line(f"Training for {clock(60 * minutes)} on the labelled and the unlabelled patients.")
+    end = follow_training(
+        Trainer(study, "dycon", minutes=minutes, device=device, control=brake).run(), screen
+    )
+    if brake.stopped:
+        screen.line(f"Saved; go on with: dycon train {study.path} --resume")
+        raise typer.Exit(INTERRUPTED)
+    return end.run
+
+
+def _predict(study: "Study", run: str, device: str, brake: "Control", screen: Screen) -> None:
+    from napari_dycon.engine.inference import predict
+
+    follow_prediction(predict(study, run, device=device, control=brake), screen)
+    if brake.stopped:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _copy_entropy(study: "Study", run: str, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    for case in study.cases:
+        path = study.entropy_path(run, case.id)
+        if path.exists():
+            shutil.copyfile(path, out / path.name)

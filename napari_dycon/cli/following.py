@@ -1,0 +1,83 @@
+"""Shows the events of a training or prediction as they come."""
+
+from collections.abc import Iterable
+
+from napari_dycon.cli.console import Bar, Screen, clock
+from napari_dycon.engine.events import (
+    CasePredicted,
+    Event,
+    Note,
+    PredictionFinished,
+    PredictionProgress,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    Validated,
+)
+from napari_dycon.errors import TrainingError
+
+
+def follow_training(events: Iterable[Event], screen: Screen) -> RunFinished:
+    """Show a training until it ends.
+
+    Raises
+    ------
+    TrainingError
+        When it failed.
+    """
+    end: RunFinished | None = None
+    with screen.bar("Training") as bar:
+        for event in events:
+            show(event, screen, bar)
+            if isinstance(event, RunFinished):
+                end = event
+    if end is None or end.reason == "failed":
+        raise TrainingError(end.message if end else "The training ended without a result; try again.")
+    return end
+
+
+def follow_prediction(events: Iterable[Event], screen: Screen) -> PredictionFinished:
+    """Show a prediction until it ends."""
+    end: PredictionFinished | None = None
+    with screen.bar("Predicting") as bar:
+        for event in events:
+            show(event, screen, bar)
+            if isinstance(event, PredictionFinished):
+                end = event
+    if end is None:
+        raise TrainingError("The prediction ended without a result; try again.")
+    return end
+
+
+def show(event: object, screen: Screen, bar: Bar) -> None:
+    """Show one event: steps and windows move the bar, the rest are lines."""
+    match event:
+        case RunStarted():
+            screen.line(f"Run {event.run}: {event.method} on {event.device}")
+            for note in event.notes:
+                screen.line(f"  {note}")
+        case StepFinished():
+            bar.update(event.progress, _step_text(event))
+        case Validated():
+            screen.line(f"Iteration {event.iteration}: Dice {event.mean_dice:.3f} on {event.where}")
+        case Note():
+            screen.line(f"{event.level.capitalize()}: {event.text}")
+        case PredictionProgress():
+            bar.update(event.fraction, f"{event.case}, {event.done} of {event.total} done")
+        case CasePredicted():
+            screen.line(f"{event.case}: {_volumes_text(event)}")
+        case _:
+            pass
+
+
+def _step_text(event: StepFinished) -> str:
+    loss = sum(event.losses.values())
+    speed = f"{event.iterations_per_second:.1f} iterations/s"
+    return f"iteration {event.iteration}, loss {loss:.3f}, {speed}, {clock(event.seconds_left)} left"
+
+
+def _volumes_text(event: CasePredicted) -> str:
+    if event.empty:
+        return "nothing found"
+    volumes = ", ".join(f"{name} {volume:.2f} ml" for name, volume in event.volumes_ml.items())
+    return f"{volumes}, mean entropy {event.mean_entropy:.2f}"

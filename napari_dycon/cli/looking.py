@@ -1,0 +1,89 @@
+"""``dycon suggest``, ``launch`` and ``doctor``."""
+
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_dycon.cli.console import JsonFile, Screen, StudyFolder, write_json
+from napari_dycon.cli.studying import choose_run
+from napari_dycon.errors import DyconError
+
+LAUNCHER = "napari_dycon.plugin.launch"
+
+app = typer.Typer()
+
+
+@app.command()
+def suggest(
+    study: StudyFolder,
+    count: Annotated[int, typer.Option(min=1, help="How many places.")] = 8,
+    run: Annotated[
+        str | None, typer.Option(metavar="ID", help="Whose predictions guide; the active run by default.")
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Say where to annotate next, and why."""
+    from napari_dycon.guidance.suggestions import suggest as find_places
+    from napari_dycon.study.study import Study
+
+    with Study.open(study, read_only=True) as opened:
+        chosen = choose_run(opened, run) if run is not None else opened.active_run
+        places = find_places(opened, chosen, count)
+    write_json(json_file, {"run": chosen, "suggestions": [place.to_dict() for place in places]})
+    screen = Screen()
+    if not places:
+        screen.line("Nothing to suggest: every scan is completely labelled.")
+        return
+    rows = [("case", "plane", "slice", "structure", "score", "reason")]
+    rows += [(p.case, p.plane, str(p.index), p.structure_name, f"{p.score:.2f}", p.reason) for p in places]
+    screen.table(rows)
+
+
+@app.command()
+def launch(
+    study: Annotated[
+        Path | None, typer.Argument(metavar="[STUDY]", help="A study folder to open.", show_default=False)
+    ] = None,
+) -> None:
+    """Open napari with the DyCON dock."""
+    from napari_dycon.guidance.display import find_display
+    from napari_dycon.study.study import Study
+
+    if study is not None:
+        Study.open(study, read_only=True).close()
+    display = find_display()
+    if not display.usable:
+        raise DyconError(
+            f"napari cannot be shown. {display.problem} The other commands work without a screen."
+        )
+    open_napari(study)
+
+
+def open_napari(study: Path | None) -> None:
+    """Run napari in a process of its own until it is closed."""
+    command = [sys.executable, "-m", LAUNCHER, *([str(study)] if study else [])]
+    status = subprocess.run(command, check=False).returncode
+    if status:
+        raise DyconError(f"napari ended with status {status}; dycon doctor tells what may be missing.")
+
+
+@app.command()
+def doctor(json_file: JsonFile = None) -> None:
+    """Tell what this machine offers, what is wrong, and how to mend it."""
+    from napari_dycon.guidance.doctor import examine
+
+    findings = examine()
+    write_json(json_file, {"findings": [asdict(finding) for finding in findings]})
+    screen = Screen()
+    marks = {"ok": "ok", "advice": "!", "unusable": "x"}
+    for finding in findings:
+        screen.line(f"{marks[finding.level]:>2}  {finding.topic}: {finding.text}")
+        if finding.level != "ok":
+            screen.line(f"      {finding.remedy}")
+    unusable = [finding.topic for finding in findings if finding.level == "unusable"]
+    if unusable:
+        raise DyconError(f"dycon cannot work here: {', '.join(unusable)}; see above.")

@@ -1,0 +1,150 @@
+"""``dycon new``, ``import`` and ``export``: the study on disk."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_dycon.cli.console import JsonFile, Screen, StudyFolder, write_json
+from napari_dycon.errors import StudyError, VolumeError
+
+app = typer.Typer()
+
+
+def parse_structures(texts: list[str]) -> "tuple[Any, ...]":
+    """Turn ``1:left atrium`` or ``1:left atrium:#e06c4f`` into structures."""
+    from napari_dycon.study.schema import DEFAULT_COLORS, Structure
+
+    found: list[Structure] = []
+    for number, text in enumerate(texts):
+        value, colon, rest = text.partition(":")
+        name, _, color = rest.partition(":#")
+        if not (colon and value.strip().isdecimal() and 1 <= int(value) <= 255 and name.strip()):
+            raise StudyError(
+                f"'{text}' is not a structure; write --structure \"1:left atrium\" (values 1 to 255)."
+            )
+        color = f"#{color}" if color else DEFAULT_COLORS[number % len(DEFAULT_COLORS)]
+        found.append(Structure(value=int(value), name=name.strip(), color=color))
+    return tuple(found)
+
+
+@app.command()
+def new(
+    study: StudyFolder,
+    structure: Annotated[
+        list[str],
+        typer.Option(
+            metavar="VALUE:NAME", help='A structure to segment, such as "1:left atrium".', show_default=False
+        ),
+    ],
+    json_file: JsonFile = None,
+) -> None:
+    """Make an empty study."""
+    from napari_dycon.study.study import Study
+
+    with Study.create(study, parse_structures(structure)) as created:
+        names = [entry.name for entry in created.structures]
+        write_json(json_file, {"study": str(created.path), "structures": names})
+        Screen().line(
+            f"New study {created.path} with {', '.join(names)}. Add scans with: dycon import {study} SCANS"
+        )
+
+
+@app.command("import")
+def import_scans(
+    study: StudyFolder,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH…", help="Scans, folders of scans, DICOM folders.", show_default=False),
+    ],
+    labels: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Label maps with the file names of the scans.")
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Add scans, with their labels where there are any; the files stay where they are."""
+    from napari_dycon.study.study import Study
+
+    for path in (*paths, *([labels] if labels else [])):
+        if not path.exists():
+            raise VolumeError(f"There is no file or folder {path}; check the path.")
+    screen = Screen()
+    added: list[dict[str, Any]] = []
+    problems: list[dict[str, str]] = []
+    with Study.open(study, read_only=False) as opened, screen.bar("Importing") as bar:
+        for event in opened.add_scans(paths, labels_dir=labels):
+            bar.update(event.done / max(event.total, 1), f"{event.done} of {event.total}")
+            if event.problem is not None:
+                problems.append({"path": str(event.path), "problem": event.problem})
+            if event.case is not None:
+                added.append({"case": event.case.id, "path": str(event.path), "status": event.case.status})
+    write_json(json_file, {"added": added, "problems": problems})
+    if not added:
+        raise VolumeError(_nothing_added(problems))
+    for problem in problems:
+        screen.line(f"Left out {problem['path']}: {problem['problem']}")
+    labelled = sum(entry["status"] != "unlabelled" for entry in added)
+    screen.line(f"Added {len(added)} scans, {labelled} of them labelled; {len(problems)} left out.")
+
+
+def _nothing_added(problems: list[dict[str, str]]) -> str:
+    if not problems:
+        return "No scan was found there; dycon reads NIfTI, NRRD, MHA, MHD and DICOM."
+    if len(problems) == 1:
+        return problems[0]["problem"]
+    return f"None of {len(problems)} files was added; the first: {problems[0]['problem']}"
+
+
+@app.command()
+def export(
+    study: StudyFolder,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the masks.", show_default=False)],
+    case: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Only this case; may be repeated.")
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option(metavar="ID", help="Whose predictions; the active run by default.")
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Write masks on the grid of each scan, and volumes.csv.
+
+    Complete annotations are written as they are; elsewhere the prediction with your own labels on top.
+    """
+    from napari_dycon.study.study import Study
+
+    with Study.open(study, read_only=True) as opened:
+        written = opened.export(
+            out, choose_cases(opened, case), choose_run(opened, run) if opened.runs() else None
+        )
+    write_json(json_file, {"files": [str(path) for path in written]})
+    Screen().line(f"Wrote {len(written)} files to {out}")
+
+
+def choose_cases(study: Any, wanted: list[str] | None) -> list[str] | None:
+    """Case ids from ids or names; None means all."""
+    if not wanted:
+        return None
+    by_name = {case.name: case.id for case in study.cases} | {case.id: case.id for case in study.cases}
+    for text in wanted:
+        if text not in by_name:
+            raise StudyError(
+                f"There is no case '{text}' in {study.path}; the cases are {_some(by_name.values())}."
+            )
+    return [by_name[text] for text in wanted]
+
+
+def choose_run(study: Any, wanted: str | None) -> str:
+    """The wanted or the active run; an error where there is none."""
+    runs: list[str] = study.runs()
+    run = wanted or study.active_run
+    if run is None:
+        raise StudyError(f"{study.path} has no trained model yet; train first: dycon train {study.path}")
+    if run not in runs:
+        raise StudyError(f"There is no run '{run}' in {study.path}; the runs are {_some(runs)}.")
+    return str(run)
+
+
+def _some(names: Any) -> str:
+    ordered = sorted(set(names))
+    return ", ".join(ordered[:8]) + (", …" if len(ordered) > 8 else "")

@@ -1,0 +1,157 @@
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from napari_dycon.guidance.suggestions import suggest
+from napari_dycon.study.annotations import Annotation
+from napari_dycon.study.schema import Structure
+from napari_dycon.study.study import Study
+
+SHAPE = (40, 36, 24)
+SPACING = (1.0, 1.0, 3.0)
+ORGAN = (slice(12, 28), slice(10, 26), slice(6, 18))
+NODULE = (slice(30, 34), slice(28, 32), slice(10, 14))
+
+
+@pytest.fixture
+def study(tmp_path: Path):
+    """Six scans, none labelled, each predicted by run 001-dycon as sure everywhere."""
+    rng = np.random.default_rng(0)
+    affine = np.diag([*SPACING, 1.0])
+    structures = (Structure(value=3, name="organ"), Structure(value=7, name="nodule"))
+    with Study.create(tmp_path / "study", structures) as study:
+        for number in range(6):
+            scan = tmp_path / f"scan_{number}.nii.gz"
+            nib.save(nib.Nifti1Image(rng.normal(size=SHAPE).astype(np.float32), affine), scan)
+            study.add_scan(scan)
+        run = study.new_run("dycon")
+        study.set_active_run(run)
+        for case in study.cases:
+            save(study, case.id, np.zeros(SHAPE))
+        yield study
+
+
+def prediction() -> np.ndarray:
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[ORGAN] = 3
+    mask[NODULE] = 7
+    return mask
+
+
+def save(study: Study, case: str, entropy: np.ndarray, mask: np.ndarray | None = None) -> None:
+    mask = prediction() if mask is None else mask
+    study.save_prediction(study.active_run, case, mask, entropy.astype(np.float32))
+    summary = {"volumes_ml": {}, "mean_entropy": float(entropy.mean()), "empty": not mask.any()}
+    study.save_prediction_summary(study.active_run, {case: summary})
+
+
+def everywhere(level: float) -> np.ndarray:
+    """Entropy along the edges of organ and nodule."""
+    entropy = np.zeros(SHAPE)
+    entropy[11:29, 9:27, 5:19] = level
+    entropy[14:26, 12:24, 8:16] = 0
+    entropy[29:35, 27:33, 9:15] = level / 2
+    return entropy
+
+
+def test_the_place_that_is_unsure_comes_first_with_a_reason_in_words(study):
+    entropy = np.zeros(SHAPE)
+    entropy[26:30, 14:22, 11:14] = 0.9
+    save(study, "scan_2", entropy)
+    first = suggest(study, count=4)[0]
+    assert first.case == "scan_2"
+    assert first.structure_name == "organ"
+    assert first.structure == 3
+    assert first.reason.startswith("organ edge unclear over ")
+    for (start, stop), (low, high) in zip(first.box, ((26, 30), (14, 22), (11, 14)), strict=True):
+        assert low <= start < stop <= high
+    assert first.box[first.axis] == (first.index, first.index + 1)
+
+
+def test_uncertainty_far_from_every_structure_is_not_suggested(study):
+    entropy = np.zeros(SHAPE)
+    entropy[:3, :3, :2] = 1.0
+    save(study, "scan_1", entropy)
+    assert all("middle" in place.reason for place in suggest(study))
+
+
+def test_complete_slices_and_their_neighbours_are_left_alone(study):
+    save(study, "scan_4", everywhere(0.8))
+    free = suggest(study, count=8)
+    assert {place.case for place in free} == {"scan_4"}
+    annotation = Annotation.empty(SHAPE)
+    for place in free:
+        annotation.complete_slice(place.axis, place.index)
+    study.save_annotation("scan_4", annotation, "complete")
+    again = suggest(study, count=8)
+    assert again
+    for place in again:
+        assert not annotation.slice_is_complete(place.axis, place.index)
+        for index in annotation.complete_slices(place.axis):
+            assert abs(index - place.index) >= 3 or abs(index - place.index) * SPACING[place.axis] >= 20
+    assert any("nearest labelled slice" in place.reason for place in again)
+
+
+def test_what_a_person_has_drawn_counts_as_answered(study):
+    entropy = everywhere(0.8)
+    save(study, "scan_0", entropy)
+    annotation = Annotation.empty(SHAPE)
+    annotation.known[entropy > 0] = 1
+    study.save_annotation("scan_0", annotation, "autosave")
+    assert all("unclear" not in place.reason for place in suggest(study))
+
+
+def test_no_case_takes_more_than_two_places(study):
+    for case in study.cases:
+        save(study, case.id, everywhere(0.9 if case.id == "scan_3" else 0.3))
+    places = suggest(study, count=8)
+    assert len(places) == 8
+    cases = [place.case for place in places]
+    assert max(cases.count(case) for case in set(cases)) == 2
+    assert places[0].case == "scan_3"
+
+
+def test_small_structures_are_not_drowned_by_large_ones(study):
+    for case in study.cases:
+        save(study, case.id, everywhere(0.9))
+    names = [place.structure_name for place in suggest(study, count=8)]
+    assert names.count("nodule") >= 2
+
+
+def test_a_share_is_random_and_the_answer_is_stable(study):
+    for case in study.cases:
+        save(study, case.id, everywhere(0.5))
+    places = suggest(study, count=8)
+    assert sum("random check" in place.reason for place in places) == 1
+    assert places == suggest(study, count=8)
+
+
+def test_a_structure_that_was_not_found_is_said_to_be_missing(study):
+    mask = prediction()
+    mask[mask == 3] = 0
+    entropy = np.zeros(SHAPE)
+    entropy[12:20, 10:20, 8:12] = 0.7
+    save(study, "scan_5", entropy, mask)
+    organs = [p for p in suggest(study, count=4) if p.case == "scan_5" and p.structure == 3]
+    assert organs
+    assert "not found in this scan" in organs[0].reason
+
+
+def test_complete_cases_are_never_suggested(study):
+    for case in study.cases:
+        save(study, case.id, everywhere(0.5))
+    study.save_annotation("scan_0", Annotation.full(prediction()), "complete")
+    assert "scan_0" not in {place.case for place in suggest(study, count=12)}
+
+
+def test_before_any_training_slices_are_spread_over_cases_and_planes(study):
+    study.set_active_run(None)
+    study.save_annotation("scan_0", Annotation.full(prediction()), "import")
+    places = suggest(study, count=8)
+    assert len(places) == 8
+    assert [place.case for place in places[:5]] == [f"scan_{number}" for number in range(1, 6)]
+    assert len({place.index for place in places if place.plane == "axial"}) > 2
+    assert {place.plane for place in places} == {"axial", "coronal"}
+    assert all(place.box[place.axis] == (place.index, place.index + 1) for place in places)
