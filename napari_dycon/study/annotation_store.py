@@ -1,0 +1,270 @@
+"""Annotations on disk: labels and known map as one unit, whatever happens while they are written.
+
+An annotation is two files, ``CASE.nii.gz`` and ``CASE.known.nii.gz``, and a small record ``CASE.json`` with
+the SHA-256 of both. A write first puts both files beside the old ones as ``.next``, flushed and verified;
+then it replaces the record, which is the instant at which the new annotation counts; then it renames the two
+files. A reader takes, of each file and its ``.next``, the one whose digest the record names. So after a
+crash at any instant the reader finds either the whole old annotation or the whole new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from pathlib import Path
+from threading import RLock
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from napari_dycon.errors import StudyError, VolumeError
+from napari_dycon.io.atomic import atomic_path, write_text_atomic
+from napari_dycon.io.geometry import Geometry
+from napari_dycon.io.masks import read_mask, write_mask
+from napari_dycon.study.annotations import Annotation, Known
+from napari_dycon.study.files import now, sha256_of
+
+KEPT_VERSIONS = 20
+READ_ATTEMPTS = 5
+READ_PAUSE_SECONDS = 0.02
+RENAME_ATTEMPTS = 10
+RENAME_PAUSE_SECONDS = 0.05
+AUTOSAVE = "autosave"
+Part = Literal["labels", "known"]
+PARTS: tuple[Part, Part] = ("labels", "known")
+SUFFIXES = (".nii.gz", ".known.nii.gz", ".json")
+
+
+class Version(BaseModel):
+    """What ``CASE.json`` says about the annotation that counts."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    generation: int
+    reason: str
+    saved: str
+    labels: str
+    known: str
+    known_fraction: float
+    label_voxels: dict[int, int]
+
+
+class AnnotationStore:
+    """The ``annotations/`` and ``history/`` folders of one study."""
+
+    def __init__(self, study: Path) -> None:
+        self._folder = study / "annotations"
+        self._history = study / "history"
+        self._mutex = RLock()
+
+    def version(self, case: str) -> Version | None:
+        """Record of the annotation that counts; None where there is none, or only bare files."""
+        path = self._record(case)
+        if not path.is_file():
+            return None
+        try:
+            return Version.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise StudyError(
+                f"The annotation record {path} is damaged; remove it to use the label files as they are, "
+                "or restore an "
+                f"earlier version from {self._history / case}."
+            ) from error
+
+    def read(self, case: str, geometry: Geometry) -> Annotation:
+        """Read an annotation; an empty one where there is none.
+
+        Labels that another program has changed are taken as they are; what it painted counts as drawn.
+
+        Parameters
+        ----------
+        case
+            Case id.
+        geometry
+            Grid of the scan.
+
+        Raises
+        ------
+        StudyError
+            If files are damaged or missing.
+        GridMismatchError
+            If the annotation is not on the grid of the scan.
+        """
+        for _ in range(READ_ATTEMPTS):  # another process may be writing: it is the reader who tries again
+            version = self.version(case)
+            if version is None:
+                return self._read_bare(case, geometry)
+            with self._mutex:
+                found = self._read_version(case, version, geometry)
+            if found is not None:
+                return found
+            time.sleep(READ_PAUSE_SECONDS)
+        return self._read_changed(case, geometry)
+
+    def write(self, case: str, annotation: Annotation, scan: Path, reason: str) -> Version:
+        """Replace the annotation of a case; on any error the old one stays.
+
+        Parameters
+        ----------
+        case
+            Case id.
+        annotation
+            On the grid of the scan.
+        scan
+            File of the scan; its header is copied.
+        reason
+            Why; anything but ``"autosave"`` keeps the version before in ``history/``.
+
+        Raises
+        ------
+        VolumeError
+            If the disk is full or write-protected, or what was written does not read back.
+        """
+        with self._mutex:
+            return self._write(case, annotation, scan, reason)
+
+    def recover(self, cases: list[str]) -> None:
+        """Finish or discard what a crash left half done; only while the study's lock is held."""
+        for case in cases:
+            if any(self._next(case, part).exists() for part in PARTS):
+                self._settle(case, self.version(case))
+
+    def set_aside(self, case: str) -> None:
+        """Move annotation files that belong to no case of the study into ``history/``."""
+        stray = [path for path in self._paths(case) if path.is_file()]
+        for path in stray:
+            target = self._history / "strays" / f"{now().replace(':', '')}-{path.name}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(path, target)
+        for part in PARTS:
+            self._next(case, part).unlink(missing_ok=True)
+
+    def _write(self, case: str, annotation: Annotation, scan: Path, reason: str) -> Version:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        before = self.version(case)
+        self._prepare(case, before)
+        write_mask(self._next(case, "labels"), annotation.labels, scan)
+        write_mask(self._next(case, "known"), annotation.known, scan)
+        if reason != AUTOSAVE:
+            self._keep(case, before)
+        version = Version(
+            generation=1 if before is None else before.generation + 1,
+            reason=reason,
+            saved=now(),
+            labels=sha256_of(self._next(case, "labels")),
+            known=sha256_of(self._next(case, "known")),
+            known_fraction=annotation.known_fraction,
+            label_voxels=annotation.label_voxels(),
+        )
+        write_text_atomic(self._record(case), version.model_dump_json())
+        with contextlib.suppress(PermissionError):  # it counts already; the next write renames it first
+            self._settle(case, version)
+        return version
+
+    def _prepare(self, case: str, version: Version | None) -> None:
+        """Make room for new ``.next`` files."""
+        try:
+            self._settle(case, version)
+        except PermissionError as error:
+            raise StudyError(
+                f"The annotation of {case} could not be saved because its file is open in another "
+                "program; close it there."
+            ) from error
+
+    def _settle(self, case: str, version: Version | None) -> None:
+        """Rename each ``.next`` that the record names and remove the others."""
+        for part in PARTS:
+            waiting = self._next(case, part)
+            if not waiting.exists():
+                continue
+            if version is not None and sha256_of(waiting) == getattr(version, part):
+                _rename(waiting, self._final(case, part))
+            else:
+                waiting.unlink()
+
+    def _read_version(self, case: str, version: Version, geometry: Geometry) -> Annotation | None:
+        """Read what a record names; None where it is not there, or was replaced while it was read."""
+        labels = self._current(case, "labels", version)
+        known = self._current(case, "known", version)
+        if labels is None or known is None:
+            return None
+        try:
+            found = Annotation(read_mask(labels, geometry), read_mask(known, geometry, allowed=list(Known)))
+        except VolumeError:
+            if labels.exists() and known.exists():
+                raise
+            return None
+        return found if self.version(case) == version else None
+
+    def _read_bare(self, case: str, geometry: Geometry) -> Annotation:
+        """Read label files that came without a record, put there by hand."""
+        labels, known = (self._final(case, part) for part in PARTS)
+        if not labels.is_file():
+            return Annotation.empty(geometry.shape)
+        mask = read_mask(labels, geometry)
+        if known.is_file():
+            return Annotation(mask, read_mask(known, geometry, allowed=list(Known)))
+        return _painted(mask, np.zeros_like(mask))
+
+    def _read_changed(self, case: str, geometry: Geometry) -> Annotation:
+        """Read labels that are not the ones that were saved, beside the known map that was."""
+        version, labels = self.version(case), self._final(case, "labels")
+        known = None if version is None else self._current(case, "known", version)
+        if known is None or not labels.is_file():
+            raise StudyError(
+                f"The annotation of {case} is damaged: its files in {self._folder} are not the ones that "
+                "were saved; "
+                f"restore an earlier version from {self._history / case}."
+            )
+        return _painted(read_mask(labels, geometry), read_mask(known, geometry, allowed=list(Known)))
+
+    def _current(self, case: str, part: Part, version: Version) -> Path | None:
+        for path in (self._final(case, part), self._next(case, part)):
+            with contextlib.suppress(FileNotFoundError):
+                if sha256_of(path) == getattr(version, part):
+                    return path
+        return None
+
+    def _keep(self, case: str, version: Version | None) -> None:
+        """Copy the annotation that counts into ``history/CASE``, and forget the oldest copies."""
+        if version is None:
+            return
+        folder = self._history / case
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"{version.generation:06d}"
+        for path, suffix in zip(self._paths(case), SUFFIXES, strict=True):
+            with atomic_path(folder / (name + suffix)) as temporary:
+                shutil.copyfile(path, temporary)
+        for record in sorted(folder.glob("*.json"))[:-KEPT_VERSIONS]:
+            for suffix in SUFFIXES:
+                (folder / (record.stem + suffix)).unlink(missing_ok=True)
+
+    def _paths(self, case: str) -> tuple[Path, Path, Path]:
+        return self._final(case, "labels"), self._final(case, "known"), self._record(case)
+
+    def _final(self, case: str, part: Part) -> Path:
+        return self._folder / (f"{case}.nii.gz" if part == "labels" else f"{case}.known.nii.gz")
+
+    def _next(self, case: str, part: Part) -> Path:
+        return self._folder / f"{case}.{part}.next.nii.gz"
+
+    def _record(self, case: str) -> Path:
+        return self._folder / f"{case}.json"
+
+
+def _painted(labels: NDArray[np.uint8], known: NDArray[np.uint8]) -> Annotation:
+    known[(labels > 0) & (known == Known.UNKNOWN)] = Known.DRAWN
+    return Annotation(labels, known)
+
+
+def _rename(waiting: Path, final: Path) -> None:
+    for _ in range(RENAME_ATTEMPTS - 1):
+        try:
+            waiting.replace(final)
+            return
+        except PermissionError:  # Windows: a viewer or a virus scanner has it open
+            time.sleep(RENAME_PAUSE_SECONDS)
+    waiting.replace(final)

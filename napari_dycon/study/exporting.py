@@ -1,0 +1,105 @@
+"""Masks and volumes of a study for use elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_dycon.errors import StudyError
+from napari_dycon.io.exports import export_mask, volumes_csv
+from napari_dycon.study.annotations import Annotation, Known
+from napari_dycon.study.schema import CaseRecord
+
+if TYPE_CHECKING:
+    from napari_dycon.study.study import Study
+
+Origin = Literal["annotation", "prediction"]
+
+
+def export(study: Study, out: Path, case_ids: Sequence[str] | None, run: str | None) -> list[Path]:
+    """Write one mask per case on the grid of its scan, and ``volumes.csv``.
+
+    A mask is the annotation where the case is complete or was not predicted; else the prediction, with every
+    voxel that a person knows on top. Cases about which nothing is known or predicted are left out.
+
+    Parameters
+    ----------
+    study
+        The study.
+    out
+        Folder; made where it does not exist.
+    case_ids
+        Which cases; all by default.
+    run
+        Whose predictions; the active run's by default.
+
+    Returns
+    -------
+    list of Path
+        The masks, and last the table.
+
+    Raises
+    ------
+    StudyError
+        If there is nothing to export, or the folder belongs to the study.
+    VolumeError
+        If the disk is full or write-protected, or a mask would replace its scan.
+    """
+    if out.resolve() in {
+        study.path.resolve() / name for name in ("", "annotations", "predictions", "history", "scans")
+    }:
+        raise StudyError(f"{out} belongs to the study itself; choose another folder to export to.")
+    run = study.active_run if run is None else run
+    wanted = study.cases if case_ids is None else [study.case(case_id) for case_id in case_ids]
+    paths: list[Path] = []
+    rows: list[dict[str, object]] = []
+    for case in wanted:
+        found = _mask(study, case, run)
+        if found is None:
+            continue
+        mask, origin = found
+        paths.append(out / f"{case.id}.nii.gz")
+        export_mask(mask, study.scan_path(case.id), paths[-1])
+        rows.extend(_rows(study, case, mask, origin))
+    if not paths:
+        raise StudyError("There is nothing to export yet: label a case, or train and predict first.")
+    volumes_csv(rows, out / "volumes.csv")
+    return [*paths, out / "volumes.csv"]
+
+
+def _mask(study: Study, case: CaseRecord, run: str | None) -> tuple[NDArray[np.uint8], Origin] | None:
+    prediction = None
+    if case.status != "complete" and run is not None:
+        prediction = study.prediction(run, case.id)
+    if prediction is not None:
+        return merged(study.annotation(case.id), prediction), "prediction"
+    if case.status == "unlabelled":
+        return None
+    annotation = study.annotation(case.id)
+    return merged(annotation, np.zeros_like(annotation.labels)), "annotation"
+
+
+def merged(annotation: Annotation, prediction: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Lay what is known over a prediction; voxels to be ignored keep the prediction."""
+    spoken = (annotation.known != Known.UNKNOWN) & (annotation.known != Known.IGNORE)
+    return np.where(spoken, annotation.labels, prediction)
+
+
+def _rows(
+    study: Study, case: CaseRecord, mask: NDArray[np.uint8], origin: Origin
+) -> Iterator[dict[str, object]]:
+    counts = np.bincount(mask.ravel(), minlength=256)
+    for structure in study.structures:
+        voxels = int(counts[structure.value])
+        yield {
+            "case": case.id,
+            "structure": structure.name,
+            "voxels": voxels,
+            "volume_ml": voxels * case.voxel_ml,
+            "source": origin,
+            "known_percent": 100.0 * case.known_fraction,
+        }

@@ -1,0 +1,110 @@
+"""Runs and what they predicted, as files in the study folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_dycon.errors import StudyError
+from napari_dycon.io.geometry import Geometry
+from napari_dycon.io.masks import read_map, read_mask, write_map, write_mask
+from napari_dycon.study.files import read_json, write_json
+
+_RUN_ID = re.compile(r"(\d{3,6})-[a-z0-9][a-z0-9_-]{0,40}")
+
+
+class RunStore:
+    """The ``runs/`` and ``predictions/`` folders of one study."""
+
+    def __init__(self, study: Path) -> None:
+        self._runs = study / "runs"
+        self._predictions = study / "predictions"
+
+    def ids(self) -> list[str]:
+        """Ids of all runs, newest last."""
+        if not self._runs.is_dir():
+            return []
+        names = [path.name for path in self._runs.iterdir() if path.is_dir() and _RUN_ID.fullmatch(path.name)]
+        return sorted(names, key=lambda name: (int(name.split("-")[0]), name))
+
+    def new(self, method: str) -> str:
+        """Make the folder of a new run and return its id, for example ``001-dycon``."""
+        numbers = [int(name.split("-")[0]) for name in self.ids()]
+        run = f"{max(numbers, default=0) + 1:03d}-{method}"
+        self.folder(run).mkdir(parents=True)
+        return run
+
+    def folder(self, run: str) -> Path:
+        """Folder of a run, there or not.
+
+        Raises
+        ------
+        StudyError
+            If the id is not one that this program gives.
+        """
+        return self._runs / _checked(run)
+
+    def prediction_path(self, run: str, case: str) -> Path:
+        """File of a predicted mask."""
+        return self._predictions / _checked(run) / f"{case}.nii.gz"
+
+    def entropy_path(self, run: str, case: str) -> Path:
+        """File of a map of predictive entropy, 0 to 1."""
+        return self._predictions / _checked(run) / f"{case}.entropy.nii.gz"
+
+    def probabilities_path(self, run: str, case: str, value: int) -> Path:
+        """File of the probability map of one label value, 0 to 1."""
+        return self._predictions / _checked(run) / f"{case}.probability-{value}.nii.gz"
+
+    def read_prediction(self, run: str, case: str, geometry: Geometry) -> NDArray[np.uint8] | None:
+        """Predicted mask ``(x, y, z)``; None where there is none."""
+        path = self.prediction_path(run, case)
+        return read_mask(path, geometry) if path.is_file() else None
+
+    def read_entropy(self, run: str, case: str, geometry: Geometry) -> NDArray[np.float32] | None:
+        """Predictive entropy ``(x, y, z)``, 0 to 1; None where there is none."""
+        path = self.entropy_path(run, case)
+        return read_map(path, geometry) if path.is_file() else None
+
+    def write_prediction(
+        self,
+        run: str,
+        case: str,
+        mask: NDArray[np.uint8],
+        entropy: NDArray[Any],
+        probabilities: Mapping[int, NDArray[Any]],
+        scan: Path,
+    ) -> None:
+        """Write entropy, probabilities by label value, and last the mask, on the grid of the scan."""
+        self.prediction_path(run, case).parent.mkdir(parents=True, exist_ok=True)
+        write_map(self.entropy_path(run, case), entropy, scan)
+        for value, map_ in probabilities.items():
+            write_map(self.probabilities_path(run, case, value), map_, scan)
+        write_mask(self.prediction_path(run, case), mask, scan)
+
+    def read_summary(self, run: str) -> dict[str, dict[str, Any]]:
+        """Summary of each predicted case; empty where there is none."""
+        content = read_json(self._summary(run), dict)
+        if not isinstance(content, dict) or not all(isinstance(row, dict) for row in content.values()):
+            raise StudyError(f"{self._summary(run)} is damaged; predict again to make it anew.")
+        return content
+
+    def write_summary(self, run: str, summary: Mapping[str, Mapping[str, Any]]) -> None:
+        """Add summaries of cases to those that are there."""
+        self._summary(run).parent.mkdir(parents=True, exist_ok=True)
+        merged = {**self.read_summary(run), **{case: dict(row) for case, row in summary.items()}}
+        write_json(self._summary(run), merged)
+
+    def _summary(self, run: str) -> Path:
+        return self._predictions / _checked(run) / "summary.json"
+
+
+def _checked(run: str) -> str:
+    if not _RUN_ID.fullmatch(run):
+        raise StudyError(f"{run!r} is not the name of a run; runs are named like 001-dycon.")
+    return run

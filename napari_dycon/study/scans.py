@@ -1,0 +1,93 @@
+"""Scans of a study: found again, read, and compared with what was imported."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_dycon.errors import StudyError
+from napari_dycon.io.volumes import Volume, read_volume
+from napari_dycon.study.files import sha256_of
+from napari_dycon.study.schema import CaseRecord, IntensityFacts
+
+
+class ScanReader:
+    """Reads scans and notices changed files; a digest is taken only where size or time differ."""
+
+    def __init__(self) -> None:
+        self._digests: dict[tuple[Path, int, int], str] = {}
+
+    def require(self, case: CaseRecord, path: Path) -> Path:
+        """Return the path of a scan that is there.
+
+        Raises
+        ------
+        StudyError
+            If it is not.
+        """
+        if not path.is_file():
+            raise StudyError(
+                f"The scan of {case.id} is not at {path} any more; put it back, or import it again from "
+                "where it is now."
+            )
+        return path
+
+    def changed(self, case: CaseRecord, path: Path) -> bool:
+        """Tell whether the bytes of a scan's file differ from those imported."""
+        stat = path.stat()
+        if (stat.st_size, stat.st_mtime_ns) == (case.file_size, case.file_mtime_ns):
+            return False
+        key = (path, stat.st_size, stat.st_mtime_ns)
+        if key not in self._digests:
+            self._digests[key] = sha256_of(path)
+        return self._digests[key] != case.sha256
+
+    def read(self, case: CaseRecord, path: Path) -> Volume:
+        """Read a scan; a note says where its file has changed.
+
+        Raises
+        ------
+        StudyError
+            If it is gone, or has changed to another size.
+        VolumeError
+            If it is damaged.
+        """
+        changed = self.changed(case, self.require(case, path))
+        volume = read_volume(path)
+        if volume.geometry.shape != case.shape:
+            raise StudyError(
+                f"The file {path} of {case.id} now holds another scan: {_by(volume.geometry.shape)} voxels, "
+                f"{_by(case.shape)} when it was imported; put the first one back, or import this one "
+                "under another name."
+            )
+        return replace(volume, notes=(*volume.notes, change_note(case, path))) if changed else volume
+
+
+def change_note(case: CaseRecord, path: Path) -> str:
+    """Say that the file of a scan has changed."""
+    return (
+        f"The scan of {case.id} has changed on disk since it was imported ({path}); check that its "
+        "annotation still fits."
+    )
+
+
+def intensity_facts(array: NDArray[np.generic]) -> IntensityFacts:
+    """Summarise the voxel values of a scan; invalid ones are counted and left out."""
+    values = np.asarray(array)
+    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    if finite.size == 0:
+        return IntensityFacts(minimum=0, maximum=0, mean=0, std=0, invalid=values.size)
+    return IntensityFacts(
+        minimum=float(finite.min()),
+        maximum=float(finite.max()),
+        mean=float(finite.mean(dtype=np.float64)),
+        std=float(finite.std(dtype=np.float64)),
+        invalid=int(values.size - finite.size),
+    )
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,203 @@
+"""A study: scans, annotations, runs and predictions in one folder, which is the state of everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_dycon.errors import StudyError
+from napari_dycon.io.geometry import Geometry
+from napari_dycon.io.volumes import Volume, read_geometry
+from napari_dycon.study import exporting, importing, preflight
+from napari_dycon.study.annotation_store import AUTOSAVE
+from napari_dycon.study.annotations import Annotation
+from napari_dycon.study.files import scan_path
+from napari_dycon.study.folder import StudyFolder
+from napari_dycon.study.lock import StudyLock
+from napari_dycon.study.runs import RunStore
+from napari_dycon.study.scans import ScanReader
+from napari_dycon.study.schema import CaseRecord, Structure, StudyRecord
+
+
+class Study(StudyFolder):
+    """A study folder; make one with `create` or `open`, and close it.
+
+    Methods may be called from several threads. Arrays are ``(x, y, z)`` in source order.
+    """
+
+    def __init__(
+        self, path: Path, record: StudyRecord, lock: StudyLock | None, notes: tuple[str, ...]
+    ) -> None:
+        super().__init__(path, record, lock, notes)
+        self._runs = RunStore(path)
+        self._scans = ScanReader()
+
+    # ---- scans and annotations ---------------------------------------------------------------
+
+    def add_scan(self, path: Path | str, labels: Path | str | None = None) -> CaseRecord:
+        """Add one scan file, with its full label map if there is one (see `importing.add_scan`)."""
+        return importing.add_scan(self, Path(path), None if labels is None else Path(labels))
+
+    def add_scans(
+        self, paths: Iterable[Path | str], labels_dir: Path | str | None = None
+    ) -> Iterator[importing.ImportEvent]:
+        """Add files, folders and DICOM folders one by one (see `importing.add_scans`)."""
+        folder = None if labels_dir is None else Path(labels_dir)
+        return importing.add_scans(self, [Path(path) for path in paths], folder)
+
+    def scan_path(self, case_id: str) -> Path:
+        """File of a scan, whether it is still there or not."""
+        return scan_path(self.path, self.case(case_id).scan)
+
+    def geometry(self, case_id: str) -> Geometry:
+        """Grid of a scan, from its header alone."""
+        return read_geometry(self._scans.require(self.case(case_id), self.scan_path(case_id)))
+
+    def volume(self, case_id: str) -> Volume:
+        """Read a scan; its notes say where the file has changed since it was imported.
+
+        Raises
+        ------
+        StudyError
+            If the file is gone, or now holds a scan of another size or place.
+        VolumeError
+            If it is damaged.
+        """
+        return self._scans.read(self.case(case_id), self.scan_path(case_id))
+
+    def annotation(self, case_id: str) -> Annotation:
+        """Read what is known about a scan; an empty annotation where nothing is."""
+        return self._annotations.read(case_id, self.geometry(case_id))
+
+    def save_annotation(self, case_id: str, annotation: Annotation, reason: str) -> CaseRecord:
+        """Replace the annotation of a case and update its status.
+
+        Parameters
+        ----------
+        case_id
+            The case.
+        annotation
+            On the grid of the scan; not changed meanwhile by another thread.
+        reason
+            ``"autosave"``, or why the version before is kept in ``history/``: ``"complete"``, ``"accept"``,
+            ``"import"``.
+
+        Raises
+        ------
+        StudyError
+            If the study cannot be changed, or the annotation has another size than the scan.
+        VolumeError
+            If the disk is full or write-protected; the old annotation stays.
+        """
+        self.require_writable()
+        if annotation.shape != self.case(case_id).shape:
+            raise StudyError(f"The annotation of {case_id} has not the size of its scan; it was not saved.")
+        version = self._annotations.write(case_id, annotation, self.scan_path(case_id), reason)
+        with self.mutex:
+            record = self.case(case_id)
+            updated = self.annotated(record, version)
+            self.replace_case(updated, write=reason != AUTOSAVE or updated.status != record.status)
+            return updated
+
+    # ---- runs and predictions ----------------------------------------------------------------
+
+    @property
+    def active_run(self) -> str | None:
+        """Run whose predictions are shown; None where there is none."""
+        run = self._record.active_run
+        return run if run in self._runs.ids() else None
+
+    def runs(self) -> list[str]:
+        """Ids of all runs, newest last."""
+        return self._runs.ids()
+
+    def new_run(self, method: str) -> str:
+        """Make the folder of a new run; return its id, for example ``001-dycon``."""
+        with self.mutex:
+            self.require_writable()
+            return self._runs.new(method)
+
+    def run_dir(self, run_id: str) -> Path:
+        """Folder of a run."""
+        return self._runs.folder(run_id)
+
+    def set_active_run(self, run_id: str | None) -> None:
+        """Choose the run whose predictions are shown."""
+        if run_id is not None and run_id not in self._runs.ids():
+            raise StudyError(f"There is no run {run_id!r} in this study.")
+        self.update(active_run=run_id)
+
+    def prediction_path(self, run_id: str, case_id: str) -> Path:
+        """File of a predicted mask, there or not."""
+        return self._runs.prediction_path(run_id, self.case(case_id).id)
+
+    def entropy_path(self, run_id: str, case_id: str) -> Path:
+        """File of a map of predictive entropy, there or not."""
+        return self._runs.entropy_path(run_id, self.case(case_id).id)
+
+    def probabilities_path(self, run_id: str, case_id: str, structure: Structure | int) -> Path:
+        """File of the probability map of a structure, there or not."""
+        value = structure if isinstance(structure, int) else structure.value
+        return self._runs.probabilities_path(run_id, self.case(case_id).id, value)
+
+    def prediction(self, run_id: str, case_id: str) -> NDArray[np.uint8] | None:
+        """Predicted label values; None where the case was not predicted."""
+        path = self.prediction_path(run_id, case_id)
+        return self._runs.read_prediction(run_id, case_id, self.geometry(case_id)) if path.is_file() else None
+
+    def entropy(self, run_id: str, case_id: str) -> NDArray[np.float32] | None:
+        """Predictive entropy, 0 to 1 (divided by ln C); None where the case was not predicted."""
+        path = self.entropy_path(run_id, case_id)
+        return self._runs.read_entropy(run_id, case_id, self.geometry(case_id)) if path.is_file() else None
+
+    def save_prediction(
+        self,
+        run_id: str,
+        case_id: str,
+        mask: NDArray[np.uint8],
+        entropy: NDArray[Any],
+        probabilities: NDArray[Any] | None = None,
+    ) -> None:
+        """Write a prediction.
+
+        Parameters
+        ----------
+        run_id, case_id
+            What predicted what.
+        mask
+            Label values ``(x, y, z)``.
+        entropy
+            Predictive entropy ``(x, y, z)``, 0 to 1.
+        probabilities
+            ``(C, x, y, z)``: background, then the first C - 1 structures in study order.
+        """
+        self.require_writable()
+        maps = () if probabilities is None else zip(self.structures, probabilities[1:], strict=False)
+        by_value = {structure.value: values for structure, values in maps}
+        self._runs.write_prediction(run_id, case_id, mask, entropy, by_value, self.scan_path(case_id))
+
+    def prediction_summary(self, run_id: str) -> dict[str, dict[str, Any]]:
+        """Return ``volumes_ml`` by structure, ``mean_entropy`` and ``empty`` for each predicted case."""
+        return self._runs.read_summary(run_id)
+
+    def save_prediction_summary(self, run_id: str, summary: Mapping[str, Mapping[str, Any]]) -> None:
+        """Add what `prediction_summary` returns; cases that are not named keep theirs."""
+        with self.mutex:
+            self.require_writable()
+            self._runs.write_summary(run_id, summary)
+
+    # ---- checks and export -------------------------------------------------------------------
+
+    def preflight(self, case_ids: Sequence[str] | None = None) -> list[preflight.Problem]:
+        """What would make training fail or mislead (see `preflight.check`)."""
+        return preflight.check(self, case_ids)
+
+    def export(
+        self, out: Path | str, case_ids: Sequence[str] | None = None, run: str | None = None
+    ) -> list[Path]:
+        """Write masks and ``volumes.csv`` into a folder (see `exporting.export`)."""
+        return exporting.export(self, Path(out), case_ids, run)
