@@ -138,7 +138,7 @@ class JobQueue:
         self._next()
 
     def close(self, seconds: float) -> bool:
-        """Stop everything, wait at most ``seconds`` and report nothing any more; return whether the running job has ended."""
+        """Stop everything and report nothing more; return whether the job ended within ``seconds``."""
         self._waiting.clear()
         job, self._job = self._job, None
         return job is None or job.stop_and_wait(seconds)

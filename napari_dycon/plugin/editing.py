@@ -125,24 +125,25 @@ class Desk:
         if self.case is not None and self._editor is not None:
             self._editor.stroke(self.case.display.indices_to_source(indices))
             self._touch_saver()
+            self.saved.emit("Saving…", True)
             self.tell_slice()
 
     def _touched(self) -> None:
         """Undo, redo and a mere change of slice look alike; only the first two leave the slice as it was."""
         current, before = self._presenter.current_slice(), self._seen_slice
         self._seen_slice = current
-        if current == before and self._saver is not None and self.case is not None and self._editor is not None:
-            self._saver.touch(self.case.case_id, self._editor)
+        if current == before:
+            self._touch_saver()
 
     def _edited(self) -> None:
         self._touch_saver()
+        self.saved.emit("Saving…", True)
         self._presenter.refresh_annotation()
         self.tell_slice()
 
     def _touch_saver(self) -> None:
         if self._saver is not None and self.case is not None and self._editor is not None:
             self._saver.touch(self.case.case_id, self._editor)
-            self.saved.emit("Saving…", True)
 
     def _tell_saved(self, text: str) -> None:
         self.saved.emit(text, True)

@@ -63,7 +63,9 @@ class Exported:
     files: tuple[Path, ...]
 
 
-def training(study: Study, method: str, minutes: float, device: str, save_first: Callable[[], None]) -> EventSource:
+def training(
+    study: Study, method: str, minutes: float, device: str, save_first: Callable[[], None]
+) -> EventSource:
     """Train for ``minutes`` once everything painted is on disk."""
 
     def source(control: Control) -> Iterator[object]:
@@ -71,7 +73,13 @@ def training(study: Study, method: str, minutes: float, device: str, save_first:
         from napari_dycon.engine.trainer import Trainer
 
         trainer = Trainer(
-            study, method, minutes=minutes, device=device, control=control, threads=spare_threads(), warm_start=True
+            study,
+            method,
+            minutes=minutes,
+            device=device,
+            control=control,
+            threads=spare_threads(),
+            warm_start=True,
         )
         yield from trainer.run()
 
@@ -84,7 +92,9 @@ def prediction(study: Study, run: str, case_ids: Sequence[str], device: str) -> 
     def source(control: Control) -> Iterator[object]:
         from napari_dycon.engine.inference import predict
 
-        yield from predict(study, run, list(case_ids), device=device, control=control, threads=spare_threads())
+        yield from predict(
+            study, run, list(case_ids), device=device, control=control, threads=spare_threads()
+        )
         if not control.stopped:
             yield from suggestions(study)(control)
 
@@ -204,4 +214,3 @@ def spare_threads() -> int:
     from napari_dycon.engine.device import available_cores
 
     return max(1, available_cores() - 1)
-

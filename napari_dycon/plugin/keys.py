@@ -1,4 +1,4 @@
-"""Keys that work in the viewer while a study is open; none of them is taken by napari's labels layer."""
+"""Keys that work in the viewer while a study is open; the dock has the same ones."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -31,9 +31,9 @@ def _entropy(session: "Session") -> None:
 
 KEYS: dict[str, tuple[str, Callable[["Session"], None]]] = {
     "N": ("Go to the next suggestion", _next),
-    "Shift-N": ("Go to the suggestion before", _previous),
-    "D": ("Slice complete, or not", _slice_complete),
-    "T": ("Show or hide the prediction", _prediction),
+    "Shift+N": ("Go to the suggestion before", _previous),
+    "Ctrl+Enter": ("Slice complete, or not", _slice_complete),
+    "G": ("Show or hide the prediction", _prediction),
     "U": ("Show or hide the uncertainty", _entropy),
 }
 

@@ -8,9 +8,6 @@ from napari.utils.colormaps import Colormap, DirectLabelColormap
 
 from napari_dycon.study.schema import Structure
 
-AXIS_LABELS = ("z", "y", "x")
-UNITS = ("mm", "mm", "mm")
-
 SCAN = "scan"
 ANNOTATION = "annotation"
 PREDICTION = "prediction"

@@ -17,6 +17,8 @@ import numpy as np
 
 from napari_dycon.io.geometry import Geometry, Reorientation, plane_of_axis
 
+AXIS_LABELS = ("z", "y", "x")
+UNITS = ("mm", "mm", "mm")
 DISPLAY_CODES = "LPI"
 CAMERA_ORIENTATION = ("towards", "down", "right")
 PLANE_ORDER = {"axial": (0, 1, 2), "coronal": (1, 0, 2), "sagittal": (2, 0, 1)}
@@ -42,6 +44,12 @@ class DisplayView:
     def invert(self, array: np.ndarray) -> np.ndarray:
         """Return the ``(x, y, z)`` source view of a ``(z, y, x)`` display array."""
         return self._reorientation().invert(array.transpose())
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along ``(z, y, x)``."""
+        x, y, z = self._reorientation().shape
+        return z, y, x
 
     @property
     def scale(self) -> tuple[float, float, float]:

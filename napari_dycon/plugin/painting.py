@@ -20,7 +20,9 @@ class PaintingHook:
         Called when the array may have changed without a stroke.
     """
 
-    def __init__(self, on_stroke: Callable[[tuple[np.ndarray, ...]], None], on_touched: Callable[[], None]) -> None:
+    def __init__(
+        self, on_stroke: Callable[[tuple[np.ndarray, ...]], None], on_touched: Callable[[], None]
+    ) -> None:
         self._on_stroke = on_stroke
         self._on_touched = on_touched
         self._layer: Labels | None = None

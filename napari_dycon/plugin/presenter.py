@@ -11,7 +11,7 @@ from napari.layers import Labels, Layer
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.plugin import layer_styles as styles
 from napari_dycon.plugin.opencase import OpenCase
-from napari_dycon.plugin.orientation import CAMERA_ORIENTATION, PLANE_ORDER, DisplayView
+from napari_dycon.plugin.orientation import AXIS_LABELS, CAMERA_ORIENTATION, PLANE_ORDER, UNITS, DisplayView
 from napari_dycon.study.schema import Structure
 
 if TYPE_CHECKING:
@@ -91,10 +91,11 @@ class Presenter:
     def show_prediction(self, prediction: np.ndarray | None, entropy: np.ndarray | None) -> None:
         """Swap in the prediction and its entropy, ``(x, y, z)`` in source order; None clears a layer."""
         assert self._display is not None
-        empty = np.broadcast_to(np.uint8(0), self._display.geometry.shape)
-        shown = empty if prediction is None else prediction
-        self._put(styles.ENTROPY, self._display.apply(empty.astype(np.float32) if entropy is None else entropy))
-        self._put(styles.PREDICTION, self._display.apply(shown)).editable = False
+        shape = self._display.geometry.shape
+        mask = np.broadcast_to(np.uint8(0), shape) if prediction is None else prediction
+        unsure = np.broadcast_to(np.float32(0), shape) if entropy is None else entropy
+        self._put(styles.ENTROPY, self._display.apply(unsure))
+        self._put(styles.PREDICTION, self._display.apply(mask)).editable = False
 
     def show_structures(self, structures: tuple[Structure, ...]) -> None:
         """Give annotation and prediction the colours and names of ``structures``."""
@@ -212,8 +213,8 @@ class Presenter:
         common = {
             "name": role,
             "scale": self._display.scale,
-            "units": styles.UNITS,
-            "axis_labels": styles.AXIS_LABELS,
+            "units": UNITS,
+            "axis_labels": AXIS_LABELS,
         }
         layer = styles.make_layer(role, data, **common, **made_with)
         viewer = self.viewer
@@ -233,8 +234,6 @@ class Presenter:
     def _centre(self, viewer: "ViewerModel") -> None:
         assert self._display is not None
         offset = viewer.dims.ndim - 3
-        shape = self._display.apply(np.broadcast_to(np.uint8(0), self._display.geometry.shape)).shape
-        for axis, (size, step) in enumerate(zip(shape, self._display.scale, strict=True)):
+        for axis, (size, step) in enumerate(zip(self._display.shape, self._display.scale, strict=True)):
             viewer.dims.set_point(axis + offset, (size // 2) * step)
         viewer.reset_view()
-

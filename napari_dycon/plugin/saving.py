@@ -27,7 +27,9 @@ class Saver(QObject):
     _saved = Signal(str)
     _failed = Signal(str)
 
-    def __init__(self, study: Study, on_saved: Callable[[str], None], on_error: Callable[[str], None]) -> None:
+    def __init__(
+        self, study: Study, on_saved: Callable[[str], None], on_error: Callable[[str], None]
+    ) -> None:
         super().__init__()
         self._saved.connect(on_saved)
         self._failed.connect(on_error)

@@ -11,23 +11,17 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
-from psygnal import Signal
-
 from napari_dycon.engine.events import CasePredicted, Note, RunFinished
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.plugin import jobs
 from napari_dycon.plugin.background import JobQueue
-from napari_dycon.plugin.editing import Desk
 from napari_dycon.plugin.history import Curves
+from napari_dycon.plugin.importing import ImportNews
 from napari_dycon.plugin.keys import bind_keys
 from napari_dycon.plugin.lifecycle import Lifecycle, main_window
-from napari_dycon.plugin.notices import notify
 from napari_dycon.plugin.opencase import OpenCase
 from napari_dycon.plugin.preferences import preferred_device
-from napari_dycon.plugin.presenter import Overlay, Presenter
-from napari_dycon.plugin.rows import CaseRow, case_rows
-from napari_dycon.plugin.task import TaskState
-from napari_dycon.plugin.tasks import Tasks
+from napari_dycon.plugin.state import SessionState
 from napari_dycon.study.schema import Structure
 from napari_dycon.study.study import ImportEvent, Study
 
@@ -39,7 +33,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 END_SECONDS = 20.0
-LISTED = 5
 
 
 def intention(method: Callable[Concatenate["Session", P], None]) -> Callable[Concatenate["Session", P], None]:
@@ -55,125 +48,42 @@ def intention(method: Callable[Concatenate["Session", P], None]) -> Callable[Con
     return guarded
 
 
-class Session:
-    """State and intentions of one viewer.
+class Session(SessionState):
+    """What the person wants, and what then happens.
 
     Parameters
     ----------
     viewer
         The unwrapped napari viewer (or a viewer model); only weakly referenced. Use `get_session`.
-
-    Attributes
-    ----------
-    study
-        The open study, or None.
-    suggestions, suggestion_index
-        Places worth looking at, best first, and which of them is on screen (-1: none).
-    active_value
-        Label value of the structure being painted.
-    methods
-        ``(name, title)`` of every learning method; empty until the engine has been loaded in the
-        background, announced by ``engine_ready``.
-    device
-        The device training will use, "auto" until known.
     """
 
-    study_changed = Signal()
-    cases_changed = Signal()
-    case_opened = Signal(str)
-    saved_changed = Signal(str, bool)
-    task_changed = Signal(object)
-    curves_changed = Signal()
-    structures_changed = Signal()
-    suggestions_changed = Signal()
-    message = Signal(str, str)
-    overlay_changed = Signal()
-    slice_state_changed = Signal(bool, str)
-    engine_ready = Signal()
-
     def __init__(self, viewer: "ViewerModel") -> None:
-        self.study: Study | None = None
-        self.suggestions: list[Suggestion] = []
-        self.suggestion_index = -1
-        self.active_value = 1
-        self.methods: list[tuple[str, str]] = []
-        self.device = "auto"
-        self._presenter = Presenter(viewer)
-        self._desk = Desk(self._presenter)
-        self._tasks = Tasks()
+        super().__init__(viewer)
         self._loads = JobQueue(self._on_loaded, self._on_failure)
         self._chores = JobQueue(self._on_loaded, self._on_failure)
         self._wanted: str | None = None
         self._visit: Suggestion | None = None
         self._finished: RunFinished | None = None
-        self._added = 0
-        self._left_out: list[str] = []
+        self._imported = ImportNews()
         self._lifecycle = Lifecycle(main_window(viewer), self.save_now, self.close)
-        self._connect(viewer)
-
-    def _connect(self, viewer: "ViewerModel") -> None:
-        self._desk.saved.connect(self.saved_changed)
-        self._desk.slice_changed.connect(self.slice_state_changed)
-        self._desk.written.connect(self.cases_changed)
-        self._tasks.changed.connect(self.task_changed)
-        self._tasks.curves_changed.connect(self.curves_changed)
         self._tasks.event.connect(self._on_event)
         self._tasks.ended.connect(self._on_end)
-        for emitter in (viewer.dims.events.current_step, viewer.dims.events.order, viewer.dims.events.ndisplay):
+        for emitter in (
+            viewer.dims.events.current_step,
+            viewer.dims.events.order,
+            viewer.dims.events.ndisplay,
+        ):
             emitter.connect(self._on_slice)
-
-    # ---- state ------------------------------------------------------------------------------------
-
-    @property
-    def case_id(self) -> str | None:
-        """Id of the case in the viewer, or None."""
-        return self._desk.case.case_id if self._desk.case is not None else None
-
-    @property
-    def has_prediction(self) -> bool:
-        """Whether the open case has a prediction."""
-        return self._desk.case is not None and self._desk.case.prediction is not None
-
-    @property
-    def task(self) -> TaskState:
-        """What runs in the background."""
-        return self._tasks.state
-
-    @property
-    def curves(self) -> Curves:
-        """Loss terms and Dice of the run that is, or was last, trained."""
-        return self._tasks.curves
-
-    @property
-    def overlay(self) -> Overlay:
-        """What is shown on top of the scan; changed by `set_overlay`."""
-        return self._presenter.overlay
-
-    @property
-    def structures(self) -> tuple[Structure, ...]:
-        """The structures of the study, empty without one."""
-        return tuple(self.study.structures) if self.study is not None else ()
-
-    def case_rows(self) -> list[CaseRow]:
-        """Return the rows of the case table."""
-        if self.study is None:
-            return []
-        active = next((s.name for s in self.structures if s.value == self.active_value), None)
-        return case_rows(self.study, active, self.case_id)
-
-    def say(self, level: str, text: str) -> None:
-        """Tell the user something (info, warning, error): in the dock and as a notification of napari."""
-        logger.log(logging.getLevelNamesMapping()[level.upper()], text)
-        self.message.emit(level, text)
-        notify(level, text)
 
     # ---- the study --------------------------------------------------------------------------------
 
     @intention
     def open_study(self, path: Path | str) -> None:
         """Open the study in folder ``path`` in place of the current one."""
-        if self.study is None or Path(path).resolve() != Path(self.study.path).resolve():
-            self._adopt(Study.open(Path(path)))
+        path = Path(path)
+        folder = path.parent if path.name == "study.json" else path
+        if self.study is None or folder.resolve() != self.study.path.resolve():
+            self._adopt(Study.open(folder))
 
     @intention
     def new_study(self, path: Path | str, structures: Sequence[Structure]) -> None:
@@ -191,7 +101,9 @@ class Session:
     @intention
     def add_scans(self, paths: Sequence[Path | str], labels: Path | str | None = None) -> None:
         """Import files or folders in the background; masks of the same name in ``labels`` are taken over."""
-        source = jobs.importing(self._writable(), [Path(path) for path in paths], Path(labels) if labels else None)
+        source = jobs.importing(
+            self._writable(), [Path(path) for path in paths], Path(labels) if labels else None
+        )
         self._tasks.run("importing", "Reading scans", source)
 
     @intention
@@ -377,12 +289,19 @@ class Session:
         self._tasks.show_curves(Curves())
         bind_keys(self._presenter.viewer, get_session)
         self._tell_all()
+        for note in study.notes:
+            self.say("warning", note)
         self._chores.put("engine", jobs.engine_facts(preferred_device()))
         self._chores.put("curves", jobs.reading_curves(study))
         self._chores.put("suggestions", jobs.suggestions(study))
 
     def _tell_all(self) -> None:
-        for signal in (self.study_changed, self.structures_changed, self.cases_changed, self.suggestions_changed):
+        for signal in (
+            self.study_changed,
+            self.structures_changed,
+            self.cases_changed,
+            self.suggestions_changed,
+        ):
             signal.emit()
 
     def _structures_edited(self) -> None:
@@ -430,20 +349,14 @@ class Session:
             case Note():
                 self.say(event.level, event.text)
             case ImportEvent():
-                self._on_import(event)
+                self._imported.add(event)
+                self.cases_changed.emit()
             case jobs.SuggestionsReady():
                 self._on_loaded(event)
             case jobs.StudyMade():
                 self._adopt(event.study)
             case jobs.Exported():
                 self.say("info", f"{len(event.files)} files were written.")
-
-    def _on_import(self, event: ImportEvent) -> None:
-        self.cases_changed.emit()
-        if event.problem:
-            self._left_out.append(f"{event.path.name}: {event.problem}")
-        elif event.case is not None:
-            self._added += 1
 
     def _on_end(self, kind: str, sentence: str, details: str) -> None:
         finished, self._finished = self._finished, None
@@ -459,13 +372,9 @@ class Session:
                 self.predict()
 
     def _tell_import(self) -> None:
-        added, left_out, self._added, self._left_out = self._added, self._left_out, 0, []
-        if added or left_out:
-            self.say("info", f"{added} {'scan was' if added == 1 else 'scans were'} added.")
-        for sentence in left_out[:LISTED]:
-            self.say("warning", sentence)
-        if len(left_out) > LISTED:
-            self.say("warning", f"{len(left_out) - LISTED} more files were left out.")
+        for level, sentence in self._imported.sentences():
+            self.say(level, sentence)
+        self._imported = ImportNews()
         if self.study is not None:
             self._chores.put("suggestions", jobs.suggestions(self.study))
 

@@ -117,7 +117,7 @@ def plain_words(error: BaseException) -> str:
     if isinstance(error, DyconError):
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "Memory ran out. Close other programs or choose the processor (CPU) as the device, then start again."
+        return "Memory ran out: close other programs, or choose the CPU as the device, then start again."
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
         return f"A file could not be read or written{where}: {error.strerror or error}."

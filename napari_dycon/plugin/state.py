@@ -1,0 +1,134 @@
+"""What a session knows, and the signals that tell of its changes."""
+
+import logging
+from typing import TYPE_CHECKING
+
+from psygnal import Signal
+
+from napari_dycon.plugin.editing import Desk
+from napari_dycon.plugin.history import Curves
+from napari_dycon.plugin.notices import notify
+from napari_dycon.plugin.presenter import Overlay, Presenter
+from napari_dycon.plugin.rows import CaseRow, case_rows
+from napari_dycon.plugin.task import TaskState
+from napari_dycon.plugin.tasks import Tasks
+from napari_dycon.study.schema import Structure
+from napari_dycon.study.study import Study
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_dycon.guidance.suggestions import Suggestion
+
+logger = logging.getLogger(__name__)
+
+
+class SessionState:
+    """The observable part of a session; widgets read it and never write it.
+
+    Parameters
+    ----------
+    viewer
+        The unwrapped napari viewer (or a viewer model); only weakly referenced.
+
+    Attributes
+    ----------
+    study
+        The open study, or None.
+    suggestions, suggestion_index
+        Places worth looking at, best first, and which of them is on screen (-1: none).
+    active_value
+        Label value of the structure being painted.
+    methods
+        ``(name, title)`` of every learning method; empty until the engine has been loaded in the
+        background, announced by ``engine_ready``.
+    device
+        The device training will use, "auto" until known.
+    saved
+        A line about what is on disk, and whether all is well.
+    slice_state
+        Whether the slice on screen is complete, and a line about it.
+    """
+
+    study_changed = Signal()
+    cases_changed = Signal()
+    case_opened = Signal(str)
+    saved_changed = Signal(str, bool)
+    task_changed = Signal(object)
+    curves_changed = Signal()
+    structures_changed = Signal()
+    suggestions_changed = Signal()
+    message = Signal(str, str)
+    overlay_changed = Signal()
+    slice_state_changed = Signal(bool, str)
+    engine_ready = Signal()
+
+    def __init__(self, viewer: "ViewerModel") -> None:
+        self.study: Study | None = None
+        self.suggestions: list[Suggestion] = []
+        self.suggestion_index = -1
+        self.active_value = 1
+        self.methods: list[tuple[str, str]] = []
+        self.device = "auto"
+        self.saved: tuple[str, bool] = ("", True)
+        self.slice_state: tuple[bool, str] = (False, "")
+        self._presenter = Presenter(viewer)
+        self._desk = Desk(self._presenter)
+        self._tasks = Tasks()
+        self._desk.saved.connect(self._on_saved)
+        self._desk.slice_changed.connect(self._on_slice_state)
+        self._desk.written.connect(self.cases_changed)
+        self._tasks.changed.connect(self.task_changed)
+        self._tasks.curves_changed.connect(self.curves_changed)
+
+    @property
+    def case_id(self) -> str | None:
+        """Id of the case in the viewer, or None."""
+        return self._desk.case.case_id if self._desk.case is not None else None
+
+    @property
+    def has_prediction(self) -> bool:
+        """Whether the open case has a prediction."""
+        return self._desk.case is not None and self._desk.case.prediction is not None
+
+    @property
+    def task(self) -> TaskState:
+        """What runs in the background."""
+        return self._tasks.state
+
+    @property
+    def curves(self) -> Curves:
+        """Loss terms and Dice of the run that is, or was last, trained."""
+        return self._tasks.curves
+
+    @property
+    def overlay(self) -> Overlay:
+        """What is shown on top of the scan; changed by `set_overlay`."""
+        return self._presenter.overlay
+
+    @property
+    def structures(self) -> tuple[Structure, ...]:
+        """The structures of the study, empty without one."""
+        return tuple(self.study.structures) if self.study is not None else ()
+
+    def case_rows(self) -> list[CaseRow]:
+        """Return the rows of the case table."""
+        if self.study is None:
+            return []
+        active = next((s.name for s in self.structures if s.value == self.active_value), None)
+        return case_rows(self.study, active, self.case_id)
+
+    def say(self, level: str, text: str) -> None:
+        """Tell the user something (info, warning, error): in the dock and as a notification of napari."""
+        logger.log(logging.getLevelNamesMapping()[level.upper()], text)
+        self.message.emit(level, text)
+        notify(level, text)
+
+    def _on_saved(self, text: str, ok: bool) -> None:
+        self.saved = (text, ok)
+        self.saved_changed.emit(text, ok)
+
+    def _on_slice_state(self, complete: bool, text: str) -> None:
+        if (complete, text) != self.slice_state:
+            self.slice_state = (complete, text)
+            self.slice_state_changed.emit(complete, text)
