@@ -212,7 +212,7 @@ class Benchmark:
             if self.control.stopped:
                 return None
             volume = read_volume(pair.image)
-            found = predictor.volume(volume).mask
+            found = predictor.volume(volume, probabilities=False).mask
             case = _score(pair, found, volume.geometry, study.structures)
             scores += case
             yield ScanTested(pair.name, done, len(self.split.test), mean_of(score.dice for score in case))

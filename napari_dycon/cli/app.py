@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from napari_dycon import __version__
-from napari_dycon.cli import comparing, looking, studying, training
+from napari_dycon.cli import comparing, demo, looking, studying, training
 from napari_dycon.cli.console import INTERRUPTED
 from napari_dycon.errors import DyconError
 
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (studying, training, looking, comparing):
+for module in (demo, looking, studying, training, comparing):
     app.registered_commands += module.app.registered_commands
 
 

@@ -1,10 +1,12 @@
-"""``dycon benchmark`` and ``dycon evaluate``: figures."""
+"""``dycon evaluate`` and ``benchmark``: figures."""
 
 import json
 import shutil
 import tempfile
 from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,14 +16,21 @@ from napari_dycon.cli.console import (
     Bar,
     JsonFile,
     Screen,
+    StudyFolder,
     clock,
     stop_on_interrupt,
+    write_json,
 )
 from napari_dycon.cli.following import show
+from napari_dycon.cli.studying import choose_run
 from napari_dycon.errors import DyconError
+
+SCORE_HEADER = ("case", "structure", "Dice", "Jaccard", "HD95 mm", "ASD mm", "volume", "")
+SCORE_FORMATS = {"dice": ".3f", "jaccard": ".3f", "hd95_mm": ".1f", "asd_mm": ".2f"}
 
 if TYPE_CHECKING:
     from napari_dycon.benchmark import Benchmark, Row
+    from napari_dycon.study.study import Study
 
 app = typer.Typer()
 
@@ -61,6 +70,71 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
         raise DyconError(f"'{text}' is not a list of seeds; write for example --seeds 0,1,2.") from error
+
+
+@app.command()
+def evaluate(
+    study: StudyFolder,
+    reference: Annotated[Path, _folder("True label maps with the file names of the scans.")],
+    run: Annotated[
+        str | None, typer.Option(metavar="ID", help="Which model; the active run by default.")
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Compare predictions with reference masks: Dice, Jaccard, distances in mm, volume error, misses."""
+    from napari_dycon.study.study import Study
+
+    screen = Screen()
+    with Study.open(study, read_only=True) as opened:
+        result = score_predictions(opened, choose_run(opened, run), reference)
+    write_json(json_file, result)
+    screen.table(score_table(result["cases"]))
+    for case in result["without_prediction"]:
+        screen.line(f"{case} has a reference but no prediction; predict it first.")
+
+
+def score_predictions(study: "Study", run: str, reference: Path) -> dict[str, Any]:
+    """Scores by case and structure, ready for JSON."""
+    from napari_dycon.engine.evaluation import evaluate as compare_masks
+
+    names = {structure.value: structure.name for structure in study.structures}
+    found = compare_masks(study, run, reference)
+    cases = [
+        {"case": case.case, "structure": names[score.value], **asdict(score)}
+        for case in found.cases
+        for score in case.scores
+    ]
+    return {"run": run, "cases": cases, "without_prediction": list(found.without_prediction)}
+
+
+def score_table(scores: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """One line a case and structure below a header, and the means at the end."""
+    lines: list[tuple[str, ...]] = [SCORE_HEADER]
+    lines += [
+        (
+            score["case"],
+            score["structure"],
+            _number(score["dice"], ".3f"),
+            _number(score["jaccard"], ".3f"),
+            _number(score["hd95_mm"], ".1f"),
+            _number(score["asd_mm"], ".2f"),
+            _number(score["volume_error"], "+.0%"),
+            "missed" if score["missed"] else "",
+        )
+        for score in scores
+    ]
+    means = (_number(_mean(scores, key), form) for key, form in SCORE_FORMATS.items())
+    lines.append(("mean", "", *means, "", str(sum(score["missed"] for score in scores) or "")))
+    return lines
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _mean(scores: list[dict[str, Any]], key: str) -> float | None:
+    values = [score[key] for score in scores if score[key] is not None]
+    return fmean(values) if values else None
 
 
 @app.command()

@@ -200,8 +200,7 @@ def _slice_scores(unsure: NDArray[np.float32], axis: int) -> NDArray[np.float64]
 def _most_unsure(region: _Region, axis: int, local: int) -> NDArray[np.bool_]:
     """The most unsure voxels of one slice, as a volume-shaped mask of thickness one."""
     values = np.take(region.unsure, [local], axis=axis)
-    threshold = max(0.5 * float(values.max()), np.finfo(np.float32).tiny)
-    return np.asarray(values >= threshold)
+    return np.asarray((values >= 0.5 * values.max()) & (values > 0))
 
 
 def _box(region: _Region, axis: int, local: int) -> Box:

@@ -1,0 +1,177 @@
+"""The benchmark on small scans of different sizes with two structures, as real commands."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from napari_dycon.benchmark.protocol import Protocol, split_scans, spread_slices
+from napari_dycon.errors import DyconError, VolumeError
+from napari_dycon.io.volumes import read_geometry
+
+SMALL = ["--override", "patch_size=[32,32,32]", "--override", 'network={"widths":[8,16],"strides":[[2,2,2]]}']
+ROW_KEYS = {
+    "method",
+    "seed",
+    "labelled",
+    "slices",
+    "iterations",
+    "seconds",
+    "iterations_per_second",
+    "peak_memory_mb",
+    "mean_dice",
+    "mean_jaccard",
+    "mean_hd95_mm",
+    "mean_asd_mm",
+    "missed",
+    "cases",
+}
+
+
+def write_scan(folder: Path, name: str, number: int, *, with_label: bool = True) -> None:
+    """A bright ellipsoid in two halves, 35 x 50 x 35 voxels give or take a few."""
+    rng = np.random.default_rng(number)
+    shape = (35 + number % 3, 50 - number % 4, 35 + number % 2)
+    grid = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij")).astype(float)
+    centre = np.array(shape) / 2 + rng.uniform(-2, 2, 3)
+    radius = ((grid - centre[:, None, None, None]) / np.array([9.0, 15.0, 8.0])[:, None, None, None]) ** 2
+    label = (radius.sum(axis=0) < 1).astype(np.uint8)
+    label[(label > 0) & (grid[1] > centre[1])] = 2
+    image = rng.normal(100, 12, shape) + 60 * (label == 1) + 100 * (label == 2)
+    for sub, array in (("images", image.astype(np.int16)), ("labels", label)):
+        if sub == "images" or with_label:
+            (folder / sub).mkdir(parents=True, exist_ok=True)
+            nib.save(nib.Nifti1Image(array, np.eye(4)), folder / sub / f"{name}.nii.gz")
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("organ")
+    for number in range(6):
+        write_scan(folder, f"organ_{number:03d}", number)
+    return folder
+
+
+def dycon(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "napari_dycon.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def benchmark(scans: Path, out: Path, *more: object) -> subprocess.CompletedProcess[str]:
+    return dycon(
+        *("benchmark", "--images", scans / "images", "--labels", scans / "labels", "--json", out),
+        *("--labelled", 2, "--iterations", 4, "--device", "cpu", *SMALL, *more),
+    )
+
+
+def test_two_structures_of_odd_sizes_run_unchanged_and_finished_rows_are_kept(scans, tmp_path):
+    out = tmp_path / "result.json"
+    first = benchmark(scans, out, "--methods", "supervised", "--seeds", "0")
+    assert first.returncode == 0, first.stderr
+    content = out.read_bytes()
+    row = json.loads(content)["rows"][0]
+    assert row.keys() >= ROW_KEYS
+    assert (row["method"], row["seed"], row["labelled"], row["slices"]) == ("supervised", 0, 2, None)
+    assert row["iterations"] == 4
+    assert {(case["case"], case["structure"]) for case in row["cases"]} == {
+        ("organ_005", "structure 1"),
+        ("organ_005", "structure 2"),
+    }
+    assert 0 <= row["mean_dice"] <= 1
+    assert row["seconds"] > 0 and row["peak_memory_mb"] > 50
+    assert "supervised" in first.stdout and "Dice" in first.stdout
+    assert not (tmp_path / "result.work").exists()
+
+    again = benchmark(scans, out, "--methods", "supervised", "--seeds", "0")
+    assert again.returncode == 0, again.stderr
+    assert out.read_bytes() == content
+    assert "(kept)" in again.stdout
+
+    more = benchmark(scans, out, "--methods", "supervised,dycon", "--seeds", "0", "--slices", "3")
+    assert more.returncode == 0, more.stderr
+    rows = json.loads(out.read_text())["rows"]
+    assert rows[0] == row
+    assert [(r["method"], r["slices"]) for r in rows] == [
+        ("supervised", None),
+        ("supervised", 3),
+        ("dycon", 3),
+    ]
+
+
+def test_labels_of_unlabelled_scans_are_not_even_opened(scans, tmp_path):
+    folder = tmp_path / "copy"
+    for number in range(6):
+        write_scan(folder, f"organ_{number:03d}", number)
+    for number in (2, 3, 4):
+        (folder / "labels" / f"organ_{number:03d}.nii.gz").write_bytes(b"not a label map at all")
+    clean, garbage = tmp_path / "clean.json", tmp_path / "garbage.json"
+    for source, out in ((scans, clean), (folder, garbage)):
+        done = benchmark(source, out, "--methods", "dycon")
+        assert done.returncode == 0, done.stderr
+    first, second = (json.loads(out.read_text())["rows"][0] for out in (clean, garbage))
+    assert first["cases"] == second["cases"]
+
+
+def test_an_unknown_method_and_an_unknown_setting_are_named(scans, tmp_path):
+    out = tmp_path / "result.json"
+    wrong = benchmark(scans, out, "--methods", "magic")
+    assert wrong.returncode == 1
+    assert len(wrong.stderr.splitlines()) == 1 and "magic" in wrong.stderr
+    wrong = benchmark(scans, out, "--methods", "dycon", "--override", "no_such_thing=3")
+    assert wrong.returncode == 1
+    assert len(wrong.stderr.splitlines()) == 1 and "no_such_thing" in wrong.stderr
+
+
+def protocol(folder: Path, **changes) -> Protocol:
+    values = {"images": folder / "images", "labels": folder / "labels", "labelled": 2, "iterations": 10}
+    return Protocol(**(values | changes))
+
+
+def test_the_last_fifth_is_tested_on_and_never_trained_on(scans):
+    split = split_scans(protocol(scans))
+    assert [pair.name for pair in split.labelled] == ["organ_000", "organ_001"]
+    assert [pair.name for pair in split.unlabelled] == ["organ_002", "organ_003", "organ_004"]
+    assert [pair.name for pair in split.test] == ["organ_005"]
+
+
+def test_a_test_set_of_its_own_leaves_all_scans_for_training(scans, tmp_path):
+    write_scan(tmp_path, "other_0000", 9, with_label=False)
+    write_scan(tmp_path, "other", 9)
+    (tmp_path / "images" / "other.nii.gz").unlink()
+    split = split_scans(protocol(scans, test_images=tmp_path / "images", test_labels=tmp_path / "labels"))
+    assert len(split.labelled) + len(split.unlabelled) == 6
+    assert [(pair.name, pair.truth.name) for pair in split.test] == [("other", "other.nii.gz")]
+    assert split.fingerprint != split_scans(protocol(scans)).fingerprint
+
+
+def test_a_labelled_scan_without_label_map_is_named(tmp_path):
+    for number in range(5):
+        write_scan(tmp_path, f"organ_{number}", number, with_label=number != 1)
+    with pytest.raises(VolumeError, match=r"organ_1\.nii\.gz has no label map"):
+        split_scans(protocol(tmp_path))
+
+
+def test_more_labelled_scans_than_there_are_is_an_error(scans):
+    with pytest.raises(VolumeError, match="Only 5 scans"):
+        split_scans(protocol(scans, labelled=6))
+
+
+def test_the_budget_is_either_time_or_steps():
+    with pytest.raises(DyconError, match="either"):
+        _ = Protocol(images=Path(), labels=Path(), minutes=1, iterations=1).budget
+
+
+def test_slices_are_spread_over_the_structure_and_a_little_beyond(atria):
+    label = atria[1] / "LA_000.nii.gz"
+    mask = np.asarray(nib.load(label).dataobj).astype(np.uint8)
+    axis, indices = spread_slices(mask, read_geometry(label), 6)
+    assert axis == 2
+    assert len(indices) == 6
+    gaps = np.diff(indices)
+    assert gaps.max() - gaps.min() <= 1
+    painted = np.flatnonzero(mask.any(axis=(0, 1)))
+    assert sum(painted[0] <= index <= painted[-1] for index in indices) >= 4

@@ -1,0 +1,284 @@
+"""The command line as a user meets it: every command is a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+SMALL = ["--override", "patch_size=[32,32,32]", "--override", 'network={"widths":[8,16],"strides":[[2,2,2]]}']
+COMMANDS = (
+    "new",
+    "import",
+    "train",
+    "predict",
+    "suggest",
+    "evaluate",
+    "export",
+    "benchmark",
+    "demo",
+    "launch",
+    "doctor",
+)
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "napari_dycon.cli", *map(str, arguments)]
+
+
+def dycon(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+    )
+
+
+def succeed(*arguments: object) -> str:
+    done = dycon(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def fail(*arguments: object) -> str:
+    """Run a command that must fail in the promised way, and return its one line."""
+    done = dycon(*arguments)
+    assert done.returncode == 1, (done.returncode, done.stdout, done.stderr)
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert lines[0].startswith("Error: ")
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, atria) -> Path:
+    """Four atria, two of them labelled, imported by the commands themselves."""
+    folder = tmp_path_factory.mktemp("cli")
+    images, labels = folder / "images", folder / "labels"
+    for source, target, numbers in ((atria[0], images, range(4)), (atria[1], labels, range(2))):
+        target.mkdir()
+        for number in numbers:
+            name = f"LA_{number:03d}.nii.gz"
+            (target / name).write_bytes((source / name).read_bytes())
+    path = folder / "heart"
+    succeed("new", path, "--structure", "1:left atrium")
+    text = succeed("import", path, images, "--labels", labels, "--json", folder / "import.json")
+    assert "Added 4 scans, 2 of them labelled" in text
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(study) -> Path:
+    result = study.parent / "train.json"
+    text = succeed("train", study, "--iterations", 6, "--device", "cpu", *SMALL, "--json", result)
+    run = json.loads(result.read_text())["run"]
+    assert run["reason"] == "budget" and run["iteration"] == 6
+    assert "Run 001-dycon" in text
+    assert (study / "runs" / "001-dycon" / "events.jsonl").read_text().count("StepFinished") == 6
+    succeed("predict", study, "--device", "cpu", "--json", study.parent / "predict.json")
+    return study
+
+
+def test_help_names_every_command_and_does_not_load_torch():
+    text = succeed("--help")
+    assert all(f" {name} " in text for name in COMMANDS)
+    code = (
+        "import sys; from napari_dycon.cli import main; main(['--help']); "
+        "sys.exit(any(m in sys.modules for m in ('torch', 'monai', 'napari', 'SimpleITK')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name):
+    assert "Usage: dycon" in succeed(name, "--help")
+
+
+def test_import_reports_what_was_added(study):
+    added = json.loads((study.parent / "import.json").read_text())["added"]
+    assert [entry["status"] for entry in added] == ["complete", "complete", "unlabelled", "unlabelled"]
+
+
+def test_predictions_lie_on_the_scans(trained):
+    summary = json.loads((trained.parent / "predict.json").read_text())
+    assert sorted(summary["cases"]) == [f"LA_{number:03d}" for number in range(4)]
+    scan = nib.load(trained.parent / "images" / "LA_003.nii.gz")
+    mask = nib.load(trained / "predictions" / "001-dycon" / "LA_003.nii.gz")
+    assert mask.shape == scan.shape
+    np.testing.assert_array_equal(mask.affine, scan.affine)
+
+
+def test_suggestions_point_into_scans_that_are_not_finished(trained, tmp_path):
+    text = succeed("suggest", trained, "--count", 4, "--json", tmp_path / "s.json")
+    places = json.loads((tmp_path / "s.json").read_text())["suggestions"]
+    assert 1 <= len(places) <= 4
+    assert {place["case"] for place in places} <= {"LA_002", "LA_003"}
+    for place in places:
+        assert {"case", "plane", "axis", "index", "box", "structure", "score", "reason"} <= place.keys()
+        assert place["reason"] in text
+
+
+def test_evaluation_scores_every_case_with_a_reference(trained, atria, tmp_path):
+    references = tmp_path / "references"
+    references.mkdir()
+    for number in (2, 3):
+        name = f"LA_{number:03d}.nii.gz"
+        (references / name).write_bytes((atria[1] / name).read_bytes())
+    text = succeed("evaluate", trained, "--reference", references, "--json", tmp_path / "e.json")
+    scores = json.loads((tmp_path / "e.json").read_text())["cases"]
+    assert {score["case"] for score in scores} == {"LA_002", "LA_003"}
+    assert all(score["structure"] == "left atrium" and 0 <= score["dice"] <= 1 for score in scores)
+    assert "left atrium" in text
+
+
+def test_export_prefers_the_persons_labels(trained, atria, tmp_path):
+    succeed("export", trained, tmp_path / "out")
+    written = sorted(path.name for path in (tmp_path / "out").glob("*.nii.gz"))
+    assert written == [f"LA_{number:03d}.nii.gz" for number in range(4)]
+    exported = np.asarray(nib.load(tmp_path / "out" / "LA_000.nii.gz").dataobj)
+    np.testing.assert_array_equal(exported, np.asarray(nib.load(atria[1] / "LA_000.nii.gz").dataobj))
+    assert (tmp_path / "out" / "volumes.csv").read_text().count("left atrium") == 4
+
+
+def test_a_control_is_trained_and_the_better_of_the_two_is_used(study, tmp_path):
+    result = tmp_path / "control.json"
+    text = succeed(
+        *("train", study, "--iterations", 3, "--device", "cpu", "--control", *SMALL, "--json", result)
+    )
+    content = json.loads(result.read_text())
+    assert content["control"]["text"] in text
+    record = json.loads((study / "study.json").read_text())
+    assert record["active_run"] == content["control"]["better"]
+    assert content["control"]["control_run"].endswith("-supervised")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a console event cannot be sent to one process on Windows")
+def test_ctrl_c_saves_and_resume_goes_on(study, tmp_path):
+    process = subprocess.Popen(
+        command("train", study, "--iterations", 400, "--device", "cpu", "--fresh", *SMALL),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    run = wait_for_steps(study, process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert "--resume" in out
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    last = max(event["iteration"] for event in events if event["event"] == "StepFinished")
+    assert events[-1]["event"] == "RunFinished" and events[-1]["reason"] == "stopped"
+    assert any(run.glob("checkpoints/*.safetensors"))
+
+    resumed = subprocess.Popen(
+        command("train", study, "--resume", "--device", "cpu"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert wait_for_steps(study, resumed, beyond=last) == run
+    resumed.send_signal(signal.SIGINT)
+    _, err = resumed.communicate(timeout=60)
+    assert resumed.returncode == 130, err
+    iterations = [
+        json.loads(line)["iteration"]
+        for line in (run / "events.jsonl").read_text().splitlines()
+        if '"StepFinished"' in line
+    ]
+    assert iterations == list(range(1, len(iterations) + 1))
+    assert len(iterations) > last
+
+
+def wait_for_steps(study: Path, process: subprocess.Popen[str], beyond: int = 2) -> Path:
+    """Wait until the newest run has recorded a step beyond an iteration; return its folder."""
+    end = time.monotonic() + 90
+    while time.monotonic() < end:
+        runs = sorted((study / "runs").glob("*-dycon"))
+        events = runs[-1] / "events.jsonl" if runs else None
+        if events is not None and events.exists() and f'"iteration": {beyond + 1},' in events.read_text():
+            return runs[-1]
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.2)
+    raise AssertionError("no training step within 90 s")
+
+
+@pytest.fixture
+def empty(tmp_path) -> Path:
+    succeed("new", tmp_path / "empty", "--structure", "1:organ")
+    return tmp_path / "empty"
+
+
+def test_mistakes_in_making_a_study(empty, tmp_path):
+    assert "holds a study already" in fail("new", empty, "--structure", "1:organ")
+    assert "'organ' is not a structure" in fail("new", tmp_path / "a", "--structure", "organ")
+    assert "'0:organ'" in fail("new", tmp_path / "b", "--structure", "0:organ")
+    assert "1" in fail("new", tmp_path / "c", "--structure", "1:organ", "--structure", "1:other")
+    assert "--structure" in fail("new", tmp_path / "d")
+
+
+def test_mistakes_in_importing(empty, tmp_path):
+    assert "There is no file or folder" in fail("import", empty, tmp_path / "nowhere")
+    text = tmp_path / "letter.nii.gz"
+    text.write_text("Dear colleague")
+    assert "letter.nii.gz" in fail("import", empty, text)
+    assert str(tmp_path) in fail("import", tmp_path, text)
+
+
+def test_a_study_without_labels_runs_or_scans_says_what_to_do(empty, tmp_path):
+    assert "no study" in fail("train", tmp_path / "nowhere").lower()
+    assert "scan" in fail("train", empty, "--iterations", 1)
+    assert "train first" in fail("predict", empty)
+    assert "There is no run" in fail("predict", empty, "--run", "007-dycon")
+    assert "nowhere" in fail("evaluate", empty, "--reference", tmp_path / "nowhere")
+
+
+def test_wrong_options_are_one_line_too(study, tmp_path):
+    assert "sideways" in fail("train", study, "--sideways")
+    assert "--minutes or as --iterations" in fail("train", study, "--minutes", 1, "--iterations", 1)
+    assert "magic" in fail("train", study, "--method", "magic", "--iterations", 1)
+    assert "warp" in fail("train", study, "--device", "warp", "--iterations", 1)
+    assert "--control" in fail("train", study, "--control", "--method", "supervised")
+    assert "folder" in fail("suggest", study, "--json", tmp_path)
+    assert "brain" in fail("predict", study, "--case", "brain", "--run", "001-dycon")
+
+
+def test_launching_without_a_screen_is_explained(study):
+    done = dycon("launch", study, DISPLAY="", WAYLAND_DISPLAY="", QT_QPA_PLATFORM="offscreen")
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "napari cannot be shown" in done.stderr
+
+
+def test_doctor_ends_well_and_writes_its_findings(tmp_path):
+    text = succeed("doctor", "--json", tmp_path / "d.json")
+    findings = json.loads((tmp_path / "d.json").read_text())["findings"]
+    assert all(finding["topic"] in text for finding in findings)
+
+
+def test_a_fault_of_the_program_leaves_a_report_and_one_line(monkeypatch, capsys, tmp_path):
+    from napari_dycon.cli import main
+    from napari_dycon.study.study import Study
+
+    def broken(*args: object, **kwargs: object) -> None:
+        raise ZeroDivisionError("nobody expected this")
+
+    monkeypatch.setattr(Study, "open", broken)
+    assert main(["suggest", str(tmp_path)]) == 1
+    line = capsys.readouterr().err.strip()
+    assert "\n" not in line and "ZeroDivisionError" in line
+    report = Path(line.rpartition(" ")[2].rstrip("."))
+    assert "nobody expected this" in report.read_text()
+    report.unlink()
