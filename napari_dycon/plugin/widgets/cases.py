@@ -13,7 +13,7 @@ from qtpy.QtCore import (
     Qt,
     Signal,
 )
-from qtpy.QtGui import QColor, QFont, QKeyEvent, QPainter
+from qtpy.QtGui import QColor, QFont, QKeyEvent, QPainter, QShowEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QApplication,
@@ -308,6 +308,7 @@ class CasesPanel(QWidget):
         self.filter.setToolTip("Show only cases whose name contains this")
         self.filter.setClearButtonEnabled(True)
         self.filter.setFixedWidth(120)
+        self._open_case: str | None = None
         self.model = CaseTableModel(self)
         self.proxy = NaturalSortProxy(self)
         self.proxy.setSourceModel(self.model)
@@ -338,7 +339,7 @@ class CasesPanel(QWidget):
         view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         view.setShowGrid(False)
         view.setWordWrap(False)
-        view.setMinimumHeight(118)
+        view.setMinimumHeight(112)
         view.verticalHeader().hide()
         view.verticalHeader().setDefaultSectionSize(22)
         header = view.horizontalHeader()
@@ -351,7 +352,11 @@ class CasesPanel(QWidget):
 
     def set_rows(self, rows: Sequence[CaseRow]) -> None:
         """Show the cases of the study."""
+        before = self._open_case
         self.model.set_rows(rows)
+        self._open_case = next((case.id for case in rows if case.open), None)
+        if self._open_case not in (None, before):
+            self._scroll_to_open()
         complete = sum(case.status == "complete" for case in rows)
         partial = sum(case.status == "partial" for case in rows)
         parts = [
@@ -360,6 +365,17 @@ class CasesPanel(QWidget):
             f"{partial} partly" if partial else "",
         ]
         self.count.setText(" · ".join(part for part in parts if part))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Bring the open case into view."""
+        super().showEvent(event)
+        self._scroll_to_open()
+
+    def _scroll_to_open(self) -> None:
+        for place in range(self.proxy.rowCount()):
+            index = self.proxy.index(place, NAME)
+            if index.data(ID_ROLE) == self._open_case:
+                self.view.scrollTo(index)
 
     def set_theme(self, theme: Theme) -> None:
         """Use the colours of ``theme``."""

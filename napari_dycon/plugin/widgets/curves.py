@@ -7,7 +7,7 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from qtpy.QtCore import QRectF, QSize, Qt, QTimer
 from qtpy.QtGui import QColor, QFont, QPainter, QPaintEvent
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
 
 from napari_dycon.plugin.widgets.parts import plain_label, row
 from napari_dycon.plugin.widgets.theme import Theme
@@ -138,14 +138,14 @@ class CurvesView(QWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(INTERVAL_MS)
         self._timer.timeout.connect(self.draw)
-        self.dice_plot.setYRange(0, 1, padding=0.04)
+        self.dice_plot.setYRange(-0.1, 1.1, padding=0)
         self.dice_plot.getPlotItem().getAxis("left").setTicks([[(0, "0"), (0.5, ".5"), (1, "1")]])
         self.dice_plot.setToolTip("Dice on labelled voxels that were held out from training. 1 is perfect.")
         self.loss_plot.setToolTip("Terms of the loss by iteration. They should fall, then level off.")
         self._lay_out()
 
     def _lay_out(self) -> None:
-        plots = row(spacing=8)
+        plots = row(spacing=16)
         for name, value, plot in (
             ("Loss", self.loss_value, self.loss_plot),
             ("Held-out Dice", self.dice_value, self.dice_plot),
@@ -155,11 +155,17 @@ class CurvesView(QWidget):
             column.addLayout(row(plain_label(name, "muted"), 1, value))
             column.addWidget(plot)
             plots.addLayout(column, 1)
-        layout = QVBoxLayout(self)
+        page = QWidget()
+        layout = QVBoxLayout(page)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(1)
         layout.addLayout(plots)
         layout.addWidget(self.legend)
+        self.hint = plain_label("The curves of the training appear here.", "muted")
+        self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.pages = QStackedLayout(self)
+        self.pages.addWidget(self.hint)
+        self.pages.addWidget(page)
 
     def minimumSizeHint(self) -> QSize:
         """Return a size that leaves the width to the dock."""
@@ -183,6 +189,7 @@ class CurvesView(QWidget):
         if self._theme is None:
             return
         losses = self._losses
+        self.pages.setCurrentIndex(int(bool(losses) or len(self._dice_series[0]) > 0))
         for name in self._curves.keys() - losses.keys():
             self.loss_plot.removeItem(self._curves.pop(name))
         entries, latest = [], {}

@@ -6,7 +6,7 @@ from platformdirs import user_data_path
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QFileDialog, QLineEdit, QVBoxLayout, QWidget
 
-from napari_dycon.plugin.widgets.parts import plain_label, tool_button
+from napari_dycon.plugin.widgets.parts import flat_button, plain_label
 
 SCAN_FILTER = "Scans (*.nii *.nii.gz *.nrrd *.mha *.mhd);;All files (*)"
 STUDY_FILE = "study.json"
@@ -47,7 +47,7 @@ class StructuresDialog(QDialog):
         self._fields: list[QLineEdit] = []
         where = plain_label(f"A new study in {folder}")
         where.setWordWrap(True)
-        another = tool_button("Another structure", "Add one more line", self.add_field)
+        another = flat_button("Another structure", "Add one more line", self.add_field)
         self.buttons = QDialogButtonBox()
         self._create = self.buttons.addButton("Create study", QDialogButtonBox.ButtonRole.AcceptRole)
         self.buttons.addButton(QDialogButtonBox.StandardButton.Cancel)

@@ -133,6 +133,7 @@ class DyconDock(QWidget):
             (self.structures.add_requested, session.add_structure),
             (self.structures.rename_requested, session.rename_structure),
             (self.structures.recolour_requested, session.recolour_structure),
+            (self.structures.plane_requested, session.show_plane),
             (self.structures.slice_complete_requested, session.toggle_slice_complete),
             (self.structures.case_complete_requested, session.complete_case),
             (self.training.train_requested, session.train),
@@ -225,6 +226,7 @@ class DyconDock(QWidget):
     @while_alive
     def _on_overlay_changed(self) -> None:
         self._show_overlay()
+        self._show_reasons()
 
     @while_alive
     def _on_slice_state_changed(self, complete: bool, text: str) -> None:
@@ -243,16 +245,7 @@ class DyconDock(QWidget):
     def _show_theme(self) -> None:
         theme = Theme.named(self._viewer.theme)
         self.setStyleSheet(style_sheet(theme))
-        panels = (
-            self.empty,
-            self.header,
-            self.cases,
-            self.structures,
-            self.training,
-            self.review,
-            self.messages,
-        )
-        for panel in panels:
+        for panel in (self.empty, self.cases, self.structures, self.training, self.review, self.messages):
             panel.set_theme(theme)
 
     def _show_all(self) -> None:

@@ -2,18 +2,17 @@
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen
-from qtpy.QtWidgets import QMenu, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QMenu, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_dycon.plugin.widgets.icons import icon
 from napari_dycon.plugin.widgets.parts import (
     ElidedLabel,
     ProgressLine,
     allow,
+    menu_button,
     plain_label,
     push_button,
     row,
     set_role,
-    tool_button,
 )
 from napari_dycon.plugin.widgets.theme import Theme
 
@@ -35,30 +34,35 @@ class HeaderPanel(QWidget):
         self.read_only.setToolTip("Another session has this study open. You can look, but not change it.")
         self.read_only.hide()
         self.device = plain_label("", "chip")
+        for chip in (self.read_only, self.device):
+            chip.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.saved = ElidedLabel("muted")
-        self.open_button = tool_button("Open", "Open or create a study", role="button")
-        self.add_button = tool_button("Add scans", "Add scans to this study", role="button")
-        self.export_button = tool_button(
-            "Export", "Write masks and a table of volumes to a folder", self.export_requested, "button"
+        self.open_button = menu_button("Open", "Open or create a study", self._open_menu())
+        self.add_button = menu_button("Add scans", "Add scans to this study", self._add_menu())
+        self.export_button = push_button(
+            "Export", "Write masks and a table of volumes to a folder", self.export_requested
         )
-        self._add_menus()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        layout.addLayout(row(self.name, self.read_only, self.device))
-        layout.addLayout(row(self.saved, self.open_button, self.add_button, self.export_button, spacing=5))
+        title = row(self.name, self.read_only, self.device)
+        doors = row(self.saved, self.open_button, self.add_button, self.export_button, spacing=5)
+        for line in (title, doors):
+            line.setStretch(0, 1)
+            layout.addLayout(line)
 
-    def _add_menus(self) -> None:
-        opens = QMenu(self)
-        opens.addAction("Open or create a study…", self.open_requested)
-        opens.addAction("Try the demo study", self.demo_requested)
-        adds = QMenu(self)
-        adds.addAction("Scan files…", self.files_requested)
-        adds.addAction("A folder of scans or DICOM…", self.folder_requested)
-        adds.addAction("A folder of scans with their labels…", self.labelled_folder_requested)
-        for button, menu in ((self.open_button, opens), (self.add_button, adds)):
-            button.setMenu(menu)
-            button.setPopupMode(button.ToolButtonPopupMode.InstantPopup)
+    def _open_menu(self) -> QMenu:
+        menu = QMenu(self)
+        menu.addAction("Open or create a study…", self.open_requested)
+        menu.addAction("Try the demo study", self.demo_requested)
+        return menu
+
+    def _add_menu(self) -> QMenu:
+        menu = QMenu(self)
+        menu.addAction("Scan files…", self.files_requested)
+        menu.addAction("A folder of scans or DICOM…", self.folder_requested)
+        menu.addAction("A folder of scans with their labels…", self.labelled_folder_requested)
+        return menu
 
     def set_study(self, name: str, where: str, read_only: bool) -> None:
         """Show the study ``name`` kept in the folder ``where``."""
@@ -82,12 +86,6 @@ class HeaderPanel(QWidget):
         allow(self.add_button, adding)
         allow(self.export_button, exporting)
 
-    def set_theme(self, theme: Theme) -> None:
-        """Use the colours of ``theme``."""
-        self.open_button.setIcon(icon("folder", theme.text))
-        self.add_button.setIcon(icon("plus", theme.text))
-        self.export_button.setIcon(icon("export", theme.text))
-
 
 class EmptyPanel(QWidget):
     """What the dock shows while no study is open: two ways to begin, and the round in four words."""
@@ -97,7 +95,7 @@ class EmptyPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        title = plain_label("Teach a model your structure", "hero")
+        title = plain_label("Train a model on your own scans", "hero")
         lead = plain_label(
             "Label a few scans, or a few slices of them. The model learns from these and from all the "
             "scans you have not labelled.",

@@ -4,7 +4,7 @@ from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_dycon.plugin.widgets.icons import icon
-from napari_dycon.plugin.widgets.parts import ElidedLabel, row, set_role, tool_button
+from napari_dycon.plugin.widgets.parts import ElidedLabel, flat_button, row, set_role
 from napari_dycon.plugin.widgets.theme import Theme
 
 ROLES = {"info": "muted", "warning": "warn", "error": "bad"}
@@ -18,7 +18,7 @@ class MessageLine(QWidget):
         self._sign = QLabel()
         self._sign.setFixedSize(QSize(16, 16))
         self.label = ElidedLabel("muted")
-        self.dismiss_button = tool_button("×", "Dismiss", self.clear)
+        self.dismiss_button = flat_button("×", "Dismiss", self.clear)
         self.dismiss_button.setFixedSize(QSize(20, 18))
         self._level = "info"
         self._theme: Theme | None = None

@@ -4,16 +4,7 @@ from collections.abc import Callable
 
 from qtpy.QtCore import QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent
-from qtpy.QtWidgets import (
-    QAbstractButton,
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSizePolicy,
-    QToolButton,
-    QWidget,
-)
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QPushButton, QSizePolicy, QWidget
 from superqt import QElidingLabel
 
 from napari_dycon.plugin.widgets.theme import Theme
@@ -63,31 +54,28 @@ def set_role(widget: QWidget, role: str) -> None:
         widget.style().polish(widget)
 
 
-def push_button(text: str, tip: str, clicked: Callable[..., object], role: str = "") -> QPushButton:
+def push_button(text: str, tip: str, clicked: Callable[..., object] | None, role: str = "") -> QPushButton:
     """Return a button with a tooltip, connected to ``clicked``."""
     button = QPushButton(text)
-    _prepare(button, tip, clicked, role)
-    return button
-
-
-def tool_button(
-    text: str, tip: str, clicked: Callable[..., object] | None = None, role: str = ""
-) -> QToolButton:
-    """Return a flat button; with the role ``button`` it looks like a push button and may carry a menu."""
-    button = QToolButton()
-    button.setText(text)
-    button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-    _prepare(button, tip, clicked, role)
-    return button
-
-
-def _prepare(button: QAbstractButton, tip: str, clicked: Callable[..., object] | None, role: str) -> None:
     button.setProperty("role", role)
     button.setProperty("tip", tip)
     button.setToolTip(as_tooltip(tip))
     button.setCursor(Qt.CursorShape.PointingHandCursor)
     if clicked is not None:
         button.clicked.connect(clicked)
+    return button
+
+
+def flat_button(text: str, tip: str, clicked: Callable[..., object] | None = None) -> QPushButton:
+    """Return a button without a frame, for what is needed less often."""
+    return push_button(text, tip, clicked, "flat")
+
+
+def menu_button(text: str, tip: str, menu: QMenu, role: str = "") -> QPushButton:
+    """Return a button that opens ``menu``."""
+    button = push_button(text, tip, None, role)
+    button.setMenu(menu)
+    return button
 
 
 def allow(button: QWidget, reason: str) -> None:

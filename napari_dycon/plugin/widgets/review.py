@@ -9,10 +9,10 @@ from napari_dycon.plugin.widgets.icons import icon
 from napari_dycon.plugin.widgets.parts import (
     ElidedLabel,
     allow,
+    menu_button,
     plain_label,
     push_button,
     row,
-    tool_button,
 )
 from napari_dycon.plugin.widgets.theme import Theme
 
@@ -46,7 +46,7 @@ class EntropyLegend(QWidget):
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QColor(self._theme.muted if self.isEnabled() else self._theme.line))
+        painter.setPen(QColor(self._theme.muted if self.isEnabled() else self._theme.disabled))
         metrics = painter.fontMetrics()
         first, last = metrics.horizontalAdvance("sure") + 6, metrics.horizontalAdvance("unsure") + 6
         middle = Qt.AlignmentFlag.AlignVCenter
@@ -83,8 +83,11 @@ class ReviewPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.state = ElidedLabel("muted")
-        self.predict_button = tool_button("Predict", "Predict with the latest training")
-        self._add_predict_menu()
+        menu = QMenu(self)
+        self._predict_case = menu.addAction("Predict this case", self.predict_case_requested)
+        menu.addAction("Predict all cases", self.predict_all_requested)
+        self.predict_button = menu_button("Predict", "Predict with the latest training", menu, "flat")
+        self.predict_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
         self.prediction = QToggleSwitch("Prediction")
         self.uncertainty = QToggleSwitch("Uncertainty")
         for switch, tip in (
@@ -93,6 +96,7 @@ class ReviewPanel(QWidget):
         ):
             switch.setProperty("tip", tip)
             switch.setToolTip(tip)
+            switch.setFixedHeight(20)
         self.legend = EntropyLegend()
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
@@ -114,6 +118,7 @@ class ReviewPanel(QWidget):
             "Go to the next place where your time is worth most (N)",
             self.next_requested,
         )
+        self.next_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
         self.previous_button = push_button("", "Back to the place before (Shift+N)", self.previous_requested)
         self.previous_button.setFixedWidth(30)
         self.position = plain_label("", "muted")
@@ -123,13 +128,6 @@ class ReviewPanel(QWidget):
         self.uncertainty.toggled.connect(self.uncertainty_shown_requested)
         self.opacity.valueChanged.connect(self._ask_opacity)
         self._lay_out()
-
-    def _add_predict_menu(self) -> None:
-        menu = QMenu(self)
-        menu.addAction("Predict this case", self.predict_case_requested)
-        menu.addAction("Predict all cases", self.predict_all_requested)
-        self.predict_button.setMenu(menu)
-        self.predict_button.setPopupMode(self.predict_button.ToolButtonPopupMode.InstantPopup)
 
     def _lay_out(self) -> None:
         title = row(plain_label("Review", "title"), self.state, self.predict_button)
@@ -182,7 +180,7 @@ class ReviewPanel(QWidget):
         for button in (self.accept_slice_button, self.accept_case_button):
             allow(button, accepting)
         allow(self.predict_button, predicting)
-        self.predict_button.menu().actions()[0].setEnabled(not predicting_case)
+        self._predict_case.setEnabled(not predicting_case)
         self._draw_icons()
 
     def set_state(self, text: str) -> None:
@@ -210,8 +208,6 @@ class ReviewPanel(QWidget):
             (self.predict_button, "down"),
         ):
             button.setIcon(icon(name, self._theme.text if button.isEnabled() else self._theme.muted))
-        self.next_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
-        self.predict_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
 
     def _ask_opacity(self, value: int) -> None:
         self.opacity_requested.emit(value / 100)

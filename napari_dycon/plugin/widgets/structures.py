@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from qtpy.QtCore import QAbstractItemModel, QModelIndex, QRect, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QFont, QFontMetrics, QMouseEvent, QPainter, QPen, QResizeEvent
+from qtpy.QtGui import QAction, QColor, QFont, QFontMetrics, QMouseEvent, QPainter, QPen, QResizeEvent
 from qtpy.QtWidgets import (
     QColorDialog,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
+    QMenu,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QVBoxLayout,
@@ -18,13 +19,13 @@ from qtpy.QtWidgets import (
 
 from napari_dycon.plugin.widgets.icons import icon
 from napari_dycon.plugin.widgets.parts import (
-    ElidedLabel,
     allow,
     as_tooltip,
+    flat_button,
+    menu_button,
     plain_label,
     push_button,
     row,
-    tool_button,
 )
 from napari_dycon.plugin.widgets.theme import Theme, mix
 
@@ -33,7 +34,9 @@ COLOUR_ROLE = Qt.ItemDataRole.UserRole + 1
 CHIP_HEIGHT = 24
 SWATCH_WIDTH = 24
 WIDEST = 220
+SPACING = 2
 ROWS_SHOWN = 3
+PLANES = ("axial", "coronal", "sagittal")
 EDIT_TIP = "Double click the name to rename it, the swatch for another colour"
 
 
@@ -114,7 +117,7 @@ class ChipList(QListWidget):
         self.setFlow(QListWidget.Flow.LeftToRight)
         self.setWrapping(True)
         self.setResizeMode(QListWidget.ResizeMode.Adjust)
-        self.setSpacing(2)
+        self.setSpacing(SPACING)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
         self.setEditTriggers(QListWidget.EditTrigger.DoubleClicked | QListWidget.EditTrigger.EditKeyPressed)
@@ -138,9 +141,13 @@ class ChipList(QListWidget):
     def fit_height(self) -> None:
         """Take one to three rows of height; more of them scroll."""
         self.doItemsLayout()
-        rows = {self.visualItemRect(self.item(place)).top() for place in range(self.count())}
+        places = [self.visualItemRect(self.item(number)) for number in range(self.count())]
+        rows = {place.top() for place in places}
         shown = min(max(len(rows), 1), ROWS_SHOWN)
-        self.setFixedHeight(shown * (CHIP_HEIGHT + 4) + 2)
+        self.setFixedHeight(shown * (CHIP_HEIGHT + SPACING) + SPACING)
+        needed = len(rows) > ROWS_SHOWN
+        policy = Qt.ScrollBarPolicy
+        self.setVerticalScrollBarPolicy(policy.ScrollBarAsNeeded if needed else policy.ScrollBarAlwaysOff)
 
 
 class StructuresPanel(QWidget):
@@ -150,6 +157,7 @@ class StructuresPanel(QWidget):
     add_requested = Signal(str)
     rename_requested = Signal(int, str)
     recolour_requested = Signal(int, str)
+    plane_requested = Signal(str)
     slice_complete_requested = Signal()
     case_complete_requested = Signal()
 
@@ -158,9 +166,12 @@ class StructuresPanel(QWidget):
         self.chips = ChipList()
         self.delegate = ChipDelegate(self.chips)
         self.chips.setItemDelegate(self.delegate)
-        self.slice_text = ElidedLabel("muted")
-        self.slice_text.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.add_button = tool_button("Add", "Add a structure", self._ask_name)
+        self.plane_button = menu_button(
+            "", "The slice on screen. Press to show another plane.", self._plane_menu(), "flat"
+        )
+        self.plane_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+        self.plane_button.hide()
+        self.add_button = flat_button("Add", "Add a structure", self._ask_name)
         self.new_name = QLineEdit()
         self.new_name.setPlaceholderText("Name of the new structure, then Enter")
         self.new_name.setMaxLength(60)
@@ -184,12 +195,19 @@ class StructuresPanel(QWidget):
         self.chips.swatch_double_clicked.connect(self._ask_colour)
         self._lay_out()
 
+    def _plane_menu(self) -> QMenu:
+        menu = QMenu(self)
+        for plane in PLANES:
+            menu.addAction(plane.capitalize()).setData(plane)
+        menu.triggered.connect(self._ask_plane)
+        return menu
+
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        title = row(plain_label("Structures", "title"), self.slice_text, self.new_name, self.add_button)
-        title.setStretch(1, 1)
+        title = row(plain_label("Structures", "title"), 1, self.plane_button, self.new_name, self.add_button)
+        title.setStretch(3, 100)
         layout.addLayout(title)
         layout.addWidget(self.chips)
         layout.addLayout(row(self.slice_button, self.case_button))
@@ -212,7 +230,8 @@ class StructuresPanel(QWidget):
     def set_slice_state(self, complete: bool, text: str) -> None:
         """Show which slice is on screen and whether it is complete."""
         self.slice_button.setChecked(complete)
-        self.slice_text.show_text(text)
+        self.plane_button.setText(text)
+        self.plane_button.setVisible(bool(text) and self.new_name.isHidden())
         self._draw_icons()
 
     def set_blocked(self, editing: str, marking: str) -> None:
@@ -230,6 +249,7 @@ class StructuresPanel(QWidget):
         """Use the colours of ``theme``."""
         self._theme = self.delegate.theme = theme
         self.add_button.setIcon(icon("plus", theme.muted))
+        self.plane_button.setIcon(icon("down", theme.muted))
         self._draw_icons()
         self.chips.viewport().update()
 
@@ -247,12 +267,15 @@ class StructuresPanel(QWidget):
     def _select(self, item: QListWidgetItem) -> None:
         self.select_requested.emit(item.data(VALUE_ROLE))
 
+    def _ask_plane(self, action: QAction) -> None:
+        self.plane_requested.emit(action.data())
+
     def _ask_slice_complete(self, checked: bool) -> None:
         self.slice_button.setChecked(not checked)
         self.slice_complete_requested.emit()
 
     def _ask_name(self) -> None:
-        self.slice_text.hide()
+        self.plane_button.hide()
         self.new_name.show()
         self.new_name.setFocus()
 
@@ -265,7 +288,7 @@ class StructuresPanel(QWidget):
     def _end_add(self) -> None:
         self.new_name.clear()
         self.new_name.hide()
-        self.slice_text.show()
+        self.plane_button.setVisible(bool(self.plane_button.text()))
 
     def _rename(self, value: int, name: str) -> None:
         if name and name != self._item(value).text():

@@ -28,6 +28,7 @@ class Theme:
     line: str
     text: str
     muted: str
+    disabled: str
     accent: str
     on_accent: str
     good: str
@@ -52,6 +53,7 @@ class Theme:
             line=mix(text, background, 0.12),
             text=text,
             muted=mix(text, background, 0.62 if dark else 0.68),
+            disabled=mix(text, background, 0.42),
             accent="#5674e0" if dark else "#2f56c6",
             on_accent="#ffffff",
             good="#6fcf97" if dark else "#1b7a48",
@@ -65,7 +67,6 @@ class Theme:
 def style_sheet(theme: Theme) -> str:
     """Return the Qt style sheet of the dock; panels mark widgets by the property ``role``."""
     values = {key: value for key, value in vars(theme).items() if isinstance(value, str)}
-    values["disabled"] = mix(theme.text, theme.background, 0.42)
     values["faint"] = mix(theme.control, theme.background, 0.5)
     values["accent_hover"] = mix("#ffffff" if theme.dark else "#000000", theme.accent, 0.14)
     values["accent_faint"] = mix(theme.accent, theme.background, 0.3)
@@ -78,8 +79,7 @@ def style_sheet(theme: Theme) -> str:
 
 _SHEET = """
 DyconDock QWidget { font-size: 9pt; padding: 0px; margin: 0px; }
-DyconDock QLabel, DyconDock QToolButton { background: transparent; }
-DyconDock QLabel { padding: 0px; color: @text; }
+DyconDock QLabel { background: transparent; padding: 0px; color: @text; }
 DyconDock QLabel[role="study"] { font-size: 11pt; font-weight: 600; }
 DyconDock QLabel[role="hero"] { font-size: 14pt; font-weight: 600; }
 DyconDock QLabel[role="title"] { font-weight: 600; }
@@ -94,16 +94,16 @@ DyconDock QLabel[role="chip-warn"] {
   color: @warn; border: 1px solid @warn; border-radius: 8px; padding: 1px 7px; font-size: 8pt;
 }
 DyconDock QFrame[role="rule"] { background: @line; border: 0px; }
-DyconDock QPushButton, DyconDock QToolButton[role="button"] {
+DyconDock QPushButton {
   background: @control; color: @text; border: 0px; border-radius: 4px; padding: 4px 9px; min-height: 16px;
 }
-DyconDock QPushButton:hover, DyconDock QToolButton[role="button"]:hover { background: @hover; }
-DyconDock QPushButton:pressed, DyconDock QToolButton[role="button"]:pressed { background: @accent; }
-DyconDock QPushButton:focus, DyconDock QToolButton[role="button"]:focus {
+DyconDock QPushButton:hover { background: @hover; }
+DyconDock QPushButton:pressed { background: @accent; }
+DyconDock QPushButton:focus {
   border: 1px solid @accent; padding: 3px 8px;
 }
 DyconDock QPushButton:checked { background: @chosen; }
-DyconDock QPushButton:disabled, DyconDock QToolButton[role="button"]:disabled {
+DyconDock QPushButton:disabled {
   background: @faint; color: @disabled; border: 0px;
 }
 DyconDock QPushButton[role="primary"] { background: @accent; color: @on_accent; font-weight: 600; }
@@ -116,10 +116,15 @@ DyconDock QPushButton[role="hero-primary"] {
 }
 DyconDock QPushButton[role="hero-primary"]:hover { background: @accent_hover; }
 DyconDock QPushButton[role="hero-primary"]:disabled { background: @accent_faint; color: @disabled; }
-DyconDock QToolButton { border: 0px; border-radius: 4px; color: @muted; padding: 2px 4px; }
-DyconDock QToolButton:hover { background: @control; color: @text; }
-DyconDock QToolButton:disabled { color: @disabled; }
-DyconDock QToolButton::menu-indicator { image: none; width: 0px; }
+DyconDock QPushButton[role="flat"] {
+  background: transparent; color: @muted; padding: 2px 3px; min-height: 14px;
+}
+DyconDock QPushButton[role="flat"]:hover { background: @control; color: @text; }
+DyconDock QPushButton[role="flat"]:focus { border: 0px; }
+DyconDock QPushButton[role="flat"]:disabled { background: transparent; color: @disabled; }
+DyconDock QPushButton::menu-indicator { image: none; width: 0px; }
+DyconDock QToggleSwitch { color: @text; }
+DyconDock QToggleSwitch:disabled { color: @disabled; }
 DyconDock QLineEdit {
   background: @field; color: @text; border: 1px solid @line; border-radius: 4px;
   padding: 1px 6px; min-height: 18px;
@@ -131,6 +136,7 @@ DyconDock QComboBox:disabled { background: @faint; color: @disabled; border: 0px
 DyconDock QAbstractSpinBox {
   background: @control; border-radius: 4px; min-height: 22px; min-width: 60px; padding: 1px 20px;
 }
+DyconDock QAbstractSpinBox QLineEdit { background: transparent; border: 0px; padding: 0px; }
 DyconDock QAbstractSpinBox:disabled { background: @faint; color: @disabled; }
 DyconDock QTableView {
   background: @field; border: 1px solid @line; border-radius: 4px; gridline-color: transparent;

@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+from qtpy.QtGui import QPaintEvent
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QSizePolicy,
+    QStackedWidget,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_dycon.plugin.widgets.curves import CurvesView
 from napari_dycon.plugin.widgets.icons import icon
@@ -35,6 +46,33 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
+class MinutesBox(QDoubleSpinBox):
+    """Minutes without needless decimals."""
+
+    def textFromValue(self, value: float) -> str:
+        """Return the shortest text of ``value``."""
+        return f"{value:g}"
+
+
+class MethodBox(QComboBox):
+    """Lists whole titles; the closed box shows only what stands before the colon."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the box with the short title."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        option.currentText = option.currentText.split(":")[0]
+        painter = QStylePainter(self)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def showPopup(self) -> None:
+        """Open the list wide enough for the longest title."""
+        width = max(self.fontMetrics().horizontalAdvance(self.itemText(i)) for i in range(self.count()))
+        self.view().setMinimumWidth(width + 24)
+        super().showPopup()
+
+
 class TrainingPanel(QWidget):
     """One row to start or to steer, a thin line of progress, the curves."""
 
@@ -47,15 +85,15 @@ class TrainingPanel(QWidget):
         super().__init__()
         self.title = plain_label("Train", "title")
         self.status = ElidedLabel("muted")
-        self.method = QComboBox()
+        self.method = MethodBox()
         self.method.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.minutes = QDoubleSpinBox()
+        self.minutes = MinutesBox()
         self.minutes.setRange(0.5, 720.0)
         self.minutes.setDecimals(1)
         self.minutes.setSingleStep(1.0)
         self.minutes.setValue(5.0)
         self.minutes.setSuffix(" min")
-        self.minutes.setFixedWidth(104)
+        self.minutes.setFixedWidth(112)
         self.minutes.setToolTip("How long to train. You can pause or stop at any moment; nothing is lost.")
         self.train_button = push_button(
             "Train", "Train on what is labelled so far, in the background", self._train, "primary"
