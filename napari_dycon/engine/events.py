@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
 Level: TypeAlias = Literal["info", "warning"]
@@ -31,7 +31,10 @@ class RunStarted(_Event):
 
 @dataclass(frozen=True, slots=True)
 class StepFinished(_Event):
-    """One optimiser step. ``progress`` in [0, 1]; ``seconds`` is active time since the run began."""
+    """One optimiser step. ``progress`` in [0, 1]; ``seconds`` is active time since the run began.
+
+    ``losses`` are weighted, their sum is minimised; ``monitors`` are other numbers worth watching.
+    """
 
     iteration: int
     progress: float
@@ -39,6 +42,7 @@ class StepFinished(_Event):
     seconds: float
     seconds_left: float
     iterations_per_second: float
+    monitors: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +154,7 @@ def from_json(line: str) -> Event:
     kind = _KINDS.get(content.pop("event", ""))
     if kind is None:
         raise ValueError(f"This line is not an event of a run: {line[:80]}")
-    known = {field.name for field in fields(kind)}
+    known = {entry.name for entry in fields(kind)}
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items() if k in known}
     event: Event = kind(**values)
     return event

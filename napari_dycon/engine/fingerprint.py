@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from napari_dycon.io.geometry import Reorientation
 from napari_dycon.study.schema import CaseRecord
 from napari_dycon.study.study import Study
 
@@ -143,9 +142,3 @@ def _median(rows: Sequence[Triple]) -> Triple:
 
 def _product(a: Sequence[float], b: Sequence[float]) -> Triple:
     return a[0] * b[0], a[1] * b[1], a[2] * b[2]
-
-
-def canonical(array: NDArray[np.generic], reorientation: Reorientation) -> NDArray[np.generic]:
-    """View of a source array on the canonical (RAS) axes."""
-    view: NDArray[np.generic] = reorientation.apply(array)
-    return view

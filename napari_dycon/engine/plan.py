@@ -121,9 +121,7 @@ class Plan(BaseModel):
         return 1 + len(self.structure_values)
 
 
-def make_plan(
-    fingerprint: Fingerprint, machine: Machine, overrides: Mapping[str, Any] | None = None
-) -> Plan:
+def make_plan(fingerprint: Fingerprint, machine: Machine, overrides: Mapping[str, Any] | None = None) -> Plan:
     """Plan training for a study on a machine.
 
     Parameters

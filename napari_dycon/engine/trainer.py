@@ -1,15 +1,70 @@
-"""The training loop."""
+"""The training loop: named steps, and an event after each."""
 
+import gc
+import math
+import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from napari_dycon.engine.budget import Stopwatch
+from napari_dycon.engine.checkpoints import Checkpoint
 from napari_dycon.engine.control import Control
-from napari_dycon.engine.events import Event
+from napari_dycon.engine.device import configure_threads, is_out_of_memory, release_memory
+from napari_dycon.engine.events import (
+    CheckpointSaved,
+    Event,
+    FinishReason,
+    Note,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    Validated,
+)
+from napari_dycon.engine.optimisation import Optimisation, Snapshot, Unstable
+from napari_dycon.engine.plan import smaller_patch
+from napari_dycon.engine.recorder import Recorder
+from napari_dycon.engine.setup import Prepared, Request, prepare
+from napari_dycon.engine.validation import Validator
+from napari_dycon.errors import TrainingError
+from napari_dycon.learning.batch import Batch
 from napari_dycon.study.study import Study
+
+CHECKPOINT_SECONDS = 60.0
+SNAPSHOT_ITERATIONS = 100
+VALIDATIONS = 20
+PREFETCHED_ON_GPU = 4
 
 
 class Trainer:
-    """Trains a method on a study; iterate :meth:`run`."""
+    """Trains a method on a study; iterate :meth:`run`.
+
+    Parameters
+    ----------
+    study
+        Open for writing.
+    method
+        Name of a learning method.
+    minutes, iterations
+        The budget, one of both; when resuming, that of the run unless given.
+    seed
+        Same study, seed and iterations on the same CPU give the same model, bit by bit.
+    device
+        "auto", "cpu", "cuda" or "mps".
+    overrides
+        Fields of the plan to set by hand, see :func:`napari_dycon.engine.plan.change_plan`.
+    run_id
+        The run to resume, by default the newest that has a checkpoint; otherwise the name of the new run.
+    resume
+        Go on where a run was left.
+    warm_start
+        Begin with the model of the study's active run, when there is one.
+    control
+        To pause and stop from another thread.
+    threads
+        Processor cores to use; all by default.
+    holdout
+        Keep some labelled voxels aside to measure quality on.
+    """
 
     def __init__(
         self,
@@ -28,8 +83,265 @@ class Trainer:
         threads: int | None = None,
         holdout: bool = True,
     ) -> None:
-        raise NotImplementedError
+        self._study = study
+        self._request = Request(
+            method, minutes, iterations, seed, device, overrides or {}, run_id, resume, warm_start, holdout
+        )
+        self._control = control or Control()
+        self._threads = threads
+        self.run_id = run_id
 
     def run(self) -> Iterator[Event]:
-        """Train; the first event is RunStarted, the last RunFinished."""
-        raise NotImplementedError
+        """Train.
+
+        Yields
+        ------
+        Event
+            RunStarted first, RunFinished last. Closing the generator early saves a checkpoint.
+
+        Raises
+        ------
+        TrainingError
+            When training cannot start or go on; in the latter case after a RunFinished that says so.
+        """
+        configure_threads(self._threads)
+        prepared = prepare(self._study, self._request)
+        self.run_id = prepared.folder.run
+        recorder = Recorder(prepared.folder.path)
+        if self._request.resume:
+            recorder.rewind(prepared.checkpoint.iteration if prepared.checkpoint else 0)
+        for event in _Loop(self._study, prepared, self._control, self._request.resume).events():
+            recorder.record(event)
+            yield event
+
+
+class _Loop:
+    """The state of a run while it runs."""
+
+    def __init__(self, study: Study, prepared: Prepared, control: Control, resumed: bool) -> None:
+        self._study = study
+        self._control = control
+        self._prepared = prepared
+        self._resumed = resumed
+        self._budget = prepared.budget
+        self._optimisation = Optimisation(
+            prepared.method, prepared.plan, prepared.device, prepared.config.seed
+        )
+        self._validator = Validator(prepared.cases, prepared.config.holdout, prepared.plan)
+        self._iteration = 0
+        self._saved_at: float | None = None
+        self._rolled_back = False
+        self._shrunk = False
+        self._dice: float | None = None
+        self._best: float | None = None
+        self._watch = Stopwatch()
+        self._rate = 0.0
+        if prepared.checkpoint is not None:
+            self._restore(prepared.checkpoint)
+        self._good = self._optimisation.snapshot(self._iteration)
+        self._batches = self._new_batches()
+
+    def events(self) -> Iterator[Event]:
+        yield self._started()
+        try:
+            reason = yield from self._train()
+        except GeneratorExit:
+            self._save_if_new()
+            raise
+        except TrainingError as error:
+            yield self._finished("failed", str(error))
+            raise
+        yield from self._finish(reason)
+
+    def _train(self) -> "Iterator[Event] | Any":
+        while True:
+            if self._control.paused:
+                yield from self._rest()
+            if self._control.stopped:
+                return "stopped"
+            if self._progress >= 1:
+                return "budget"
+            before = self._progress
+            self._watch.start()
+            event = self._step()
+            self._watch.stop()
+            yield event
+            if isinstance(event, Note):
+                continue
+            yield from self._look(before)
+            if self._watch.seconds - (self._saved_at or 0.0) >= CHECKPOINT_SECONDS:
+                yield self._save()
+
+    @property
+    def _progress(self) -> float:
+        return self._budget.progress(self._iteration, self._watch.seconds)
+
+    @property
+    def _schedule(self) -> float:
+        """Progress as methods and learning rate see it: a continued model skips the beginning."""
+        first = self._prepared.plan.warm_start_progress if self._prepared.config.continued_from else 0.0
+        return first + (1 - first) * self._progress
+
+    def _step(self) -> StepFinished | Note:
+        """One optimiser step, or a note about why there was none and what was changed."""
+        progress, started = self._schedule, self._watch.seconds
+        out_of_memory = False
+        losses: dict[str, float] = {}
+        try:
+            batch: Batch = next(self._batches)
+            losses = self._optimisation.step(batch, self._iteration, progress)
+        except Unstable:
+            return self._roll_back()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            traceback.clear_frames(error.__traceback__)
+            out_of_memory = True
+        if out_of_memory:
+            return self._shrink()
+        self._iteration += 1
+        if self._iteration % SNAPSHOT_ITERATIONS == 0:
+            self._good = self._optimisation.snapshot(self._iteration)
+        return self._stepped(losses, self._watch.seconds - started)
+
+    def _stepped(self, losses: dict[str, float], seconds: float) -> StepFinished:
+        self._rate = seconds if self._rate == 0 else 0.9 * self._rate + 0.1 * seconds
+        return StepFinished(
+            iteration=self._iteration,
+            progress=self._progress,
+            losses=losses,
+            seconds=self._watch.seconds,
+            seconds_left=self._budget.seconds_left(self._iteration, self._watch.seconds, self._rate),
+            iterations_per_second=1 / max(self._rate, 1e-9),
+            monitors=dict(self._prepared.method.monitors),
+        )
+
+    def _roll_back(self) -> Note:
+        """Return to the last good weights with a third of the learning rate, once."""
+        if self._rolled_back:
+            raise TrainingError(
+                f"Training became unstable again at step {self._iteration + 1} and was stopped; your labels and "
+                "the last saved model are untouched. Look for scans with odd values."
+            )
+        unstable, self._iteration = self._iteration + 1, self._iteration + 1
+        self._rolled_back = True
+        self._optimisation.restore(self._good.tensors)
+        self._optimisation.rate_factor /= 3
+        return Note(
+            "warning",
+            f"Training became unstable at step {unstable}; it went back to step {self._good.iteration} "
+            "with a lower learning rate.",
+        )
+
+    def _shrink(self) -> Note:
+        """Go on with a smaller patch after memory ran out, once."""
+        plan = smaller_patch(self._prepared.plan)
+        if self._shrunk or plan is None:
+            raise TrainingError(
+                "There is not enough memory to train on these scans; close other programs or choose the CPU."
+            )
+        self._shrunk = True
+        self._prepared.plan = plan
+        self._prepared.folder.write(self._prepared.config, plan)
+        gc.collect()
+        release_memory(self._prepared.device)
+        self._optimisation.restore(self._good.tensors)
+        self._batches = self._new_batches()
+        size = " x ".join(map(str, plan.patch_size))
+        return Note("warning", f"Memory ran out; the training goes on with smaller patches ({size} voxels).")
+
+    def _new_batches(self) -> Iterator[Batch]:
+        ahead = PREFETCHED_ON_GPU if self._prepared.device == "cuda" else 0
+        return self._prepared.sampler().batches(self._iteration, ahead)
+
+    def _look(self, before: float) -> Iterator[Event]:
+        """Validate when another twentieth of the budget is used."""
+        due = math.floor(before * VALIDATIONS) < math.floor(self._progress * VALIDATIONS)
+        if due and self._progress < 1 and self._validator.possible:
+            yield from self._validate(everything=False)
+
+    def _validate(self, everything: bool) -> Iterator[Event]:
+        self._watch.start()
+        found: Validated | None = self._validator.run(
+            self._prepared.method.predictor(),
+            self._iteration,
+            self._optimisation.device,
+            self._control,
+            everything,
+        )
+        self._watch.stop()
+        if found is not None and math.isfinite(found.mean_dice):
+            self._dice = found.mean_dice
+            self._best = max(self._best or 0.0, found.mean_dice)
+            yield found
+
+    def _rest(self) -> Iterator[Event]:
+        """Save, so that a pause is as safe as a stop, and wait."""
+        if self._save_if_new():
+            yield CheckpointSaved(self._iteration)
+        self._control.wait_while_paused()
+
+    def _save(self) -> CheckpointSaved:
+        state = {
+            "seconds": self._watch.seconds,
+            "rate_factor": self._optimisation.rate_factor,
+            "rolled_back": self._rolled_back,
+            "best_dice": self._best,
+            "dice": self._dice,
+        }
+        tensors = self._optimisation.tensors()
+        self._prepared.folder.checkpoints.save(Checkpoint(self._iteration, tensors, state))
+        self._saved_at = self._watch.seconds
+        return CheckpointSaved(self._iteration)
+
+    def _save_if_new(self) -> bool:
+        if self._iteration in self._prepared.folder.checkpoints.iterations or self._iteration == 0:
+            return False
+        self._save()
+        return True
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        self._optimisation.restore(checkpoint.tensors)
+        state = checkpoint.state
+        self._iteration = checkpoint.iteration
+        self._watch = Stopwatch(float(state["seconds"]))
+        self._saved_at = float(state["seconds"])
+        self._optimisation.rate_factor = float(state["rate_factor"])
+        self._rolled_back = bool(state["rolled_back"])
+        self._best, self._dice = state["best_dice"], state["dice"]
+
+    def _finish(self, reason: FinishReason) -> Iterator[Event]:
+        if self._save_if_new():
+            yield CheckpointSaved(self._iteration)
+        if reason == "budget" and self._validator.possible:
+            yield from self._validate(everything=True)
+        if self._iteration > 0:
+            self._study.set_active_run(self._prepared.folder.run)
+        yield self._finished(reason, "")
+
+    def _started(self) -> RunStarted:
+        prepared = self._prepared
+        return RunStarted(
+            prepared.folder.run,
+            prepared.config.method,
+            prepared.device,
+            prepared.plan.model_dump(mode="json"),
+            tuple(prepared.notes),
+        )
+
+    def _finished(self, reason: FinishReason, message: str) -> RunFinished:
+        if not message:
+            done = "Training finished" if reason == "budget" else "Training stopped"
+            message = f"{done} after {self._iteration} steps."
+        return RunFinished(
+            self._prepared.folder.run,
+            self._iteration,
+            reason,
+            self._watch.seconds,
+            self._best,
+            self._dice,
+            message,
+        )
+
+
+__all__ = ["Snapshot", "Trainer"]

@@ -1,0 +1,136 @@
+"""How well a mask agrees with a reference: overlap, distances in millimetres, misses."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_dycon.errors import TrainingError
+from napari_dycon.io.masks import read_mask
+from napari_dycon.io.volumes import find_volumes, stem
+from napari_dycon.study.study import Study
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class StructureScore:
+    """Agreement of one structure in one scan.
+
+    Attributes
+    ----------
+    value : label value of the structure
+    dice, jaccard : 0 to 1; 1 when the structure is in neither mask
+    hd95_mm : 95th percentile of the distances between both surfaces, in both directions together
+    asd_mm : mean of these distances; both are None when one mask lacks the structure
+    volume_error : (found - true) / true volume; None when the structure is not there
+    missed : the structure is there and nothing of it was found
+    """
+
+    value: int
+    dice: float
+    jaccard: float
+    hd95_mm: float | None
+    asd_mm: float | None
+    volume_error: float | None
+    missed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CaseScores:
+    """Scores of one case by structure, in the order of the study."""
+
+    case: str
+    scores: tuple[StructureScore, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Scores of all cases with a reference, and the cases that have no prediction."""
+
+    run: str
+    cases: tuple[CaseScores, ...]
+    without_prediction: tuple[str, ...]
+
+
+def evaluate_masks(
+    found: NDArray[np.uint8],
+    truth: NDArray[np.uint8],
+    spacing: Sequence[float],
+    values: Sequence[int],
+) -> list[StructureScore]:
+    """Compare two masks of one shape structure by structure; `spacing` in mm by array axis."""
+    return [_score(found == value, truth == value, spacing, value) for value in values]
+
+
+def evaluate(
+    study: Study, run: str | None, reference_dir: Path, case_ids: Collection[str] | None = None
+) -> Evaluation:
+    """Compare the predictions of a run with reference masks of the same file name as the scans.
+
+    Parameters
+    ----------
+    run
+        The active run by default.
+
+    Raises
+    ------
+    TrainingError
+        When there is no run, or no reference belongs to a case.
+    GridMismatchError
+        When a reference does not lie on the grid of its scan.
+    """
+    run = run or study.active_run
+    if run is None:
+        raise TrainingError("This study has no trained model yet; train and predict first.")
+    references = {stem(path): path for path in find_volumes(Path(reference_dir))}
+    values = [structure.value for structure in study.structures]
+    cases, absent = [], []
+    for record in study.cases:
+        path = references.get(record.name) or references.get(record.id)
+        if path is None or (case_ids is not None and record.id not in case_ids):
+            continue
+        found = study.prediction(run, record.id)
+        if found is None:
+            absent.append(record.id)
+            continue
+        geometry = study.geometry(record.id)
+        truth = read_mask(path, geometry)
+        cases.append(CaseScores(record.id, tuple(evaluate_masks(found, truth, geometry.spacing, values))))
+    if not cases and not absent:
+        raise TrainingError(f"No mask in {reference_dir} has the file name of a scan in this study.")
+    return Evaluation(run, tuple(cases), tuple(absent))
+
+
+def _score(found: Mask, truth: Mask, spacing: Sequence[float], value: int) -> StructureScore:
+    a, b, both = int(found.sum()), int(truth.sum()), int((found & truth).sum())
+    if a + b == 0:
+        return StructureScore(value, 1.0, 1.0, None, None, None, False)
+    distances = _surface_distances(found, truth, spacing) if a and b else None
+    return StructureScore(
+        value=value,
+        dice=2 * both / (a + b),
+        jaccard=both / (a + b - both),
+        hd95_mm=None if distances is None else float(np.percentile(distances, 95)),
+        asd_mm=None if distances is None else float(distances.mean()),
+        volume_error=(a - b) / b if b else None,
+        missed=b > 0 and a == 0,
+    )
+
+
+def _surface_distances(a: Mask, b: Mask, spacing: Sequence[float]) -> NDArray[np.float64]:
+    """Distances in mm from each surface voxel of one mask to the other's surface, both ways."""
+    window = ndimage.find_objects((a | b).astype(np.uint8))[0]
+    a, b = (np.pad(mask[window], 1) for mask in (a, b))
+    surface_a, surface_b = _surface(a), _surface(b)
+    to_a = ndimage.distance_transform_edt(~surface_a, sampling=spacing)
+    to_b = ndimage.distance_transform_edt(~surface_b, sampling=spacing)
+    return np.concatenate([to_b[surface_a], to_a[surface_b]])
+
+
+def _surface(mask: Mask) -> Mask:
+    """Voxels of a mask with a face neighbour outside it."""
+    return mask & ~ndimage.binary_erosion(mask)

@@ -1,0 +1,134 @@
+"""Labelled voxels kept away from training, so that the reported quality is honest."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from napari_dycon.engine.store import PreparedCase
+from napari_dycon.learning.batch import IGNORE, UNKNOWN
+
+ENOUGH_CASES = 8
+ENOUGH_SLICES = 10
+CASE_SHARE = 0.2
+SLICE_SHARE = 0.1
+
+Target = NDArray[np.uint8]
+
+
+class HoldOut(BaseModel):
+    """Which labelled voxels validation may use and training may not; saved with the run.
+
+    Parameters
+    ----------
+    cases
+        Whole cases.
+    slices
+        By case, the axis of the plan's grid and the indices of the slices along it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cases: tuple[str, ...] = ()
+    slices: dict[str, tuple[int, tuple[int, ...]]] = {}
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is held out."""
+        return not self.cases and not self.slices
+
+    @property
+    def where(self) -> str:
+        """What validation looks at, in words."""
+        if self.cases:
+            return f"{len(self.cases)} held-out cases"
+        count = sum(len(indices) for _, indices in self.slices.values())
+        return f"{count} held-out slices of {len(self.slices)} cases"
+
+    def training_target(self, prepared: PreparedCase) -> Target | None:
+        """What training may know of a case; None when that is nothing."""
+        if prepared.target is None or prepared.case in self.cases:
+            return None
+        mask = self._mask(prepared)
+        return prepared.target if mask is None else np.where(mask, np.uint8(UNKNOWN), prepared.target)
+
+    def validation_target(self, prepared: PreparedCase) -> Target | None:
+        """What validation may know of a case; None when that is nothing."""
+        if prepared.target is None:
+            return None
+        if prepared.case in self.cases:
+            return prepared.target
+        mask = self._mask(prepared)
+        return None if mask is None else np.where(mask, prepared.target, np.uint8(UNKNOWN))
+
+    def _mask(self, prepared: PreparedCase) -> NDArray[np.bool_] | None:
+        if prepared.case not in self.slices or prepared.target is None:
+            return None
+        axis, indices = self.slices[prepared.case]
+        along = np.zeros(prepared.target.shape[axis], dtype=bool)
+        along[list(indices)] = True
+        return np.broadcast_to(
+            along.reshape([-1 if a == axis else 1 for a in range(3)]), prepared.target.shape
+        )
+
+
+def choose_holdout(cases: Sequence[PreparedCase], seed: int) -> HoldOut:
+    """Choose about a fifth of the complete cases, or a tenth of the known slices when those are few.
+
+    A structure is never held out entirely. Nothing is held out when too little is known.
+    """
+    random = np.random.default_rng((seed, 7))
+    labelled = [case for case in cases if case.target is not None]
+    complete = [case for case in labelled if case.target is not None and not (case.target == UNKNOWN).any()]
+    if len(complete) >= ENOUGH_CASES:
+        order = random.permutation(len(complete))[: round(CASE_SHARE * len(complete))]
+        chosen = HoldOut(cases=tuple(sorted(complete[i].case for i in order)))
+    else:
+        chosen = _choose_slices(labelled, random)
+    return chosen if _all_learnable(labelled, chosen) else HoldOut()
+
+
+def _choose_slices(labelled: Sequence[PreparedCase], random: np.random.Generator) -> HoldOut:
+    known = {case.case: _known_slices(case.target) for case in labelled if case.target is not None}
+    budget = round(SLICE_SHARE * sum(len(indices) for _, indices, _ in known.values()))
+    if budget * round(1 / SLICE_SHARE) < ENOUGH_SLICES:
+        return HoldOut()
+    chosen: dict[str, tuple[int, tuple[int, ...]]] = {}
+    names = sorted(known)
+    for name in (names[i] for i in random.permutation(len(names))):
+        axis, indices, painted = known[name]
+        length = min(budget, max(1, round(SLICE_SHARE * len(indices))))
+        if length == 0 or len(indices) < 3 or not painted:
+            continue
+        middle = indices.index(painted[int(random.integers(len(painted)))])
+        start = int(np.clip(middle - length // 2, 0, len(indices) - length))
+        chosen[name] = (axis, tuple(indices[start : start + length]))
+        budget -= length
+    return HoldOut(slices=chosen)
+
+
+def _known_slices(target: Target) -> tuple[int, list[int], list[int]]:
+    """Axis along which fewest slices hold known voxels, these slices, and those with foreground."""
+    known = target < IGNORE
+    by_axis = [np.flatnonzero(known.any(axis=_others(axis))) for axis in (2, 1, 0)]
+    axis = 2 - int(np.argmin([len(indices) / target.shape[2 - i] for i, indices in enumerate(by_axis)]))
+    painted = ((target > 0) & known).any(axis=_others(axis))
+    return axis, by_axis[2 - axis].tolist(), np.flatnonzero(painted).tolist()
+
+
+def _others(axis: int) -> tuple[int, ...]:
+    return tuple(a for a in range(3) if a != axis)
+
+
+def _all_learnable(labelled: Sequence[PreparedCase], holdout: HoldOut) -> bool:
+    before = _classes(case.target for case in labelled)
+    return before == _classes(holdout.training_target(case) for case in labelled)
+
+
+def _classes(targets: Iterable[Target | None]) -> set[int]:
+    found: set[int] = set()
+    for target in targets:
+        if target is not None:
+            found.update(np.unique(target).tolist())
+    return found - {UNKNOWN, IGNORE}

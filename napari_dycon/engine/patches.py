@@ -1,0 +1,185 @@
+"""Patches for training: a labelled stream and an unlabelled one.
+
+A batch is a pure function of seed and iteration; that is all there is to resuming exactly.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_dycon.engine.augmentation import identity_warp, perturb, random_warp, sample_patch
+from napari_dycon.engine.plan import Plan
+from napari_dycon.learning.batch import IGNORE, UNKNOWN, Batch
+
+REMEMBERED_VOXELS = 20_000
+"""Of each structure of a case at most this many voxels are remembered as possible patch centres."""
+
+Voxels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TrainingCase:
+    """One case as training may see it.
+
+    Attributes
+    ----------
+    image : float16 (x, y, z)
+    target : uint8 (x, y, z), 255 where nothing may be learned; None for an unlabelled case
+    unlabelled : whether unlabelled patches may be taken from it
+    """
+
+    image: NDArray[np.float16]
+    target: NDArray[np.uint8] | None
+    unlabelled: bool
+
+
+class PatchSampler:
+    """Draws batches.
+
+    The labelled stream takes cases with known voxels only; a share of its patches is centred on a known
+    voxel of a structure drawn at random, so that a tiny structure is seen as often as a large one, and the
+    others on any known voxel. The unlabelled stream never looks at labels, except to prefer voxels of
+    partly labelled cases that are still unknown.
+
+    Raises
+    ------
+    ValueError
+        When no case has a known voxel.
+    """
+
+    def __init__(self, cases: Sequence[TrainingCase], plan: Plan, seed: int) -> None:
+        self._plan = plan
+        self._seed = seed
+        self._labelled: list[tuple[TrainingCase, NDArray[np.uint8], dict[int, Voxels]]] = []
+        self._unlabelled: list[tuple[TrainingCase, Voxels | None]] = []
+        random = np.random.default_rng((seed, 11))
+        for case in cases:
+            if case.target is not None and (known := _centres(case.target, random)):
+                self._labelled.append((case, case.target, known))
+            if case.unlabelled:
+                self._unlabelled.append((case, _unknown(case.target, random)))
+        if not self._labelled:
+            raise ValueError("no case has a known voxel")
+        self._structures = sorted({c for *_, known in self._labelled for c in known if c > 0})
+
+    @property
+    def learns_from_unlabelled(self) -> bool:
+        """Whether batches hold unlabelled patches."""
+        return bool(self._unlabelled) and self._plan.batch_unlabelled > 0
+
+    def batch(self, iteration: int) -> Batch:
+        """Make the batch of an iteration."""
+        images, targets = [], []
+        for slot in range(self._plan.batch_labelled):
+            image, target = self._labelled_patch(np.random.default_rng((self._seed, iteration, 0, slot)))
+            images.append(image)
+            targets.append(target)
+        weak, strong = self._unlabelled_patches(iteration)
+        return Batch(
+            image=torch.stack(images)[:, None],
+            target=torch.stack(targets).long(),
+            weak=weak,
+            strong=strong,
+        )
+
+    def batches(self, start: int, ahead: int = 0) -> Iterator[Batch]:
+        """All batches from an iteration on; `ahead` of them are made in background threads."""
+        if not ahead:
+            iteration = start
+            while True:
+                yield self.batch(iteration)
+                iteration += 1
+        with ThreadPoolExecutor(ahead, thread_name_prefix="patches") as pool:
+            waiting: deque[Future[Batch]] = deque()
+            iteration = start
+            while True:
+                while len(waiting) < 2 * ahead:
+                    waiting.append(pool.submit(self.batch, iteration))
+                    iteration += 1
+                yield waiting.popleft().result()
+
+    def _labelled_patch(self, random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        plan = self._plan
+        case, target, voxel = self._labelled_centre(random)
+        centre = _place(voxel, target.shape, plan.patch_size, random)
+        warp = random_warp(plan.augmentation, plan.spacing, random)
+        image, labels = sample_patch(case.image, target, centre, plan.patch_size, warp)
+        if labels is None or bool((labels >= IGNORE).all()):
+            centre = _place(voxel, target.shape, plan.patch_size, None)
+            image, labels = sample_patch(case.image, target, centre, plan.patch_size, identity_warp())
+        assert labels is not None
+        return perturb(image, plan.augmentation, random), labels
+
+    def _labelled_centre(
+        self, random: np.random.Generator
+    ) -> tuple[TrainingCase, NDArray[np.uint8], NDArray[np.int64]]:
+        wanted = None
+        if self._structures and random.random() < self._plan.foreground_share:
+            wanted = self._structures[int(random.integers(len(self._structures)))]
+        able = [entry for entry in self._labelled if wanted is None or wanted in entry[2]]
+        case, target, known = able[int(random.integers(len(able)))]
+        voxels = known[wanted] if wanted is not None else known[-1]
+        flat = int(voxels[int(random.integers(len(voxels)))])
+        return case, target, np.array(np.unravel_index(flat, target.shape))
+
+    def _unlabelled_patches(self, iteration: int) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        if not self.learns_from_unlabelled:
+            return None, None
+        plan, weak, strong = self._plan, [], []
+        for slot in range(plan.batch_unlabelled):
+            random = np.random.default_rng((self._seed, iteration, 1, slot))
+            case, voxels = self._unlabelled[int(random.integers(len(self._unlabelled)))]
+            shape = case.image.shape
+            flat = int(random.integers(case.image.size) if voxels is None else random.choice(voxels))
+            centre = _place(np.array(np.unravel_index(flat, shape)), shape, plan.patch_size, random)
+            warp = random_warp(plan.augmentation, plan.spacing, random)
+            patch, _ = sample_patch(case.image, None, centre, plan.patch_size, warp)
+            weak.append(patch)
+            strong.append(perturb(patch, plan.augmentation, random, plan.augmentation.strong))
+        return torch.stack(weak)[:, None], torch.stack(strong)[:, None]
+
+
+def _centres(target: NDArray[np.uint8], random: np.random.Generator) -> dict[int, Voxels]:
+    """Known voxels by class; under -1 a sample of all known voxels."""
+    flat = target.ravel()
+    everything = np.flatnonzero(flat < IGNORE)
+    if not len(everything):
+        return {}
+    found = {-1: _some(everything, random)}
+    for value in np.unique(flat[everything]).tolist():
+        if value > 0:
+            found[value] = _some(np.flatnonzero(flat == value), random)
+    return found
+
+
+def _unknown(target: NDArray[np.uint8] | None, random: np.random.Generator) -> Voxels | None:
+    if target is None:
+        return None
+    voxels = np.flatnonzero(target.ravel() == UNKNOWN)
+    return _some(voxels, random) if len(voxels) else None
+
+
+def _some(voxels: Voxels, random: np.random.Generator) -> Voxels:
+    if len(voxels) <= REMEMBERED_VOXELS:
+        return voxels
+    return np.sort(random.choice(voxels, REMEMBERED_VOXELS, replace=False))
+
+
+def _place(
+    voxel: NDArray[np.int64],
+    shape: Sequence[int],
+    size: Sequence[int],
+    random: np.random.Generator | None,
+) -> list[float]:
+    """Centre of a patch near a voxel: jittered, and inside the scan where the scan is large enough."""
+    centre = []
+    for v, n, p in zip(voxel.tolist(), shape, size, strict=True):
+        moved = v if random is None else v + random.uniform(-0.25, 0.25) * p
+        low, high = (p - 1) / 2, n - 1 - (p - 1) / 2
+        centre.append(float(min(max(moved, low), high)) if low <= high else (n - 1) / 2)
+    return centre

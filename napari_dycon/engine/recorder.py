@@ -1,0 +1,88 @@
+"""What a run leaves to be read later: ``events.jsonl`` and ``metrics.csv``."""
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from napari_dycon.engine.events import Event, StepFinished, Validated, from_json
+from napari_dycon.io.atomic import write_text_atomic
+
+COLUMNS = ("iteration", "seconds", "name", "value")
+
+
+class Recorder:
+    """Appends every event as a line of JSON, and every number as a row of a table.
+
+    The table is long: iteration, active seconds, name (``loss/…`` or ``dice/…``), value.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._events = folder / "events.jsonl"
+        self._metrics = folder / "metrics.csv"
+        self._seconds = 0.0
+
+    def rewind(self, iteration: int) -> None:
+        """Forget what was recorded after an iteration, and a last line that a crash cut short."""
+        if self._events.exists():
+            lines = self._events.read_text(encoding="utf-8").splitlines()
+            kept = [line for line in lines if _iteration(line) <= iteration]
+            write_text_atomic(self._events, "".join(f"{line}\n" for line in kept))
+        if self._metrics.exists():
+            with self._metrics.open(encoding="utf-8", newline="") as file:
+                rows = [row for row in csv.reader(file) if len(row) == len(COLUMNS)]
+            kept_rows = [row for row in rows[1:] if row[0].isdigit() and int(row[0]) <= iteration]
+            write_text_atomic(self._metrics, _table([list(COLUMNS), *kept_rows]))
+
+    def record(self, event: Event) -> None:
+        """Append one event."""
+        with self._events.open("a", encoding="utf-8") as file:
+            file.write(event.to_json() + "\n")
+        rows = self._rows(event)
+        if rows:
+            header = [] if self._metrics.exists() else [list(COLUMNS)]
+            with self._metrics.open("a", encoding="utf-8", newline="") as file:
+                file.write(_table([*header, *rows]))
+
+    def _rows(self, event: Event) -> list[list[str]]:
+        if isinstance(event, StepFinished):
+            self._seconds = event.seconds
+            values = {f"loss/{name}": value for name, value in event.losses.items()}
+        elif isinstance(event, Validated):
+            values = {f"dice/{name}": value for name, value in event.dice.items()}
+        else:
+            return []
+        return [[str(event.iteration), f"{self._seconds:.3f}", k, f"{v:.6g}"] for k, v in values.items()]
+
+
+def read_events(folder: Path) -> list[Event]:
+    """All events of a run that can be read, in order; empty when nothing was recorded."""
+    path = folder / "events.jsonl"
+    if not path.exists():
+        return []
+    events = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if _content(line):
+            events.append(from_json(line))
+    return events
+
+
+def _iteration(line: str) -> float:
+    content = _content(line)
+    return float(content.get("iteration", 0)) if content else math.inf
+
+
+def _content(line: str) -> dict[str, Any]:
+    try:
+        content = json.loads(line)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) and "event" in content else {}
+
+
+def _table(rows: list[list[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,96 @@
+"""Resampling between the source grid and the grid a model works on.
+
+Both grids cover the same field of view and have parallel axes, so the work is separable: one small matrix
+by axis. Down-sampling averages (no aliasing), up-sampling is linear.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_dycon.learning.batch import IGNORE, UNKNOWN
+
+FloatArray = NDArray[np.float32]
+
+
+def resampled_shape(
+    shape: Sequence[int], spacing: Sequence[float], target_spacing: Sequence[float]
+) -> tuple[int, int, int]:
+    """Number of voxels by axis that covers the same field of view at another spacing (mm)."""
+    x, y, z = (
+        max(1, math.floor(n * s / t + 0.5)) for n, s, t in zip(shape, spacing, target_spacing, strict=True)
+    )
+    return x, y, z
+
+
+def resample(array: NDArray[Any], shape: Sequence[int]) -> FloatArray:
+    """Resample a volume to `shape` over the same field of view.
+
+    Parameters
+    ----------
+    array : (x, y, z)
+    shape : target shape
+
+    Returns
+    -------
+    float32 array of that shape.
+    """
+    result: FloatArray = np.asarray(array, dtype=np.float32)
+    for axis in sorted(range(3), key=lambda a: shape[a] / array.shape[a]):
+        result = _along(result, axis, shape[axis])
+    return result
+
+
+def resample_target(target: NDArray[np.uint8], shape: Sequence[int]) -> NDArray[np.uint8]:
+    """Resample class indices: known voxels vote, a voxel is known only where its source is.
+
+    On an axis that becomes coarser a voxel counts as known when the centre of a known source voxel lies in
+    it, so that single labelled slices survive; on one that becomes finer, when the nearest source voxel is
+    known.
+    """
+    if tuple(shape) == target.shape:
+        return target.copy()
+    known = _known(target != UNKNOWN, shape)
+    best = np.zeros(tuple(shape), dtype=np.float32)
+    result = np.full(tuple(shape), UNKNOWN, dtype=np.uint8)
+    for value in _values(target):
+        votes = resample(target == value, shape)
+        wins = known & (votes > best)
+        result[wins] = value
+        best[wins] = votes[wins]
+    return result
+
+
+def _values(target: NDArray[np.uint8]) -> list[int]:
+    """Values in the target; "do not care" last, so that it never wins a tie."""
+    found = np.flatnonzero(np.bincount(target.ravel(), minlength=256)).tolist()
+    return [v for v in found if v not in (UNKNOWN, IGNORE)] + [v for v in found if v == IGNORE]
+
+
+def _known(known: NDArray[np.bool_], shape: Sequence[int]) -> NDArray[np.bool_]:
+    for axis in range(3):
+        old, new = known.shape[axis], shape[axis]
+        if old != new:
+            threshold = 0.5 * min(1.0, new / old) - 1e-4
+            known = _along(known.astype(np.float32), axis, new) >= threshold
+    return known
+
+
+def _along(array: FloatArray, axis: int, length: int) -> FloatArray:
+    if array.shape[axis] == length:
+        return array
+    weights = _weights(array.shape[axis], length)
+    moved = np.tensordot(weights, array, axes=(1, axis))
+    return np.ascontiguousarray(np.moveaxis(moved, 0, axis))
+
+
+def _weights(old: int, new: int) -> FloatArray:
+    """Rows of triangular weights, `(new, old)`, as wide as the coarser of both voxels; each sums to 1."""
+    factor = max(1.0, old / new)
+    centres = (np.arange(new) + 0.5) * old / new - 0.5
+    distance = np.abs(np.arange(old)[None, :] - np.clip(centres, 0, old - 1)[:, None]) / factor
+    weights = np.maximum(0.0, 1.0 - distance)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)

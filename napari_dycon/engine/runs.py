@@ -1,0 +1,116 @@
+"""A run on disk: how it was asked for, its plan and its model."""
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from napari_dycon.engine.checkpoints import CheckpointFolder
+from napari_dycon.engine.holdout import HoldOut
+from napari_dycon.engine.plan import Plan
+from napari_dycon.errors import TrainingError
+from napari_dycon.io.atomic import write_text_atomic
+from napari_dycon.learning.methods.base import Method, get_method
+from napari_dycon.study.study import Study
+
+
+class RunConfig(BaseModel):
+    """What was asked for; ``config.json``. ``continued_from`` is the run whose model was the start."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str
+    seed: int = 0
+    minutes: float | None = None
+    iterations: int | None = None
+    continued_from: str | None = None
+    holdout: HoldOut = HoldOut()
+    version: str
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class RunFolder:
+    """Files of one run."""
+
+    def __init__(self, study: Study, run: str) -> None:
+        self.run = run
+        self.path = Path(study.run_dir(run))
+        self.checkpoints = CheckpointFolder(self.path / "checkpoints")
+
+    def write(self, config: RunConfig, plan: Plan) -> None:
+        """Write ``config.json`` and ``plan.json``."""
+        write_text_atomic(self.path / "config.json", config.model_dump_json(indent=1) + "\n")
+        write_text_atomic(self.path / "plan.json", plan.model_dump_json(indent=1) + "\n")
+
+    def config(self) -> RunConfig:
+        """Read ``config.json``."""
+        return self._read("config.json", RunConfig)
+
+    def plan(self) -> Plan:
+        """Read ``plan.json``."""
+        return self._read("plan.json", Plan)
+
+    def method(self) -> tuple[Plan, Method]:
+        """Load the model of the newest whole checkpoint, on the CPU.
+
+        Raises
+        ------
+        TrainingError
+            When the run has no readable checkpoint or belongs to another version.
+        """
+        plan = self.plan()
+        checkpoint = self.checkpoints.load()
+        method = build_method(self.config().method, plan)
+        try:
+            method.load_state_dict(checkpoint.part("method"))
+        except RuntimeError:
+            raise TrainingError(
+                f"The model of run {self.run} does not fit its plan; it was not changed. Train again."
+            ) from None
+        return plan, method
+
+    def _read(self, name: str, model: type[_Model]) -> _Model:
+        try:
+            return model.model_validate(json.loads((self.path / name).read_text(encoding="utf-8")))
+        except OSError:
+            raise TrainingError(f"Run {self.run} has no {name}; it cannot be continued or used.") from None
+        except (ValidationError, ValueError):
+            raise TrainingError(
+                f"The file {name} of run {self.run} is damaged or from another version; train again."
+            ) from None
+
+
+def build_method(name: str, plan: Plan) -> Method:
+    """A fresh method for a plan; weights from torch's global random numbers.
+
+    Raises
+    ------
+    TrainingError
+        When the method or one of its settings does not exist.
+    """
+    kind = get_method(name)
+    known: dict[str, Any] = dict(plan.method_settings)
+    try:
+        settings = kind.Settings.model_validate(known)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise TrainingError(f"Method {name} cannot be set up like this: {place}: {first['msg']}.") from None
+    return kind(plan.network, settings)
+
+
+def latest_resumable(study: Study) -> str:
+    """The newest run that has a checkpoint.
+
+    Raises
+    ------
+    TrainingError
+        When there is none.
+    """
+    for run in reversed(study.runs()):
+        if RunFolder(study, run).checkpoints.iterations:
+            return run
+    raise TrainingError("There is no interrupted training to resume in this study; start a new one.")

@@ -1,0 +1,222 @@
+"""From a request to everything the training loop needs; all refusals happen here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+import napari_dycon
+from napari_dycon.engine.budget import Budget
+from napari_dycon.engine.checkpoints import Checkpoint
+from napari_dycon.engine.device import DeviceName
+from napari_dycon.engine.fingerprint import fingerprint_study
+from napari_dycon.engine.holdout import HoldOut, choose_holdout
+from napari_dycon.engine.patches import PatchSampler, TrainingCase
+from napari_dycon.engine.plan import Machine, Plan, change_plan, make_plan
+from napari_dycon.engine.runs import RunConfig, RunFolder, build_method, latest_resumable
+from napari_dycon.engine.store import CaseStore, PreparedCase
+from napari_dycon.engine.warmstart import adopt_plan, transfer_weights
+from napari_dycon.errors import DyconError, TrainingError
+from napari_dycon.learning.batch import IGNORE, UNKNOWN
+from napari_dycon.learning.methods.base import Method, get_method
+from napari_dycon.study.study import Study
+
+NOTHING_TO_LEARN = "Nothing to learn from yet: no case has a label. Paint at least one structure in one case."
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked of the trainer; see :class:`napari_dycon.engine.trainer.Trainer`."""
+
+    method: str
+    minutes: float | None
+    iterations: int | None
+    seed: int
+    device: str
+    overrides: Mapping[str, Any]
+    run_id: str | None
+    resume: bool
+    warm_start: bool
+    holdout: bool
+
+
+@dataclass
+class Prepared:
+    """A run ready to start or to go on."""
+
+    folder: RunFolder
+    config: RunConfig
+    plan: Plan
+    device: DeviceName
+    budget: Budget
+    method: Method
+    cases: list[PreparedCase]
+    checkpoint: Checkpoint | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def sampler(self) -> PatchSampler:
+        """Patches of what training may see."""
+        return make_sampler(self.cases, self.config.holdout, self.plan, self.config.seed, self.method)
+
+
+def prepare(study: Study, request: Request) -> Prepared:
+    """Check everything, prepare the scans and build or load the model.
+
+    Raises
+    ------
+    TrainingError
+        When training cannot start; nothing was written to the study then but caches.
+    """
+    if study.read_only:
+        raise TrainingError(
+            "This study is open elsewhere and can only be read here; close it there to train."
+        )
+    machine = Machine.detect(request.device)
+    return _resumed(study, request, machine) if request.resume else _started(study, request, machine)
+
+
+def make_sampler(
+    cases: Sequence[PreparedCase], holdout: HoldOut, plan: Plan, seed: int, method: Method
+) -> PatchSampler:
+    """The patch sampler of a run; held-out voxels are unknown to it."""
+    unlabelled = method.learns_from_unlabelled
+    seen = [
+        TrainingCase(
+            image=case.image,
+            target=holdout.training_target(case),
+            unlabelled=unlabelled and case.case not in holdout.cases and _has_unknown(case),
+        )
+        for case in cases
+    ]
+    return PatchSampler(seen, plan, seed)
+
+
+def _started(study: Study, request: Request, machine: Machine) -> Prepared:
+    budget = Budget(request.minutes, request.iterations)
+    get_method(request.method)
+    notes: list[str] = []
+    usable = _usable(study, notes)
+    earlier = _earlier(study, request, notes)
+    plan = make_plan(fingerprint_study(study), machine)
+    if earlier is not None:
+        plan = adopt_plan(plan, earlier.plan())
+    plan = change_plan(plan, request.overrides) if request.overrides else plan
+    cases = _prepared(study, plan, usable, notes)
+    holdout = choose_holdout(cases, request.seed) if request.holdout else HoldOut()
+    if request.holdout and holdout.empty:
+        notes.append("Too little is labelled to keep some aside, so the quality cannot be measured yet.")
+    torch.manual_seed(request.seed)
+    method = build_method(request.method, plan)
+    if earlier is not None:
+        earlier_plan, model = earlier.method()
+        notes += [
+            f"'{name}' was added: the model keeps what it knows and learns the new structure from now."
+            for name in transfer_weights(method, plan, model, earlier_plan)
+        ]
+    config = RunConfig(
+        method=request.method,
+        seed=request.seed,
+        minutes=request.minutes,
+        iterations=request.iterations,
+        continued_from=None if earlier is None else earlier.run,
+        holdout=holdout,
+        version=napari_dycon.__version__,
+    )
+    make_sampler(cases, holdout, plan, request.seed, method)
+    folder = RunFolder(study, request.run_id or study.new_run(request.method))
+    folder.path.mkdir(parents=True, exist_ok=True)
+    folder.write(config, plan)
+    notes += _remarks(cases, method)
+    return Prepared(folder, config, plan, machine.device, budget, method, cases, None, notes)
+
+
+def _resumed(study: Study, request: Request, machine: Machine) -> Prepared:
+    folder = RunFolder(study, request.run_id or latest_resumable(study))
+    config, plan = folder.config(), folder.plan()
+    minutes, iterations = request.minutes, request.iterations
+    if minutes is None and iterations is None:
+        minutes, iterations = config.minutes, config.iterations
+    notes: list[str] = []
+    usable = _usable(study, notes)
+    cases = _prepared(study, plan, usable, notes)
+    method = build_method(config.method, plan)
+    checkpoint = folder.checkpoints.load() if folder.checkpoints.iterations else None
+    if checkpoint is None:
+        torch.manual_seed(config.seed)
+        method = build_method(config.method, plan)
+    elif checkpoint.damaged:
+        notes.append(
+            f"The newest checkpoint is damaged; the training goes on from step {checkpoint.iteration}."
+        )
+    budget = Budget(minutes, iterations)
+    return Prepared(folder, config, plan, machine.device, budget, method, cases, checkpoint, notes)
+
+
+def _usable(study: Study, notes: list[str]) -> list[str]:
+    """Cases without a fatal problem.
+
+    Raises
+    ------
+    TrainingError
+        When a problem concerns the whole study, or no usable case has a label.
+    """
+    refused: set[str] = set()
+    for problem in study.preflight():
+        if problem.fatal and problem.case is None:
+            raise TrainingError(problem.message)
+        if problem.fatal and problem.case is not None:
+            refused.add(problem.case)
+        notes.append(problem.message)
+    if not study.cases:
+        raise TrainingError("This study has no scans yet; add at least one scan.")
+    usable = [record.id for record in study.cases if record.id not in refused]
+    if not any(record.known_fraction > 0 for record in study.cases if record.id in usable):
+        reasons = [note for note in notes if refused]
+        raise TrainingError(reasons[0] if reasons else NOTHING_TO_LEARN)
+    return usable
+
+
+def _prepared(study: Study, plan: Plan, usable: Sequence[str], notes: list[str]) -> list[PreparedCase]:
+    store, cases = CaseStore(study, plan), []
+    for case in usable:
+        try:
+            cases.append(store.prepare(case))
+        except DyconError as error:
+            notes.append(f"{case} was left out of the training: {error}")
+            continue
+        notes.extend(cases[-1].notes)
+    if not any(case.target is not None and bool((case.target < IGNORE).any()) for case in cases):
+        raise TrainingError(NOTHING_TO_LEARN)
+    return cases
+
+
+def _earlier(study: Study, request: Request, notes: list[str]) -> RunFolder | None:
+    """The active run as a start, when it can be read."""
+    run = study.active_run
+    if not request.warm_start or run is None:
+        return None
+    folder = RunFolder(study, run)
+    try:
+        folder.method()
+    except TrainingError as error:
+        notes.append(f"The training starts anew, because the last model cannot be used: {error}")
+        return None
+    return folder
+
+
+def _remarks(cases: Sequence[PreparedCase], method: Method) -> list[str]:
+    labelled = sum(case.target is not None for case in cases)
+    notes = []
+    if labelled == 1:
+        notes.append(
+            "Training from 1 labelled case: the quality on other cases cannot be estimated; "
+            "3 or more are advised."
+        )
+    if method.learns_from_unlabelled and not any(_has_unknown(case) for case in cases):
+        notes.append("There are no unlabelled scans: training goes without the unlabelled part.")
+    return notes
+
+
+def _has_unknown(case: PreparedCase) -> bool:
+    return case.target is None or bool((case.target == UNKNOWN).any())

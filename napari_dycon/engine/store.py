@@ -1,0 +1,124 @@
+"""Prepared scans of a run: in memory while they fit, on disk under the study's cache folder."""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_dycon.engine.plan import Plan
+from napari_dycon.engine.preprocessing import prepare_image, prepare_target
+from napari_dycon.io.atomic import write_bytes_atomic
+from napari_dycon.learning.batch import UNKNOWN
+from napari_dycon.study.annotations import Annotation
+from napari_dycon.study.study import Study
+
+RECIPE = 1
+"""Raised whenever preparing a scan gives other values than before, so that old caches are not used."""
+
+
+@dataclass(frozen=True)
+class PreparedCase:
+    """One case on the plan's grid.
+
+    Attributes
+    ----------
+    image : float16 (x, y, z)
+    target : uint8 (x, y, z) of class indices, 254 and 255; None when nothing is known
+    """
+
+    case: str
+    image: NDArray[np.float16]
+    target: NDArray[np.uint8] | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def labelled(self) -> bool:
+        """Whether a person has labelled any voxel."""
+        return self.target is not None
+
+
+class CaseStore:
+    """Prepares cases once and keeps them.
+
+    Files are named by what they depend on: the scan's SHA-256, the plan's preprocessing and, for targets,
+    the annotation. Nothing in them is executable (plain NumPy arrays).
+    """
+
+    def __init__(self, study: Study, plan: Plan) -> None:
+        self._study = study
+        self._plan = plan
+        self._folder = Path(study.path) / "cache"
+        self._scans = {record.id: record.sha256 for record in study.cases}
+        self._left = plan.cache_bytes
+
+    def prepare(self, case: str) -> PreparedCase:
+        """Load or make one case."""
+        annotation = self._study.annotation(case)
+        if annotation.known_fraction > 0:
+            target = self._array(case, "target", self._target_key(case, annotation), self._make_target)
+        else:
+            target = None
+        notes: list[str] = []
+        image = self._array(case, "image", self._image_key(case), lambda c: self._make_image(c, notes))
+        if target is not None and bool((target == UNKNOWN).all()):
+            target = None
+        return PreparedCase(case, image, target, tuple(notes))
+
+    def _make_image(self, case: str, notes: list[str]) -> NDArray[Any]:
+        prepared = prepare_image(self._study.volume(case), self._plan)
+        notes.extend(f"{case}: {note}" for note in prepared.notes)
+        return prepared.array
+
+    def _make_target(self, case: str) -> NDArray[Any]:
+        geometry = self._study.volume(case).geometry
+        return prepare_target(self._study.annotation(case), geometry, self._plan)
+
+    def _array(self, case: str, kind: str, key: str, make: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
+        path = self._folder / f"{case}.{kind}.{key}.npy"
+        array = _load(path)
+        if array is None:
+            array = np.ascontiguousarray(make(case))
+            self._write(path, array, f"{case}.{kind}.")
+        if array.nbytes <= self._left:
+            self._left -= array.nbytes
+            return np.array(array)
+        mapped = _load(path)
+        return array if mapped is None else mapped
+
+    def _write(self, path: Path, array: NDArray[Any], prefix: str) -> None:
+        if self._study.read_only:
+            return
+        self._folder.mkdir(exist_ok=True)
+        for old in self._folder.glob(f"{prefix}*.npy"):
+            old.unlink(missing_ok=True)
+        content = io.BytesIO()
+        np.save(content, array, allow_pickle=False)
+        write_bytes_atomic(path, content.getvalue())
+
+    def _image_key(self, case: str) -> str:
+        return _digest([RECIPE, self._scans[case], self._plan.spacing, self._plan.intensity.model_dump()])
+
+    def _target_key(self, case: str, annotation: Annotation) -> str:
+        content = hashlib.sha256(np.ascontiguousarray(annotation.labels).tobytes())
+        content.update(np.ascontiguousarray(annotation.known).tobytes())
+        structures = list(self._plan.structure_values)
+        return _digest([RECIPE, self._scans[case], self._plan.spacing, structures, content.hexdigest()])
+
+
+def _load(path: Path) -> NDArray[Any] | None:
+    """Map a cached array into memory; None when it is missing or damaged, so that it is made again."""
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return array
+
+
+def _digest(parts: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]

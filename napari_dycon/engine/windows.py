@@ -1,0 +1,88 @@
+"""Prediction of a whole scan by overlapping windows, interruptible between any two."""
+
+from collections.abc import Generator, Sequence
+from itertools import product
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_dycon.engine.control import Control
+from napari_dycon.engine.plan import Plan
+from napari_dycon.learning.networks import SegmentationNetwork
+
+
+def predict_windows(
+    networks: Sequence[SegmentationNetwork],
+    image: NDArray[np.float16],
+    plan: Plan,
+    device: torch.device | str,
+    control: Control | None = None,
+) -> Generator[float, None, Tensor | None]:
+    """Yield the finished fraction after every window.
+
+    Parameters
+    ----------
+    networks
+        On the device, in evaluation mode.
+    image : (x, y, z) on the plan's grid; smaller than the patch is padded by repeating the border.
+
+    Returns
+    -------
+    Probabilities (network, class, x, y, z) float32 on the CPU, windows weighted by a Gaussian; None when
+    the control stopped it.
+    """
+    padded, inner = _padded(image, plan.patch_size)
+    values = torch.from_numpy(padded.astype(np.float32))
+    total = torch.zeros((len(networks), plan.classes, *padded.shape))
+    weights = torch.zeros(padded.shape)
+    importance = _importance(plan.patch_size)
+    places = window_starts(padded.shape, plan.patch_size, plan.overlap)
+    for done, place in enumerate(places, start=1):
+        if control is not None:
+            control.wait_while_paused()
+            if control.stopped:
+                return None
+        window = tuple(slice(s, s + p) for s, p in zip(place, plan.patch_size, strict=True))
+        patch = values[window][None, None].to(device)
+        total[(slice(None), slice(None), *window)] += _probabilities(networks, patch, plan) * importance
+        weights[window] += importance
+        yield done / len(places)
+    return (total / weights)[(slice(None), slice(None), *inner)]
+
+
+def window_starts(shape: Sequence[int], patch: Sequence[int], overlap: float) -> list[tuple[int, int, int]]:
+    """First voxels of evenly spread windows that cover a volume at least as large as the patch."""
+    axes = []
+    for n, p in zip(shape, patch, strict=True):
+        step = max(1, round(p * (1 - overlap)))
+        count = 1 + -(-(n - p) // step)
+        axes.append([round(i * (n - p) / max(1, count - 1)) for i in range(count)])
+    return [(x, y, z) for x, y, z in product(*axes)]
+
+
+@torch.inference_mode()
+def _probabilities(networks: Sequence[SegmentationNetwork], patch: Tensor, plan: Plan) -> Tensor:
+    """Softmax of each network (network, class, X, Y, Z) on the CPU; mixed precision where planned."""
+    kind = torch.bfloat16 if plan.precision == "bf16-mixed" else torch.float16
+    mixed = plan.precision != "32-true" and patch.device.type == "cuda"
+    with torch.autocast(patch.device.type, dtype=kind, enabled=mixed):
+        logits = [network(patch).logits for network in networks]
+    return torch.cat([entry.float().softmax(dim=1) for entry in logits]).cpu()
+
+
+def _padded(
+    image: NDArray[np.float16], patch: Sequence[int]
+) -> tuple[NDArray[np.float16], tuple[slice, ...]]:
+    missing = [max(0, p - n) for n, p in zip(image.shape, patch, strict=True)]
+    before = [m // 2 for m in missing]
+    padded = np.pad(image, [(b, m - b) for b, m in zip(before, missing, strict=True)], mode="edge")
+    return padded, tuple(slice(b, b + n) for b, n in zip(before, image.shape, strict=True))
+
+
+def _importance(patch: Sequence[int]) -> Tensor:
+    """Gaussian weight of a window's voxels, sigma an eighth of each side (nnU-Net), never below 0.1 %."""
+    axes = [torch.exp(-0.5 * ((torch.arange(n) - (n - 1) / 2) / (n / 8)) ** 2) for n in patch]
+    x, y, z = axes
+    return (x[:, None, None] * y[:, None] * z).clamp_min(1e-3)
