@@ -94,7 +94,7 @@ class Annotation:
 
     def slice_is_complete(self, axis: int, index: int) -> bool:
         """Tell whether every voxel of one slice is known; `axis` and `index` in source order."""
-        return bool(self.known[_slice(axis, index)].all())
+        return bool(self.known[slice_of(axis, index)].all())
 
     def complete_slices(self, axis: int) -> list[int]:
         """Indices of the slices along `axis` in which every voxel is known."""
@@ -106,7 +106,7 @@ class Annotation:
 
         Where no label was painted, that is background.
         """
-        known = self.known[_slice(axis, index)]
+        known = self.known[slice_of(axis, index)]
         added = known == Known.UNKNOWN
         before = self._completed.get((axis, index))
         self._completed[axis, index] = added if before is None else added | before
@@ -118,7 +118,7 @@ class Annotation:
         Painted and accepted voxels stay known. Where it is not remembered which background came from
         completing (the study was closed since), all drawn background of the slice is forgotten.
         """
-        known, labels = self.known[_slice(axis, index)], self.labels[_slice(axis, index)]
+        known, labels = self.known[slice_of(axis, index)], self.labels[slice_of(axis, index)]
         background = (known == Known.DRAWN) & (labels == 0)
         completed = self._completed.pop((axis, index), None)
         known[background if completed is None else background & completed] = Known.UNKNOWN
@@ -173,5 +173,6 @@ class Annotation:
         return target
 
 
-def _slice(axis: int, index: int) -> tuple[slice | int, ...]:
+def slice_of(axis: int, index: int) -> tuple[slice | int, ...]:
+    """Index of one slice of a volume, for example ``(:, :, 4)`` for axis 2."""
     return tuple(index if other == axis else slice(None) for other in range(3))
