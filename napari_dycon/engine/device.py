@@ -27,9 +27,7 @@ def resolve_device(wish: str = "auto") -> DeviceName:
         wish = next(name for name, found in there.items() if found)
     if not there.get(wish, False):
         names = ", ".join(name for name, found in there.items() if found)
-        raise TrainingError(
-            f"The device '{wish}' is not available on this machine; use one of: auto, {names}."
-        )
+        raise TrainingError(f"The device '{wish}' is not available here; use one of: auto, {names}.")
     if wish == "cuda":
         return "cuda"
     return "mps" if wish == "mps" else "cpu"

@@ -14,7 +14,7 @@ class _Event:
     """Plain Python values only, so that an event can cross threads and be written as one line of JSON."""
 
     def to_json(self) -> str:
-        """One line of JSON with the event's name under ``"event"``; numbers that are not finite become null."""
+        """One line of JSON with the event's name under ``"event"``; numbers not finite become null."""
         return json.dumps({"event": type(self).__name__, **_plain(asdict(self))}, ensure_ascii=False)
 
 

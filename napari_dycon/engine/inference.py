@@ -115,8 +115,8 @@ class Predictor:
             if keep:
                 kept.append(_source(probability, reorientation))
         unit = math.log(self.plan.classes)
-        members = np.mean([sum(_surprise(p) for p in member) for member in found], axis=0)
-        information = np.clip(sum(_surprise(p) for p in mean) - members, 0, None) / unit
+        members = np.mean([_surprise(member).sum(axis=0) for member in found], axis=0)
+        information = np.clip(_surprise(mean).sum(axis=0) - members, 0, None) / unit
         return Prediction(
             mask=_source(mask, reorientation),
             probabilities=np.stack(kept) if keep else None,

@@ -3,7 +3,7 @@
 import gc
 import math
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from napari_dycon.engine.budget import Stopwatch
@@ -20,7 +20,7 @@ from napari_dycon.engine.events import (
     StepFinished,
     Validated,
 )
-from napari_dycon.engine.optimisation import Optimisation, Snapshot, Unstable
+from napari_dycon.engine.optimisation import Optimisation, Unstable
 from napari_dycon.engine.plan import smaller_patch
 from napari_dycon.engine.recorder import Recorder
 from napari_dycon.engine.setup import Prepared, Request, prepare
@@ -153,7 +153,7 @@ class _Loop:
             raise
         yield from self._finish(reason)
 
-    def _train(self) -> "Iterator[Event] | Any":
+    def _train(self) -> Generator[Event, None, FinishReason]:
         while True:
             if self._control.paused:
                 yield from self._rest()
@@ -220,8 +220,8 @@ class _Loop:
         """Return to the last good weights with a third of the learning rate, once."""
         if self._rolled_back:
             raise TrainingError(
-                f"Training became unstable again at step {self._iteration + 1} and was stopped; your labels and "
-                "the last saved model are untouched. Look for scans with odd values."
+                f"Training became unstable again at step {self._iteration + 1} and was stopped; your labels "
+                "and the last saved model are untouched. Look for scans with odd values."
             )
         unstable, self._iteration = self._iteration + 1, self._iteration + 1
         self._rolled_back = True
@@ -342,6 +342,3 @@ class _Loop:
             self._dice,
             message,
         )
-
-
-__all__ = ["Snapshot", "Trainer"]

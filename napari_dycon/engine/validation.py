@@ -61,9 +61,9 @@ class Validator:
             for index, dice in _dice(found, case.target, len(scores)):
                 scores[index].append(dice)
         named = zip(self._plan.structure_names, scores, strict=True)
-        dice = {name: float(np.mean(values)) for name, values in named if values}
-        mean = float(np.mean(list(dice.values()))) if dice else float("nan")
-        return Validated(iteration, dice, mean, self._where)
+        means = {name: float(np.mean(values)) for name, values in named if values}
+        mean = float(np.mean(list(means.values()))) if means else float("nan")
+        return Validated(iteration, means, mean, self._where)
 
 
 def _window(target: NDArray[np.uint8], patch: Sequence[int]) -> tuple[slice, ...]:
