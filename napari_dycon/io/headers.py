@@ -6,7 +6,7 @@ A header rebuilt from an affine moves the mask in some viewers (negative pixdim,
 from __future__ import annotations
 
 import gzip
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from nibabel import nifti1, nifti2
@@ -65,6 +65,16 @@ def header_for(geometry: Geometry) -> bytes:
     return cast(bytes, header.structarr.tobytes())
 
 
+def scan_header(geometry: Geometry, dtype: np.dtype[Any]) -> bytes:
+    """Raw header of an unscaled NIfTI-1 scan with native little-endian voxels of `dtype`."""
+    fields = fields_of(header_for(geometry))
+    code = int(nifti1.data_type_codes.code[dtype])
+    fields["datatype"], fields["bitpix"] = code, dtype.itemsize * 8
+    fields["vox_offset"], fields["magic"] = 352, HEADER_KINDS[348][1]
+    fields["scl_slope"], fields["scl_inter"] = 1, 0
+    return fields.tobytes()
+
+
 def mask_header(source: bytes, slope: float = 1.0) -> bytes:
     """Copy a raw header and patch only what a uint8 mask on the same grid must have different.
 
@@ -89,9 +99,10 @@ def mask_header(source: bytes, slope: float = 1.0) -> bytes:
     return fields.tobytes()
 
 
-def encode(header: bytes, voxels: NDArray[np.uint8], *, compress: bool) -> bytes:
+def encode(header: bytes, voxels: NDArray[Any], *, compress: bool) -> bytes:
     """Bytes of a single-file NIfTI; the gzip wrapper carries neither file name nor time."""
-    content = b"".join((header, bytes(4), voxels.tobytes(order="F")))
+    little = voxels.astype(voxels.dtype.newbyteorder("<"), copy=False)
+    content = b"".join((header, bytes(4), little.tobytes(order="F")))
     return gzip.compress(content, compresslevel=3, mtime=0) if compress else content
 
 

@@ -184,6 +184,7 @@ def _write(path: Path, stored: NDArray[np.uint8], source: Path | Volume, slope: 
             f"{_by(geometry.shape)}."
         )
     _require_another_file(path, source)
+    stored = np.array(stored, order="F", copy=True)  # a snapshot: someone may paint on while this is written
     header = headers.mask_header(original, slope)
     content = headers.encode(header, stored, compress=path.name.lower().endswith(".gz"))
     require_space(path, len(content))

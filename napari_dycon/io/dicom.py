@@ -1,0 +1,218 @@
+"""DICOM series: found in a folder, checked slice by slice, converted once to NIfTI without patient data.
+
+Positions come from ImagePositionPatient alone; names, InstanceNumber and SliceThickness are not trusted. What
+does not form one evenly spaced block is refused with the slices at fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.config import disable_value_validation
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from napari_dycon.errors import VolumeError
+from napari_dycon.io import headers
+from napari_dycon.io.atomic import atomic_path, require_space
+from napari_dycon.io.dicom_slices import (
+    DamagedFileError,
+    SliceHeader,
+    find_problem,
+    listed,
+    read_slice,
+    series_geometry,
+    sort_slices,
+    without_localizers,
+)
+from napari_dycon.io.geometry import Geometry
+from napari_dycon.io.limits import require_memory
+from napari_dycon.io.volumes import read_volume
+
+_SYNTAXES = {  # by (implicit VR, little endian), for files that do not state it
+    (True, True): ImplicitVRLittleEndian,
+    (False, True): ExplicitVRLittleEndian,
+    (False, False): ExplicitVRBigEndian,
+}
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series of a DICOM folder.
+
+    Attributes
+    ----------
+    uid, description, modality : str
+        As the files state them.
+    files : tuple of Path
+        Sorted by position along the slice normal; unsorted where positions are missing.
+    shape : tuple of int
+        Columns, rows, slices.
+    spacing : tuple of float
+        mm along columns, rows and slices; 0 where unknown.
+    problem : str or None
+        One sentence when the series must be refused.
+    notes : tuple of str
+        Sentences about what was left out.
+    """
+
+    uid: str
+    description: str
+    modality: str
+    files: tuple[Path, ...]
+    shape: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    problem: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def find_series(folder: Path | str) -> list[Series]:
+    """Find the image series of a folder and its subfolders, sorted by description; nothing is decoded.
+
+    Files that are no DICOM images are passed over. A series that cannot be used is returned with its problem.
+    """
+    slices: list[SliceHeader] = []
+    damaged: list[Path] = []
+    for file in _files(Path(folder)):
+        try:
+            slices.extend(read_slice(file))
+        except DamagedFileError:
+            damaged.append(file)
+    by_series: dict[str, list[SliceHeader]] = {}
+    for item in {item.instance or str(item.file): item for item in slices}.values():
+        by_series.setdefault(item.series, []).append(item)
+    found = [_blame(_series(members), damaged) for members in by_series.values()]
+    return sorted(found, key=lambda series: (series.description, series.uid))
+
+
+def convert_series(series: Series, out: Path) -> None:
+    """Write a series as one NIfTI file on its oblique grid, with nothing of the patient's data in it.
+
+    Integers stay integers where every rescaled value is one (int16 or int32); otherwise float32.
+
+    Parameters
+    ----------
+    series : Series
+        From `find_series`.
+    out : Path
+        Ends in ``.nii.gz`` or ``.nii``.
+
+    Raises
+    ------
+    VolumeError
+        If the series has a problem, a slice does not decode, or the file cannot be written.
+    """
+    if series.problem:
+        raise VolumeError(series.problem)
+    out = Path(out)
+    slices = [item for file in series.files for item in read_slice(file)]
+    problem = find_problem(slices)
+    if problem or len(slices) != len(series.files):
+        raise VolumeError(f"{_title(series)} changed on disk; look for series again.")
+    geometry = series_geometry(sort_slices(slices))
+    require_memory(out, 16 * int(np.prod(geometry.shape)))
+    voxels = _compact(_voxels(series, slices[0]))
+    _write(out, voxels, geometry)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and not hidden and path.name.upper() != "DICOMDIR":
+            yield path
+
+
+def _series(members: list[SliceHeader]) -> Series:
+    """Describe one series: drop localizers, sort, and look for a reason to refuse it."""
+    kept, dropped = without_localizers(members)
+    kept = sort_slices(kept)
+    first = kept[0]
+    problem = find_problem(kept)
+    spacing = (0.0, 0.0, 0.0) if problem else series_geometry(kept).spacing
+    series = Series(
+        uid=first.series,
+        description=first.description,
+        modality=first.modality,
+        files=tuple(item.file for item in kept),
+        shape=(*first.size, len(kept)),
+        spacing=spacing,
+        notes=(f"{dropped} localizer images of another orientation were left out.",) if dropped else (),
+    )
+    return replace(series, problem=f"{_title(series)} cannot be used: {problem}" if problem else None)
+
+
+def _title(series: Series) -> str:
+    return f"The series {series.description!r}" if series.description else "The series without description"
+
+
+def _blame(series: Series, damaged: Sequence[Path]) -> Series:
+    """A damaged file beside a series may be one of its slices."""
+    folders = {file.parent for file in series.files}
+    names = [file.name for file in damaged if file.parent in folders]
+    if series.problem or not names:
+        return series
+    problem = (
+        f"{_title(series)} cannot be used: {listed(names)} in the same folder cannot be read; copy it again."
+    )
+    return replace(series, problem=problem)
+
+
+def _voxels(series: Series, first: SliceHeader) -> NDArray[np.float64]:
+    """Rescaled values (columns, rows, slices)."""
+    voxels = np.empty((*first.size, len(series.files)))
+    for index, file in enumerate(series.files):
+        try:
+            voxels[..., index] = _pixels(file).T
+        except Exception as error:  # decoders raise many kinds
+            raise VolumeError(
+                f"{_title(series)} cannot be used: slice {index + 1} ({file.name}) is damaged "
+                "and cannot be decoded; copy it again."
+            ) from error
+    return voxels
+
+
+def _pixels(file: Path) -> NDArray[np.float64]:
+    """Rescaled pixels (rows, columns) of one image."""
+    with disable_value_validation():
+        dataset = pydicom.dcmread(file, force=True)
+        if "TransferSyntaxUID" not in dataset.file_meta:
+            dataset.file_meta.TransferSyntaxUID = _SYNTAXES[dataset.original_encoding]
+        try:
+            stored = dataset.pixel_array
+        except RuntimeError:  # no decoder for this compression in pydicom; GDCM has most
+            return _pixels_by_gdcm(file)
+        slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
+    return np.asarray(stored.astype(np.float64) * slope + intercept)
+
+
+def _pixels_by_gdcm(file: Path) -> NDArray[np.float64]:
+    import SimpleITK as sitk
+
+    return np.asarray(sitk.GetArrayFromImage(sitk.ReadImage(str(file), sitk.sitkFloat64))[0])
+
+
+def _compact(voxels: NDArray[np.float64]) -> NDArray[Any]:
+    """Smallest of int16, int32 and float32 that keeps whole numbers exact."""
+    if np.array_equal(voxels, np.rint(voxels)):
+        for dtype in (np.int16, np.int32):
+            if np.iinfo(dtype).min <= voxels.min() and voxels.max() <= np.iinfo(dtype).max:
+                return voxels.astype(dtype)
+    return voxels.astype(np.float32)
+
+
+def _write(out: Path, voxels: NDArray[Any], geometry: Geometry) -> None:
+    header = headers.scan_header(geometry, voxels.dtype)
+    content = headers.encode(header, voxels, compress=out.name.lower().endswith(".gz"))
+    require_space(out, len(content))
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(content)
+        written = read_volume(temporary)
+        if not np.array_equal(written.array, voxels) or not written.geometry.matches(geometry):
+            raise VolumeError(
+                f"{out.name} did not read back as it was written; check the disk and convert again."
+            )

@@ -1,0 +1,295 @@
+"""Headers of DICOM images, and whether they form one evenly spaced block.
+
+The numbers follow 3D Slicer's scalar volume reader. SliceThickness and InstanceNumber are not trusted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.config import disable_value_validation
+
+from napari_dycon.errors import VolumeError
+from napari_dycon.io.geometry import LPS_TO_RAS, Geometry, is_invertible
+
+GAP_TOLERANCE_MM = 0.01
+GAP_TOLERANCE_SHARE = 0.01
+DRIFT_TOLERANCE_MM = 0.01
+ORIENTATION_TOLERANCE = 1e-4
+FEWEST_SLICES = 3
+MOST_LOCALIZERS = 3
+
+_LISTED = 3
+_BARE_SUFFIXES = ("", ".dcm", ".ima", ".img")
+_TAGS = [
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "SeriesDescription",
+    "Modality",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "PixelSpacing",
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "NumberOfFrames",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class SliceHeader:
+    """What the header of one image says; numbers are NaN where it does not say them.
+
+    Attributes
+    ----------
+    orientation : ndarray, shape (6,)
+        Directions in which columns and rows are counted, LPS.
+    position : ndarray, shape (3,)
+        Centre of the first pixel in mm, LPS.
+    pixel_spacing : ndarray, shape (2,)
+        mm between rows, then between columns.
+    size : tuple of int
+        Columns, rows.
+    """
+
+    file: Path
+    instance: str
+    series: str
+    frame_of_reference: str
+    description: str
+    modality: str
+    orientation: NDArray[np.float64]
+    position: NDArray[np.float64]
+    pixel_spacing: NDArray[np.float64]
+    size: tuple[int, int]
+    samples: int
+    frames: int
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether position, orientation and pixel spacing are all stated."""
+        return bool(np.isfinite((*self.orientation, *self.position, *self.pixel_spacing)).all())
+
+    @property
+    def normal(self) -> NDArray[np.float64]:
+        """Unit normal of the image, LPS."""
+        normal = np.cross(self.orientation[:3], self.orientation[3:])
+        return np.asarray(normal / max(float(np.linalg.norm(normal)), 1e-12))
+
+
+class DamagedFileError(Exception):
+    """A file that is DICOM by its first bytes and cannot be read."""
+
+
+def read_slice(file: Path) -> list[SliceHeader]:
+    """Header of an image file; empty for anything that is no DICOM image.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file claims to be a DICOM image and does not hold one.
+    """
+    marked = _is_marked(file)
+    if not marked and file.suffix.lower() not in _BARE_SUFFIXES:
+        return []
+    try:
+        with disable_value_validation():
+            dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS, force=not marked)
+            if "Rows" in dataset and "SeriesInstanceUID" in dataset:
+                return [_slice(file, dataset)]
+    except Exception as error:  # pydicom raises many kinds for damaged files and for what is no DICOM
+        if marked or _is_named(file):
+            raise DamagedFileError(file) from error
+        return []
+    if _claims_image(file, dataset):
+        raise DamagedFileError(file)
+    return []
+
+
+def _claims_image(file: Path, dataset: Any) -> bool:
+    kind = dataset.file_meta.get("MediaStorageSOPClassUID")
+    return kind.name.endswith("Image Storage") if kind else _is_named(file)
+
+
+def _is_named(file: Path) -> bool:
+    return file.suffix.lower() in (".dcm", ".ima")
+
+
+def _is_marked(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError as error:
+        raise VolumeError(f"{file.name} could not be read: {error.strerror or error}.") from error
+
+
+def _slice(file: Path, dataset: Any) -> SliceHeader:
+    return SliceHeader(
+        file=file,
+        instance=str(dataset.get("SOPInstanceUID", "")),
+        series=str(dataset.SeriesInstanceUID),
+        frame_of_reference=str(dataset.get("FrameOfReferenceUID", "")),
+        description=str(dataset.get("SeriesDescription", "")),
+        modality=str(dataset.get("Modality", "")),
+        orientation=_numbers(dataset, "ImageOrientationPatient", 6),
+        position=_numbers(dataset, "ImagePositionPatient", 3),
+        pixel_spacing=_numbers(dataset, "PixelSpacing", 2),
+        size=(int(dataset.Columns), int(dataset.Rows)),
+        samples=int(dataset.get("SamplesPerPixel", 1) or 1),
+        frames=int(dataset.get("NumberOfFrames", 1) or 1),
+    )
+
+
+def _numbers(dataset: Any, name: str, count: int) -> NDArray[np.float64]:
+    value = dataset.get(name)
+    if value is None or len(value) != count:
+        return np.full(count, np.nan)
+    return np.array([float(item) for item in value])
+
+
+def without_localizers(members: list[SliceHeader]) -> tuple[list[SliceHeader], int]:
+    """Leave out a few images of another orientation than most."""
+    groups: list[list[SliceHeader]] = []
+    for item in members:
+        group = next((group for group in groups if _parallel(group[0], item)), None)
+        if group is None:
+            groups.append([item])
+        else:
+            group.append(item)
+    main = max(groups, key=len)
+    others = len(members) - len(main)
+    placed = all(item.is_placed for item in members)
+    return (main, others) if placed and others <= MOST_LOCALIZERS < len(main) else (members, 0)
+
+
+def _parallel(a: SliceHeader, b: SliceHeader) -> bool:
+    return bool(np.abs(a.orientation - b.orientation).max() <= ORIENTATION_TOLERANCE)
+
+
+def find_problem(slices: list[SliceHeader]) -> str | None:
+    """First reason not to use slices as one volume, or None."""
+    for check in (_kind_problem, _mixture_problem, _placement_problem, _gap_problem):
+        problem = check(slices)
+        if problem:
+            return problem
+    return None
+
+
+def _kind_problem(slices: list[SliceHeader]) -> str | None:
+    if any(item.frames > 1 for item in slices):
+        return "it is enhanced multi-frame DICOM; convert it to NIfTI with dcm2niix first."
+    if any(item.samples > 1 for item in slices):
+        return "it holds colour images; a grey-value series is needed."
+    unplaced = [item for item in slices if not item.is_placed]
+    if unplaced:
+        return (
+            f"{len(unplaced)} of {len(slices)} images do not state position, orientation or pixel spacing; "
+            "export the original series."
+        )
+    if len(slices) < FEWEST_SLICES:
+        return f"it has only {len(slices)} image(s); a 3D scan needs at least {FEWEST_SLICES}."
+    return None
+
+
+def _mixture_problem(slices: list[SliceHeader]) -> str | None:
+    sizes = Counter(f"{item.size[0]} x {item.size[1]} pixels" for item in slices)
+    spacings = Counter("{:.4g} x {:.4g} mm pixels".format(*item.pixel_spacing) for item in slices)
+    frames = Counter(item.frame_of_reference for item in slices)
+    turned = sum(not _parallel(slices[0], item) for item in slices)
+    for kinds in (sizes, spacings):
+        if len(kinds) > 1:
+            return f"it mixes images of {_counts(kinds)}; export one scan per series."
+    if turned:
+        return f"it mixes images of several orientations ({turned} of {len(slices)} differ); export one scan."
+    return (
+        "its images were taken in several frames of reference; export one scan." if len(frames) > 1 else None
+    )
+
+
+def _placement_problem(slices: list[SliceHeader]) -> str | None:
+    """Degenerate directions, and more than one image at a position (phases, echoes)."""
+    across = slices[0].normal
+    if not is_invertible(_affine(slices[0], across)):
+        return "its orientation or pixel spacing is impossible; export the original series."
+    depths = _depths(sort_slices(slices))
+    double = np.flatnonzero(np.diff(depths) < GAP_TOLERANCE_MM)
+    if len(double):
+        places = listed([f"{depths[index]:.2f} mm" for index in double])
+        return (
+            f"{len(double)} slice positions hold more than one image ({places}), as with several phases or "
+            "echoes; export one phase as its own series."
+        )
+    return None
+
+
+def _gap_problem(slices: list[SliceHeader]) -> str | None:
+    """Uneven gaps (missing slices, mixed thickness) and slices that drift sideways (gantry tilt)."""
+    ordered = sort_slices(slices)
+    gaps = np.diff(_depths(ordered))
+    usual = float(np.median(gaps))
+    uneven = np.flatnonzero(np.abs(gaps - usual) > max(GAP_TOLERANCE_MM, GAP_TOLERANCE_SHARE * usual))
+    if len(uneven):
+        places = listed(
+            [f"{gaps[index]:.2f} mm between slices {index + 1} and {index + 2}" for index in uneven]
+        )
+        return f"its slices are {usual:.2f} mm apart, but {places}; slices are missing or of mixed spacing."
+    positions = np.stack([item.position for item in ordered])
+    across = ordered[0].normal
+    offsets = positions - positions[0]
+    sideways = np.linalg.norm(offsets - np.outer(offsets @ across, across), axis=1).max()
+    if sideways > max(DRIFT_TOLERANCE_MM, 1e-4 * float(gaps.sum())):
+        angle = np.degrees(np.arctan2(sideways, gaps.sum()))
+        return (
+            f"its slices shift sideways by {sideways:.2f} mm from first to last (gantry tilt of {angle:.1f} "
+            "degrees); have the tilt corrected by the scanner's software."
+        )
+    return None
+
+
+def _counts(kinds: Counter[str]) -> str:
+    return " and ".join(f"{kind} ({count})" for kind, count in kinds.most_common())
+
+
+def listed(items: Sequence[str]) -> str:
+    """First few items and how many more there are."""
+    more = len(items) - _LISTED
+    return ", ".join(items[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _depths(slices: list[SliceHeader]) -> NDArray[np.float64]:
+    """Positions in mm along the normal of the first image."""
+    across = slices[0].normal
+    return np.array([item.position @ across for item in slices])
+
+
+def sort_slices(slices: list[SliceHeader]) -> list[SliceHeader]:
+    """Sort by position along the normal of the first; unchanged where a position is missing."""
+    if not all(item.is_placed for item in slices):
+        return slices
+    depths = _depths(slices)
+    return [slices[index] for index in np.argsort(depths, kind="stable")]
+
+
+def _affine(first: SliceHeader, step: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Voxel (column, row, slice) to RAS mm: DICOM PS3.3 equation C.7.6.2.1-1 and the step between slices."""
+    lps = np.eye(4)
+    lps[:3, 0] = first.orientation[:3] * first.pixel_spacing[1]
+    lps[:3, 1] = first.orientation[3:] * first.pixel_spacing[0]
+    lps[:3, 2] = step
+    lps[:3, 3] = first.position
+    return np.asarray(LPS_TO_RAS @ lps)
+
+
+def series_geometry(ordered: list[SliceHeader]) -> Geometry:
+    """Grid of evenly spaced, sorted slices; axes are columns, rows, slices."""
+    first, last = ordered[0].position, ordered[-1].position
+    step = (last - first) / (len(ordered) - 1)
+    return Geometry((*ordered[0].size, len(ordered)), _affine(ordered[0], step))

@@ -1,0 +1,361 @@
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from pydicom.data import get_testdata_file
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, RLELossless, generate_uid
+
+from napari_dycon.errors import VolumeError
+from napari_dycon.io.dicom import convert_series, find_series
+from napari_dycon.io.volumes import read_volume
+
+COLUMNS, ROWS, SLICES = 12, 10, 9
+SECRET = "DOE^JOHN"
+GAP = 2.5
+
+
+def directions(degrees=12.0):
+    angle = np.radians(degrees)
+    row = np.array([1.0, 0, 0])
+    column = np.array([0, np.cos(angle), -np.sin(angle)])
+    return row, column, np.cross(row, column)
+
+
+def pixels(index):
+    return np.random.default_rng(index).integers(0, 900, (ROWS, COLUMNS)).astype(np.uint16)
+
+
+def dataset(index, series="1.2.3", **changes):
+    """One slice of an oblique MR series, with a patient in it."""
+    row, column, normal = directions()
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = MRImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    image = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
+    image.SOPClassUID, image.SOPInstanceUID = MRImageStorage, meta.MediaStorageSOPInstanceUID
+    image.PatientName = image.PatientID = image.InstitutionName = image.StudyDescription = SECRET
+    image.SeriesInstanceUID, image.SeriesDescription, image.Modality = series, "T1 axial", "MR"
+    image.FrameOfReferenceUID = "1.2.9"
+    image.InstanceNumber = index + 1
+    image.ImageOrientationPatient = [f"{value:.10f}" for value in (*row, *column)]
+    position = np.array([-20.5, 13.25, 40]) + normal * GAP * index
+    image.ImagePositionPatient = [f"{value:.8f}" for value in position]
+    image.PixelSpacing = [0.9, 0.7]
+    image.SliceThickness = 99
+    image.Rows, image.Columns, image.SamplesPerPixel = ROWS, COLUMNS, 1
+    image.PhotometricInterpretation = "MONOCHROME2"
+    image.BitsAllocated = image.BitsStored = 16
+    image.HighBit, image.PixelRepresentation = 15, 0
+    image.PixelData = pixels(index).tobytes()
+    for name, value in changes.items():
+        if value is None:
+            delattr(image, name)
+        else:
+            setattr(image, name, value)
+    return image
+
+
+def write(folder, images, prefix="slice"):
+    folder.mkdir(exist_ok=True)
+    for number, image in enumerate(images):
+        image.save_as(folder / f"{prefix}{number:03d}.dcm", enforce_file_format=True)
+    return folder
+
+
+def series(slices=SLICES):
+    return [dataset(index) for index in range(slices)]
+
+
+def moved(image, offset):
+    image.ImagePositionPatient = [
+        f"{float(a) + b:.8f}" for a, b in zip(image.ImagePositionPatient, offset, strict=True)
+    ]
+    return image
+
+
+def only(folder):
+    (found,) = find_series(folder)
+    return found
+
+
+def expected_voxels(slices=SLICES):
+    return np.stack([pixels(index).T for index in range(slices)], axis=-1)
+
+
+def test_an_oblique_series_becomes_a_scan_at_its_place(tmp_path):
+    found = only(write(tmp_path / "dicom", series()))
+    assert (found.description, found.modality, found.problem) == ("T1 axial", "MR", None)
+    assert found.shape == (COLUMNS, ROWS, SLICES)
+    assert found.spacing == pytest.approx((0.7, 0.9, GAP))
+    out = tmp_path / "scan.nii.gz"
+    convert_series(found, out)
+    volume = read_volume(out)
+    assert np.array_equal(volume.array, expected_voxels())
+    assert volume.array.dtype == np.int16
+    for index in ((0, 0, 0), (11, 9, 8), (3, 7, 2)):
+        row, column, normal = directions()
+        lps = (
+            np.array([-20.5, 13.25, 40])
+            + index[0] * 0.7 * row
+            + index[1] * 0.9 * column
+            + index[2] * GAP * normal
+        )
+        ras = volume.geometry.affine @ (*index, 1)
+        assert np.allclose(ras[:3], lps * (-1, -1, 1), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["T1post", "T1pre_reg", "FLAIR_reg", "T2_reg", "HippoCrop"])
+def test_the_real_oblique_series_convert_as_itk_converts_them(tmp_path, brain_dicom, name):
+    found = next(item for item in find_series(brain_dicom) if item.description == name)
+    assert found.problem is None
+    out = tmp_path / "scan.nii.gz"
+    convert_series(found, out)
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(found.files[0].parent)))
+    theirs, ours = reader.Execute(), sitk.ReadImage(str(out))
+    assert np.array_equal(sitk.GetArrayFromImage(ours), sitk.GetArrayFromImage(theirs))
+    assert np.allclose(ours.GetOrigin(), theirs.GetOrigin(), atol=1e-4)
+    assert np.allclose(ours.GetSpacing(), theirs.GetSpacing(), atol=1e-5)
+    assert np.allclose(ours.GetDirection(), theirs.GetDirection(), atol=1e-6)
+
+
+def test_all_five_real_series_are_found_in_one_folder(brain_dicom):
+    found = find_series(brain_dicom)
+    assert [len(item.files) for item in found] == [22, 40, 22, 22, 22]
+    assert {item.problem for item in found} == {None}
+
+
+def test_slices_are_ordered_by_position_not_by_number_or_name(tmp_path):
+    images = series()
+    order = np.random.default_rng(0).permutation(SLICES)
+    for index, image in enumerate(images):
+        image.InstanceNumber = int(order[index])
+    folder = write(tmp_path / "dicom", [images[index] for index in np.roll(order, 3)])
+    convert_series(only(folder), tmp_path / "scan.nii")
+    assert np.array_equal(read_volume(tmp_path / "scan.nii").array, expected_voxels())
+
+
+def test_nothing_of_the_patient_reaches_the_scan(tmp_path):
+    found = only(write(tmp_path / "DOE_JOHN", series()))
+    convert_series(found, tmp_path / "scan.nii")
+    content = (tmp_path / "scan.nii").read_bytes()
+    for secret in (b"DOE", b"JOHN", b"T1 axial", b"1.2.3"):
+        assert secret not in content
+    assert len(content) == 352 + expected_voxels().nbytes
+
+
+def without(images, *missing):
+    return [image for index, image in enumerate(images) if index not in missing]
+
+
+def two_thicknesses():
+    _, _, normal = directions()
+    return [moved(image, normal * 2.5 * max(0, index - 5)) for index, image in enumerate(series())]
+
+
+def tilted(degrees):
+    _, column, _ = directions()
+    shift = GAP * np.tan(np.radians(degrees))
+    return [moved(image, column * shift * index) for index, image in enumerate(series())]
+
+
+def two_phases():
+    return series() + series()
+
+
+def mixed_orientations():
+    images = series()
+    for image in images[5:]:
+        image.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
+    return images
+
+
+def other_matrix():
+    smaller = dataset(4, Rows=8, PixelData=pixels(4)[:8].tobytes())
+    return [*without(series(), 4), smaller]
+
+
+FAULTS = {
+    "missing slice": (lambda: without(series(), 3), r"5\.00 mm between slices 3 and 4"),
+    "two thicknesses": (two_thicknesses, r"2\.50 mm apart, but 5\.00 mm between slices 6 and 7"),
+    "gantry tilt of 1 degree": (lambda: tilted(1), r"gantry tilt of 1\.0 degrees"),
+    "gantry tilt of 15 degrees": (lambda: tilted(15), r"gantry tilt of 15\.0 degrees"),
+    "two phases": (two_phases, "9 slice positions hold more than one image"),
+    "no position": (
+        lambda: [dataset(i, ImagePositionPatient=None, ImageOrientationPatient=None) for i in range(5)],
+        "5 of 5 images do not state position",
+    ),
+    "no pixel spacing": (lambda: [dataset(i, PixelSpacing=None) for i in range(5)], "pixel spacing"),
+    "other matrix": (other_matrix, r"12 x 10 pixels \(8\) and 12 x 8 pixels \(1\)"),
+    "other pixel spacing": (
+        lambda: [dataset(i, PixelSpacing=[0.9, 0.7] if i < 5 else [0.8, 0.7]) for i in range(SLICES)],
+        r"0\.9 x 0\.7 mm pixels \(5\) and 0\.8 x 0\.7 mm pixels \(4\)",
+    ),
+    "several orientations": (mixed_orientations, "several orientations"),
+    "frames of reference": (
+        lambda: [dataset(i, FrameOfReferenceUID=f"1.2.{i % 2}") for i in range(SLICES)],
+        "several frames of reference",
+    ),
+    "all at one place": (
+        lambda: [dataset(i, ImagePositionPatient=[0, 0, 0]) for i in range(5)],
+        "hold more than one image",
+    ),
+    "too few": (lambda: series(2), r"only 2 image\(s\)"),
+    "colour": (lambda: [dataset(i, SamplesPerPixel=3) for i in range(5)], "colour"),
+    "multi-frame": (lambda: [dataset(0, NumberOfFrames=20)], "dcm2niix"),
+    "impossible orientation": (
+        lambda: [dataset(i, ImageOrientationPatient=[0, 0, 0, 0, 0, 0]) for i in range(5)],
+        "impossible",
+    ),
+}
+
+
+@pytest.mark.parametrize(("images", "sentence"), FAULTS.values(), ids=FAULTS)
+def test_what_is_no_evenly_spaced_block_is_refused_with_the_place(tmp_path, images, sentence):
+    found = only(write(tmp_path / "dicom", images()))
+    assert found.problem is not None and found.problem.startswith("The series 'T1 axial' cannot be used: ")
+    with pytest.raises(VolumeError, match=sentence):
+        convert_series(found, tmp_path / "scan.nii.gz")
+    assert not (tmp_path / "scan.nii.gz").exists()
+
+
+def test_missing_slices_at_the_end_cannot_be_known_and_the_rest_is_used(tmp_path):
+    assert only(write(tmp_path / "dicom", without(series(), 0, 8))).shape[2] == SLICES - 2
+
+
+def test_two_series_in_one_folder_stay_apart(tmp_path):
+    write(tmp_path / "dicom", series(), "a")
+    write(tmp_path / "dicom", [dataset(i, "1.2.4", SeriesDescription="T2") for i in range(5)], "b")
+    found = find_series(tmp_path / "dicom")
+    assert [(item.description, len(item.files)) for item in found] == [("T1 axial", SLICES), ("T2", 5)]
+    assert all(item.problem is None for item in found)
+
+
+def test_a_localizer_with_the_same_number_is_left_out_with_a_note(tmp_path):
+    localizer = dataset(
+        0, ImageOrientationPatient=[0, 1, 0, 0, 0, -1], Rows=5, PixelData=bytes(2 * 5 * COLUMNS)
+    )
+    found = only(write(tmp_path / "dicom", [localizer, *series()]))
+    assert found.problem is None and len(found.files) == SLICES
+    assert found.notes == ("1 localizer images of another orientation were left out.",)
+
+
+def test_copies_of_the_same_image_count_once(tmp_path):
+    images = series()
+    write(tmp_path / "dicom", images)
+    write(tmp_path / "dicom", images[:4], "copy")
+    assert len(only(tmp_path / "dicom").files) == SLICES
+
+
+def test_tiny_differences_in_position_are_harmless(tmp_path):
+    random = np.random.default_rng(0)
+    images = [moved(image, random.normal(0, 0.002, 3)) for image in series()]
+    assert only(write(tmp_path / "dicom", images)).problem is None
+
+
+def test_each_slice_is_rescaled_by_its_own_factor(tmp_path):
+    images = [dataset(i, RescaleSlope=0.5 + i / 8, RescaleIntercept=-3) for i in range(SLICES)]
+    convert_series(only(write(tmp_path / "dicom", images)), tmp_path / "scan.nii")
+    volume = read_volume(tmp_path / "scan.nii")
+    assert volume.array.dtype == np.float32
+    assert np.allclose(volume.array, expected_voxels() * (0.5 + np.arange(SLICES) / 8) - 3)
+
+
+def test_hounsfield_units_stay_integers(tmp_path):
+    images = [dataset(i, RescaleSlope=1, RescaleIntercept=-1024) for i in range(SLICES)]
+    convert_series(only(write(tmp_path / "dicom", images)), tmp_path / "scan.nii")
+    volume = read_volume(tmp_path / "scan.nii")
+    assert volume.array.dtype == np.int16
+    assert np.array_equal(volume.array, expected_voxels().astype(int) - 1024)
+
+
+@pytest.mark.parametrize("keep", [0, 100, 200, 500, -5])
+def test_a_truncated_file_is_never_passed_over(tmp_path, keep):
+    folder = write(tmp_path / "dicom", series())
+    file = folder / "slice008.dcm"  # the last slice: its absence would leave no gap
+    content = file.read_bytes()
+    file.write_bytes(content[:keep])
+    found = only(folder)
+    with pytest.raises(VolumeError, match=r"slice008\.dcm"):
+        convert_series(found, tmp_path / "scan.nii")
+    assert not (tmp_path / "scan.nii").exists()
+
+
+def test_junk_beside_the_series_is_passed_over(tmp_path):
+    folder = write(tmp_path / "dicom", series())
+    (folder / "notes.txt").write_text("a note")
+    (folder / "README").write_text("another note" * 100)
+    (folder / ".DS_Store").write_bytes(bytes(600))
+    (folder / "DICOMDIR").write_bytes(b"x")
+    (folder / "sub").mkdir()
+    for file in list(folder.glob("slice*.dcm"))[:4]:
+        file.rename(folder / "sub" / file.stem)
+    assert len(only(folder).files) == SLICES
+    assert find_series(tmp_path / "nothing") == []
+
+
+def test_files_without_the_dicom_mark_are_read(tmp_path):
+    folder = tmp_path / "dicom"
+    folder.mkdir()
+    for index, image in enumerate(series()):
+        pydicom.dcmwrite(
+            folder / f"{index}.dcm",
+            pydicom.Dataset(image),
+            implicit_vr=True,
+            little_endian=True,
+            enforce_file_format=False,
+        )
+    convert_series(only(folder), tmp_path / "scan.nii")
+    assert np.array_equal(read_volume(tmp_path / "scan.nii").array, expected_voxels())
+
+
+def test_compressed_images_are_decoded(tmp_path):
+    images = series()
+    for image in images:
+        image.compress(RLELossless, generate_instance_uid=False)
+    convert_series(only(write(tmp_path / "dicom", images)), tmp_path / "scan.nii")
+    assert np.array_equal(read_volume(tmp_path / "scan.nii").array, expected_voxels())
+
+
+@pytest.mark.parametrize("name", ["MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm"])
+def test_images_in_jpeg_families_are_decoded(tmp_path, name):
+    folder = tmp_path / "dicom"
+    folder.mkdir()
+    image = pydicom.dcmread(get_testdata_file(name))
+    normal = np.cross(*np.array(image.ImageOrientationPatient, float).reshape(2, 3))
+    for index in range(3):
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        moved(image, normal * 2 * bool(index))
+        image.save_as(folder / f"{index}.dcm")
+    convert_series(only(folder), tmp_path / "scan.nii")
+    plain = pydicom.dcmread(get_testdata_file("MR_small.dcm")).pixel_array
+    assert np.array_equal(read_volume(tmp_path / "scan.nii").array[..., 1], plain.T)
+
+
+def test_odd_series_of_the_pydicom_samples(tmp_path):
+    samples = get_testdata_file("DICOMDIR")
+    if samples is None:
+        pytest.skip("this pydicom came without its sample files")
+    found = {item.description: item for item in find_series(pydicom.data.data_manager.Path(samples).parent)}
+    assert found["SmartScore - Gated 0.5 sec"].problem is None
+    assert "202.50 mm between slices 1 and 2" in found["Routine Brain"].problem
+    assert "several orientations" in found["ANGIO Projected from   C"].problem
+
+
+def test_a_series_that_changed_after_it_was_found_is_refused(tmp_path):
+    folder = write(tmp_path / "dicom", series())
+    found = only(folder)
+    moved(dataset(4), (0, 0, 1)).save_as(folder / "slice004.dcm", enforce_file_format=True)
+    with pytest.raises(VolumeError, match="changed on disk"):
+        convert_series(found, tmp_path / "scan.nii")
+
+
+def test_the_converted_scan_carries_both_forms_and_millimetres(tmp_path):
+    convert_series(only(write(tmp_path / "dicom", series())), tmp_path / "scan.nii.gz")
+    header = nib.load(tmp_path / "scan.nii.gz").header
+    assert header.get_xyzt_units()[0] == "mm"
+    assert np.allclose(header.get_qform(), header.get_sform(), atol=1e-5)
+    assert read_volume(tmp_path / "scan.nii.gz").notes == ()
