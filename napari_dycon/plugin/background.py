@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from qtpy.QtCore import QObject, QTimer
 
@@ -38,7 +39,13 @@ class Job(QObject):
     on_end
         Called once in the GUI thread after the last batch with ``(sentence, traceback)`` of a failure,
         or two empty strings.
+
+    Notes
+    -----
+    A started job stays alive until its end, whoever forgets it.
     """
+
+    _under_way: ClassVar[set["Job"]] = set()
 
     def __init__(
         self,
@@ -66,6 +73,7 @@ class Job(QObject):
 
     def start(self) -> None:
         """Start the worker and the delivery of its events."""
+        self._under_way.add(self)
         self._timer.start()
         self._worker.start()
 
@@ -89,6 +97,7 @@ class Job(QObject):
         self._on_events(self._worker.take_events())
 
     def _end(self) -> None:
+        self._under_way.discard(self)
         self._timer.stop()
         self._drain()
         self._ended = True

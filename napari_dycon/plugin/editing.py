@@ -9,7 +9,6 @@ from napari_dycon.plugin.opencase import OpenCase
 from napari_dycon.plugin.painting import PaintingHook
 from napari_dycon.plugin.presenter import Presenter
 from napari_dycon.plugin.saving import Saver
-from napari_dycon.study.editing import AnnotationEditor
 from napari_dycon.study.schema import Structure
 from napari_dycon.study.study import Study
 
@@ -29,21 +28,22 @@ class Desk:
         self._presenter = presenter
         self._hook = PaintingHook(self._stroked, self._touched)
         self._saver: Saver | None = None
-        self._editor: AnnotationEditor | None = None
         self._seen_slice: tuple[int, int] | None = None
         self.case: OpenCase | None = None
 
     def open_study(self, study: Study) -> None:
-        """Save to ``study`` from now on."""
-        self._saver = Saver(study, self._tell_saved, self._tell_failed)
-        self.saved.emit("All saved", True)
+        """Save to ``study`` from now on, if it may be changed."""
+        if study.read_only:
+            self.saved.emit("Read only", True)
+        else:
+            self._saver = Saver(study, self._tell_saved, self._tell_failed)
+            self.saved.emit("All saved", True)
 
     def show(self, case: OpenCase, structures: tuple[Structure, ...], active_value: int) -> None:
         """Put ``case`` into the viewer and listen to its annotation layer; also to show it once more."""
-        if case is not self.case:
-            self._editor = AnnotationEditor(case.annotation, case.volume.geometry)
-            self.case = case
-        self._presenter.show_case(case, structures, active_value)
+        self.case = case
+        self._hook.detach()
+        self._presenter.show_case(case, structures, active_value, editable=self._saver is not None)
         layer = self._presenter.annotation
         assert layer is not None
         self._hook.attach(layer)
@@ -57,29 +57,39 @@ class Desk:
 
     def toggle_slice_complete(self) -> None:
         """Declare the slice on screen complete, or open it again."""
-        case, editor, (axis, index) = *self._desk(), self._slice()
+        case, (axis, index) = self.open_case(), self._slice()
         if case.annotation.slice_is_complete(axis, index):
-            editor.reopen_slice(axis, index)
+            case.editor.reopen_slice(axis, index)
         else:
-            editor.complete_slice(axis, index)
-        self._edited()
-
-    def complete_case(self) -> None:
-        """Declare every voxel known."""
-        _, editor = self._desk()
-        editor.complete_case()
-        self._edited()
+            case.editor.complete_slice(axis, index)
+        self.edited()
 
     def accept_slice(self) -> None:
         """Take over the prediction on the slice on screen wherever the person has not drawn."""
-        axis, index = self._slice()
+        case, (axis, index) = self.open_case(), self._slice()
         where = [slice(None)] * 3
         where[axis] = slice(index, index + 1)
-        self._accept(tuple(where))
+        case.editor.accept(predicted(case), tuple(where))
+        self.edited()
 
-    def accept_case(self) -> None:
-        """Take over the whole prediction wherever the person has not drawn."""
-        self._accept((slice(None),) * 3)
+    def open_case(self) -> OpenCase:
+        """Return the case in the viewer.
+
+        Raises
+        ------
+        StudyError
+            When there is none.
+        """
+        if self.case is None:
+            raise StudyError("No case is open: click one in the list first.")
+        return self.case
+
+    def edited(self) -> None:
+        """Redraw and save after the annotation was changed by anything but the brush."""
+        self._touch_saver()
+        self.saved.emit("Saving…", True)
+        self._presenter.refresh_annotation()
+        self.tell_slice()
 
     def flush(self) -> None:
         """Put everything painted on disk; may be called from any thread."""
@@ -91,7 +101,7 @@ class Desk:
         self._hook.detach()
         if self._saver is not None:
             self._saver.close()
-        self._saver, self._editor, self.case = None, None, None
+        self._saver, self.case = None, None
 
     def tell_slice(self) -> None:
         """Report whether the slice on screen is complete."""
@@ -103,27 +113,15 @@ class Desk:
         plane, index = self._presenter.plane_on_screen()
         self.slice_changed.emit(complete, f"{plane.capitalize()} slice {index}")
 
-    def _desk(self) -> tuple[OpenCase, AnnotationEditor]:
-        if self.case is None or self._editor is None:
-            raise StudyError("No case is open: click one in the list first.")
-        return self.case, self._editor
-
     def _slice(self) -> tuple[int, int]:
         current = self._presenter.current_slice()
         if current is None:
             raise StudyError("Slices can only be chosen in the 2D view: switch the viewer to 2D first.")
         return current
 
-    def _accept(self, where: tuple[slice, ...]) -> None:
-        case, editor = self._desk()
-        if case.prediction is None:
-            raise StudyError("This case has no prediction yet: train or predict first.")
-        editor.accept(case.prediction, where)
-        self._edited()
-
     def _stroked(self, indices: tuple[np.ndarray, ...]) -> None:
-        if self.case is not None and self._editor is not None:
-            self._editor.stroke(self.case.display.indices_to_source(indices))
+        if self.case is not None:
+            self.case.editor.stroke(self.case.display.indices_to_source(indices))
             self._touch_saver()
             self.saved.emit("Saving…", True)
             self.tell_slice()
@@ -135,15 +133,9 @@ class Desk:
         if current == before:
             self._touch_saver()
 
-    def _edited(self) -> None:
-        self._touch_saver()
-        self.saved.emit("Saving…", True)
-        self._presenter.refresh_annotation()
-        self.tell_slice()
-
     def _touch_saver(self) -> None:
-        if self._saver is not None and self.case is not None and self._editor is not None:
-            self._saver.touch(self.case.case_id, self._editor)
+        if self._saver is not None and self.case is not None:
+            self._saver.touch(self.case.case_id, self.case.editor)
 
     def _tell_saved(self, text: str) -> None:
         self.saved.emit(text, True)
@@ -151,3 +143,16 @@ class Desk:
 
     def _tell_failed(self, text: str) -> None:
         self.saved.emit(text, False)
+
+
+def predicted(case: OpenCase) -> np.ndarray:
+    """Return the prediction of ``case``.
+
+    Raises
+    ------
+    StudyError
+        When there is none.
+    """
+    if case.prediction is None:
+        raise StudyError("This case has no prediction yet: train or predict first.")
+    return case.prediction

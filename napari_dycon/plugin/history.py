@@ -81,6 +81,7 @@ class Curves:
         if not isinstance(iteration, int):
             return
         if isinstance(losses, dict):
-            self.add_losses(iteration, {str(name): float(value) for name, value in losses.items()})
+            finite = {str(name): float(value) for name, value in losses.items() if value is not None}
+            self.add_losses(iteration, finite)
         if isinstance(dice, int | float):
             self.add_dice(iteration, float(dice))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from napari_dycon.study.study import ImportEvent
+from napari_dycon.study.importing import ImportEvent
 
 LISTED = 5
 

@@ -14,7 +14,7 @@ from napari_dycon.engine.control import Control
 from napari_dycon.plugin.history import Curves
 from napari_dycon.plugin.opencase import OpenCase, contrast_limits, intensity_range
 from napari_dycon.plugin.worker import EventSource
-from napari_dycon.study.phantom import make_phantom_study
+from napari_dycon.study.editing import AnnotationEditor
 from napari_dycon.study.study import Study
 
 
@@ -25,6 +25,13 @@ class PredictionLoaded:
     case_id: str
     prediction: np.ndarray | None
     entropy: np.ndarray | None
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """The annotation of a case was changed in the background."""
+
+    case_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +137,8 @@ def making_demo(folder: Path) -> EventSource:
 
     def source(control: Control) -> Iterator[object]:
         del control
+        from napari_dycon.study.phantom import make_phantom_study
+
         yield StudyMade(make_phantom_study(folder))
 
     return source
@@ -157,12 +166,23 @@ def loading(study: Study, case_id: str, save_first: Callable[[], None]) -> Event
         yield OpenCase(
             case_id=case_id,
             volume=volume,
-            annotation=study.annotation(case_id),
+            editor=AnnotationEditor(study.annotation(case_id), volume.geometry),
             prediction=latest.prediction,
             entropy=latest.entropy,
             contrast=contrast_limits(volume.array),
             intensity_range=intensity_range(volume.array),
         )
+
+    return source
+
+
+def editing(case_id: str, action: Callable[[], None]) -> EventSource:
+    """Do something to an annotation that looks at every voxel."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        action()
+        yield Edited(case_id)
 
     return source
 

@@ -8,6 +8,7 @@ import numpy as np
 from napari_dycon.io.volumes import Volume
 from napari_dycon.plugin.orientation import DisplayView
 from napari_dycon.study.annotations import Annotation
+from napari_dycon.study.editing import AnnotationEditor
 
 
 @dataclass
@@ -16,8 +17,8 @@ class OpenCase:
 
     Attributes
     ----------
-    annotation
-        Shown in place: painting edits its labels.
+    editor
+        Holds the annotation, which is shown in place: painting edits its labels.
     prediction, entropy
         uint8 mask and float map from 0 to 1, or None before there is one.
     contrast, intensity_range
@@ -26,11 +27,16 @@ class OpenCase:
 
     case_id: str
     volume: Volume
-    annotation: Annotation
+    editor: AnnotationEditor
     prediction: np.ndarray | None
     entropy: np.ndarray | None
     contrast: tuple[float, float]
     intensity_range: tuple[float, float]
+
+    @property
+    def annotation(self) -> Annotation:
+        """What is known about the scan."""
+        return self.editor.annotation
 
     @cached_property
     def display(self) -> DisplayView:

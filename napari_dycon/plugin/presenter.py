@@ -69,14 +69,16 @@ class Presenter:
         """The layer the person paints on, if it is in the viewer."""
         return self.layer(styles.ANNOTATION)
 
-    def show_case(self, case: OpenCase, structures: tuple[Structure, ...], active_value: int) -> None:
+    def show_case(
+        self, case: OpenCase, structures: tuple[Structure, ...], active_value: int, editable: bool = True
+    ) -> None:
         """Show ``case``; the view stays as it is when the same case was shown before."""
         same = case.case_id == self._shown and self._shows(case.display.geometry)
         self._display, self._shown = case.display, case.case_id
         self._show_scan(case)
         self.show_prediction(case.prediction, case.entropy)
         annotation = self._put(styles.ANNOTATION, case.display.apply(case.annotation.labels))
-        annotation.editable = True
+        annotation.editable = editable
         annotation.visible = True
         self._describe(case)
         self.show_structures(structures)

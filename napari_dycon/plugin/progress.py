@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from napari_dycon.engine.events import CasePredicted, PredictionProgress, RunStarted, StepFinished
 from napari_dycon.plugin.task import TaskState
-from napari_dycon.study.study import ImportEvent
+from napari_dycon.study.importing import ImportEvent
 
 
 def after(event: object, task: TaskState) -> TaskState:

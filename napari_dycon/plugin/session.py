@@ -7,7 +7,7 @@ they never touch the study, the worker or a layer.
 import logging
 import weakref
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
@@ -15,6 +15,7 @@ from napari_dycon.engine.events import CasePredicted, Note, RunFinished
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.plugin import jobs
 from napari_dycon.plugin.background import JobQueue
+from napari_dycon.plugin.editing import predicted
 from napari_dycon.plugin.history import Curves
 from napari_dycon.plugin.importing import ImportNews
 from napari_dycon.plugin.keys import bind_keys
@@ -22,8 +23,9 @@ from napari_dycon.plugin.lifecycle import Lifecycle, main_window
 from napari_dycon.plugin.opencase import OpenCase
 from napari_dycon.plugin.preferences import preferred_device
 from napari_dycon.plugin.state import SessionState
+from napari_dycon.study.importing import ImportEvent
 from napari_dycon.study.schema import Structure
-from napari_dycon.study.study import ImportEvent, Study
+from napari_dycon.study.study import Study
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -167,7 +169,8 @@ class Session(SessionState):
     def complete_case(self) -> None:
         """Declare every voxel of the open case known."""
         self._writable()
-        self._desk.complete_case()
+        case = self._desk.open_case()
+        self._loads.put("complete", jobs.editing(case.case_id, case.editor.complete_case))
 
     @intention
     def accept_slice(self) -> None:
@@ -179,7 +182,9 @@ class Session(SessionState):
     def accept_case(self) -> None:
         """Take over the prediction of the whole case wherever the person has not drawn."""
         self._writable()
-        self._desk.accept_case()
+        case = self._desk.open_case()
+        accept = partial(case.editor.accept, predicted(case))
+        self._loads.put("accept", jobs.editing(case.case_id, accept))
 
     def save_now(self) -> None:
         """Put everything painted on disk before going on."""
@@ -329,6 +334,8 @@ class Session(SessionState):
             case jobs.PredictionLoaded():
                 self._desk.show_prediction(event)
                 self.overlay_changed.emit()
+            case jobs.Edited() if event.case_id == self.case_id:
+                self._desk.edited()
             case jobs.SuggestionsReady():
                 self.suggestions, self.suggestion_index = list(event.suggestions), -1
                 self.suggestions_changed.emit()
