@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_dycon.errors import VolumeError
 from napari_dycon.io.geometry import LPS_TO_RAS, Geometry, is_invertible
+from napari_dycon.io.layout import copy_in_order
 from napari_dycon.io.limits import require_memory
 
 _HEADER_LIMIT = 1 << 16
@@ -44,7 +45,7 @@ def read_voxels(path: Path) -> tuple[NDArray[Any], Geometry, tuple[str, ...]]:
             f"{path.name} is damaged or truncated: its voxels cannot be read; copy or export the file again."
         ) from error
     voxels = sitk.GetArrayViewFromImage(image).T.reshape(geometry.shape)
-    return np.ascontiguousarray(voxels), geometry, _notes(path)
+    return copy_in_order(voxels, "C"), geometry, _notes(path)
 
 
 def _information(path: Path) -> Any:

@@ -16,6 +16,7 @@ from napari_dycon.errors import GridMismatchError, VolumeError
 from napari_dycon.io import headers, nifti
 from napari_dycon.io.atomic import atomic_path, require_space
 from napari_dycon.io.geometry import Geometry
+from napari_dycon.io.layout import copy_in_order
 from napari_dycon.io.volumes import Volume, read_geometry, read_volume
 
 _LISTED_VALUES = 6
@@ -184,7 +185,7 @@ def _write(path: Path, stored: NDArray[np.uint8], source: Path | Volume, slope: 
             f"{_by(geometry.shape)}."
         )
     _require_another_file(path, source)
-    stored = np.array(stored, order="F", copy=True)  # a snapshot: someone may paint on while this is written
+    stored = copy_in_order(stored, "F")  # a snapshot: someone may paint on while this is written
     header = headers.mask_header(original, slope)
     content = headers.encode(header, stored, compress=path.name.lower().endswith(".gz"))
     require_space(path, len(content))

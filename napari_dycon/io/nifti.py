@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from napari_dycon.errors import VolumeError
 from napari_dycon.io.geometry import Geometry, is_invertible
 from napari_dycon.io.headers import HEADER_KINDS
+from napari_dycon.io.layout import copy_in_order
 from napari_dycon.io.limits import require_memory
 
 SUFFIXES = (".nii", ".nii.gz")
@@ -136,7 +137,7 @@ def read_voxels(header: NiftiHeader) -> tuple[NDArray[Any], tuple[str, ...]]:
         header.path, header.end + math.prod(header.geometry.shape) * _decoded_type(header).itemsize
     )
     stored, notes = read_stored(header)
-    voxels = np.ascontiguousarray(stored, dtype=_decoded_type(header))
+    voxels = copy_in_order(stored, "C", _decoded_type(header))
     if header.slope is not None:
         voxels *= voxels.dtype.type(header.slope)
         voxels += voxels.dtype.type(header.intercept or 0.0)
