@@ -125,6 +125,14 @@ def as_labels(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
     return array.astype(np.uint8)
 
 
+def label_counts(mask: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Number of voxels of each value 0 to 255 in a mask (x, y, z)."""
+    counts = np.zeros(256, np.int64)
+    for plane in mask:  # a whole large volume at once would be converted to 8 bytes a voxel
+        counts += np.bincount(plane.ravel(), minlength=256)
+    return counts
+
+
 def _require_whole_numbers(array: NDArray[Any], name: str) -> None:
     invalid = array.size - int(np.count_nonzero(np.isfinite(array)))
     if invalid:
@@ -140,8 +148,7 @@ def _require_whole_numbers(array: NDArray[Any], name: str) -> None:
 
 
 def _require_allowed(name: str, mask: NDArray[np.uint8], allowed: set[int]) -> None:
-    present = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
-    unexpected = [int(value) for value in present if int(value) not in allowed]
+    unexpected = [int(value) for value in np.flatnonzero(label_counts(mask)) if int(value) not in allowed]
     if unexpected:
         expected = ", ".join(map(str, sorted(allowed)))
         raise VolumeError(

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from napari_dycon.errors import GridMismatchError, VolumeError
 from napari_dycon.io import headers
 from napari_dycon.io.geometry import Geometry
-from napari_dycon.io.masks import read_map, read_mask, write_map, write_mask
+from napari_dycon.io.masks import label_counts, read_map, read_mask, write_map, write_mask
 from napari_dycon.io.volumes import read_geometry, read_volume
 
 ALL_CODES = ["".join(codes) for order in permutations(("LR", "PA", "IS")) for codes in product(*order)]
@@ -361,6 +361,12 @@ def test_values_that_are_no_labels_are_not_written(tmp_path, oblique_scan, value
     with pytest.raises(VolumeError):
         write_mask(tmp_path / "mask.nii.gz", values, oblique_scan)
     assert not (tmp_path / "mask.nii.gz").exists()
+
+
+def test_voxels_are_counted_for_every_label_value():
+    counts = label_counts(random_mask())
+    assert counts.shape == (256,) and counts.sum() == random_mask().size
+    assert counts[3] == np.count_nonzero(random_mask() == 3)
 
 
 def test_the_scan_is_never_overwritten_by_its_mask(oblique_scan):
