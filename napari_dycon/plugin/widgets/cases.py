@@ -11,6 +11,7 @@ from qtpy.QtCore import (
     QSize,
     QSortFilterProxyModel,
     Qt,
+    QTimer,
     Signal,
 )
 from qtpy.QtGui import QColor, QFont, QKeyEvent, QPainter, QShowEvent
@@ -356,7 +357,7 @@ class CasesPanel(QWidget):
         self.model.set_rows(rows)
         self._open_case = next((case.id for case in rows if case.open), None)
         if self._open_case not in (None, before):
-            self._scroll_to_open()
+            QTimer.singleShot(0, self._scroll_to_open)
         complete = sum(case.status == "complete" for case in rows)
         partial = sum(case.status == "partial" for case in rows)
         parts = [

@@ -2,7 +2,7 @@
 
 from qtpy.QtCore import QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent
-from qtpy.QtWidgets import QMenu, QSizePolicy, QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QMenu, QSizePolicy, QSlider, QStyleOption, QVBoxLayout, QWidget
 from superqt import QToggleSwitch
 
 from napari_dycon.plugin.widgets.icons import icon
@@ -67,6 +67,30 @@ class EntropyLegend(QWidget):
         painter.end()
 
 
+class Switch(QToggleSwitch):
+    """A switch whose words stand level with it, in the colours of the theme."""
+
+    def __init__(self, text: str, tip: str) -> None:
+        super().__init__(text)
+        self._theme: Theme | None = None
+        self.setProperty("tip", tip)
+        self.setToolTip(tip)
+        self.setFixedHeight(20)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use the colours of ``theme``."""
+        self._theme = theme
+        self.onColor, self.offColor = QColor(theme.accent), QColor(theme.hover)
+        self.handleColor = QColor("#ffffff")
+
+    def drawText(self, painter: QPainter, rect: QRectF, option: QStyleOption) -> None:
+        """Draw the words in the middle of the height."""
+        if self._theme is not None:
+            painter.setPen(QColor(self._theme.text if self.isEnabled() else self._theme.disabled))
+            place = QRectF(rect.left() + 2, 0, self.width() - rect.left(), self.height())
+            painter.drawText(place, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, option.text)
+
+
 class ReviewPanel(QWidget):
     """Overlays, acceptance and suggestions of the open case."""
 
@@ -88,15 +112,8 @@ class ReviewPanel(QWidget):
         menu.addAction("Predict all cases", self.predict_all_requested)
         self.predict_button = menu_button("Predict", "Predict with the latest training", menu, "flat")
         self.predict_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
-        self.prediction = QToggleSwitch("Prediction")
-        self.uncertainty = QToggleSwitch("Uncertainty")
-        for switch, tip in (
-            (self.prediction, "Outline of what the model found (G)"),
-            (self.uncertainty, "Where the model is unsure (U)"),
-        ):
-            switch.setProperty("tip", tip)
-            switch.setToolTip(tip)
-            switch.setFixedHeight(20)
+        self.prediction = Switch("Prediction", "Outline of what the model found (G)")
+        self.uncertainty = Switch("Uncertainty", "Where the model is unsure (U)")
         self.legend = EntropyLegend()
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
@@ -192,9 +209,7 @@ class ReviewPanel(QWidget):
         self._theme = theme
         self.legend.set_theme(theme)
         for switch in (self.prediction, self.uncertainty):
-            switch.onColor = QColor(theme.accent)
-            switch.offColor = QColor(theme.hover)
-            switch.handleColor = QColor("#ffffff")
+            switch.set_theme(theme)
         self._draw_icons()
 
     def _draw_icons(self) -> None:

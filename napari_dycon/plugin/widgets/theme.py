@@ -117,14 +117,12 @@ DyconDock QPushButton[role="hero-primary"] {
 DyconDock QPushButton[role="hero-primary"]:hover { background: @accent_hover; }
 DyconDock QPushButton[role="hero-primary"]:disabled { background: @accent_faint; color: @disabled; }
 DyconDock QPushButton[role="flat"] {
-  background: transparent; color: @muted; padding: 2px 3px; min-height: 14px;
+  background: transparent; color: @muted; padding: 2px 1px; min-height: 14px;
 }
 DyconDock QPushButton[role="flat"]:hover { background: @control; color: @text; }
 DyconDock QPushButton[role="flat"]:focus { border: 0px; }
 DyconDock QPushButton[role="flat"]:disabled { background: transparent; color: @disabled; }
 DyconDock QPushButton::menu-indicator { image: none; width: 0px; }
-DyconDock QToggleSwitch { color: @text; }
-DyconDock QToggleSwitch:disabled { color: @disabled; }
 DyconDock QLineEdit {
   background: @field; color: @text; border: 1px solid @line; border-radius: 4px;
   padding: 1px 6px; min-height: 18px;
@@ -134,7 +132,7 @@ DyconDock QComboBox { background: @control; border-radius: 4px; padding: 3px 6px
 DyconDock QComboBox:hover { background: @hover; }
 DyconDock QComboBox:disabled { background: @faint; color: @disabled; border: 0px; }
 DyconDock QAbstractSpinBox {
-  background: @control; border-radius: 4px; min-height: 22px; min-width: 60px; padding: 1px 20px;
+  background: @control; border-radius: 4px; min-height: 22px; min-width: 60px; padding: 1px 16px;
 }
 DyconDock QAbstractSpinBox QLineEdit { background: transparent; border: 0px; padding: 0px; }
 DyconDock QAbstractSpinBox:disabled { background: @faint; color: @disabled; }

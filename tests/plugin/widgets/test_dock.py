@@ -1,0 +1,271 @@
+import gc
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtGui import QDropEvent
+from qtpy.QtWidgets import QDialogButtonBox, QLabel
+
+from napari_dycon.plugin.task import TaskState
+from napari_dycon.plugin.widgets import doors, reasons
+from napari_dycon.plugin.widgets.dialogs import StructuresDialog
+from napari_dycon.plugin.widgets.dock import DyconDock
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def dock(make_dock, session, rows):
+    session.open_with(rows)
+    session.case_id = "b"
+    session.has_prediction = True
+    session.study.active_run = "001-dycon"
+    return make_dock()
+
+
+def test_without_a_study_it_invites(make_dock, session):
+    dock = make_dock()
+    assert dock.empty.isVisible()
+    assert not dock.cases.isVisible()
+
+
+def test_opening_a_study_shows_it(make_dock, session, rows):
+    dock = make_dock()
+    session.open_with(rows)
+    assert dock.cases.isVisible()
+    assert dock.header.name.text() == "Left atrium"
+    assert dock.cases.proxy.rowCount() == 3
+    assert dock.structures.chips.count() == 2
+
+
+def test_everything_fits_380_by_700_without_a_scroll_bar(qtbot, dock, session):
+    session.task = TaskState("training", "running", 0.5, 100.0, "Iteration 1234, 7.4 a second")
+    session.message.emit("error", "A long sentence. " * 20)
+    session.slice_state_changed.emit(True, "sagittal slice 134 of 288")
+    session.task_changed.emit(session.task)
+    dock.resize(380, 700)
+    qtbot.wait(50)
+    assert dock.sizeHint().width() == 380
+    assert dock.work.minimumSizeHint().width() <= 380
+    assert dock.work.minimumSizeHint().height() <= dock.work.parentWidget().height()
+    assert dock._scroll.verticalScrollBar().maximum() == 0
+    assert dock._scroll.horizontalScrollBar().maximum() == 0
+
+
+def test_nothing_is_cut_off_at_380_by_700(qtbot, dock):
+    dock.resize(380, 700)
+    qtbot.wait(50)
+    for panel in (dock.header, dock.cases, dock.structures, dock.training, dock.review):
+        assert panel.height() >= panel.minimumSizeHint().height()
+        assert panel.width() >= panel.minimumSizeHint().width()
+        for label in panel.findChildren(QLabel):
+            assert not label.isVisible() or label.visibleRegion().boundingRect() == label.rect()
+
+
+def test_a_small_window_scrolls_instead_of_squeezing(qtbot, dock):
+    dock.resize(380, 450)
+    qtbot.wait(50)
+    assert dock._scroll.verticalScrollBar().maximum() > 0
+    assert dock._scroll.horizontalScrollBar().maximum() == 0
+
+
+@pytest.mark.parametrize(
+    ("press", "asked"),
+    [
+        (lambda dock: dock.structures.slice_button, ("toggle_slice_complete",)),
+        (lambda dock: dock.structures.case_button, ("complete_case",)),
+        (lambda dock: dock.training.train_button, ("train", "dycon", 5.0)),
+        (lambda dock: dock.review.accept_slice_button, ("accept_slice",)),
+        (lambda dock: dock.review.accept_case_button, ("accept_case",)),
+        (lambda dock: dock.review.prediction, ("set_overlay", ("prediction", False))),
+        (lambda dock: dock.review.uncertainty, ("set_overlay", ("entropy", True))),
+    ],
+)
+def test_a_press_reaches_the_session(qtbot, dock, session, press, asked):
+    qtbot.mouseClick(press(dock), LEFT)
+    assert session.asked == [asked]
+
+
+def test_next_and_previous_place(qtbot, dock, session, place):
+    session.suggestions = [place("a", "first"), place("b", "second")]
+    session.suggestion_index = 1
+    session.suggestions_changed.emit()
+    assert dock.review.reason.text() == "second"
+    qtbot.mouseClick(dock.review.next_button, LEFT)
+    qtbot.mouseClick(dock.review.previous_button, LEFT)
+    assert session.asked == [("next_suggestion", 1), ("next_suggestion", -1)]
+
+
+@pytest.mark.parametrize(
+    ("key", "modifier", "asked"),
+    [
+        (Qt.Key.Key_U, Qt.KeyboardModifier.NoModifier, ("set_overlay", ("entropy", True))),
+        (Qt.Key.Key_G, Qt.KeyboardModifier.NoModifier, ("set_overlay", ("prediction", False))),
+        (Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier, ("toggle_slice_complete",)),
+    ],
+)
+def test_keys(qtbot, dock, session, key, modifier, asked):
+    dock.activateWindow()
+    dock.setFocus()
+    qtbot.waitUntil(dock.isActiveWindow)
+    qtbot.keyClick(dock, key, modifier)
+    assert session.asked == [asked]
+
+
+def test_keys_do_not_fire_while_typing(qtbot, dock, session):
+    dock.activateWindow()
+    dock.cases.filter.setFocus()
+    qtbot.waitUntil(dock.cases.filter.hasFocus)
+    qtbot.keyClicks(dock.cases.filter, "un")
+    assert session.asked == []
+    assert dock.cases.filter.text() == "un"
+
+
+def test_training_can_be_paused_resumed_and_stopped(qtbot, dock, session):
+    session.task = TaskState("training", "running", 0.2, 60.0, "")
+    session.task_changed.emit(session.task)
+    qtbot.mouseClick(dock.training.pause_button, LEFT)
+    session.task = replace(session.task, phase="paused")
+    session.task_changed.emit(session.task)
+    qtbot.mouseClick(dock.training.pause_button, LEFT)
+    qtbot.mouseClick(dock.training.stop_button, LEFT)
+    assert session.asked == [("pause",), ("resume",), ("stop",)]
+
+
+def test_a_new_dock_shows_the_session_as_it_is(make_dock, session, rows, place):
+    session.open_with(rows)
+    session.saved = ("Saved 12:03:05", True)
+    session.slice_state = (True, "axial slice 3 of 80")
+    session.task = TaskState("training", "paused", 0.3, None, "Iteration 99")
+    session.curves.losses = {"supervised": ([1, 2], [0.5, 0.4])}
+    session.suggestions, session.suggestion_index = [place("a", "look here")], 0
+    dock = make_dock()
+    dock.training.curves.draw()
+    assert dock.header.saved.text() == "Saved 12:03:05"
+    assert dock.structures.slice_button.isChecked()
+    assert dock.training.pause_button.text() == "Resume"
+    assert dock.training.curves.legend.names == ["labelled"]
+    assert dock.review.reason.text() == "look here"
+
+
+def test_a_deleted_dock_leaves_the_session_working(qtbot, viewer, session, rows):
+    session.open_with(rows)
+    dock = DyconDock(viewer, session)
+    dock.deleteLater()
+    qtbot.wait(20)
+    session.study_changed.emit()
+    session.task_changed.emit(TaskState("training"))
+    session.message.emit("info", "still alive")
+    viewer.theme = "light"
+    del dock
+    gc.collect()
+    session.cases_changed.emit()
+    assert len(session.task_changed) == 0, "a dead dock is not kept"
+
+
+def test_two_docks_show_the_same(make_dock, session, rows):
+    first, second = make_dock(), make_dock()
+    session.open_with(rows)
+    session.saved_changed.emit("Saved 1:02:03", True)
+    assert first.header.saved.text() == second.header.saved.text() == "Saved 1:02:03"
+
+
+def test_it_follows_the_theme_of_the_viewer(dock, viewer):
+    dark = dock.styleSheet()
+    viewer.theme = "light"
+    assert dock.styleSheet() != dark
+    assert "@" not in dock.styleSheet(), "every colour is filled in"
+
+
+def test_a_read_only_study_can_be_looked_at_but_not_changed(make_dock, session, rows):
+    session.open_with(rows, read_only=True)
+    session.case_id, session.has_prediction = "b", True
+    dock = make_dock()
+    for button in (
+        dock.header.add_button,
+        dock.structures.add_button,
+        dock.structures.slice_button,
+        dock.training.train_button,
+        dock.review.accept_case_button,
+    ):
+        assert not button.isEnabled()
+        assert reasons.READ_ONLY in button.toolTip()
+    assert dock.review.prediction.isEnabled()
+    assert dock.header.export_button.isEnabled()
+
+
+def test_train_waits_for_labels_and_says_so(make_dock, session, make_row):
+    session.open_with([make_row("a", "scan 1")])
+    dock = make_dock()
+    assert not dock.training.train_button.isEnabled()
+    assert reasons.NO_LABELS in dock.training.train_button.toolTip()
+    session.rows = [make_row("a", "scan 1", "partial", 0.01)]
+    session.cases_changed.emit()
+    assert dock.training.train_button.isEnabled()
+
+
+def test_train_waits_for_the_engine(make_dock, session, rows):
+    session.methods = []
+    session.open_with(rows)
+    dock = make_dock()
+    assert reasons.LOADING in dock.training.train_button.toolTip()
+    session.methods = [("dycon", "DyCON: learns from all")]
+    session.engine_ready.emit()
+    assert dock.training.train_button.isEnabled()
+
+
+def test_a_folder_that_holds_a_study_is_opened(dock, session, tmp_path, monkeypatch):
+    (tmp_path / "study.json").write_text("{}")
+    monkeypatch.setattr(doors, "ask_folder", lambda *_: tmp_path)
+    dock.header.open_requested.emit()
+    assert session.asked == [("open_study", tmp_path)]
+
+
+def test_an_empty_folder_becomes_a_study_of_named_structures(qtbot, dock, session, tmp_path, monkeypatch):
+    monkeypatch.setattr(doors, "ask_folder", lambda *_: tmp_path)
+    dock.header.open_requested.emit()
+    dialog = dock.findChild(StructuresDialog)
+    create = dialog.buttons.buttons()[0]
+    assert not create.isEnabled()
+    qtbot.keyClicks(dialog._fields[0], "Liver")
+    dialog.add_field()
+    qtbot.keyClicks(dialog._fields[1], "Tumour")
+    assert dialog.buttons.buttonRole(create) == QDialogButtonBox.ButtonRole.AcceptRole
+    qtbot.mouseClick(create, LEFT)
+    name, folder, structures = session.asked[0]
+    assert (name, folder) == ("new_study", tmp_path)
+    assert [(structure.value, structure.name) for structure in structures] == [(1, "Liver"), (2, "Tumour")]
+
+
+def test_adding_and_exporting_ask_for_folders(dock, session, monkeypatch):
+    answers = iter([Path("/scans"), Path("/scans"), Path("/labels"), Path("/out")])
+    monkeypatch.setattr(doors, "ask_folder", lambda *_: next(answers))
+    monkeypatch.setattr(doors, "ask_scans", lambda *_: [Path("/a.nii")])
+    dock.header.files_requested.emit()
+    dock.header.folder_requested.emit()
+    dock.header.labelled_folder_requested.emit()
+    dock.header.export_requested.emit()
+    assert session.asked == [
+        ("add_scans", [Path("/a.nii")]),
+        ("add_scans", [Path("/scans")]),
+        ("add_scans", [Path("/scans")], Path("/labels")),
+        ("export", Path("/out")),
+    ]
+
+
+def test_a_cancelled_question_does_nothing(dock, session, monkeypatch):
+    monkeypatch.setattr(doors, "ask_folder", lambda *_: None)
+    monkeypatch.setattr(doors, "ask_scans", lambda *_: [])
+    for signal in (dock.header.open_requested, dock.header.files_requested, dock.header.export_requested):
+        signal.emit()
+    assert session.asked == []
+
+
+def test_dropped_scans_are_added(dock, session, tmp_path):
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(tmp_path))])
+    no = Qt.KeyboardModifier.NoModifier
+    event = QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, mime, LEFT, no)
+    dock.dropEvent(event)
+    assert session.asked == [("add_scans", [tmp_path])]

@@ -1,0 +1,96 @@
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_dycon.plugin.layer_styles import entropy_colours
+from napari_dycon.plugin.widgets.review import ReviewPanel
+
+
+@pytest.fixture
+def panel(qtbot, theme):
+    panel = ReviewPanel()
+    qtbot.addWidget(panel)
+    panel.set_theme(theme)
+    panel.set_blocked("", "", "")
+    panel.set_suggestion(0, 3, "edge unclear")
+    panel.resize(360, 160)
+    panel.show()
+    qtbot.waitExposed(panel)
+    return panel
+
+
+@pytest.mark.parametrize(
+    ("button", "signal"),
+    [
+        ("accept_slice_button", "accept_slice_requested"),
+        ("accept_case_button", "accept_case_requested"),
+        ("next_button", "next_requested"),
+    ],
+)
+def test_buttons_say_what_the_user_wants(qtbot, panel, button, signal):
+    with qtbot.waitSignal(getattr(panel, signal)):
+        qtbot.mouseClick(getattr(panel, button), Qt.MouseButton.LeftButton)
+
+
+def test_switches_ask_for_the_overlays(qtbot, panel):
+    with qtbot.waitSignal(panel.prediction_shown_requested) as asked:
+        qtbot.mouseClick(panel.prediction, Qt.MouseButton.LeftButton)
+    assert asked.args == [True]
+    with qtbot.waitSignal(panel.uncertainty_shown_requested):
+        qtbot.mouseClick(panel.uncertainty, Qt.MouseButton.LeftButton)
+    with qtbot.waitSignal(panel.opacity_requested) as asked:
+        panel.opacity.setValue(35)
+    assert asked.args == [0.35]
+
+
+def test_showing_the_overlay_state_asks_for_nothing(qtbot, panel):
+    with (
+        qtbot.assertNotEmitted(panel.prediction_shown_requested),
+        qtbot.assertNotEmitted(panel.opacity_requested),
+    ):
+        panel.set_overlay(True, True, 0.4)
+    assert panel.prediction.isChecked()
+    assert panel.opacity.value() == 40
+
+
+def test_suggestion_shows_position_and_reason_in_one_line(panel):
+    panel.set_suggestion(2, 8, "Left atrium edge unclear;\nno labelled slice within 30 mm " * 5)
+    assert panel.position.text() == "3 of 8"
+    assert panel.reason.height() < 24
+    assert "30 mm" in panel.reason.toolTip()
+    assert panel.previous_button.isEnabled()
+
+
+def test_without_suggestions_the_button_says_what_to_do(panel):
+    panel.set_suggestion(-1, 0, "")
+    assert not panel.next_button.isEnabled()
+    assert "Train" in panel.next_button.toolTip()
+
+
+def test_predict_offers_this_case_and_all(qtbot, panel):
+    this, everything = panel.predict_button.menu().actions()
+    with qtbot.waitSignal(panel.predict_case_requested):
+        this.trigger()
+    with qtbot.waitSignal(panel.predict_all_requested):
+        everything.trigger()
+
+
+def test_legend_has_the_colour_of_the_layer(panel):
+    red, green, blue, alpha = entropy_colours().colors[-1]
+    panel.legend.set_colour("#ff8c1a")
+    image = panel.legend.grab().toImage()
+    ratio = image.width() / panel.legend.width()
+    seen = {
+        tuple(image.pixelColor(round(x * ratio), image.height() // 2).getRgb()[:3])
+        for x in range(panel.legend.width())
+    }
+    wanted = tuple(round(255 * part) for part in (red, green, blue))
+    assert alpha == 1
+    assert min(sum(abs(a - b) for a, b in zip(colour, wanted, strict=True)) for colour in seen) < 30
+
+
+def test_blocked_overlays_and_acceptance_say_why(panel):
+    panel.set_blocked("No prediction yet.", "Read only.", "Train first.", "Open a case.")
+    assert not panel.uncertainty.isEnabled()
+    assert "No prediction yet." in panel.uncertainty.toolTip()
+    assert "Read only." in panel.accept_case_button.toolTip()
+    assert "Train first." in panel.predict_button.toolTip()

@@ -1,0 +1,97 @@
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_dycon.plugin.widgets.training import TrainingPanel, duration
+
+METHODS = [("supervised", "Supervised: labelled voxels only"), ("dycon", "DyCON: learns from all")]
+
+
+@pytest.fixture
+def panel(qtbot, theme):
+    panel = TrainingPanel()
+    qtbot.addWidget(panel)
+    panel.set_theme(theme)
+    panel.set_methods(METHODS, "dycon")
+    panel.set_task("idle", "running", None, None, "")
+    panel.resize(360, 220)
+    panel.show()
+    qtbot.waitExposed(panel)
+    return panel
+
+
+def press(qtbot, button):
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def test_train_hands_over_method_and_minutes(qtbot, panel):
+    panel.minutes.setValue(2.5)
+    with qtbot.waitSignal(panel.train_requested) as asked:
+        press(qtbot, panel.train_button)
+    assert asked.args == ["dycon", 2.5]
+
+
+def test_methods_read_again_keep_the_choice(panel):
+    panel.method.setCurrentIndex(0)
+    panel.set_methods(METHODS, "dycon")
+    assert panel.method.currentData() == "supervised"
+
+
+def test_running_shows_pause_stop_and_time_left_in_place_of_train(qtbot, panel):
+    height = panel.sizeHint().height()
+    panel.set_task("training", "running", 0.42, 192.0, "Iteration 812")
+    assert not panel.train_button.isVisible()
+    assert not panel.method.isVisible()
+    assert panel.time_left.text() == "3:12 left"
+    assert panel.progress.share == 0.42
+    assert panel.sizeHint().height() == height, "nothing jumps"
+    with qtbot.waitSignal(panel.pause_requested):
+        press(qtbot, panel.pause_button)
+    with qtbot.waitSignal(panel.stop_requested):
+        press(qtbot, panel.stop_button)
+
+
+def test_paused_offers_resume(qtbot, panel):
+    panel.set_task("training", "paused", 0.42, None, "Iteration 812")
+    assert panel.pause_button.text() == "Resume"
+    assert panel.time_left.text() == "Paused · 42 % done"
+    with qtbot.waitSignal(panel.resume_requested), qtbot.assertNotEmitted(panel.pause_requested):
+        press(qtbot, panel.pause_button)
+
+
+def test_stopping_cannot_be_pressed_twice_and_says_so(qtbot, panel):
+    panel.set_task("training", "stopping", 0.42, None, "")
+    assert not panel.stop_button.isEnabled()
+    assert "wait" in panel.stop_button.toolTip()
+
+
+def test_predicting_leaves_train_within_reach(panel):
+    panel.set_task("predicting", "running", 0.1, None, "Case 2 of 24")
+    assert panel.train_button.isVisible()
+    assert panel.stop_button.isVisible()
+    assert not panel.pause_button.isVisible()
+
+
+def test_back_to_idle_clears_the_progress(panel):
+    panel.set_task("training", "running", 0.9, 3.0, "")
+    panel.set_task("idle", "running", None, None, "")
+    assert panel.progress.share is None
+    assert panel.title.text() == "Train"
+    assert panel.method.isVisible()
+
+
+def test_blocked_says_why(panel):
+    panel.set_blocked("Nothing is labelled yet.")
+    assert not panel.train_button.isEnabled()
+    assert "Nothing is labelled yet." in panel.train_button.toolTip()
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (192, "3:12"), (3792, "1:03:12")])
+def test_duration(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_minutes_show_no_needless_decimals(panel):
+    panel.minutes.setValue(5)
+    assert panel.minutes.text() == "5 min"
+    panel.minutes.setValue(0.5)
+    assert panel.minutes.text() == "0.5 min"
