@@ -1,6 +1,6 @@
 """Hears what is painted on the annotation layer."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from napari.layers import Labels
@@ -9,8 +9,8 @@ from napari.layers import Labels
 class PaintingHook:
     """Hears every change of one annotation layer: strokes, fills, undo, redo.
 
-    napari emits ``paint`` once a stroke, fill or erase; undo and redo emit only ``set_data``, as does every
-    change of the slice on screen.
+    napari emits ``paint`` once a stroke, after the array was changed, or once a fill, *before* it is; a
+    refresh follows then. Undo and redo emit only ``set_data``, as does every change of the slice on screen.
 
     Parameters
     ----------
@@ -26,6 +26,7 @@ class PaintingHook:
         self._on_stroke = on_stroke
         self._on_touched = on_touched
         self._layer: Labels | None = None
+        self._announced: list[tuple[np.ndarray, ...]] = []
 
     def attach(self, layer: Labels) -> None:
         """Listen to ``layer`` instead of the one before."""
@@ -44,27 +45,35 @@ class PaintingHook:
             self._layer.events.set_data.disconnect(self._refreshed)
             self._layer.events.labels_update.disconnect(self._refreshed)
         self._layer = None
+        self._announced = []
 
     def _painted(self, event: object) -> None:
-        for indices in stroke_indices(event.value):
-            self._on_stroke(indices)
+        assert self._layer is not None
+        for indices, value in strokes(event.value):
+            if np.all(self._layer.data[indices] == value):
+                self._on_stroke(indices)
+            else:
+                self._announced.append(indices)
 
     def _refreshed(self, event: object = None) -> None:
         del event
+        announced, self._announced = self._announced, []
+        for indices in announced:
+            self._on_stroke(indices)
         self._on_touched()
 
 
-def stroke_indices(atoms: Iterable[object]) -> Iterable[tuple[np.ndarray, ...]]:
-    """Yield the array indices that each atom of a napari ``paint`` event has changed.
+def strokes(atoms: Iterable[object]) -> Iterator[tuple[tuple[np.ndarray, ...], object]]:
+    """Yield for each atom of a napari ``paint`` event the indices it changes and the value they get.
 
-    An atom is either a bounding box with a mask (None for all of it) or a plain tuple whose first item
-    holds the indices.
+    An atom is either a bounding box with a mask (None for all of it) or a plain tuple of indices, values
+    before and values after.
     """
     for atom in atoms:
         if hasattr(atom, "slice_key"):
-            yield _box_indices(atom.slice_key, atom.mask, atom.old_values.shape)
+            yield _box_indices(atom.slice_key, atom.mask, atom.old_values.shape), atom.new_value
         else:
-            yield tuple(np.asarray(axis) for axis in atom[0])
+            yield tuple(np.asarray(axis) for axis in atom[0]), atom[2]
 
 
 def _box_indices(

@@ -1,0 +1,523 @@
+"""The session: what is painted is kept, what runs can be stopped, what goes wrong is said in one sentence."""
+
+import gc
+import weakref
+
+import nibabel as nib
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from napari_dycon.plugin.session import get_session
+from napari_dycon.study.annotations import Known
+from napari_dycon.study.schema import Structure
+from napari_dycon.study.study import Study
+
+
+def errors(notes):
+    return [text for level, text in notes if level == "error"]
+
+
+# ---- one session a viewer ---------------------------------------------------------------------------------
+
+
+def test_every_viewer_has_its_own_session_and_keeps_it(make_session, study_path):
+    first, second = ViewerModel(), ViewerModel()
+    one, other = make_session(first), make_session(second)
+    assert one is not other
+    assert get_session(first) is one
+    one.open_study(study_path)
+    assert other.study is None
+
+
+def test_a_proxy_leads_to_the_session_of_the_viewer_behind_it(make_session):
+    class Proxy:
+        def __init__(self, viewer):
+            self.__wrapped__ = viewer
+
+    viewer = ViewerModel()
+    proxy = Proxy(viewer)
+    one = get_session(proxy)
+    del proxy
+    gc.collect()
+    assert get_session(viewer) is one
+    assert make_session(viewer) is one
+
+
+def test_a_session_does_not_keep_its_viewer_alive(qtbot, engine, notes):
+    viewer = ViewerModel()
+    get_session(viewer)
+    gone = weakref.ref(viewer)
+    del viewer
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_second_viewer_can_only_look_at_a_study_that_is_open(opened, make_session, study_path, notes):
+    other = make_session()
+    other.open_study(study_path)
+    assert other.study.read_only
+    other.train("dycon", 1)
+    assert not other.task.busy
+    assert "only" in errors(notes)[-1]
+    other.open_case("alpha")
+    opened.wait(lambda: other.case_id == "alpha")
+    other_layer = other._presenter.annotation
+    assert not other_layer.editable
+
+
+# ---- painting ---------------------------------------------------------------------------------------------
+
+
+def test_paint_is_on_disk_within_five_seconds_and_only_the_painted_voxels_are_known(opened):
+    opened.paint((4, 10, 8), value=3)
+    painted = opened.layer("annotation").data == 3
+    opened.wait(lambda: opened.study.case("alpha").status == "partial", seconds=5)
+    saved = opened.study.annotation("alpha")
+    display = opened.session._desk.case.display
+    assert painted.any()
+    assert np.array_equal(display.apply(saved.labels) == 3, painted)
+    assert np.array_equal(display.apply(saved.known) == Known.DRAWN, painted)
+    assert opened.session.saved[1]
+    assert opened.session.saved[0].startswith("Saved")
+
+
+def test_erased_voxels_are_known_background(opened):
+    opened.paint((4, 10, 8), value=3)
+    opened.paint((4, 10, 8), value=0)
+    opened.session.save_now()
+    saved = opened.study.annotation("alpha")
+    assert saved.labels.max() == 0
+    assert np.count_nonzero(saved.known == Known.DRAWN) > 4
+
+
+def test_an_undone_stroke_is_unknown_again_on_disk(opened):
+    opened.paint((4, 10, 8), value=3)
+    opened.session.save_now()
+    opened.layer("annotation").undo()
+    opened.wait(lambda: opened.study.case("alpha").status == "unlabelled", seconds=6)
+    assert not opened.study.annotation("alpha").known.any()
+
+
+def test_fill_and_polygon_strokes_reach_the_known_map(opened):
+    layer = opened.layer("annotation")
+    layer.fill((4, 10, 8), 1)
+    opened.session.save_now()
+    saved = opened.study.annotation("alpha")
+    display = opened.session._desk.case.display
+    known = display.apply(saved.known)
+    assert known[4].all()
+    assert not known[5].any()
+
+
+def test_painting_and_going_to_another_case_at_once_loses_nothing(opened):
+    opened.paint((4, 10, 8), value=3)
+    opened.open("beta")
+    opened.paint((5, 5, 5), value=1)
+    opened.open("alpha")
+    assert (opened.layer("annotation").data == 3).any()
+    assert (opened.study.annotation("beta").labels == 1).any()
+
+
+def test_undo_after_a_prediction_arrived_changes_only_the_persons_own_labels(opened):
+    opened.paint((4, 10, 8), value=3)
+    opened.session.train("dycon", 1)
+    opened.wait(lambda: opened.session.has_prediction)
+    opened.rest()
+    predicted = opened.layer("prediction").data.copy()
+    assert predicted.any()
+    opened.layer("annotation").undo()
+    assert not opened.layer("annotation").data.any()
+    assert np.array_equal(opened.layer("prediction").data, predicted)
+    opened.layer("prediction").undo()
+    assert np.array_equal(opened.layer("prediction").data, predicted)
+    opened.layer("annotation").redo()
+    opened.session.save_now()
+    assert (opened.study.annotation("alpha").labels == 3).any()
+
+
+def test_a_full_disk_is_told_and_the_painting_stays(opened, monkeypatch):
+    from napari_dycon.errors import VolumeError
+
+    def full(*arguments):
+        raise VolumeError("The disk is full; nothing was overwritten.")
+
+    monkeypatch.setattr(opened.study, "save_annotation", full)
+    opened.paint((4, 10, 8), value=3)
+    opened.wait(lambda: not opened.session.saved[1], seconds=6)
+    assert "disk is full" in opened.session.saved[0]
+    monkeypatch.undo()
+    opened.session.save_now()
+    assert (opened.study.annotation("alpha").labels == 3).any()
+
+
+# ---- slices and predictions -------------------------------------------------------------------------------
+
+
+def test_a_slice_is_declared_complete_and_opened_again(opened):
+    heard = []
+    opened.session.slice_state_changed.connect(lambda complete, text: heard.append((complete, text)))
+    opened.viewer.dims.set_point(0, 4 * 2.5)
+    opened.session.toggle_slice_complete()
+    assert opened.session.slice_state == (True, "Axial slice 4")
+    opened.viewer.dims.set_point(0, 5 * 2.5)
+    assert opened.session.slice_state == (False, "Axial slice 5")
+    opened.viewer.dims.set_point(0, 4 * 2.5)
+    opened.session.save_now()
+    known = opened.session._desk.case.display.apply(opened.study.annotation("alpha").known)
+    assert known[4].all()
+    assert np.count_nonzero(known) == known[4].size
+    opened.session.toggle_slice_complete()
+    assert not opened.session.slice_state[0]
+    assert [complete for complete, _ in heard][-1] is False
+
+
+def test_in_3d_there_is_no_slice_to_declare(opened, notes):
+    opened.viewer.dims.ndisplay = 3
+    opened.session.toggle_slice_complete()
+    assert "2D" in errors(notes)[-1]
+
+
+def test_coronal_and_sagittal_slices_can_be_complete_too(opened):
+    for plane, axis in (("coronal", 1), ("sagittal", 2)):
+        opened.session.show_plane(plane)
+        opened.session.toggle_slice_complete()
+        assert opened.session.slice_state[1].startswith(plane.capitalize())
+        known = opened.session._desk.case.display.apply(opened.session._desk.case.annotation.known)
+        index = int(opened.session.slice_state[1].split()[-1])
+        assert known.take(index, axis).all()
+
+
+def test_a_complete_case_is_complete_in_the_table(opened):
+    opened.session.complete_case()
+    opened.rest()
+    opened.session.save_now()
+    row = opened.session.case_rows()[0]
+    assert (row.status, row.known_fraction, row.open) == ("complete", 1.0, True)
+    assert row.volume_ml == 0.0
+
+
+def predict_all(opened):
+    opened.paint((4, 10, 8), value=3)
+    opened.session.train("dycon", 1)
+    opened.wait(lambda: opened.session.has_prediction)
+    opened.rest()
+
+
+def test_accepting_a_slice_fills_only_what_nobody_has_drawn_on_that_slice(opened):
+    predict_all(opened)
+    opened.viewer.dims.set_point(0, 4 * 2.5)
+    drawn = opened.layer("annotation").data == 3
+    predicted = opened.layer("prediction").data
+    opened.session.accept_slice()
+    now = opened.layer("annotation").data
+    assert np.array_equal(now == 3, drawn)
+    assert np.array_equal((now == 1)[4], (predicted == 1)[4] & ~drawn[4])
+    assert not (now == 1)[[3, 5]].any()
+    opened.session.save_now()
+    known = opened.session._desk.case.display.apply(opened.study.annotation("alpha").known)
+    assert np.array_equal(known[4] == Known.ACCEPTED, ~drawn[4])
+
+
+def test_undoing_a_stroke_after_accepting_keeps_what_was_accepted(opened):
+    predict_all(opened)
+    opened.session.accept_case()
+    opened.rest()
+    opened.layer("annotation").undo()
+    opened.session.save_now()
+    saved = opened.study.annotation("alpha")
+    accepted = saved.known == Known.ACCEPTED
+    prediction = opened.study.prediction(opened.study.active_run, "alpha")
+    assert accepted.mean() > 0.9
+    assert np.array_equal(saved.labels[accepted], prediction[accepted])
+
+
+def test_there_is_nothing_to_accept_without_a_prediction(opened, notes):
+    opened.session.accept_slice()
+    opened.session.accept_case()
+    assert len(errors(notes)) == 2
+    assert "no prediction yet" in errors(notes)[0]
+
+
+# ---- training and prediction ------------------------------------------------------------------------------
+
+
+def test_training_ends_in_predictions_of_the_open_case_first_and_in_suggestions(opened, engine):
+    opened.open("beta")
+    kinds = []
+    opened.session.task_changed.connect(lambda task: kinds.append(task.kind))
+    opened.session.train("dycon", 1)
+    assert opened.session.task.kind == "training"
+    opened.rest()
+    opened.wait(lambda: not opened.session.task.busy and len(engine.predicted) == 3)
+    assert engine.predicted[0] == "beta"
+    assert kinds[0] == "training"
+    assert "predicting" in kinds
+    assert kinds[-1] == "idle"
+    assert opened.session.curves.losses["supervised"][0] == [1, 2, 3, 4, 5]
+    assert opened.session.curves.dice == ([5], [0.8])
+    assert opened.session.suggestions[0].case == "gamma"
+    assert opened.session.case_rows()[1].uncertainty == 0.25
+    assert opened.session.case_rows()[1].volume_ml == 1.5
+    assert opened.layer("prediction").data.any()
+    assert opened.layer("entropy").data.max() == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("mat1 and mat2 shapes"), MemoryError(), SystemExit(1)],
+    ids=lambda e: type(e).__name__,
+)
+def test_a_failing_training_leaves_the_session_idle_and_says_why(opened, engine, notes, error):
+    engine.error = error
+    opened.paint((4, 10, 8), value=3)
+    opened.session.train("dycon", 1)
+    opened.wait(lambda: not opened.session.task.busy)
+    assert len(errors(notes)) == 1
+    assert engine.predicted == []
+    assert (opened.study.annotation("alpha").labels == 3).any()
+    engine.error = None
+    opened.session.train("dycon", 1)
+    opened.wait(lambda: opened.session.has_prediction)
+
+
+def test_what_was_painted_is_on_disk_before_training_begins(opened, engine, monkeypatch):
+    opened.paint((4, 10, 8), value=3)
+    engine.step_seconds = 0.2
+    opened.session.train("dycon", 1)
+    opened.wait(lambda: engine.trained > 0)
+    assert (opened.study.annotation("alpha").labels == 3).any()
+
+
+def test_pause_resume_and_stop(opened, engine):
+    engine.steps, engine.step_seconds = 10_000, 0.01
+    opened.session.train("dycon", 1)
+    opened.wait(lambda: engine.trained > 2)
+    opened.session.pause()
+    opened.wait(lambda: opened.session.task.phase == "paused")
+    trained = engine.trained
+    opened.qtbot.wait(200)
+    assert engine.trained == trained
+    opened.session.resume()
+    opened.wait(lambda: engine.trained > trained)
+    opened.session.stop()
+    opened.wait(lambda: opened.session.has_prediction)
+    opened.rest()
+    assert opened.study.active_run is not None
+
+
+def test_pressing_train_twice_trains_once(opened, engine, notes):
+    engine.steps, engine.step_seconds = 50, 0.01
+    opened.session.train("dycon", 1)
+    opened.session.train("dycon", 1)
+    assert "Training is under way" in errors(notes)[-1]
+    opened.wait(lambda: len(engine.predicted) == 3)
+    assert opened.study.runs() == ["001-dycon"]
+
+
+def test_train_during_the_prediction_that_follows_stops_it_and_trains(opened, engine):
+    engine.step_seconds = 0.05
+    opened.session.train("dycon", 1)
+    opened.wait(lambda: opened.session.task.kind == "predicting")
+    opened.session.train("dycon", 1)
+    opened.wait(lambda: opened.session.task.kind == "training")
+    opened.wait(lambda: len(engine.predicted) >= 3 and not opened.session.task.busy)
+    assert opened.study.runs() == ["001-dycon", "002-dycon"]
+
+
+def test_a_case_can_be_opened_while_others_are_predicted(opened, engine):
+    engine.step_seconds = 0.2
+    opened.session.train("dycon", 1)
+    opened.wait(lambda: opened.session.task.kind == "predicting")
+    opened.open("beta")
+    assert opened.session.task.kind == "predicting"
+    opened.wait(lambda: opened.layer("prediction").data.any())
+    opened.rest()
+
+
+def test_predicting_without_a_model_is_refused_in_words(opened, notes):
+    opened.session.predict()
+    assert "no trained model" in errors(notes)[-1]
+
+
+def test_closing_during_training_keeps_checkpoint_and_annotations(opened, engine, study_path):
+    engine.steps, engine.step_seconds = 10_000, 0.01
+    opened.session.train("dycon", 1)
+    opened.wait(lambda: engine.trained > 2)
+    opened.paint((4, 10, 8), value=3)
+    opened.session.close()
+    assert not opened.session.task.busy
+    with Study.open(study_path) as study:
+        assert not study.read_only, "the lock was given back"
+        assert (study.run_dir("001-dycon") / "checkpoint").exists()
+        assert (study.annotation("alpha").labels == 3).any()
+
+
+def test_curves_and_predictions_are_there_again_after_a_restart(opened, make_session, study_path):
+    predict_all(opened)
+    run = opened.study.active_run
+    line = '{"event": "StepFinished", "iteration": 4, "losses": {"supervised": 0.5}}\n'
+    (opened.study.run_dir(run) / "events.jsonl").write_text(line)
+    opened.session.close()
+    again = make_session()
+    again.open_study(study_path)
+    opened.wait(lambda: not again.curves.empty)
+    assert again.curves.losses["supervised"] == ([4], [0.5])
+    again.open_case("beta")
+    opened.wait(lambda: again.case_id == "beta")
+    assert again.has_prediction
+    assert again.suggestions
+
+
+# ---- getting about ----------------------------------------------------------------------------------------
+
+
+def test_the_next_suggestion_opens_its_case_on_its_slice(opened):
+    opened.rest()
+    opened.session.next_suggestion()
+    opened.wait(lambda: opened.session.case_id == "beta")
+    assert opened.session.suggestion_index == 0
+    assert opened.session._presenter.current_slice() == (1, 7)
+    assert tuple(opened.viewer.dims.order) == (1, 0, 2)
+    assert opened.session.slice_state[1].startswith("Coronal")
+
+
+def test_the_next_case_is_the_most_uncertain_one_that_is_not_complete(opened, engine):
+    predict_all(opened)
+    run = opened.study.active_run
+    row = {"volumes_ml": {}, "mean_entropy": 0.9, "empty": False}
+    opened.study.save_prediction_summary(run, {"gamma": row})
+    opened.session.open_next()
+    opened.wait(lambda: opened.session.case_id == "gamma")
+
+
+def test_only_the_case_asked_for_last_is_shown(opened):
+    seen = []
+    opened.session.case_opened.connect(seen.append)
+    for case in ("beta", "gamma", "beta", "gamma"):
+        opened.session.open_case(case)
+    opened.wait(lambda: opened.session.case_id == "gamma")
+    opened.rest()
+    assert seen[-1] == "gamma"
+    assert "alpha" not in seen
+
+
+def test_a_scan_that_is_gone_is_told_and_the_open_case_stays(opened, notes):
+    opened.study.scan_path("beta").unlink()
+    opened.session.open_case("beta")
+    opened.rest()
+    assert any("beta" in text for text in errors(notes))
+    opened.open("alpha")
+    opened.paint((4, 10, 8), value=3)
+    opened.session.save_now()
+    assert (opened.study.annotation("alpha").labels == 3).any()
+
+
+def test_overlays_are_switched_and_remembered_for_the_next_case(opened):
+    opened.session.set_overlay(prediction=False, opacity=0.3)
+    opened.open("beta")
+    assert not opened.layer("prediction").visible
+    assert opened.layer("entropy").visible
+    assert opened.layer("entropy").opacity == pytest.approx(0.3)
+
+
+# ---- the study --------------------------------------------------------------------------------------------
+
+
+def test_scans_are_added_in_the_background_and_bad_files_told(opened, notes, tmp_path):
+    good, bad = tmp_path / "delta.nii.gz", tmp_path / "broken.nii.gz"
+    nib.save(
+        nib.Nifti1Image(np.random.default_rng(9).normal(size=(12, 12, 12)).astype(np.float32), np.eye(4)),
+        good,
+    )
+    bad.write_bytes(good.read_bytes()[:100])
+    opened.session.add_scans([good, bad])
+    assert opened.session.task.kind == "importing"
+    opened.rest()
+    assert [row.name for row in opened.session.case_rows()][-1] == "delta"
+    assert ("info", "1 scan was added.") in notes
+    assert any(level == "warning" and "broken" in text for level, text in notes)
+
+
+def test_export_writes_what_the_study_would(opened, tmp_path, notes):
+    opened.session.complete_case()
+    opened.rest()
+    opened.session.export(tmp_path / "out")
+    opened.rest()
+    assert (tmp_path / "out" / "volumes.csv").exists()
+    assert errors(notes) == []
+
+
+def test_a_folder_that_is_no_study_is_told_and_the_open_one_stays(opened, tmp_path, notes):
+    opened.session.open_study(tmp_path)
+    assert errors(notes)
+    assert opened.session.case_id == "alpha"
+    assert opened.session.study is not None
+
+
+def test_opening_the_same_study_again_changes_nothing(opened, study_path):
+    opened.paint((4, 10, 8), value=3)
+    opened.session.open_study(study_path / "study.json")
+    assert opened.session.case_id == "alpha"
+    assert not opened.study.read_only
+
+
+def test_a_new_structure_is_the_one_that_is_painted(opened):
+    opened.session.add_structure("appendage")
+    value = opened.session.active_value
+    assert opened.layer("annotation").selected_label == value
+    assert opened.session.structures[-1].name == "appendage"
+    opened.session.select_structure(3)
+    assert opened.layer("annotation").selected_label == 3
+
+
+def test_a_structure_name_that_is_taken_is_refused_in_words(opened, notes):
+    opened.session.add_structure("atrium")
+    assert errors(notes)
+    assert len(opened.session.structures) == 2
+
+
+@pytest.mark.parametrize(
+    "intention", ["toggle_slice_complete", "complete_case", "accept_slice", "accept_case", "predict"]
+)
+def test_intentions_without_a_study_are_answered_with_a_sentence(make_session, notes, intention):
+    getattr(make_session(), intention)()
+    assert errors(notes) == ["No study is open: open or create one first."]
+
+
+def test_markup_in_a_message_is_shown_as_text(monkeypatch):
+    from napari_dycon.plugin import notices
+
+    shown = []
+    monkeypatch.setitem(notices._SHOW, "info", shown.append)
+    notices.notify("info", "<img src=x> & <b>")
+    assert "<" not in shown[0]
+    assert "img src=x" in shown[0]
+
+
+def test_a_new_study_replaces_the_old_one_and_saves_it(opened, tmp_path, study_path):
+    opened.paint((4, 10, 8), value=3)
+    opened.session.new_study(tmp_path / "other", [Structure(value=1, name="x")])
+    assert opened.session.study.name == "other"
+    assert opened.session.case_rows() == []
+    with Study.open(study_path) as study:
+        assert not study.read_only
+        assert (study.annotation("alpha").labels == 3).any()
+
+
+def test_keys_of_the_viewer_reach_the_session(opened):
+    for key in ("G", "U"):
+        binding = next(function for bound, function in opened.viewer.keymap.items() if str(bound) == key)
+        binding(opened.viewer)
+    assert not opened.session.overlay.prediction
+    assert not opened.session.overlay.entropy
+
+
+def test_what_was_erased_with_the_bucket_is_known_background(opened):
+    layer = opened.layer("annotation")
+    opened.paint((4, 10, 8), value=3, size=6)
+    painted = layer.data == 3
+    layer.fill((4, 10, 8), 0)
+    opened.session.save_now()
+    known = opened.session._desk.case.display.apply(opened.study.annotation("alpha").known)
+    assert np.array_equal(known == Known.DRAWN, painted)
