@@ -1,15 +1,20 @@
-"""The benchmark on small scans of different sizes with two structures, as real commands."""
+"""The benchmark on small scans of different sizes with two structures, through the command itself."""
 
+import io
 import json
-import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 
+from napari_dycon.benchmark import Benchmark
 from napari_dycon.benchmark.protocol import Protocol, split_scans, spread_slices
+from napari_dycon.cli import main
+from napari_dycon.engine.control import Control
+from napari_dycon.engine.events import RunFinished, RunStarted, StepFinished
 from napari_dycon.errors import DyconError, VolumeError
 from napari_dycon.io.volumes import read_geometry
 
@@ -56,12 +61,23 @@ def scans(tmp_path_factory) -> Path:
     return folder
 
 
-def dycon(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "napari_dycon.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+@dataclass
+class Done:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def benchmark(scans: Path, out: Path, *more: object) -> subprocess.CompletedProcess[str]:
+def dycon(*arguments: object) -> Done:
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        status = main([str(argument) for argument in arguments])
+    return Done(status, out.getvalue(), err.getvalue())
+
+
+def benchmark(scans: Path, out: Path, *more: object) -> Done:
     return dycon(
         *("benchmark", "--images", scans / "images", "--labels", scans / "labels", "--json", out),
         *("--labelled", 2, "--iterations", 4, "--device", "cpu", *SMALL, *more),
@@ -129,6 +145,24 @@ def test_an_unknown_method_and_an_unknown_setting_are_named(scans, tmp_path):
 def protocol(folder: Path, **changes) -> Protocol:
     values = {"images": folder / "images", "labels": folder / "labels", "labelled": 2, "iterations": 10}
     return Protocol(**(values | changes))
+
+
+def test_an_interrupted_row_goes_on_where_it_was(scans, tmp_path):
+    overrides = {"patch_size": [32, 32, 32], "network": {"widths": [8, 16], "strides": [[2, 2, 2]]}}
+    wanted = protocol(scans, methods=("supervised",), device="cpu", iterations=6, overrides=overrides)
+    brake, out = Control(), tmp_path / "result.json"
+    for event in Benchmark(wanted, tmp_path / "work", out, control=brake).run():
+        if isinstance(event, StepFinished) and event.iteration == 3:
+            brake.stop()
+        if isinstance(event, RunFinished):
+            first = event
+    assert (first.reason, first.iteration) == ("stopped", 3)
+    assert not out.exists()
+    events = list(Benchmark(wanted, tmp_path / "work", out).run())
+    started = next(event for event in events if isinstance(event, RunStarted))
+    assert started.run == first.run
+    assert [event.iteration for event in events if isinstance(event, StepFinished)] == [4, 5, 6]
+    assert json.loads(out.read_text())["rows"][0]["iterations"] == 6
 
 
 def test_the_last_fifth_is_tested_on_and_never_trained_on(scans):

@@ -4,6 +4,7 @@ import errno
 import logging
 import sys
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,8 +23,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (demo, looking, studying, training, comparing):
-    app.registered_commands += module.app.registered_commands
+COMMANDS = (
+    demo.demo,
+    looking.launch,
+    studying.new,
+    studying.import_scans,
+    training.train,
+    training.predict,
+    looking.suggest,
+    comparing.evaluate,
+    studying.export,
+    comparing.benchmark,
+    looking.doctor,
+)
+for command in COMMANDS:
+    app.command("import" if command is studying.import_scans else None)(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -54,9 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    logging.basicConfig(level=logging.ERROR)
     try:
-        status: Any = app(args=arguments, prog_name="dycon", standalone_mode=False)
+        with warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")
+            status: Any = app(args=arguments, prog_name="dycon", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         return _say("Stopped.", INTERRUPTED)
     except DyconError as error:

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from napari_dycon.benchmark import Benchmark, Row
     from napari_dycon.study.study import Study
 
-app = typer.Typer()
-
 
 def _folder(help_text: str) -> Any:
     return typer.Option(exists=True, file_okay=False, metavar="DIR", help=help_text, show_default=False)
@@ -72,7 +70,6 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         raise DyconError(f"'{text}' is not a list of seeds; write for example --seeds 0,1,2.") from error
 
 
-@app.command()
 def evaluate(
     study: StudyFolder,
     reference: Annotated[Path, _folder("True label maps with the file names of the scans.")],
@@ -137,7 +134,6 @@ def _mean(scores: list[dict[str, Any]], key: str) -> float | None:
     return fmean(values) if values else None
 
 
-@app.command()
 def benchmark(
     images: Annotated[Path, _folder("Scans.")],
     labels: Annotated[Path, _folder("Label maps with the file names of the scans.")],

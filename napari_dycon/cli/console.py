@@ -135,3 +135,8 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number of things: ``1 scan``, ``2 scans``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

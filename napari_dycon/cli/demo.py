@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
 HEADLESS_MINUTES = 2.5
 
-app = typer.Typer()
 
-
-@app.command()
 def demo(
     directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to put the study.")] = Path(
         "dycon-demo"

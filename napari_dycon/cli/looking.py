@@ -14,10 +14,7 @@ from napari_dycon.errors import DyconError
 
 LAUNCHER = "napari_dycon.plugin.launch"
 
-app = typer.Typer()
 
-
-@app.command()
 def suggest(
     study: StudyFolder,
     count: Annotated[int, typer.Option(min=1, help="How many places.")] = 8,
@@ -43,7 +40,6 @@ def suggest(
     screen.table(rows)
 
 
-@app.command()
 def launch(
     study: Annotated[
         Path | None, typer.Argument(metavar="[STUDY]", help="A study folder to open.", show_default=False)
@@ -71,7 +67,6 @@ def open_napari(study: Path | None) -> None:
         raise DyconError(f"napari ended with status {status}; dycon doctor tells what may be missing.")
 
 
-@app.command()
 def doctor(json_file: JsonFile = None) -> None:
     """Tell what this machine offers, what is wrong, and how to mend it."""
     from napari_dycon.guidance.doctor import examine

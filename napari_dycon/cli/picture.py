@@ -51,11 +51,14 @@ def draw_result(study: "Study", run: str, truth: Path, scores: Sequence[dict[str
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     views = [_view(study, run, case, truth, scores) for case in _choose(study, run, scores)]
     if not views:
         return
-    figure = Figure(figsize=(10.5, 3.4 * len(views) + 0.7), facecolor=PAPER, layout="constrained")
+    layout = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.05)
+    figure = Figure(figsize=(10.5, 3.3 * len(views) + 1.2), facecolor=PAPER, layout=layout)
+    figure.suptitle(_heading(study), color=INK, fontsize=13)
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(views), 3, squeeze=False)
     for row, view in zip(axes, views, strict=True):
@@ -65,6 +68,11 @@ def draw_result(study: "Study", run: str, truth: Path, scores: Sequence[dict[str
     _legend(figure, axes, study.structures)
     with atomic_path(out) as part:
         figure.savefig(part, dpi=130, format="png", facecolor=PAPER)
+
+
+def _heading(study: "Study") -> str:
+    labelled = sum(case.status != "unlabelled" for case in study.cases)
+    return f"{study.name}: unlabelled cases after training with {labelled} of {len(study.cases)} labelled"
 
 
 def _choose(study: "Study", run: str, scores: Sequence[dict[str, Any]]) -> list[str]:
@@ -129,9 +137,15 @@ def _draw_row(row: "Sequence[Axes]", view: _View, structures: "Sequence[Structur
         _contour(row[1], view.prediction == structure.value, structure.color, "solid", 1.6)
         if view.truth is not None:
             _contour(row[1], view.truth == structure.value, INK, "dotted", 1.1)
-    unsure = np.ma.masked_less(view.entropy, 0.05)
+    visible = np.clip(1.5 * view.entropy, 0, 0.9)
     row[2].imshow(
-        unsure, cmap="inferno", vmin=0, vmax=1, alpha=0.85, aspect=view.aspect, interpolation="nearest"
+        view.entropy,
+        cmap="inferno",
+        vmin=0,
+        vmax=1,
+        alpha=visible,
+        aspect=view.aspect,
+        interpolation="nearest",
     )
 
 
@@ -152,6 +166,7 @@ def _legend(figure: Any, axes: Any, structures: "Sequence[Structure]") -> None:
     figure.legend(
         handles=lines, loc="outside lower left", ncols=len(lines), frameon=False, labelcolor=INK, fontsize=9
     )
-    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), "inferno"), ax=axes[:, 2], shrink=0.5, pad=0.02)
+    scale = ScalarMappable(Normalize(0, 1), "inferno")
+    bar = figure.colorbar(scale, ax=axes[-1, 2], orientation="horizontal", shrink=0.6, aspect=30, pad=0.02)
     bar.set_ticks([0, 1], labels=["sure", "unsure"], color=INK, fontsize=9)
     bar.outline.set_visible(False)

@@ -1,17 +1,20 @@
 """``dycon new``, ``import`` and ``export``: the study on disk."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_dycon.cli.console import JsonFile, Screen, StudyFolder, write_json
+from napari_dycon.cli.console import JsonFile, Screen, StudyFolder, count, write_json
 from napari_dycon.errors import StudyError, VolumeError
 
-app = typer.Typer()
+if TYPE_CHECKING:
+    from napari_dycon.study.schema import Structure
+    from napari_dycon.study.study import Study
 
 
-def parse_structures(texts: list[str]) -> "tuple[Any, ...]":
+def parse_structures(texts: list[str]) -> "tuple[Structure, ...]":
     """Turn ``1:left atrium`` or ``1:left atrium:#e06c4f`` into structures."""
     from napari_dycon.study.schema import DEFAULT_COLORS, Structure
 
@@ -28,7 +31,6 @@ def parse_structures(texts: list[str]) -> "tuple[Any, ...]":
     return tuple(found)
 
 
-@app.command()
 def new(
     study: StudyFolder,
     structure: Annotated[
@@ -50,7 +52,6 @@ def new(
         )
 
 
-@app.command("import")
 def import_scans(
     study: StudyFolder,
     paths: Annotated[
@@ -84,7 +85,7 @@ def import_scans(
     for problem in problems:
         screen.line(f"Left out {problem['path']}: {problem['problem']}")
     labelled = sum(entry["status"] != "unlabelled" for entry in added)
-    screen.line(f"Added {len(added)} scans, {labelled} of them labelled; {len(problems)} left out.")
+    screen.line(f"Added {count(len(added), 'scan')}, {labelled} labelled; {len(problems)} left out.")
 
 
 def _nothing_added(problems: list[dict[str, str]]) -> str:
@@ -95,7 +96,6 @@ def _nothing_added(problems: list[dict[str, str]]) -> str:
     return f"None of {len(problems)} files was added; the first: {problems[0]['problem']}"
 
 
-@app.command()
 def export(
     study: StudyFolder,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the masks.", show_default=False)],
@@ -118,10 +118,10 @@ def export(
             out, choose_cases(opened, case), choose_run(opened, run) if opened.runs() else None
         )
     write_json(json_file, {"files": [str(path) for path in written]})
-    Screen().line(f"Wrote {len(written)} files to {out}")
+    Screen().line(f"Wrote {count(len(written), 'file')} to {out}")
 
 
-def choose_cases(study: Any, wanted: list[str] | None) -> list[str] | None:
+def choose_cases(study: "Study", wanted: list[str] | None) -> list[str] | None:
     """Case ids from ids or names; None means all."""
     if not wanted:
         return None
@@ -134,17 +134,17 @@ def choose_cases(study: Any, wanted: list[str] | None) -> list[str] | None:
     return [by_name[text] for text in wanted]
 
 
-def choose_run(study: Any, wanted: str | None) -> str:
+def choose_run(study: "Study", wanted: str | None) -> str:
     """The wanted or the active run; an error where there is none."""
-    runs: list[str] = study.runs()
+    runs = study.runs()
     run = wanted or study.active_run
     if run is None:
         raise StudyError(f"{study.path} has no trained model yet; train first: dycon train {study.path}")
     if run not in runs:
         raise StudyError(f"There is no run '{run}' in {study.path}; the runs are {_some(runs)}.")
-    return str(run)
+    return run
 
 
-def _some(names: Any) -> str:
+def _some(names: Iterable[str]) -> str:
     ordered = sorted(set(names))
     return ", ".join(ordered[:8]) + (", …" if len(ordered) > 8 else "")

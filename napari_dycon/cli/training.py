@@ -13,6 +13,7 @@ from napari_dycon.cli.console import (
     Screen,
     StudyFolder,
     clock,
+    count,
     stop_on_interrupt,
     write_json,
 )
@@ -22,14 +23,14 @@ from napari_dycon.errors import DyconError
 
 DEFAULT_MINUTES = 10.0
 
-app = typer.Typer()
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
-@app.command()
 def train(
     study: StudyFolder,
-    method: Annotated[str, typer.Option(help="How to learn; see dycon train --help.")] = "dycon",
+    method: Annotated[
+        str, typer.Option(help="Learning method: supervised, mean_teacher or dycon.")
+    ] = "dycon",
     minutes: Annotated[
         float | None,
         typer.Option(min=0.01, help="How long to train; 10 minutes by default.", show_default=False),
@@ -111,12 +112,13 @@ def train(
 def _ending(end: Any, study: Path) -> str:
     dice = "" if end.final_dice is None else f", Dice {end.final_dice:.3f} on held-out labels"
     text = f"Run {end.run}: {end.iteration} iterations in {clock(end.seconds)}{dice}."
+    if end.reason == "stopped" and end.iteration == 0:
+        return f"Run {end.run} was stopped before its first step."
     if end.reason == "stopped":
         return f"{text} Saved; go on with: dycon train {study} --resume"
     return text
 
 
-@app.command()
 def predict(
     study: StudyFolder,
     case: Annotated[
@@ -146,6 +148,6 @@ def predict(
     write_json(
         json_file, {"run": run, "cases": {name: summary[name] for name in end.cases}, "stopped": end.stopped}
     )
-    screen.line(f"Predicted {len(end.cases)} cases with run {run}.")
+    screen.line(f"Predicted {count(len(end.cases), 'case')} with run {run}.")
     if end.stopped:
         raise typer.Exit(INTERRUPTED)

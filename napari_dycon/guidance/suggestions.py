@@ -7,7 +7,7 @@ kept apart, and a small random share stays, without which nobody could tell whet
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,12 @@ class Suggestion:
 class _Candidate:
     suggestion: Suggestion
     spacing: float
+    uncertainty: float
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Sorts the best first; of slices with like scores the one with most uncertainty in all."""
+        return -round(self.suggestion.score, 2), -self.uncertainty
 
 
 def suggest(study: Study, run: str | None = None, count: int = 8) -> list[Suggestion]:
@@ -169,20 +175,26 @@ def _slices(
 ) -> Iterator[_Candidate]:
     for plane in PLANES:
         axis = plane_axis(geometry, plane)
+        spacing = geometry.spacing[axis]
         labelled = annotation.complete_slices(axis)
         scores = _slice_scores(region.unsure, axis)
-        for local in np.flatnonzero(scores > 0):
-            index = int(local) + region.offset[axis]
-            spacing = geometry.spacing[axis]
+        for local in map(int, np.flatnonzero(scores > 0)):
+            index = local + region.offset[axis]
             if any(_too_close(index, other, spacing) for other in labelled):
                 continue
-            reason = _reason(region, structure, plane, scores, int(local), axis, index, labelled, spacing)
-            box = _box(region, axis, int(local))
-            score = round(float(scores[local]), 4)
-            yield _Candidate(
-                Suggestion(case.id, plane, axis, index, box, structure.value, structure.name, score, reason),
-                spacing,
+            what = f"{structure.name} {_what(region, axis, local)} {_extent(scores, local)}"
+            place = Suggestion(
+                case=case.id,
+                plane=plane,
+                axis=axis,
+                index=index,
+                box=_box(region, axis, local),
+                structure=structure.value,
+                structure_name=structure.name,
+                score=round(float(scores[local]), 4),
+                reason=f"{what}; {_nearest(index, labelled, spacing, plane)}",
             )
+            yield _Candidate(place, spacing, float(np.take(region.unsure, local, axis=axis).sum()))
 
 
 def _slice_scores(unsure: NDArray[np.float32], axis: int) -> NDArray[np.float64]:
@@ -213,28 +225,11 @@ def _box(region: _Region, axis: int, local: int) -> Box:
     return ranges[0], ranges[1], ranges[2]
 
 
-def _reason(
-    region: _Region,
-    structure: Structure,
-    plane: str,
-    scores: NDArray[np.float64],
-    local: int,
-    axis: int,
-    index: int,
-    labelled: Sequence[int],
-    spacing: float,
-) -> str:
-    extent = _extent(scores, local)
-    over = f"over {extent} slices" if extent > 1 else "on this slice"
-    return (
-        f"{structure.name} {_what(region, axis, local)} {over}; {_nearest(index, labelled, spacing, plane)}"
-    )
-
-
-def _extent(scores: NDArray[np.float64], local: int) -> int:
-    """Number of neighbouring slices that are nearly as unsure."""
+def _extent(scores: NDArray[np.float64], local: int) -> str:
+    """On how many neighbouring slices it is nearly as unsure."""
     blocks, _ = ndimage.label(scores >= 0.7 * scores[local])
-    return int(np.count_nonzero(blocks == blocks[local]))
+    count = int(np.count_nonzero(blocks == blocks[local]))
+    return f"over {count} slices" if count > 1 else "on this slice"
 
 
 def _what(region: _Region, axis: int, local: int) -> str:
@@ -244,7 +239,7 @@ def _what(region: _Region, axis: int, local: int) -> str:
     middle = float(np.median(depth))
     if abs(middle) <= EDGE_MM:
         return "edge unclear"
-    return "inside unclear" if middle > 0 else "may reach further,"
+    return "inside unclear" if middle > 0 else "extent unclear"
 
 
 def _nearest(index: int, labelled: Sequence[int], spacing: float, plane: str) -> str:
@@ -260,7 +255,7 @@ def _too_close(index: int, other: int, spacing: float) -> bool:
 
 
 def _choose(candidates: Sequence[_Candidate], count: int, rng: np.random.Generator) -> list[Suggestion]:
-    ranked = sorted(candidates, key=lambda candidate: -candidate.suggestion.score)
+    ranked = sorted(candidates, key=lambda candidate: candidate.rank)
     chosen: list[_Candidate] = []
     random_count = round(RANDOM_SHARE * count)
     stratified = round(STRATIFIED_SHARE * (count - random_count))
@@ -270,7 +265,7 @@ def _choose(candidates: Sequence[_Candidate], count: int, rng: np.random.Generat
         _take(chosen, (c for c in ranked if c.suggestion.structure == value))
     while len(chosen) < count - random_count and _take(chosen, ranked):
         pass
-    chosen.sort(key=lambda candidate: -candidate.suggestion.score)
+    chosen.sort(key=lambda candidate: candidate.rank)
     shuffled = [ranked[place] for place in rng.permutation(len(ranked))]
     while len(chosen) < count and _take(
         chosen, shuffled, "random check slice, to see what the guidance misses"
@@ -289,8 +284,7 @@ def _take(chosen: list[_Candidate], offered: Iterable[_Candidate], reason: str |
 
 
 def _with_reason(candidate: _Candidate, reason: str) -> _Candidate:
-    values = candidate.suggestion.to_dict() | {"reason": reason}
-    return _Candidate(Suggestion(**values), candidate.spacing)
+    return replace(candidate, suggestion=replace(candidate.suggestion, reason=reason))
 
 
 def _fits(candidate: _Candidate, chosen: Sequence[_Candidate]) -> bool:
