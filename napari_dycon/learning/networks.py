@@ -122,7 +122,7 @@ class SegmentationNetwork(nn.Module):
         Raises
         ------
         TrainingError
-            If a side is not divisible.
+            If a side is not divisible, or the patch a single cell of the bottleneck.
         """
         self._check(x)
         x = x.contiguous(memory_format=torch.channels_last_3d)
@@ -137,11 +137,15 @@ class SegmentationNetwork(nn.Module):
         return Output(logits, self.projector(stages[self.embedded_stage]) if project else None)
 
     def _check(self, x: Tensor) -> None:
-        if any(side % divisor for side, divisor in zip(x.shape[2:], self.spec.divisor, strict=True)):
-            sides, divisors = (" x ".join(map(str, v)) for v in (x.shape[2:], self.spec.divisor))
+        sides, divisors = tuple(x.shape[2:]), self.spec.divisor
+        if any(side % divisor for side, divisor in zip(sides, divisors, strict=True)):
             raise TrainingError(
-                f"The network cannot take a patch of {sides} voxels: its sides must be multiples of "
-                f"{divisors}. Choose another patch size."
+                f"The network cannot take a patch of {_times(sides)} voxels: its sides must be multiples of "
+                f"{_times(divisors)}. Choose another patch size."
+            )
+        if sides == divisors:  # a single cell has no spread for instance normalisation
+            raise TrainingError(
+                f"The network cannot take a patch of only {_times(sides)} voxels. Choose a larger patch."
             )
 
 
@@ -167,6 +171,19 @@ class Merge(nn.Module):
         deeper = self.up(deeper)
         refined: Tensor = self.refine(deeper + skip if self.add else torch.cat([skip, deeper], dim=1))
         return refined
+
+
+class Smooth(nn.Module):
+    """Residual convolution that mends the blocks an up-sampling leaves in the logits."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv3d(channels, channels, kernel_size=3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits of the same shape."""
+        smoothed: Tensor = x + self.convolution(x)
+        return smoothed
 
 
 def build_network(spec: NetworkSpec) -> SegmentationNetwork:
@@ -199,12 +216,7 @@ def _unet(spec: NetworkSpec) -> SegmentationNetwork:
             list(zip(pairwise(widths), (*strides[1:], (1, 1, 1)), strict=True))
         )
     ]
-    fine = max(widths[0] // 4, spec.classes)  # few: what happens at full resolution costs most
-    head = nn.Sequential(
-        _up(widths[0], fine, strides[0]),
-        nn.LeakyReLU(),
-        nn.Conv3d(fine, spec.classes, kernel_size=3, padding=1),
-    )
+    head = nn.Sequential(_up(widths[0], spec.classes, strides[0]), Smooth(spec.classes))
     cumulative = _cumulative(strides)
     scales = (cumulative[-1], *reversed(cumulative))
     return SegmentationNetwork(spec, nn.ModuleList(encoder), nn.ModuleList(decoder), head, scales)
@@ -246,6 +258,10 @@ def _up(before: int, width: int, stride: tuple[int, int, int]) -> nn.Module:
 
 
 _STYLE = {"norm": ("instance", {"affine": True}), "act": ("leakyrelu", {"negative_slope": 0.01})}
+
+
+def _times(sides: tuple[int, ...]) -> str:
+    return " x ".join(map(str, sides))
 
 
 def _cumulative(strides: Strides) -> Strides:

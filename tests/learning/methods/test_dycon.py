@@ -1,0 +1,125 @@
+"""DyCON: every component can be turned off, and does what it says when on."""
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from napari_dycon.learning.batch import UNKNOWN, Batch
+from napari_dycon.learning.losses.uncl import uncl
+from napari_dycon.learning.methods.dycon import DyCON, DyCONSettings
+from napari_dycon.learning.networks import NetworkSpec
+
+SPEC = NetworkSpec(widths=(8, 16, 16), strides=((2, 2, 2), (2, 2, 2)), projection=16)
+LATE = 1.0
+
+
+def _batch(unlabelled=2):
+    generator = torch.Generator().manual_seed(0)
+    image, weak = (torch.randn(2, 1, 16, 16, 16, generator=generator) for _ in range(2))
+    target = torch.zeros(2, 16, 16, 16, dtype=torch.int64)
+    target[:, 4:12, 4:12] = 1
+    image[:, 0] += 2 * target
+    return Batch(image, target, None, weak, weak + 0.2) if unlabelled else Batch(image, target)
+
+
+def _method(**settings):
+    torch.manual_seed(0)
+    return DyCON(SPEC, DyCONSettings(**settings))
+
+
+def _losses(batch=None, progress=LATE, **settings):
+    method = _method(**settings)
+    torch.manual_seed(1)
+    return method(_batch() if batch is None else batch, progress)
+
+
+def test_all_terms_are_there_late_and_their_weights_scale_them():
+    losses = _losses(pseudo_threshold=0.5)
+    assert set(losses) == {"supervised", "uncl", "fecl", "pseudo"}
+    doubled = _losses(uncl_weight=2.0, fecl_weight=0.2, pseudo_weight=1.0, pseudo_threshold=0.5)
+    for name in ("uncl", "fecl", "pseudo"):
+        assert losses[name] > 0
+        assert doubled[name].item() == pytest.approx(2 * losses[name].item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("term", ["uncl", "fecl", "pseudo"])
+def test_a_term_of_weight_zero_is_left_out(term):
+    assert term not in _losses(**{f"{term}_weight": 0.0})
+
+
+def test_the_terms_grow_after_the_start():
+    early, late = (_losses(progress=p, beta_first=0.5, beta_last=0.5) for p in (0.45, 0.65))
+    assert 0 < early["uncl"] < 0.5 * late["uncl"]
+    assert 0 < early["fecl"] < 0.5 * late["fecl"]
+
+
+@pytest.mark.parametrize(
+    ("switch", "term"),
+    [
+        ({"beta_first": 0.0, "beta_last": 0.0}, "uncl"),
+        ({"beta_first": 2.0, "beta_last": 2.0}, "uncl"),
+        ({"entropy_cap": 0.0}, "uncl"),
+        ({"entropy_cap": None}, "uncl"),
+        ({"focal": False}, "fecl"),
+        ({"entropy_weights": False}, "fecl"),
+        ({"hard_negatives": 0}, "fecl"),
+        ({"temperature": 0.3}, "fecl"),
+        ({"anchors": 4}, "fecl"),
+    ],
+)
+def test_every_switch_changes_its_own_term_and_no_other(switch, term):
+    usual, changed = _losses(), _losses(**switch)
+    assert not torch.equal(usual[term], changed[term])
+    for other in usual.keys() - {term}:
+        assert torch.equal(usual[other], changed[other]), other
+
+
+def test_uncl_is_taken_on_unlabelled_voxels_with_the_capped_entropy_term():
+    method, batch = _method(), _batch()
+    student, teacher = method.student(batch.strong).logits, method.teacher(batch.weak).logits
+    assert method(batch, LATE)["uncl"].item() == pytest.approx(
+        uncl(student, teacher, 0.07, 0.02).item(), rel=1e-4
+    )
+
+
+def test_unknown_voxels_of_partly_labelled_patches_are_made_consistent_too():
+    batch = _batch(unlabelled=0)
+    assert _losses(batch, entropy_cap=None)["uncl"].item() == 0
+    batch.target[:, :8] = UNKNOWN
+    assert _losses(batch, entropy_cap=None)["uncl"].item() > 0
+
+
+def test_nobody_believes_an_unsure_teacher():
+    losses = _losses(pseudo_threshold=1.0)
+    assert losses["pseudo"].item() == 0
+
+
+def test_unlabelled_patches_join_the_contrast_only_late():
+    settings = {
+        "pseudo_threshold": 0.5,
+        "unlabelled_anchors_start": 0.8,
+        "background_purity": 0.5,
+        "pseudo_purity": 0.5,
+    }
+    batch = _batch()
+    other = Batch(batch.image, batch.target, None, batch.weak + 1, batch.strong + 1)
+    before = [_losses(b, 0.79, **settings)["fecl"] for b in (batch, other)]
+    after = [_losses(b, 0.81, **settings)["fecl"] for b in (batch, other)]
+    assert torch.equal(*before)
+    assert not torch.equal(*after)
+
+
+def test_it_watches_its_teacher():
+    method = _method()
+    method(_batch(), LATE)
+    assert method.monitors["beta"] == 0.07
+    assert 0 <= method.monitors["pseudo_share"] <= 1
+    assert 0 <= method.monitors["teacher_foreground"] <= 1
+    method(_batch(), 0.0)
+    assert method.monitors == {}
+
+
+@pytest.mark.parametrize("fault", [{"beta_last": 0.0}, {"gamma": -1.0}, {"start": 1.5}, {"tau": 0.5}])
+def test_settings_that_make_no_sense_are_refused(fault):
+    with pytest.raises(ValidationError):
+        DyCONSettings(**fault)
