@@ -4,8 +4,8 @@
 
 A painting session is a process that paints one stroke every 100 ms through the same editor and autosaver as
 the dock, and logs each. After ``kill -9`` the study is opened again: every stroke that was more than five
-seconds old must be there. A training session is ``dycon train``; after ``kill -9`` it is resumed and must go on
-from its last checkpoint.
+seconds old must be there. A training session is ``dycon train``; after ``kill -9`` it is resumed and must go
+on from its last checkpoint.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         atrium_study(Path(folder) / "atria").close()
         viewer = napari.Viewer()
-        viewer.window.add_plugin_dock_widget("napari-dycon", "DyCON")
+        viewer.window.add_plugin_dock_widget("napari-dycon", "DyCON study")
         session = get_session(viewer)
         session.open_study(Path(folder) / "atria")
         wait(lambda: session.study is not None, 30, "the study did not open")

@@ -1,0 +1,223 @@
+"""Do the whole job in a real napari window on 24 atrium scans, and take a picture of every step.
+
+Buttons, table rows and the brush are used with mouse events on the real widgets. The pictures of the
+documentation are made by
+
+    xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/walkthrough.py docs/images
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import napari
+import nibabel as nib
+import numpy as np
+from common import ATRIA
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_dycon.io.volumes import read_geometry
+from napari_dycon.plugin.orientation import DisplayView
+from napari_dycon.plugin.session import get_session
+from napari_dycon.plugin.widgets.dock import DyconDock
+from napari_dycon.study.schema import Structure
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+class User:
+    """Someone at the screen: looks, clicks, paints, waits."""
+
+    def __init__(self, viewer: napari.Viewer, dock: DyconDock, pictures: Path) -> None:
+        self.viewer, self.dock, self.pictures = viewer, dock, pictures
+        self.session = get_session(viewer)
+        self.started = time.perf_counter()
+
+    def wait(self, seconds: float) -> None:
+        """Let the program run."""
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            QApplication.processEvents()
+            time.sleep(0.002)
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        """Let the program run until the condition holds."""
+        end = time.perf_counter() + seconds
+        while not condition():
+            if time.perf_counter() > end:
+                raise TimeoutError(what)
+            self.wait(0.05)
+
+    def wait_until_idle(self, seconds: float) -> None:
+        """Wait for the background task to end."""
+        self.wait_until(lambda: self.session.task.kind == "idle", seconds, "the task did not end")
+
+    def click(self, widget: QWidget) -> None:
+        """Press a button as soon as a person could press it."""
+        self.wait_until(
+            lambda: widget.isVisible() and widget.isEnabled(), 30, f"cannot press {widget.text()!r}"
+        )
+        QTest.mouseClick(widget, LEFT)
+        self.wait(0.3)
+
+    def open_case(self, name: str) -> None:
+        """Click the row of a case."""
+        model = self.dock.cases.view.model()
+        cells = [model.index(row, column) for row in range(model.rowCount()) for column in range(2)]
+        index = next(cell for cell in cells if str(cell.data()) == name)
+        self.dock.cases.view.scrollTo(index)
+        place = self.dock.cases.view.visualRect(index).center()
+        QTest.mouseClick(self.dock.cases.view.viewport(), LEFT, pos=place)
+        QTest.mouseDClick(self.dock.cases.view.viewport(), LEFT, pos=place)
+        self.wait_until(lambda: self.session.case_id == name, 30, f"{name} did not open")
+        self.wait(1.0)
+
+    def go_to_slice(self, index: int) -> None:
+        """Scroll to a slice of the first displayed axis."""
+        self.viewer.dims.set_current_step(0, index)
+        self.wait(0.2)
+
+    def paint(self, points: list[tuple[float, float]], size: int) -> None:
+        """Drag the brush through points given as (row, column) in voxels of the slice on screen."""
+        layer = self.viewer.layers["annotation"]
+        self.viewer.layers.selection.active = layer
+        layer.mode, layer.brush_size = "paint", size
+        canvas = self.viewer.window._qt_window._qt_viewer.canvas.native
+        places = [self._on_canvas(canvas, layer, *point) for point in points]
+        QTest.mouseMove(canvas, places[0])
+        QTest.mousePress(canvas, LEFT, pos=places[0])
+        for place in places[1:]:
+            QTest.mouseMove(canvas, place)
+            self.wait(0.02)
+        QTest.mouseRelease(canvas, LEFT, pos=places[-1])
+        layer.mode = "pan_zoom"
+        self.wait(0.2)
+
+    def _on_canvas(self, canvas: QWidget, layer: napari.layers.Labels, row: float, column: float) -> QPoint:
+        camera = self.viewer.scene.camera
+        y = (row * layer.scale[-2] - camera.center[-2]) * camera.zoom + canvas.height() / 2
+        x = (column * layer.scale[-1] - camera.center[-1]) * camera.zoom + canvas.width() / 2
+        return QPoint(round(x), round(y))
+
+    def picture(self, name: str) -> None:
+        """Keep what is on the screen."""
+        self.wait(1.0)
+        self.viewer.window.screenshot(
+            str(self.pictures / f"walkthrough-{name}.png"), canvas_only=False, flash=False
+        )
+        print(f"{time.perf_counter() - self.started:6.1f} s  {name}: {self.session.task.text}", flush=True)
+
+
+def outline(mask: np.ndarray) -> list[tuple[float, float]]:
+    """Centres of the structure in every other row of a slice: a brush path that a person might take."""
+    rows = np.flatnonzero(mask.any(axis=1))[::2]
+    return [(float(row), float(np.flatnonzero(mask[row]).mean())) for row in rows]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("pictures", type=Path)
+    parser.add_argument("--minutes", type=float, default=4.0)
+    options = parser.parse_args()
+    options.pictures.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        viewer = napari.Viewer(show=False)
+        viewer.window._qt_window.resize(1280, 800)
+        viewer.window.show()
+        _, dock = viewer.window.add_plugin_dock_widget("napari-dycon", "DyCON study")
+        user = User(viewer, dock, options.pictures)
+        whole_job(user, Path(folder), options.minutes)
+        viewer.close()
+
+
+def whole_job(user: User, folder: Path, minutes: float) -> None:
+    """Import, train, look, correct, accept, train on, export."""
+    session, dock = user.session, user.dock
+    user.wait(2)
+    user.picture("1-start")
+
+    labels = folder / "masks"
+    labels.mkdir()
+    scans = sorted((ATRIA / "images").glob("*.nii.gz"))[:24]
+    for scan in scans[:3]:
+        (labels / scan.name).write_bytes((ATRIA / "labels" / scan.name).read_bytes())
+    session.new_study(folder / "Left atria", [Structure(value=1, name="left atrium", color="#e8743b")])
+    session.add_scans(scans, labels)
+    user.wait_until(lambda: len(session.case_rows()) == 24, 60, "the scans were not imported")
+    user.wait_until_idle(60)
+    user.open_case("LA_001")
+    user.picture("2-cases")
+
+    dock.training.minutes.setValue(minutes)
+    user.click(dock.training.train_button)
+    user.wait_until(lambda: session.task.kind == "training", 30, "the training did not start")
+    user.open_case("LA_010")
+    user.wait_until(
+        lambda: (session.task.fraction or 0) > 0.6, minutes * 120 + 60, "the training is too slow"
+    )
+    user.picture("3-train")
+    user.wait_until(lambda: session.task.kind == "predicting", minutes * 60 + 120, "no prediction began")
+    user.wait_until_idle(180)
+
+    user.picture("4-look")
+    user.click(dock.review.uncertainty)
+    user.picture("5-prediction")
+    user.click(dock.review.next_button)
+    user.wait(1)
+    user.picture("6-next")
+
+    correct(user, "LA_010")
+    user.picture("7-correct")
+    user.click(dock.review.accept_case_button)
+    user.picture("8-accepted")
+
+    dock.training.minutes.setValue(max(0.5, minutes / 4))
+    user.click(dock.training.train_button)
+    user.wait_until(lambda: session.task.kind == "predicting", minutes * 60 + 120, "training on did not end")
+    user.wait_until_idle(180)
+    user.picture("9-trained-on")
+
+    session.export(folder / "export")
+    user.wait_until_idle(60)
+    user.picture("10-exported")
+    check_export(folder / "export", scans)
+
+
+def correct(user: User, name: str) -> None:
+    """Paint the atrium into the middle slice of a case with the brush and complete the slice."""
+    user.open_case(name)
+    truth = np.asarray(nib.load(ATRIA / "labels" / f"{name}.nii.gz").dataobj)
+    layer = user.viewer.layers["annotation"]
+    shown = DisplayView(read_geometry(ATRIA / "images" / f"{name}.nii.gz")).apply(truth)
+    index = int(np.argmax(shown.sum(axis=(1, 2))))
+    user.viewer.dims.order = (0, 1, 2)
+    user.go_to_slice(index)
+    user.paint(outline(shown[index]), size=6)
+    assert layer.data[index].any(), "the brush left nothing"
+    user.click(user.dock.structures.slice_button)
+
+
+def check_export(folder: Path, scans: list[Path]) -> None:
+    """Compare every exported mask with its scan and, for information, with the truth."""
+    dice = []
+    for scan in scans:
+        exported = nib.load(next(folder.rglob(scan.name)))
+        source = nib.load(scan)
+        assert np.array_equal(exported.affine, source.affine) and exported.shape == source.shape
+        mask = np.asarray(exported.dataobj) > 0
+        truth = np.asarray(nib.load(ATRIA / "labels" / scan.name).dataobj) > 0
+        dice.append(2 * (mask & truth).sum() / (mask.sum() + truth.sum()))
+    print(json.dumps({"exported": len(dice), "mean_dice_unlabelled": round(float(np.mean(dice[3:])), 3)}))
+
+
+if __name__ == "__main__":
+    main()
