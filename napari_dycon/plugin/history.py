@@ -31,12 +31,14 @@ class Series:
 class Curves:
     """Loss terms and validation Dice of one run against the iteration.
 
-    ``losses`` maps a loss term to ``(iterations, values)``; ``dice`` is ``(iterations, mean Dice)``.
+    ``losses`` maps a loss term to ``(iterations, values)``; ``dice`` is ``(iterations, mean Dice)``;
+    ``finished`` tells whether a record read back reaches the end of its run.
     """
 
     def __init__(self) -> None:
         self._losses: dict[str, Series] = {}
         self._dice = Series()
+        self.finished = False
 
     @property
     def losses(self) -> dict[str, tuple[list[int], list[float]]]:
@@ -77,6 +79,7 @@ class Curves:
         return curves
 
     def _add_record(self, event: Mapping[str, object]) -> None:
+        self.finished = event.get("event") == "RunFinished"
         iteration, losses, dice = event.get("iteration"), event.get("losses"), event.get("mean_dice")
         if not isinstance(iteration, int):
             return

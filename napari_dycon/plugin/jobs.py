@@ -50,10 +50,15 @@ class EngineReady:
 
 
 @dataclass(frozen=True, slots=True)
-class CurvesRead:
-    """The curves of the active run."""
+class RunRead:
+    """The newest run as its record tells it.
 
+    ``interrupted`` runs ended without saying so, in a crash, and can go on from a checkpoint.
+    """
+
+    run: str
     curves: Curves
+    interrupted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,14 @@ class Exported:
 
 
 def training(
-    study: Study, method: str, minutes: float, device: str, save_first: Callable[[], None]
+    study: Study,
+    method: str,
+    minutes: float | None,
+    device: str,
+    save_first: Callable[[], None],
+    resume: str | None = None,
 ) -> EventSource:
-    """Train for ``minutes`` once everything painted is on disk."""
+    """Train for ``minutes`` once everything painted is on disk, or bring the run ``resume`` to its end."""
 
     def source(control: Control) -> Iterator[object]:
         save_first()
@@ -84,9 +94,10 @@ def training(
             method,
             minutes=minutes,
             device=device,
+            run_id=resume,
+            resume=resume is not None,
             control=control,
             threads=spare_threads(),
-            warm_start=True,
         )
         yield from trainer.run()
 
@@ -211,13 +222,17 @@ def engine_facts(wish: str) -> EventSource:
     return source
 
 
-def reading_curves(study: Study) -> EventSource:
-    """Read the curves of the active run back from its record."""
+def reading_run(study: Study) -> EventSource:
+    """Read the newest run back from its record."""
 
     def source(control: Control) -> Iterator[object]:
         del control
-        if study.active_run:
-            yield CurvesRead(Curves.from_events(study.run_dir(study.active_run) / "events.jsonl"))
+        for run in study.runs()[-1:]:
+            folder = study.run_dir(run)
+            curves = Curves.from_events(folder / "events.jsonl")
+            checkpoints = folder / "checkpoints"
+            saved = checkpoints.is_dir() and any(checkpoints.iterdir())
+            yield RunRead(run, curves, saved and not curves.finished)
 
     return source
 

@@ -11,7 +11,7 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
-from napari_dycon.engine.events import CasePredicted, Note, RunFinished
+from napari_dycon.engine.events import CasePredicted, Note, RunFinished, RunStarted
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.plugin import jobs
 from napari_dycon.plugin.background import JobQueue
@@ -67,6 +67,7 @@ class Session(SessionState):
         self._visit: Suggestion | None = None
         self._finished: RunFinished | None = None
         self._imported = ImportNews()
+        self._interrupted: str | None = None
         self._lifecycle = Lifecycle(main_window(viewer), self.save_now, self.close)
         self._tasks.event.connect(self._on_event)
         self._tasks.ended.connect(self._on_end)
@@ -228,14 +229,20 @@ class Session(SessionState):
 
     @intention
     def train(self, method: str, minutes: float) -> None:
-        """Train with ``method`` for ``minutes``, going on from the last run; then predict every case."""
+        """Train with ``method`` for ``minutes`` from the last model on; then predict every case.
+
+        A run of the same method that a crash has cut off is brought to its own end instead.
+        """
         study = self._writable()
         if self.task.kind == "predicting":
             self._tasks.stop(then=lambda: self.train(method, minutes))
             return
-        source = jobs.training(study, method, minutes, preferred_device(), self._desk.flush)
+        resume, self._interrupted = self._resumable(method), None
+        wanted = None if resume else minutes
+        source = jobs.training(study, method, wanted, preferred_device(), self._desk.flush, resume)
         self._tasks.run("training", "Preparing", source)
-        self._tasks.show_curves(Curves())
+        if resume is None:
+            self._tasks.show_curves(Curves())
 
     @intention
     def predict(self, case_ids: Sequence[str] | None = None) -> None:
@@ -268,7 +275,7 @@ class Session(SessionState):
         self._desk.clear()
         if self.study is not None:
             self.study.close()
-        self.study, self._wanted, self._visit = None, None, None
+        self.study, self._wanted, self._visit, self._interrupted = None, None, None, None
 
     # ---- inside -----------------------------------------------------------------------------------
 
@@ -297,7 +304,7 @@ class Session(SessionState):
         for note in study.notes:
             self.say("warning", note)
         self._chores.put("engine", jobs.engine_facts(preferred_device()))
-        self._chores.put("curves", jobs.reading_curves(study))
+        self._chores.put("curves", jobs.reading_run(study))
         self._chores.put("suggestions", jobs.suggestions(study))
 
     def _tell_all(self) -> None:
@@ -342,8 +349,8 @@ class Session(SessionState):
             case jobs.EngineReady():
                 self.methods, self.device = list(event.methods), event.device
                 self.engine_ready.emit()
-            case jobs.CurvesRead() if not self.task.busy:
-                self._tasks.show_curves(event.curves)
+            case jobs.RunRead() if not self.task.busy:
+                self._on_run_read(event)
 
     def _on_event(self, event: object) -> None:
         match event:
@@ -355,6 +362,9 @@ class Session(SessionState):
                 self._finished = event
             case Note():
                 self.say(event.level, event.text)
+            case RunStarted():
+                for note in event.notes:
+                    self.say("info", note)
             case ImportEvent():
                 self._imported.add(event)
                 self.cases_changed.emit()
@@ -364,6 +374,16 @@ class Session(SessionState):
                 self._adopt(event.study)
             case jobs.Exported():
                 self.say("info", f"{len(event.files)} files were written.")
+
+    def _resumable(self, method: str) -> str | None:
+        run = self._interrupted
+        return run if run is not None and run.endswith(f"-{method}") else None
+
+    def _on_run_read(self, event: jobs.RunRead) -> None:
+        self._tasks.show_curves(event.curves)
+        if event.interrupted and self.study is not None and not self.study.read_only:
+            self._interrupted = event.run
+            self.say("info", f"Run {event.run} was cut off. Train goes on from its last checkpoint.")
 
     def _on_end(self, kind: str, sentence: str, details: str) -> None:
         finished, self._finished = self._finished, None

@@ -58,10 +58,10 @@ class Engine:
         self.predicted = []
         self.trained = 0
 
-    def training(self, study, method, minutes, device, save_first):
+    def training(self, study, method, minutes, device, save_first, resume=None):
         def source(control):
             save_first()
-            run = study.new_run(method)
+            run = resume or study.new_run(method)
             yield RunStarted(run, method, "cpu", {})
             for iteration in range(1, self.steps + 1):
                 control.wait_while_paused()

@@ -521,3 +521,21 @@ def test_what_was_erased_with_the_bucket_is_known_background(opened):
     opened.session.save_now()
     known = opened.session._desk.case.display.apply(opened.study.annotation("alpha").known)
     assert np.array_equal(known == Known.DRAWN, painted)
+
+
+def test_training_goes_on_where_a_crash_cut_it_off(opened, make_session, study_path, notes):
+    run = opened.study.new_run("dycon")
+    folder = opened.study.run_dir(run)
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "00000004").write_text("x")
+    (folder / "events.jsonl").write_text('{"event": "StepFinished", "iteration": 4, "losses": {"a": 1.0}}\n')
+    opened.session.close()
+    again = make_session()
+    again.open_study(study_path)
+    opened.wait(lambda: any("cut off" in text for _, text in notes))
+    again.train("dycon", 1)
+    opened.wait(lambda: again.study.active_run == run)
+    assert again.study.runs() == [run]
+    opened.wait(lambda: not again.task.busy)
+    again.train("dycon", 1)
+    opened.wait(lambda: len(again.study.runs()) == 2)
