@@ -373,10 +373,13 @@ class CasesPanel(QWidget):
         self._scroll_to_open()
 
     def _scroll_to_open(self) -> None:
+        follow = len(self.selected_cases()) <= 1
         for place in range(self.proxy.rowCount()):
             index = self.proxy.index(place, NAME)
             if index.data(ID_ROLE) == self._open_case:
                 self.view.scrollTo(index)
+                if follow:
+                    self.view.selectRow(place)
 
     def set_theme(self, theme: Theme) -> None:
         """Use the colours of ``theme``."""

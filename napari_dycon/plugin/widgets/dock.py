@@ -71,6 +71,7 @@ class DyconDock(QWidget):
         self.review.legend.set_colour(QColor.fromRgbF(*ENTROPY_RGB).name())
         self.setAcceptDrops(True)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self._shown_kind = ""
         self._lay_out()
         self._bind_intentions()
         self._bind_state()
@@ -291,7 +292,9 @@ class DyconDock(QWidget):
         task = self.session.task
         self.training.set_task(task.kind, task.phase, task.fraction, task.seconds_left, task.text)
         self.empty.set_task(task.text if task.kind != "idle" else "", task.fraction)
-        self._show_reasons()
+        if self._shown_kind != task.kind:
+            self._shown_kind = task.kind
+            self._show_reasons()
 
     def _show_reasons(self) -> None:
         session = self.session

@@ -8,6 +8,7 @@ from napari_dycon.plugin.widgets.parts import (
     ElidedLabel,
     ProgressLine,
     allow,
+    as_tooltip,
     menu_button,
     plain_label,
     push_button,
@@ -15,6 +16,8 @@ from napari_dycon.plugin.widgets.parts import (
     set_role,
 )
 from napari_dycon.plugin.widgets.theme import Theme
+
+DEVICES = {"cpu": "CPU", "cuda": "GPU", "mps": "Apple GPU", "auto": ""}
 
 
 class HeaderPanel(QWidget):
@@ -67,14 +70,15 @@ class HeaderPanel(QWidget):
     def set_study(self, name: str, where: str, read_only: bool) -> None:
         """Show the study ``name`` kept in the folder ``where``."""
         self.name.show_text(name)
-        self.name.setToolTip(where)
+        self.name.setToolTip(as_tooltip(where))
         self.read_only.setVisible(read_only)
 
     def set_device(self, text: str) -> None:
-        """Show the device that training uses."""
-        self.device.setText(text)
-        self.device.setToolTip(f"Training and prediction run on: {text}")
-        self.device.setVisible(bool(text))
+        """Show the device that training uses; nothing while it is not known."""
+        shown = DEVICES.get(text, text)
+        self.device.setText(shown)
+        self.device.setToolTip(as_tooltip(f"Training and prediction run on: {shown}"))
+        self.device.setVisible(bool(shown))
 
     def set_saved(self, text: str, ok: bool) -> None:
         """Show whether the annotations are on disk."""

@@ -87,7 +87,8 @@ class Switch(QToggleSwitch):
         """Draw the words in the middle of the height."""
         if self._theme is not None:
             painter.setPen(QColor(self._theme.text if self.isEnabled() else self._theme.disabled))
-            place = QRectF(rect.left() + 2, 0, self.width() - rect.left(), self.height())
+            painter.setOpacity(1.0)
+            place = QRectF(rect.left() + 2, 2, self.width() - rect.left(), self.height())
             painter.drawText(place, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, option.text)
 
 
@@ -182,6 +183,7 @@ class ReviewPanel(QWidget):
         """Show the suggestion at ``position`` (from 0; -1 for none yet) of ``count`` and its reason."""
         shown = f"{position + 1} of {count}" if position >= 0 else (f"{count} places" if count else "")
         self.position.setText(shown)
+        self.position.setVisible(bool(shown))
         self.reason.show_text(reason)
         allow(self.next_button, "" if count else "Nothing is suggested yet. Train first, or add scans.")
         allow(self.previous_button, "" if position > 0 else "This is the first place.")

@@ -61,7 +61,7 @@ class MethodBox(QComboBox):
         """Draw the box with the short title."""
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
-        option.currentText = option.currentText.split(":")[0]
+        option.currentText = (self.currentText() or self.placeholderText()).split(":")[0]
         painter = QStylePainter(self)
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
@@ -86,6 +86,7 @@ class TrainingPanel(QWidget):
         self.title = plain_label("Train", "title")
         self.status = ElidedLabel("muted")
         self.method = MethodBox()
+        self.method.setPlaceholderText("Loading…")
         self.method.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.minutes = MinutesBox()
         self.minutes.setRange(0.5, 720.0)
@@ -106,7 +107,7 @@ class TrainingPanel(QWidget):
         self.stop_button.setFixedWidth(76)
         self.progress = ProgressLine()
         self.curves = CurvesView()
-        self._phase = "running"
+        self._kind, self._phase = "", ""
         self._theme: Theme | None = None
         self._lay_out()
 
@@ -139,20 +140,25 @@ class TrainingPanel(QWidget):
         self.method.clear()
         for name, title in methods:
             self.method.addItem(title, name)
-        self.method.setCurrentIndex(max(0, self.method.findData(keep)))
+        if methods:
+            self.method.setCurrentIndex(max(0, self.method.findData(keep)))
         self.method.setToolTip(as_tooltip("How to learn.\n" + "\n".join(title for _, title in methods)))
 
     def set_task(
         self, kind: str, phase: str, fraction: float | None, seconds_left: float | None, text: str
     ) -> None:
         """Show the task under way: ``kind`` and ``phase`` are those of ``TaskState``."""
-        self._phase = phase
         running = kind != "idle"
         self.title.setText(TITLES[kind])
-        self._pages.setCurrentIndex(int(running))
         self.progress.set_share((fraction or 0.0) if running else None)
-        self.status.show_text(text)
+        self.status.show_text(text.removeprefix(TITLES[kind]).strip())
         self.time_left.show_text(self._left(phase, seconds_left, fraction))
+        if (kind, phase) != (self._kind, self._phase):
+            self._kind, self._phase = kind, phase
+            self._show_controls(kind, phase)
+
+    def _show_controls(self, kind: str, phase: str) -> None:
+        self._pages.setCurrentIndex(int(kind != "idle"))
         self.pause_button.setVisible(kind == "training")
         self.train_button.setVisible(kind in ("idle", "predicting"))
         self.pause_button.setText("Resume" if phase in ("paused", "pausing") else "Pause")

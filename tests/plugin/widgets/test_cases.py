@@ -120,6 +120,7 @@ def test_an_opened_case_far_down_comes_into_view(qtbot, panel, make_row):
     panel.set_rows(many)
     row = panel.proxy.index(50, NAME)
     qtbot.waitUntil(lambda: panel.view.viewport().rect().contains(panel.view.visualRect(row)))
+    assert panel.selected_cases() == ["50"], "the selection follows the open case"
 
 
 def test_count_says_how_much_is_done(panel):

@@ -1,8 +1,10 @@
 import gc
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from napari.utils._proxies import PublicOnlyProxy
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QDialogButtonBox, QLabel
@@ -162,6 +164,24 @@ def test_a_deleted_dock_leaves_the_session_working(qtbot, viewer, session, rows)
     gc.collect()
     session.cases_changed.emit()
     assert len(session.task_changed) == 0, "a dead dock is not kept"
+
+
+def test_it_works_on_the_proxy_that_napari_hands_to_plugins(qtbot, viewer, session, rows):
+    session.open_with(rows)
+    dock = DyconDock(PublicOnlyProxy(viewer), session)
+    qtbot.addWidget(dock)
+    before = dock.styleSheet()
+    viewer.theme = "light"
+    assert dock.styleSheet() != before
+
+
+def test_a_step_of_training_costs_the_interface_little(dock, session):
+    session.task_changed.emit(TaskState("training", "running", 0.0, 100.0, "Iteration 0"))
+    started = time.perf_counter()
+    for step in range(200):
+        session.task = TaskState("training", "running", step / 200, 100.0 - step / 2, f"Iteration {step}")
+        session.task_changed.emit(session.task)
+    assert (time.perf_counter() - started) / 200 < 0.005
 
 
 def test_two_docks_show_the_same(make_dock, session, rows):

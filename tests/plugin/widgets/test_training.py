@@ -65,7 +65,8 @@ def test_stopping_cannot_be_pressed_twice_and_says_so(qtbot, panel):
 
 
 def test_predicting_leaves_train_within_reach(panel):
-    panel.set_task("predicting", "running", 0.1, None, "Case 2 of 24")
+    panel.set_task("predicting", "running", 0.1, None, "Predicting case 2 of 24")
+    assert (panel.title.text(), panel.status.text()) == ("Predicting", "case 2 of 24")
     assert panel.train_button.isVisible()
     assert panel.stop_button.isVisible()
     assert not panel.pause_button.isVisible()
