@@ -4,6 +4,7 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QFileDialog, QLineEdit, QVBoxLayout, QWidget
 
 from napari_dycon.plugin.widgets.parts import flat_button, plain_label
@@ -50,7 +51,10 @@ class StructuresDialog(QDialog):
         another = flat_button("Another structure", "Add one more line", self.add_field)
         self.buttons = QDialogButtonBox()
         self._create = self.buttons.addButton("Create study", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
+        self._create.setProperty("role", "primary")
+        self.buttons.addButton("Cancel", QDialogButtonBox.ButtonRole.RejectRole)
+        for button in self.buttons.buttons():
+            button.setIcon(QIcon())
         self.buttons.accepted.connect(self._accept)
         self.buttons.rejected.connect(self.reject)
         self._lines = QVBoxLayout()

@@ -173,7 +173,7 @@ class StructuresPanel(QWidget):
         self.plane_button.hide()
         self.add_button = flat_button("Add", "Add a structure", self._ask_name)
         self.new_name = QLineEdit()
-        self.new_name.setPlaceholderText("Name of the new structure, then Enter")
+        self.new_name.setPlaceholderText("Name, then Enter")
         self.new_name.setMaxLength(60)
         self.new_name.hide()
         self.slice_button = push_button(
