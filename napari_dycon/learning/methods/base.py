@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from napari_dycon.errors import TrainingError
 from napari_dycon.learning import methods
 from napari_dycon.learning.batch import Batch
+from napari_dycon.learning.losses.supervised import partial_loss
 from napari_dycon.learning.networks import NetworkSpec, SegmentationNetwork, build_network
 from napari_dycon.learning.teacher import Teacher
 
@@ -84,6 +85,11 @@ class Method(nn.Module, ABC):
         progress
             Share of the training done, from 0 to 1.
         """
+
+    def supervised(self, batch: Batch) -> Losses:
+        """Return `{"supervised"}` of the student, computing nothing but the labelled patches."""
+        logits = self.student(batch.image).logits
+        return {"supervised": partial_loss(logits, batch.supervision, batch.weight)}
 
     def after_step(self, progress: float) -> None:
         """Do what is due after each optimiser step: the teacher follows the student."""

@@ -103,8 +103,7 @@ class DyCON(Method):
         strength = ramp(progress, self.settings.start, self.settings.ramp_length)
         if strength == 0.0:
             self.monitors = {}
-            logits = self.student(batch.image).logits
-            return {"supervised": partial_loss(logits, batch.supervision, batch.weight)}
+            return self.supervised(batch)
         views = self._look(batch)
         pseudo = pseudo_labels(views.teacher.logits[views.labelled :], self.settings.pseudo_threshold)
         self.monitors = self._monitor(views, pseudo, progress)
@@ -125,11 +124,8 @@ class DyCON(Method):
         project = self.settings.fecl_weight > 0
         labelled = len(batch.image)
         if batch.weak is None or batch.strong is None:
-            student, teacher = (
-                self.student(batch.image, project=project),
-                self.teacher(batch.image, project=project),
-            )
-            return Views(student, teacher, batch.supervision, labelled)
+            student = self.student(batch.image, project=project)
+            return Views(student, self.teacher(batch.image, project=project), batch.supervision, labelled)
         student = self.student(torch.cat([batch.image, batch.strong]), project=project)
         teacher = self.teacher(torch.cat([batch.image, batch.weak]), project=project)
         unknown = torch.full_like(batch.target[:1], UNKNOWN).expand(batch.unlabelled, -1, -1, -1)

@@ -42,8 +42,7 @@ class MeanTeacher(Method):
             progress, self.settings.start, self.settings.ramp_length
         )
         if weight == 0.0 or batch.weak is None or batch.strong is None:
-            logits = self.student(batch.image).logits
-            return {"supervised": partial_loss(logits, batch.supervision, batch.weight)}
+            return self.supervised(batch)
         labelled = len(batch.image)
         logits = self.student(torch.cat([batch.image, batch.strong])).logits
         return {

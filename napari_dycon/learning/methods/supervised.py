@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from napari_dycon.learning.batch import Batch
-from napari_dycon.learning.losses.supervised import partial_loss
 from napari_dycon.learning.methods.base import Losses, Method, register
 
 
@@ -16,5 +15,4 @@ class Supervised(Method):
 
     def forward(self, batch: Batch, progress: float) -> Losses:
         """Return `{"supervised"}`."""
-        logits = self.student(batch.image).logits
-        return {"supervised": partial_loss(logits, batch.supervision, batch.weight)}
+        return self.supervised(batch)
