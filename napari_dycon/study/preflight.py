@@ -186,7 +186,9 @@ def _compare(cases: Sequence[CaseRecord]) -> Iterator[Problem]:
             "training.",
             False,
         )
-    spread = {case.id: case.intensity.std for case in cases if case.intensity and case.intensity.std > 0}
+    spread = {
+        case.id: facts.std for case in cases if (facts := case.intensity) and 0 < facts.std < HUGE_VALUE
+    }
     typical = median(spread.values()) if spread else 0.0
     for case_id, std in spread.items():
         if not typical / CONTRAST_RATIO <= std <= typical * CONTRAST_RATIO:
