@@ -2,16 +2,16 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
-from napari_dycon.plugin.widgets.cases import (
+from napari_dycon.plugin.widgets.case_table import (
     LABELLED,
     NAME,
     STATUS,
     UNSURE,
     VOLUME,
-    CasesPanel,
     millilitres,
     percent,
 )
+from napari_dycon.plugin.widgets.cases import CasesPanel
 
 
 @pytest.fixture
