@@ -38,9 +38,9 @@ class CaseRow(Protocol):
 def percent(share: float) -> str:
     """Return a share as text; only nothing reads ``0 %`` and only all of it ``100 %``."""
     if 0 < share < 0.01:
-        return "< 1 %"
+        return "<1 %"
     if 0.99 < share < 1:
-        return "> 99 %"
+        return ">99 %"
     return f"{100 * share:.0f} %"
 
 

@@ -46,7 +46,7 @@ from napari_dycon.plugin.widgets.theme import Theme
 class CaseDelegate(QStyledItemDelegate):
     """Draws the status as a sign and shares as a small bar beside their number."""
 
-    BAR = 26
+    BAR = 24
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -180,7 +180,7 @@ class CasesPanel(QWidget):
         header.setHighlightSections(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
-        for column, width in ((STATUS, 24), (LABELLED, 82), (VOLUME, 66), (UNSURE, 78)):
+        for column, width in ((STATUS, 24), (LABELLED, 82), (VOLUME, 66), (UNSURE, 80)):
             view.setColumnWidth(column, width)
 
     def set_rows(self, rows: Sequence[CaseRow]) -> None:

@@ -16,13 +16,7 @@ Series = tuple[Sequence[float], Sequence[float]]
 INTERVAL_MS = 250
 POINTS = 160
 PLOT_HEIGHT = 84
-WORDS = {
-    "supervised": "labelled",
-    "total": "total",
-    "consistency": "consistency",
-    "uncl": "UnCL",
-    "fecl": "FeCL",
-}
+WORDS = {"supervised": "labelled", "uncl": "UnCL", "fecl": "FeCL", "pseudo": "pseudo-labels"}
 
 
 def thin_out(x: Sequence[float], y: Sequence[float], points: int = POINTS) -> tuple[NDArray, NDArray]:

@@ -141,7 +141,7 @@ def test_the_table_draws_every_status_in_the_height_of_a_row(panel):
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0, "0 %"), (0.0004, "< 1 %"), (0.125, "12 %"), (0.9999, "> 99 %"), (1, "100 %")]
+    ("share", "text"), [(0, "0 %"), (0.0004, "<1 %"), (0.125, "12 %"), (0.9999, ">99 %"), (1, "100 %")]
 )
 def test_percent_never_rounds_to_nothing_or_all(share, text):
     assert percent(share) == text
