@@ -132,7 +132,7 @@ DyconDock QComboBox { background: @control; border-radius: 4px; padding: 3px 6px
 DyconDock QComboBox:hover { background: @hover; }
 DyconDock QComboBox:disabled { background: @faint; color: @disabled; border: 0px; }
 DyconDock QAbstractSpinBox {
-  background: @control; border-radius: 4px; min-height: 22px; min-width: 60px; padding: 1px 16px;
+  background: @control; border-radius: 4px; min-height: 20px; min-width: 60px; padding: 1px 6px;
 }
 DyconDock QAbstractSpinBox QLineEdit { background: transparent; border: 0px; padding: 0px; }
 DyconDock QAbstractSpinBox:disabled { background: @faint; color: @disabled; }

@@ -94,7 +94,7 @@ class TrainingPanel(QWidget):
         self.minutes.setSingleStep(1.0)
         self.minutes.setValue(5.0)
         self.minutes.setSuffix(" min")
-        self.minutes.setFixedWidth(124)
+        self.minutes.setFixedWidth(116)
         self.minutes.setToolTip("How long to train. You can pause or stop at any moment; nothing is lost.")
         self.train_button = push_button(
             "Train", "Train on what is labelled so far, in the background", self._train, "primary"
