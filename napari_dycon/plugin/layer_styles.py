@@ -17,7 +17,7 @@ ENTROPY_RGB = (1.0, 0.55, 0.1)
 PREDICTION_OPACITY = 0.9
 PREDICTION_CONTOUR = 2
 ANNOTATION_OPACITY = 0.55
-ENTROPY_OPACITY = 0.8
+ENTROPY_OPACITY = 0.6
 
 
 def structure_colours(structures: Iterable[Structure]) -> DirectLabelColormap:

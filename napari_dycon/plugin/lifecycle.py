@@ -1,7 +1,9 @@
 """Tells a session when its window, or the whole program, goes away."""
 
+import weakref
 from collections.abc import Callable
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QApplication, QMainWindow
 
@@ -16,7 +18,7 @@ class Lifecycle(QObject):
     Parameters
     ----------
     window
-        The main window of the viewer, or None for a viewer without one.
+        The main window of the viewer, only weakly referenced; None for a viewer without one.
     on_closing
         Called when the window is asked to close, which the user may still call off.
     on_closed
@@ -29,7 +31,7 @@ class Lifecycle(QObject):
         super().__init__()
         self._on_closing = on_closing
         self._on_closed = on_closed
-        self._window = window
+        self._window = None if window is None else weakref.ref(window)
         self._done = False
         if window is not None:
             window.installEventFilter(self)
@@ -40,19 +42,19 @@ class Lifecycle(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Notice the window's closing; never consumes an event."""
-        if event.type() == QEvent.Type.Close and watched is self._window:
+        if event.type() == QEvent.Type.Close and isinstance(watched, QMainWindow):
             self._on_closing()
             QTimer.singleShot(0, self._close_if_hidden)
         return False
 
     def _close_if_hidden(self) -> None:
-        if not self._done and self._window is not None and not self._window.isVisible():
+        window = None if self._window is None else self._window()
+        if not self._done and (window is None or not isalive(window) or not window.isVisible()):
             self._close()
 
     def _close(self) -> None:
         if not self._done:
             self._done = True
-            self._window = None
             self._on_closed()
 
 

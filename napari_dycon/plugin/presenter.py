@@ -49,7 +49,10 @@ class Presenter:
         self._layers: dict[str, Layer] = {}
         self._shown: str | None = None
         self._display: DisplayView | None = None
+        self._outline = styles.PREDICTION_CONTOUR
         self.overlay = Overlay()
+        viewer.dims.events.ndisplay.connect(self._before_ndisplay, position="first")
+        viewer.dims.events.ndisplay.connect(self._after_ndisplay, position="last")
 
     @property
     def viewer(self) -> "ViewerModel":
@@ -182,6 +185,17 @@ class Presenter:
             axis, index = self._display.to_display(source_axis, (first + last) // 2)
             centre[axis] = index * scale[axis]
         viewer.scene.camera.center = tuple(centre[axis] for axis in PLANE_ORDER[place.plane])
+
+    def _before_ndisplay(self, event: object) -> None:
+        """Drop the outline before 3D, where napari cannot draw it and warns."""
+        prediction = self.layer(styles.PREDICTION)
+        if prediction is not None and event.value == 3:
+            self._outline, prediction.contour = prediction.contour, 0
+
+    def _after_ndisplay(self, event: object) -> None:
+        prediction = self.layer(styles.PREDICTION)
+        if prediction is not None and event.value == 2:
+            prediction.contour = self._outline
 
     def _shows(self, geometry: Geometry) -> bool:
         return self._display is not None and self._display.geometry.matches(geometry)

@@ -6,18 +6,19 @@ they never touch the study, the worker or a layer.
 
 import logging
 import weakref
-from collections.abc import Callable, Sequence
-from functools import partial, wraps
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import TYPE_CHECKING
 
 from napari_dycon.engine.events import CasePredicted, Note, RunFinished, RunStarted
-from napari_dycon.errors import DyconError, StudyError
+from napari_dycon.errors import StudyError
 from napari_dycon.plugin import jobs
 from napari_dycon.plugin.background import JobQueue
 from napari_dycon.plugin.editing import predicted
 from napari_dycon.plugin.history import Curves
 from napari_dycon.plugin.importing import ImportNews
+from napari_dycon.plugin.intentions import intention
 from napari_dycon.plugin.keys import bind_keys
 from napari_dycon.plugin.lifecycle import Lifecycle, main_window
 from napari_dycon.plugin.opencase import OpenCase
@@ -33,21 +34,7 @@ if TYPE_CHECKING:
     from napari_dycon.guidance.suggestions import Suggestion
 
 logger = logging.getLogger(__name__)
-P = ParamSpec("P")
 END_SECONDS = 20.0
-
-
-def intention(method: Callable[Concatenate["Session", P], None]) -> Callable[Concatenate["Session", P], None]:
-    """Turn the user's errors of a session method into a message; nothing is raised into Qt."""
-
-    @wraps(method)
-    def guarded(self: "Session", *args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            method(self, *args, **kwargs)
-        except DyconError as error:
-            self.say("error", str(error))
-
-    return guarded
 
 
 class Session(SessionState):
@@ -237,10 +224,11 @@ class Session(SessionState):
         if self.task.kind == "predicting":
             self._tasks.stop(then=lambda: self.train(method, minutes))
             return
-        resume, self._interrupted = self._resumable(method), None
+        resume = self._resumable(method)
         wanted = None if resume else minutes
         source = jobs.training(study, method, wanted, preferred_device(), self._desk.flush, resume)
         self._tasks.run("training", "Preparing", source)
+        self._interrupted = None
         if resume is None:
             self._tasks.show_curves(Curves())
 

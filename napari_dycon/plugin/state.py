@@ -119,10 +119,14 @@ class SessionState:
         return case_rows(self.study, active, self.case_id)
 
     def say(self, level: str, text: str) -> None:
-        """Tell the user something (info, warning, error): in the dock and as a notification of napari."""
+        """Tell the user something (info, warning, error): in the dock and as a notification of napari.
+
+        What is only for information does without the notification where a dock shows it already.
+        """
         logger.log(logging.getLevelNamesMapping()[level.upper()], text)
         self.message.emit(level, text)
-        notify(level, text)
+        if level != "info" or not len(self.message):
+            notify(level, text)
 
     def _on_saved(self, text: str, ok: bool) -> None:
         self.saved = (text, ok)
