@@ -91,9 +91,10 @@ def choose_holdout(cases: Sequence[PreparedCase], seed: int) -> HoldOut:
 
 def _choose_slices(labelled: Sequence[PreparedCase], random: np.random.Generator) -> HoldOut:
     known = {case.case: _known_slices(case.target) for case in labelled if case.target is not None}
-    budget = round(SLICE_SHARE * sum(len(indices) for _, indices, _ in known.values()))
-    if budget * round(1 / SLICE_SHARE) < ENOUGH_SLICES:
+    total = sum(len(indices) for _, indices, _ in known.values())
+    if total < ENOUGH_SLICES:
         return HoldOut()
+    budget = round(SLICE_SHARE * total)
     chosen: dict[str, tuple[int, tuple[int, ...]]] = {}
     names = sorted(known)
     for name in (names[i] for i in random.permutation(len(names))):

@@ -176,10 +176,13 @@ def _place(
     size: Sequence[int],
     random: np.random.Generator | None,
 ) -> list[float]:
-    """Centre of a patch near a voxel: jittered, and inside the scan where the scan is large enough."""
+    """Centre of a patch near a voxel: jittered, and inside the scan where the scan is large enough.
+
+    The patch's voxels coincide with the scan's, so that a plain crop is not interpolated.
+    """
     centre = []
     for v, n, p in zip(voxel.tolist(), shape, size, strict=True):
         moved = v if random is None else v + random.uniform(-0.25, 0.25) * p
-        low, high = (p - 1) / 2, n - 1 - (p - 1) / 2
-        centre.append(float(min(max(moved, low), high)) if low <= high else (n - 1) / 2)
+        start = min(max(round(moved - p / 2 + 0.5), 0), n - p) if n >= p else -((p - n) // 2)
+        centre.append(start + (p - 1) / 2)
     return centre

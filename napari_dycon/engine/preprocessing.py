@@ -57,7 +57,7 @@ def normalise(image: FloatArray, intensity: Intensity) -> FloatArray:
         clipped = np.clip(image, intensity.low, intensity.high)
         return np.asarray((clipped - intensity.mean) / intensity.std, dtype=np.float32)
     inside = image[image != 0]
-    if inside.size < 0.01 * image.size:
+    if inside.size < 0.01 * image.size or inside.min() == inside.max():
         inside = image.ravel()
     low, high = np.percentile(inside, (0.5, 99.5))
     inside = np.clip(inside, low, high)

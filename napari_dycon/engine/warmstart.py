@@ -30,13 +30,13 @@ def transfer_weights(method: Method, plan: Plan, earlier: Method, earlier_plan: 
     -------
     Names of structures that the earlier model did not know; their part of the head starts anew.
     """
-    heads = _head_keys(earlier_plan.network)
+    axes = _class_axes(earlier_plan.network)
     weights = earlier.predictor().state_dict()
     for network in (module for module in method.modules() if isinstance(module, SegmentationNetwork)):
         own = network.state_dict()
         for key, value in weights.items():
-            if key in heads:
-                _map_rows(own[key], value, plan.structure_values, earlier_plan.structure_values)
+            if key in axes:
+                _map_classes(own[key], value, axes[key], _pairs(plan, earlier_plan))
             else:
                 own[key].copy_(value)
         network.load_state_dict(own)
@@ -44,18 +44,33 @@ def transfer_weights(method: Method, plan: Plan, earlier: Method, earlier_plan: 
     return tuple(name for value, name in named if value not in earlier_plan.structure_values)
 
 
-def _map_rows(own: Tensor, theirs: Tensor, values: Sequence[int], their_values: Sequence[int]) -> None:
-    own[0].copy_(theirs[0])
-    for row, value in enumerate(values, start=1):
-        if value in their_values:
-            own[row].copy_(theirs[1 + their_values.index(value)])
+def _pairs(plan: Plan, earlier: Plan) -> list[tuple[int, int]]:
+    """Class index now and in the earlier model, for background and every structure that both know."""
+    values, before = plan.structure_values, earlier.structure_values
+    known = [(values.index(value) + 1, before.index(value) + 1) for value in values if value in before]
+    return [(0, 0), *known]
 
 
-def _head_keys(spec: NetworkSpec) -> set[str]:
-    """Names of the tensors whose first axis is the class: those that grow with one class more."""
+def _map_classes(own: Tensor, theirs: Tensor, axes: Sequence[int], pairs: Sequence[tuple[int, int]]) -> None:
+    """Copy what belongs to known classes along every axis of classes."""
+    here, there = (torch.tensor(entry) for entry in zip(*pairs, strict=True))
+    places = [here if axis in axes else torch.arange(side) for axis, side in enumerate(own.shape)]
+    for axis in axes:
+        theirs = theirs.index_select(axis, there)
+    own[torch.meshgrid(*places, indexing="ij")] = theirs
+
+
+def _class_axes(spec: NetworkSpec) -> dict[str, tuple[int, ...]]:
+    """Tensors with axes of classes, and which these are: those that grow with one class more."""
     with torch.device("meta"):
-        shapes = [
+        one, other = (
             {key: value.shape for key, value in build_network(entry).state_dict().items()}
             for entry in (spec, spec.model_copy(update={"classes": spec.classes + 1}))
-        ]
-    return {key for key, shape in shapes[0].items() if shape != shapes[1][key]}
+        )
+    return {
+        key: tuple(
+            axis for axis, sides in enumerate(zip(shape, other[key], strict=True)) if len(set(sides)) > 1
+        )
+        for key, shape in one.items()
+        if shape != other[key]
+    }

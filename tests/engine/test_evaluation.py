@@ -1,0 +1,96 @@
+"""Scores against values worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_dycon.engine.evaluation import evaluate, evaluate_masks
+from napari_dycon.errors import GridMismatchError, TrainingError
+from tests.engine.conftest import ball_case, save_scan
+
+
+def cube(start, shape=(20, 20, 20), side=6, value=1):
+    mask = np.zeros(shape, np.uint8)
+    mask[tuple(slice(s, s + side) for s in start)] = value
+    return mask
+
+
+def score(found, truth, spacing=(1.0, 1.0, 1.0)):
+    return evaluate_masks(found, truth, spacing, [1])[0]
+
+
+def test_equal_masks_are_perfect():
+    result = score(cube((3, 3, 3)), cube((3, 3, 3)))
+    assert (result.dice, result.jaccard, result.hd95_mm, result.asd_mm) == (1, 1, 0, 0)
+    assert result.volume_error == 0
+    assert not result.missed
+
+
+def test_a_shift_by_two_voxels_in_millimetres():
+    result = score(cube((5, 3, 3)), cube((3, 3, 3)), spacing=(1.5, 1.0, 1.0))
+    assert result.dice == pytest.approx(2 / 3)
+    assert result.jaccard == pytest.approx(1 / 2)
+    assert result.hd95_mm == pytest.approx(3.0)
+
+
+def test_two_single_voxels():
+    found, truth = cube((2, 2, 2), side=1), cube((5, 6, 2), side=1)
+    result = score(found, truth, spacing=(1.0, 1.0, 3.0))
+    assert result.dice == 0
+    assert result.hd95_mm == pytest.approx(5.0)
+    assert result.asd_mm == pytest.approx(5.0)
+
+
+def test_the_mean_distance_takes_both_directions():
+    found, truth = cube((2, 2, 2), side=1), cube((2, 2, 2), side=1)
+    truth[6, 2, 2] = 1
+    assert score(found, truth).asd_mm == pytest.approx((0 + 0 + 4) / 3)
+
+
+def test_a_miss_is_counted_and_has_no_distance():
+    result = score(np.zeros((20, 20, 20), np.uint8), cube((3, 3, 3)))
+    assert result.missed
+    assert (result.dice, result.hd95_mm, result.asd_mm, result.volume_error) == (0, None, None, -1)
+
+
+def test_something_found_where_nothing_is_scores_zero_but_is_no_miss():
+    result = score(cube((3, 3, 3)), np.zeros((20, 20, 20), np.uint8))
+    assert (result.dice, result.missed, result.volume_error) == (0, False, None)
+
+
+def test_absent_in_both_is_agreement():
+    empty = np.zeros((20, 20, 20), np.uint8)
+    assert score(empty, empty).dice == 1
+
+
+def test_structures_are_scored_apart():
+    found, truth = cube((3, 3, 3)), cube((3, 3, 3))
+    truth[truth == 1] = 2
+    assert [s.dice for s in evaluate_masks(found, truth, (1, 1, 1), [1, 2])] == [0, 0]
+
+
+def test_touching_the_border_of_the_scan_is_no_special_case():
+    a, b = cube((0, 0, 0)), cube((0, 0, 0), side=7)
+    assert score(a, b).hd95_mm == pytest.approx(np.sqrt(1), abs=0.8)
+
+
+def test_the_predictions_of_a_study_are_compared_by_file_name(make_study, train, tmp_path):
+    study = make_study()
+    run = train(study, "supervised", iterations=1)[0].run
+    labels = [ball_case(index)[1] for index in range(4)]
+    folder = tmp_path / "truth"
+    folder.mkdir()
+    for record, truth in zip(study.cases[:2], labels, strict=False):
+        save_scan(folder / f"{record.name}.nii.gz", truth)
+        study.save_prediction(run, record.id, truth, np.zeros(truth.shape, np.float32))
+    save_scan(folder / f"{study.cases[2].name}.nii.gz", labels[2])
+    result = evaluate(study, None, folder)
+    assert [case.case for case in result.cases] == [record.id for record in study.cases[:2]]
+    assert all(s.dice == 1 for case in result.cases for s in case.scores)
+    assert result.without_prediction == (study.cases[2].id,)
+    with pytest.raises(TrainingError, match="file name"):
+        evaluate(study, run, tmp_path / "nowhere-else")
+    save_scan(folder / f"{study.cases[0].name}.nii.gz", labels[0], np.eye(4))
+    with pytest.raises(GridMismatchError):
+        evaluate(study, run, folder)

@@ -1,0 +1,168 @@
+"""Predictions lie on the scan they belong to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from napari_dycon.engine.control import Control
+from napari_dycon.engine.events import CasePredicted, Note, PredictionFinished, PredictionProgress
+from napari_dycon.engine.inference import Predictor, predict
+from napari_dycon.engine.plan import Plan
+from napari_dycon.engine.runs import build_method
+from napari_dycon.engine.windows import predict_windows, window_starts
+from napari_dycon.errors import TrainingError
+from napari_dycon.io.volumes import read_volume
+from napari_dycon.learning.networks import NetworkSpec, Output
+from tests.conftest import oblique_affine
+from tests.engine.conftest import save_scan
+
+
+class Threshold(torch.nn.Module):
+    """Says that bright voxels are class 1, without having learned anything."""
+
+    def forward(self, x, *, project=False):
+        return Output(torch.cat([-20 * x, 20 * x], dim=1), None)
+
+
+class Bright:
+    def __init__(self):
+        self.network = Threshold()
+
+    def committee(self):
+        return [self.network, Threshold()]
+
+    def predictor(self):
+        return self.network
+
+
+def bright_plan(**changes) -> Plan:
+    network = NetworkSpec(classes=2, widths=(4, 8), strides=((2, 2, 2),))
+    values = {"structure_values": (9,), "structure_names": ("bright",), "network": network}
+    return Plan(**{**values, "spacing": (1.0, 1.0, 1.0), "patch_size": (16, 16, 16), **changes})
+
+
+@pytest.mark.parametrize("permutation", [(0, 1, 2), (2, 0, 1), (1, 0, 2)])
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 1.3, 2.1)])
+def test_a_prediction_covers_what_it_saw_in_every_orientation(tmp_path, permutation, spacing):
+    image = np.zeros((26, 30, 22), np.float32)
+    image[6:14, 15:27, 3:12] = 100
+    affine = oblique_affine(17.0, spacing)[:, [*permutation, 3]]
+    volume = read_volume(save_scan(tmp_path / "a.nii.gz", image, affine))
+    prediction = Predictor(bright_plan(), Bright()).volume(volume)
+    truth = image > 50
+    found = prediction.mask == 9
+    dice = 2 * (found & truth).sum() / (found.sum() + truth.sum())
+    assert dice > 0.9
+    assert prediction.mask.dtype == np.uint8
+    assert prediction.mask.flags.c_contiguous
+    assert prediction.probabilities.shape == (2, *image.shape)
+    np.testing.assert_allclose(prediction.probabilities.sum(axis=0), 1, atol=1e-4)
+    assert 0 <= prediction.entropy.min() <= prediction.entropy.max() <= 1
+    np.testing.assert_allclose(prediction.disagreement, 0, atol=1e-5)
+
+
+def test_committee_members_who_differ_show_as_disagreement(tmp_path):
+    class Torn(Bright):
+        def committee(self):
+            opposite = Threshold()
+            opposite.forward = lambda x, *, project=False: Output(torch.cat([20 * x, -20 * x], dim=1), None)
+            return [self.network, opposite]
+
+    image = np.where(np.indices((16, 16, 16))[0] < 8, 0, 100).astype(np.float32)
+    volume = read_volume(save_scan(tmp_path / "a.nii.gz", image, np.eye(4)))
+    prediction = Predictor(bright_plan(), Torn()).volume(volume)
+    assert prediction.disagreement.mean() > 0.9
+    assert prediction.entropy.mean() > 0.9
+    assert (prediction.mask[9:] == 9).all()
+
+
+def test_mask_and_maps_on_disk_have_the_scans_oblique_affine(make_study, train, tmp_path):
+    study = make_study()
+    affine = oblique_affine(17.0, (1.2, 1.2, 2.0))
+    image = np.random.default_rng(0).integers(0, 300, (24, 20, 18)).astype(np.int16)
+    record = study.add_scan(save_scan(tmp_path / "tilted.nii.gz", image, affine))
+    run = train(study, "supervised", iterations=3)[0].run
+    events = list(predict(study, run, [record.id], device="cpu", threads=1, probabilities=True))
+    source = nib.load(tmp_path / "tilted.nii.gz")
+    paths = [study.prediction_path(run, record.id), study.entropy_path(run, record.id)]
+    paths += [study.probabilities_path(run, record.id, structure) for structure in study.structures]
+    for path in paths:
+        saved = nib.load(path)
+        assert saved.shape == image.shape
+        assert saved.affine.tobytes() == source.affine.tobytes()
+    assert isinstance(events[-1], PredictionFinished)
+    row = study.prediction_summary(run)[record.id]
+    assert set(row) == {"volumes_ml", "mean_entropy", "empty"}
+    voxels = int((study.prediction(run, record.id) == 3).sum())
+    assert row["volumes_ml"]["organ"] == pytest.approx(voxels * 1.2 * 1.2 * 2.0 / 1000, abs=2e-3)
+
+
+def test_progress_comes_between_windows_and_a_stop_is_heeded(make_study, train):
+    study = make_study()
+    run = train(study, "supervised", iterations=2)[0].run
+    control, events = Control(), []
+    for event in predict(study, run, device="cpu", control=control, threads=1):
+        events.append(event)
+        if isinstance(event, PredictionProgress) and event.done == 1:
+            control.stop()
+    assert [e.case for e in events if isinstance(e, CasePredicted)] == [study.cases[0].id]
+    assert events[-1] == PredictionFinished(run, (study.cases[0].id,), True)
+    fractions = [e.fraction for e in events if isinstance(e, PredictionProgress)]
+    assert fractions == sorted(fractions)
+    assert study.prediction(run, study.cases[1].id) is None
+
+
+def test_a_scan_that_is_gone_does_not_stop_the_others(make_study, train, tmp_path):
+    study = make_study()
+    run = train(study, "supervised", iterations=2)[0].run
+    Path(study.scan_path(study.cases[0].id)).unlink()
+    events = list(predict(study, run, device="cpu", threads=1))
+    assert next(e for e in events if isinstance(e, Note)).text.startswith(study.cases[0].id)
+    assert len(events[-1].cases) == 3
+
+
+def test_predicting_without_a_model_or_case_is_refused(make_study, train):
+    study = make_study()
+    run = train(study, "supervised", iterations=1)[0].run
+    with pytest.raises(TrainingError, match="no case nobody"):
+        list(predict(study, run, ["nobody"], device="cpu"))
+    for path in (Path(study.run_dir(run)) / "checkpoints").iterdir():
+        path.unlink()
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        list(predict(study, run, device="cpu"))
+
+
+@pytest.mark.parametrize(("shape", "patch"), [((20, 20, 20), (16, 16, 16)), ((50, 16, 33), (16, 16, 16))])
+def test_windows_cover_everything_and_stay_inside(shape, patch):
+    seen = np.zeros(shape, int)
+    for start in window_starts(shape, patch, 0.5):
+        window = tuple(slice(s, s + p) for s, p in zip(start, patch, strict=True))
+        assert seen[window].shape == patch
+        seen[window] += 1
+    assert seen.min() >= 1
+
+
+def test_windows_agree_with_predicting_at_once():
+    plan = bright_plan(patch_size=(16, 16, 16))
+    image = np.random.default_rng(0).normal(size=(21, 30, 9)).astype(np.float16)
+    steps = predict_windows([Threshold()], image, plan, "cpu")
+    fractions = []
+    while True:
+        try:
+            fractions.append(next(steps))
+        except StopIteration as end:
+            result = end.value
+            break
+    assert fractions[-1] == 1.0
+    expected = torch.sigmoid(40 * torch.from_numpy(image.astype(np.float32)))
+    torch.testing.assert_close(result[0, 1], expected, atol=1e-4, rtol=1e-3)
+
+
+def test_a_models_committee_is_teacher_and_student():
+    method = build_method("mean_teacher", bright_plan())
+    assert len(Predictor(bright_plan(), method)._committee) == 2

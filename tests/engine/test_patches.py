@@ -1,0 +1,162 @@
+"""What one training step is given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_dycon.engine.augmentation import identity_warp, perturb, random_warp, sample_patch
+from napari_dycon.engine.patches import PatchSampler, TrainingCase
+from napari_dycon.engine.plan import Augmentation, Plan
+from napari_dycon.learning.networks import NetworkSpec
+
+
+def plan_with(**changes) -> Plan:
+    network = NetworkSpec(classes=3, widths=(4, 8), strides=((2, 2, 2),))
+    values = {"structure_values": (1, 2), "structure_names": ("a", "b"), "network": network}
+    return Plan(**{**values, "spacing": (1.0, 1.0, 2.0), "patch_size": (16, 16, 8), **changes})
+
+
+def case_with(target, unlabelled=False, seed=0):
+    image = np.random.default_rng(seed).normal(size=target.shape).astype(np.float16)
+    return TrainingCase(image, target, unlabelled)
+
+
+def blob(shape=(30, 28, 20), tiny=False):
+    target = np.zeros(shape, np.uint8)
+    target[8:20, 8:20, 5:12] = 1
+    if tiny:
+        target[26, 26, 18] = 2
+    return target
+
+
+def test_a_batch_depends_on_seed_and_iteration_alone():
+    cases = [case_with(blob()), case_with(np.full((20, 20, 20), 255, np.uint8), True)]
+    cases.append(TrainingCase(cases[1].image, None, True))
+    one, other = PatchSampler(cases, plan_with(), 3), PatchSampler(cases, plan_with(), 3)
+    one.batch(4)
+    torch.rand(3)
+    a, b = one.batch(9), other.batch(9)
+    for name in ("image", "target", "weak", "strong"):
+        assert torch.equal(getattr(a, name), getattr(b, name))
+    assert not torch.equal(a.image, one.batch(10).image)
+    assert not torch.equal(a.image, PatchSampler(cases, plan_with(), 4).batch(9).image)
+
+
+def test_batches_made_ahead_are_the_same():
+    sampler = PatchSampler([case_with(blob())], plan_with(), 0)
+    ahead = sampler.batches(2, ahead=3)
+    assert all(torch.equal(next(ahead).image, sampler.batch(i).image) for i in range(2, 7))
+
+
+def test_every_labelled_patch_has_known_voxels():
+    target = np.full((60, 60, 40), 255, np.uint8)
+    target[30, 31, 20] = 1
+    sampler = PatchSampler([case_with(target)], plan_with(), 0)
+    for iteration in range(40):
+        assert (sampler.batch(iteration).target < 254).flatten(1).any(1).all()
+
+
+def test_a_tiny_structure_is_seen_as_often_as_a_large_one():
+    sampler = PatchSampler([case_with(blob(tiny=True))], plan_with(augmentation=still()), 0)
+    batches = [sampler.batch(iteration).target for iteration in range(60)]
+    share = torch.cat([(target == 2).flatten(1).any(1) for target in batches]).float().mean()
+    assert share > 0.2
+
+
+def test_a_structure_of_one_case_is_found_among_many():
+    cases = [case_with(blob()) for _ in range(19)] + [case_with(blob(tiny=True))]
+    sampler = PatchSampler(cases, plan_with(augmentation=still()), 0)
+    seen = [(sampler.batch(iteration).target == 2).any() for iteration in range(30)]
+    assert sum(map(int, seen)) >= 5
+
+
+def test_outside_the_scan_is_unknown():
+    target = np.ones((10, 10, 6), np.uint8)
+    sampler = PatchSampler([case_with(target)], plan_with(augmentation=still()), 0)
+    patch = sampler.batch(0).target[0]
+    assert (patch == 1).sum() == 600
+    assert (patch == 255).sum() == patch.numel() - 600
+
+
+def test_there_is_no_unlabelled_stream_without_unlabelled_scans():
+    batch = PatchSampler([case_with(blob())], plan_with(), 0).batch(0)
+    assert batch.weak is None
+    assert batch.strong is None
+
+
+def test_weak_and_strong_views_show_the_same_place():
+    cases = [case_with(blob()), TrainingCase(case_with(blob(), seed=1).image, None, True)]
+    quiet = {name: 0.0 for name in Augmentation.model_fields if name.endswith("_p")}
+    geometric = {**quiet, "rotation_p": 1.0, "scale_p": 1.0}
+    plan = plan_with(augmentation=Augmentation(**geometric))
+    batch = PatchSampler(cases, plan, 0).batch(0)
+    assert torch.equal(batch.weak, batch.strong)
+    loud = plan_with(augmentation=Augmentation(**{**geometric, "noise_p": 1.0}))
+    noisy = PatchSampler(cases, loud, 0).batch(0)
+    assert torch.equal(noisy.weak, batch.weak)
+    assert not torch.equal(noisy.weak, noisy.strong)
+
+
+def test_no_known_voxel_is_an_error():
+    with pytest.raises(ValueError, match="known"):
+        PatchSampler([TrainingCase(np.zeros((8, 8, 8), np.float16), None, True)], plan_with(), 0)
+
+
+def still() -> Augmentation:
+    names = [name for name in Augmentation.model_fields if name.endswith("_p")]
+    return Augmentation(mirror=(False, False, False), **dict.fromkeys(names, 0.0))
+
+
+def test_a_crop_without_augmentation_is_exact():
+    image = np.random.default_rng(0).normal(size=(20, 21, 22)).astype(np.float16)
+    target = np.random.default_rng(1).integers(0, 3, image.shape).astype(np.uint8)
+    patch, labels = sample_patch(image, target, (9.5, 10.5, 8.5), (8, 8, 8), identity_warp())
+    np.testing.assert_allclose(patch, image[6:14, 7:15, 5:13].astype(np.float32), atol=2e-3)
+    assert np.array_equal(labels, target[6:14, 7:15, 5:13])
+
+
+def test_image_and_labels_move_together():
+    """A scan that shows its own label map must still do so after any warp."""
+    target = np.zeros((40, 36, 30), np.uint8)
+    target[10:28, 12:25, 8:20] = 1
+    random = np.random.default_rng(0)
+    for _ in range(10):
+        warp = random_warp(Augmentation(elastic_p=1.0), (1.0, 1.0, 2.0), random)
+        patch, labels = sample_patch(target.astype(np.float16), target, (19, 18, 14), (32, 32, 24), warp)
+        known = labels < 254
+        wrong = ((patch > 0.5) != (labels == 1)) & known
+        assert wrong.float().mean() < 0.03
+
+
+class Extreme:
+    """A random generator that always draws the most."""
+
+    def random(self):
+        return 0.0
+
+    def uniform(self, low, high):
+        return high
+
+
+def test_rotation_respects_thick_slices():
+    """90 degrees about x on 1 x 1 x 2 mm voxels: 8 voxels of y are 4 of z."""
+    settings = Augmentation(mirror=(False,) * 3, rotation=(90.0, 0, 0), rotation_p=1, scale_p=0, elastic_p=0)
+    warp = random_warp(settings, (1.0, 1.0, 2.0), Extreme())
+    moved = warp.matrix @ np.array([0.0, 8.0, 0.0])
+    np.testing.assert_allclose(np.abs(moved), [0, 0, 4], atol=1e-9)
+
+
+def test_intensity_changes_leave_the_input_and_stay_finite():
+    patch = torch.randn(16, 18, 10)
+    before = patch.clone()
+    names = [name for name in Augmentation.model_fields if name.endswith("_p")]
+    everything = Augmentation(**dict.fromkeys(names, 1.0))
+    for seed in range(20):
+        changed = perturb(patch, everything, np.random.default_rng(seed))
+        assert changed.shape == patch.shape
+        assert torch.isfinite(changed).all()
+        assert not torch.equal(changed, patch)
+    assert torch.equal(patch, before)
+    assert torch.isfinite(perturb(torch.zeros(8, 8, 8), everything, np.random.default_rng(0))).all()

@@ -1,0 +1,132 @@
+"""Plans for studies of every kind, on every machine."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from napari_dycon.engine.fingerprint import CaseFingerprint, Fingerprint, fingerprint_study
+from napari_dycon.engine.plan import Machine, Plan, change_plan, make_plan, smaller_patch
+from napari_dycon.errors import TrainingError
+from napari_dycon.learning.networks import build_network
+
+CPU = Machine(device="cpu", memory=16 * 2**30, cores=4)
+GPU = Machine(device="cuda", memory=24 * 2**30, cores=8, bfloat16=True)
+MPS = Machine(device="mps", memory=16 * 2**30, cores=8)
+
+
+def study_of(shape, spacing=(1.0, 1.0, 1.0), names=("organ",), cases=5):
+    return Fingerprint(
+        cases=tuple(
+            CaseFingerprint(case=f"c{i}", shape=shape, spacing=spacing, known_fraction=0)
+            for i in range(cases)
+        ),
+        structures=tuple((i + 1, name) for i, name in enumerate(names)),
+    )
+
+
+@pytest.mark.parametrize("machine", [CPU, GPU, MPS], ids=lambda m: m.device)
+@pytest.mark.parametrize(
+    ("shape", "spacing"),
+    [
+        ((96, 71, 44), (1.25, 1.25, 1.25)),
+        ((35, 50, 35), (1.0, 1.0, 1.0)),
+        ((512, 512, 90), (0.7, 0.7, 5.0)),
+        ((20, 256, 256), (6.0, 0.9, 0.9)),
+        ((5, 9, 7), (1.0, 1.0, 1.0)),
+        ((400, 30, 30), (0.5, 0.5, 0.5)),
+        ((1000, 1000, 1000), (0.1, 0.1, 0.1)),
+    ],
+)
+def test_every_plan_can_be_built_and_fits(shape, spacing, machine):
+    plan = make_plan(study_of(shape, spacing), machine)
+    extent = np.array(shape) * spacing
+    size = extent / plan.spacing
+    divisor = build_network(plan.network.model_copy(update={"widths": (4,) * len(plan.network.widths)})).spec
+    assert all(side % d == 0 for side, d in zip(plan.patch_size, divisor.divisor, strict=True))
+    assert all(side <= max(16, n + 1) for side, n in zip(plan.patch_size, size, strict=True))
+    if machine.device == "cpu":
+        assert math.prod(size) <= 1.05 * 96 * 96 * 64
+        assert math.prod(plan.patch_size) <= 96 * 64 * 40
+
+
+def test_thick_slices_are_halved_later_and_turned_less():
+    plan = make_plan(study_of((256, 256, 20), (0.9, 0.9, 6.0)), GPU)
+    assert plan.network.strides[0] == (2, 2, 1)
+    assert plan.network.strides[-1][2] == 2 or plan.network.divisor[2] < plan.network.divisor[0]
+    assert plan.augmentation.rotation[2] > plan.augmentation.rotation[0]
+
+
+def test_precision_and_size_follow_the_machine():
+    fingerprint = study_of((190, 140, 88), (0.625, 0.625, 0.625))
+    cpu, gpu, mps = (make_plan(fingerprint, machine) for machine in (CPU, GPU, MPS))
+    old_card = make_plan(fingerprint, GPU.model_copy(update={"bfloat16": False}))
+    assert (cpu.precision, gpu.precision, mps.precision) == ("32-true", "bf16-mixed", "32-true")
+    assert old_card.precision == "16-mixed"
+    assert math.prod(gpu.patch_size) > math.prod(cpu.patch_size)
+    assert gpu.spacing == (0.625, 0.625, 0.625)
+    assert min(cpu.spacing) > 0.625
+
+
+def test_left_and_right_twins_are_never_swapped():
+    twins = make_plan(study_of((64, 64, 64), names=("left kidney", "right kidney")), CPU)
+    assert twins.augmentation.mirror == (False, True, True)
+    alone = make_plan(study_of((64, 64, 64), names=("left atrium",)), CPU)
+    assert alone.augmentation.mirror == (True, True, True)
+
+
+def test_a_plan_is_data():
+    plan = make_plan(
+        study_of((64, 64, 64)), CPU, {"network": {"widths": (4, 8, 16, 32)}, "batch_labelled": 1}
+    )
+    assert plan.network.widths == (4, 8, 16, 32)
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+    with pytest.raises(ValidationError):
+        plan.batch_labelled = 3
+
+
+@pytest.mark.parametrize("wish", [{"speed": 3}, {"network": {"width": 3}}, {"batch_labelled": 0}])
+def test_an_override_that_does_not_fit_is_named(wish):
+    with pytest.raises(TrainingError, match=next(iter(wish))):
+        change_plan(make_plan(study_of((64, 64, 64)), CPU), wish)
+
+
+def test_a_patch_that_must_shrink_keeps_fitting_the_network():
+    plan = make_plan(study_of((96, 71, 44), (1.25, 1.25, 1.25)), CPU)
+    smaller = smaller_patch(plan)
+    assert math.prod(smaller.patch_size) <= math.prod(plan.patch_size) / 2
+    assert all(s % d == 0 for s, d in zip(smaller.patch_size, plan.network.divisor, strict=True))
+    assert smaller_patch(plan.model_copy(update={"patch_size": (16, 16, 16)})) is None
+
+
+def test_nothing_to_plan_for_is_said():
+    with pytest.raises(TrainingError, match="no scans"):
+        make_plan(Fingerprint(cases=(), structures=((1, "a"),)), CPU)
+    with pytest.raises(TrainingError, match="no structures"):
+        make_plan(study_of((64, 64, 64), names=()), CPU)
+
+
+def test_a_study_is_described_on_canonical_axes(make_study):
+    fingerprint = fingerprint_study(make_study())
+    assert fingerprint.median_spacing == pytest.approx((1.2, 1.2, 2.0))
+    assert fingerprint.median_extent == pytest.approx((24 * 1.2, 20 * 1.2, 18 * 2.0))
+    assert fingerprint.structures == ((3, "organ"), (7, "node"))
+    assert fingerprint.intensity.kind == "mr"
+
+
+def test_hounsfield_units_are_recognised_by_their_values(make_study, tmp_path):
+    from napari_dycon.study.annotations import Annotation
+    from tests.engine.conftest import ball_case, save_scan
+
+    study = make_study(cases=0)
+    image, labels = ball_case(0)
+    hounsfield = np.where(labels > 0, image, -1000).astype(np.int16)
+    hounsfield[0] = 900
+    record = study.add_scan(save_scan(tmp_path / "ct.nii.gz", hounsfield))
+    study.save_annotation(record.id, Annotation.full(labels), "import")
+    intensity = fingerprint_study(study).intensity
+    assert intensity.kind == "ct"
+    assert 130 < intensity.low < intensity.mean < intensity.high < 300

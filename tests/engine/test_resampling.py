@@ -1,0 +1,71 @@
+"""Resampling keeps places, values and what is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_dycon.engine.resampling import resample, resample_target, resampled_shape
+
+
+def test_the_field_of_view_stays():
+    assert resampled_shape((100, 90, 20), (0.5, 0.5, 5.0), (1.0, 1.0, 2.5)) == (50, 45, 40)
+    assert resampled_shape((1, 3, 3), (1, 1, 1), (9, 9, 9)) == (1, 1, 1)
+
+
+def test_the_same_shape_changes_nothing():
+    array = np.random.default_rng(0).normal(size=(5, 6, 7)).astype(np.float32)
+    assert np.array_equal(resample(array, (5, 6, 7)), array)
+
+
+@pytest.mark.parametrize("shape", [(40, 12, 9), (7, 30, 5), (13, 13, 13)])
+def test_a_linear_ramp_stays_linear_inside(shape):
+    x = (np.arange(20) + 0.5) / 20
+    result = resample(np.broadcast_to(x[:, None, None], (20, 15, 10)), shape)
+    expected = (np.arange(shape[0]) + 0.5) / shape[0]
+    inner = slice(2, -2)
+    np.testing.assert_allclose(result[inner, 0, 0], expected[inner], atol=0.004)
+
+
+def test_halving_averages_pairs_without_aliasing():
+    stripes = np.tile(np.array([0.0, 1.0], np.float32), 16)
+    result = resample(np.broadcast_to(stripes[:, None, None], (32, 4, 4)), (16, 4, 4))
+    np.testing.assert_allclose(result[2:-2], 0.5, atol=0.01)
+
+
+def test_a_box_keeps_its_place_and_volume_in_both_directions():
+    target = np.zeros((20, 20, 20), np.uint8)
+    target[4:12, 6:14, 8:16] = 2
+    fine = resample_target(target, (40, 40, 40))
+    assert (fine[8:24, 12:28, 16:32] == 2).mean() > 0.97
+    assert abs(int((fine == 2).sum()) / 8 - 512) < 30
+    coarse = resample_target(target, (10, 10, 10))
+    assert np.array_equal(np.argwhere(coarse == 2).min(0), [2, 3, 4])
+    assert int((coarse == 2).sum()) == 64
+
+
+def test_what_is_unknown_stays_unknown_and_does_not_vote():
+    target = np.full((12, 12, 12), 255, np.uint8)
+    target[:, :, 6] = 1
+    fine = resample_target(target, (12, 12, 24))
+    assert set(np.unique(fine)) == {1, 255}
+    assert np.flatnonzero((fine == 1).any((0, 1))).tolist() == [12, 13]
+
+
+@pytest.mark.parametrize("new", [6, 8, 5, 7])
+@pytest.mark.parametrize("index", range(12))
+def test_a_single_labelled_slice_survives_coarsening(index, new):
+    target = np.full((6, 6, 12), 255, np.uint8)
+    target[:, :, index] = 0
+    target[2:4, 2:4, index] = 1
+    coarse = resample_target(target, (6, 6, new))
+    known = np.flatnonzero((coarse != 255).any((0, 1)))
+    assert 1 <= len(known) <= 2
+    assert int((index + 0.5) * new / 12) in known or abs(known - (index + 0.5) * new / 12).min() <= 0.51
+    assert (coarse[2:4, 2:4, known] == 1).all()
+
+
+def test_do_not_care_never_wins_a_tie():
+    target = np.zeros((2, 1, 1), np.uint8)
+    target[1] = 254
+    assert resample_target(target, (1, 1, 1))[0, 0, 0] == 0

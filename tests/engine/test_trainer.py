@@ -1,0 +1,361 @@
+"""Training as its callers see it: events, refusals, pausing, stopping, going on."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_dycon.engine import optimisation
+from napari_dycon.engine.checkpoints import CheckpointFolder
+from napari_dycon.engine.control import Control
+from napari_dycon.engine.events import (
+    CheckpointSaved,
+    Note,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    Validated,
+    from_json,
+)
+from napari_dycon.engine.recorder import read_events
+from napari_dycon.engine.runs import RunFolder
+from napari_dycon.engine.trainer import Trainer
+from napari_dycon.errors import TrainingError
+from napari_dycon.study.annotations import Annotation
+from napari_dycon.study.schema import Structure
+from napari_dycon.study.study import Study
+
+TINY = {
+    "patch_size": (16, 16, 16),
+    "network": {"widths": (8, 16), "strides": ((2, 2, 2),), "projection": 16},
+    "overlap": 0.25,
+}
+
+
+def losses(events):
+    return [event.losses for event in events if isinstance(event, StepFinished)]
+
+
+def weights(study, run):
+    return RunFolder(study, run).checkpoints.load().part("method")
+
+
+def same_weights(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_run_tells_its_story_and_leaves_it_on_disk(make_study, train):
+    study = make_study()
+    events = train(study, iterations=6)
+    assert isinstance(events[0], RunStarted)
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].reason == "budget"
+    assert [e.iteration for e in events if isinstance(e, StepFinished)] == [1, 2, 3, 4, 5, 6]
+    assert study.active_run == events[0].run == "001-dycon"
+    folder = Path(study.run_dir("001-dycon"))
+    lines = (folder / "events.jsonl").read_text().splitlines()
+    assert [from_json(line) for line in lines] == read_events(folder)
+    assert [json.loads(line)["event"] for line in lines] == [type(e).__name__ for e in events]
+    assert (folder / "metrics.csv").read_text().startswith("iteration,seconds,name,value\n1,")
+    assert json.loads((folder / "config.json").read_text())["method"] == "dycon"
+    assert json.loads((folder / "plan.json").read_text())["structure_values"] == [3, 7]
+
+
+def test_training_learns_the_bright_ball(make_study, train):
+    study = make_study(cases=4, labelled=3)
+    events = train(study, "supervised", iterations=60, overrides={**TINY, "augmentation": {"rotation_p": 0}})
+    assert [e for e in events if isinstance(e, Validated)][-1].dice["organ"] > 0.6
+
+
+@pytest.mark.parametrize("method", ["supervised", "mean_teacher", "dycon"])
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_by_bit(make_study, train, method):
+    whole, parts = make_study(name="whole"), make_study(name="parts")
+    expected = train(whole, method, iterations=8)
+    control = Control()
+    first = []
+    for event in Trainer(
+        parts, method, iterations=8, overrides=TINY, threads=1, device="cpu", control=control
+    ).run():
+        first.append(event)
+        if isinstance(event, StepFinished) and event.iteration == 5:
+            control.stop()
+    assert first[-1].reason == "stopped"
+    torch.rand(7)  # whatever else used random numbers meanwhile
+    second = train(parts, method, resume=True)
+    assert losses(first) + losses(second) == losses(expected)
+    assert same_weights(weights(parts, first[0].run), weights(whole, expected[0].run))
+
+
+def test_resuming_after_a_crash_forgets_steps_after_the_checkpoint(make_study, train):
+    study = make_study()
+    generator = Trainer(study, iterations=6, overrides=TINY, threads=1, device="cpu").run()
+    for event in generator:
+        if isinstance(event, StepFinished) and event.iteration == 3:
+            break
+    generator.close()
+    folder = Path(study.run_dir("001-dycon"))
+    stale = StepFinished(4, 0.6, {"supervised": 9.0}, 1, 1, 1).to_json()
+    with (folder / "events.jsonl").open("a") as file:
+        file.write(stale + "\n" + stale[:20])
+    train(study, resume=True)
+    steps = [e for e in read_events(folder) if isinstance(e, StepFinished)]
+    assert [e.iteration for e in steps] == [1, 2, 3, 4, 5, 6]
+    assert all(e.losses["supervised"] < 9 for e in steps)
+
+
+def test_closing_the_generator_saves_a_checkpoint(make_study):
+    study = make_study()
+    generator = Trainer(study, iterations=50, overrides=TINY, threads=1, device="cpu").run()
+    for event in generator:
+        if isinstance(event, StepFinished) and event.iteration == 2:
+            break
+    generator.close()
+    assert RunFolder(study, "001-dycon").checkpoints.load().iteration == 2
+
+
+def test_a_pause_saves_and_costs_no_budget(make_study):
+    study, control, rest = make_study(), Control(), 2.0
+    events, started = [], time.perf_counter()
+    for event in Trainer(
+        study, iterations=5, overrides=TINY, threads=1, device="cpu", control=control, holdout=False
+    ).run():
+        events.append(event)
+        if isinstance(event, StepFinished) and event.iteration == 2:
+            control.pause()
+            threading.Timer(rest, control.resume).start()
+    assert [e.iteration for e in events if isinstance(e, CheckpointSaved)] == [2, 5]
+    assert events[-1].reason == "budget"
+    assert time.perf_counter() - started - events[-1].seconds >= 0.95 * rest
+
+
+def test_a_budget_in_minutes_ends_and_drives_the_progress(make_study, train):
+    events = train(make_study(), iterations=None, minutes=0.03, holdout=False)
+    steps = [event for event in events if isinstance(event, StepFinished)]
+    assert events[-1].reason == "budget"
+    assert events[-1].seconds >= 1.8
+    assert steps[-1].progress == 1.0
+    assert steps[0].progress < 1.0 or len(steps) == 1
+
+
+def test_a_stop_ends_a_paused_run(make_study):
+    study, control = make_study(), Control()
+    control.pause()
+    threading.Timer(0.3, control.stop).start()
+    events = list(
+        Trainer(study, iterations=5, overrides=TINY, threads=1, device="cpu", control=control).run()
+    )
+    assert events[-1].reason == "stopped"
+    assert study.active_run is None
+
+
+def test_training_again_starts_from_the_last_model(make_study, train):
+    study = make_study()
+    train(study, "supervised", iterations=40)
+    first = losses(train(study, "dycon", iterations=2))[0]["supervised"]
+    anew = losses(train(study, "dycon", iterations=2, warm_start=False))[0]["supervised"]
+    assert first < 0.8 * anew
+    assert RunFolder(study, "002-dycon").config().continued_from == "001-supervised"
+
+
+def test_a_structure_added_later_keeps_what_was_learned(make_study, train):
+    study = make_study(labelled=3)
+    train(study, "supervised", iterations=40, holdout=False)
+    before = RunFolder(study, "001-supervised").method()[1].predictor()
+    study.add_structure("vessel", value=1)
+    events = train(study, "supervised", iterations=1, holdout=False, overrides={})
+    assert any("vessel" in note for note in events[0].notes)
+    assert events[0].plan["structure_values"] == [3, 7, 1]
+    after = RunFolder(study, "002-supervised").method()[1].predictor()
+    x = torch.randn(1, 1, 16, 16, 16)
+    old, new = before(x).logits, after(x).logits
+    assert new.shape[1] == 4
+    torch.testing.assert_close(new[:, :3], old, atol=0.3, rtol=0.3)
+
+
+def test_a_loss_that_is_not_finite_rolls_back_once_and_then_stops(make_study, monkeypatch):
+    study = make_study()
+    poison = {3, 6}
+    original = optimisation.Optimisation.step
+
+    def step(self, batch, iteration, progress):
+        if iteration in poison:
+            batch.image[:] = torch.nan
+        return original(self, batch, iteration, progress)
+
+    monkeypatch.setattr(optimisation.Optimisation, "step", step)
+    trainer = Trainer(study, "supervised", iterations=10, overrides=TINY, threads=1, device="cpu")
+    events = []
+    with pytest.raises(TrainingError, match="unstable again at step 7"):
+        for event in trainer.run():
+            events.append(event)
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert notes[0].startswith("Training became unstable at step 4")
+    assert events[-1].reason == "failed"
+    assert 5 in [e.iteration for e in events if isinstance(e, StepFinished)]
+
+
+def test_one_bad_step_leaves_a_finite_model(make_study, monkeypatch, train):
+    study = make_study()
+    original = optimisation.Optimisation.step
+
+    def step(self, batch, iteration, progress):
+        if iteration == 3:
+            batch.image[:] = torch.inf
+        return original(self, batch, iteration, progress)
+
+    monkeypatch.setattr(optimisation.Optimisation, "step", step)
+    events = train(study, "supervised", iterations=6)
+    assert events[-1].reason == "budget"
+    assert all(torch.isfinite(w).all() for w in weights(study, events[0].run).values())
+
+
+def test_memory_running_out_shrinks_the_patch_once(make_study, monkeypatch):
+    study = make_study(shape=(40, 40, 34))
+    original = optimisation.Optimisation.step
+
+    def step(self, batch, iteration, progress):
+        if batch.image[0].numel() > 16 * 32 * 32:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return original(self, batch, iteration, progress)
+
+    monkeypatch.setattr(optimisation.Optimisation, "step", step)
+    overrides = {**TINY, "patch_size": (32, 32, 32)}
+    events = list(Trainer(study, "supervised", iterations=3, overrides=overrides, threads=1).run())
+    assert any("Memory ran out" in e.text for e in events if isinstance(e, Note))
+    assert events[-1].reason == "budget"
+    assert np.prod(RunFolder(study, "001-supervised").plan().patch_size) <= 16 * 32 * 32
+
+
+def test_what_nobody_labelled_cannot_influence_training(make_study, train):
+    clean, garbage = make_study(name="clean", cases=5), make_study(name="garbage", cases=5)
+    random = np.random.default_rng(5)
+    for record in garbage.cases[2:]:
+        annotation = Annotation.empty(record.shape)
+        annotation.labels[:] = random.choice([0, 3, 7], record.shape)
+        garbage.save_annotation(record.id, annotation, "import")
+    partial = garbage.annotation(garbage.cases[0].id)
+    partial.known[:, :, ::2] = 0
+    expected_partial = Annotation(np.where(partial.known > 0, partial.labels, 0), partial.known)
+    clean.save_annotation(clean.cases[0].id, expected_partial, "import")
+    partial.labels[partial.known == 0] = 7
+    garbage.save_annotation(garbage.cases[0].id, partial, "import")
+    first = train(clean, "dycon", iterations=8, holdout=False)
+    second = train(garbage, "dycon", iterations=8, holdout=False)
+    assert losses(first) == losses(second)
+    assert "uncl" in losses(first)[-1]
+    assert same_weights(weights(clean, "001-dycon"), weights(garbage, "001-dycon"))
+
+
+def test_a_few_labelled_slices_are_enough_to_train(make_study, train):
+    study = make_study(labelled=0)
+    for record in study.cases[:2]:
+        labels = make_labels(study, record.id)
+        annotation = Annotation.empty(record.shape)
+        for index in (6, 9, 12):
+            annotation.labels[:, :, index] = labels[:, :, index]
+            annotation.complete_slice(2, index)
+        study.save_annotation(record.id, annotation, "complete")
+    events = train(study, "dycon", iterations=6)
+    assert events[-1].reason == "budget"
+    assert any("quality cannot be measured" in note for note in events[0].notes)
+
+
+def make_labels(study: Study, case: str):
+    image = study.volume(case).array
+    return np.where(image > 210, 7, np.where(image > 150, 3, 0)).astype(np.uint8)
+
+
+def test_many_complete_cases_hold_out_whole_cases(make_study, train):
+    study = make_study(cases=10, labelled=10)
+    events = train(study, "supervised", iterations=2)
+    assert [e.where for e in events if isinstance(e, Validated)][-1] == "2 held-out cases"
+
+
+def test_scans_smaller_than_the_patch_are_padded(make_study, train):
+    study = make_study(shape=(11, 24, 9))
+    events = train(study, "dycon", iterations=3)
+    assert events[-1].reason == "budget"
+
+
+def test_no_labels_is_refused_in_one_sentence(make_study, train):
+    study = make_study(labelled=0)
+    with pytest.raises(TrainingError, match="Nothing to learn from yet"):
+        train(study)
+    assert study.runs() == []
+
+
+def test_an_empty_study_is_refused(tmp_path, train):
+    with (
+        Study.create(tmp_path / "s", [Structure(value=1, name="a")]) as study,
+        pytest.raises(TrainingError, match=r"no scans|at least one|Nothing to learn"),
+    ):
+        train(study)
+
+
+def test_a_constant_scan_is_left_out_and_said(make_study, train, tmp_path):
+    from tests.engine.conftest import save_scan
+
+    study = make_study()
+    study.add_scan(save_scan(tmp_path / "flat.nii.gz", np.full((24, 20, 18), 42, np.int16)))
+    events = train(study, "dycon", iterations=3)
+    assert any("flat" in note for note in events[0].notes)
+    assert events[-1].reason == "budget"
+
+
+def test_invalid_voxels_are_repaired_and_said(make_study, train, tmp_path):
+    from tests.engine.conftest import ball_case, save_scan
+
+    study = make_study()
+    image = ball_case(9)[0].astype(np.float32)
+    image[3:5, 4, 5] = np.nan
+    image[0, 0, 0] = np.inf
+    study.add_scan(save_scan(tmp_path / "holes.nii.gz", image))
+    events = train(study, "dycon", iterations=6)
+    assert any("holes" in note and "3 " in note for note in events[0].notes)
+    assert all(np.isfinite(list(step.values())).all() for step in losses(events))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"iterations": 0}, "above zero"),
+        ({"iterations": 3, "minutes": 1.0}, "as minutes or as iterations"),
+        ({"device": "cuda:7"}, "not available"),
+        ({"overrides": {"patch_sise": 3}}, "patch_sise"),
+        ({"overrides": {"method_settings": {"warmth": 1}}}, "warmth"),
+        ({"resume": True}, "no interrupted training"),
+    ],
+)
+def test_a_wrong_request_is_refused_before_anything_is_made(make_study, train, options, message):
+    study = make_study()
+    with pytest.raises(TrainingError, match=message):
+        train(study, **options)
+    assert study.runs() == []
+
+
+def test_an_unknown_method_is_refused(make_study, train):
+    with pytest.raises(TrainingError, match="no learning method 'magic'"):
+        train(make_study(), "magic")
+
+
+def test_a_damaged_checkpoint_costs_only_one_generation(make_study, train):
+    study = make_study()
+    train(study, "supervised", iterations=4)
+    folder = Path(study.run_dir("001-supervised")) / "checkpoints"
+    checkpoint = CheckpointFolder(folder).load()
+    CheckpointFolder(folder).save(
+        type(checkpoint)(5, checkpoint.tensors, {**checkpoint.state, "seconds": 1.0})
+    )
+    newest = folder / "00000005.safetensors"
+    content = bytearray(newest.read_bytes())
+    content[-1] ^= 1
+    newest.write_bytes(content)
+    events = train(study, resume=True, iterations=6)
+    assert [e.iteration for e in events if isinstance(e, StepFinished)] == [5, 6]
+    assert any("checkpoint is damaged" in note for note in events[0].notes)
