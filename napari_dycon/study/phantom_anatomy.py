@@ -36,7 +36,7 @@ class Contrast:
             "fat": 0.66,
             "muscle": 0.40,
             "organ": 1.0,
-            "nodule": 0.74,
+            "nodule": 1.32,
             "vessel": 0.95,
             "bone": 0.24,
             "gland": 0.52,
@@ -91,8 +91,8 @@ def _organ_and_nodule(points: Field, rng: np.random.Generator) -> tuple[Field, F
         local - _column(lobe_at), size * np.array([12.0, 9.0, 11.0]) * rng.uniform(0.85, 1.15, 3)
     )
     organ = _smooth_union(main, lobe, 4.0)
-    nodule_at = size * np.array([-15.0, 11.5, rng.uniform(-3, 5)])
-    radii = np.array([7.8, 6.3, 9.0]) * rng.uniform(0.85, 1.15, 3)
+    nodule_at = size * np.array([-16.0, 12.5, rng.uniform(-3, 5)])
+    radii = np.array([9.6, 8.2, 11.0]) * rng.uniform(0.85, 1.15, 3)
     nodule = _ellipsoid(local - _column(nodule_at), radii)
     return organ, nodule
 
