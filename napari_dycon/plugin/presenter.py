@@ -1,5 +1,6 @@
 """The only code that adds layers to the viewer or changes them."""
 
+import warnings
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from napari_dycon.guidance.suggestions import Suggestion
 
+NO_OUTLINE_IN_3D = "Contours are not displayed during 3D rendering"
 ROLES = (styles.SCAN, styles.ENTROPY, styles.PREDICTION, styles.ANNOTATION)
 
 
@@ -49,10 +51,8 @@ class Presenter:
         self._layers: dict[str, Layer] = {}
         self._shown: str | None = None
         self._display: DisplayView | None = None
-        self._outline = styles.PREDICTION_CONTOUR
         self.overlay = Overlay()
-        viewer.dims.events.ndisplay.connect(self._before_ndisplay, position="first")
-        viewer.dims.events.ndisplay.connect(self._after_ndisplay, position="last")
+        warnings.filterwarnings("ignore", message=NO_OUTLINE_IN_3D)
 
     @property
     def viewer(self) -> "ViewerModel":
@@ -185,17 +185,6 @@ class Presenter:
             axis, index = self._display.to_display(source_axis, (first + last) // 2)
             centre[axis] = index * scale[axis]
         viewer.scene.camera.center = tuple(centre[axis] for axis in PLANE_ORDER[place.plane])
-
-    def _before_ndisplay(self, event: object) -> None:
-        """Drop the outline before 3D, where napari cannot draw it and warns."""
-        prediction = self.layer(styles.PREDICTION)
-        if prediction is not None and event.value == 3:
-            self._outline, prediction.contour = prediction.contour, 0
-
-    def _after_ndisplay(self, event: object) -> None:
-        prediction = self.layer(styles.PREDICTION)
-        if prediction is not None and event.value == 2:
-            prediction.contour = self._outline
 
     def _shows(self, geometry: Geometry) -> bool:
         return self._display is not None and self._display.geometry.matches(geometry)
