@@ -61,6 +61,14 @@ def scans(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Small scans gain nothing from more, and a busy machine loses much."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+
+
 @dataclass
 class Done:
     """How a command ended."""

@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.cli import main
+from napari_dycon.study import phantom
 from napari_dycon.study.study import Study
 
 SMALL = ["--override", "patch_size=[32,32,32]", "--override", 'network={"widths":[8,16],"strides":[[2,2,2]]}']
@@ -32,6 +34,14 @@ COMMANDS = (
     "launch",
     "doctor",
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Small scans gain nothing from more, and a busy machine loses much."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
 
 
 @dataclass
@@ -265,14 +275,16 @@ def test_launching_without_a_screen_is_explained(study, monkeypatch):
     assert "napari cannot be shown" in fail("launch", study)
 
 
-def test_the_demo_does_the_whole_job_without_a_screen(tmp_path):
+def test_the_demo_does_the_whole_job_without_a_screen(tmp_path, monkeypatch):
+    small = partial(phantom.make_phantom_study, cases=5, size=(44, 40, 24))
+    monkeypatch.setattr(phantom, "make_phantom_study", small)
     succeed("demo", tmp_path / "demo", "--headless", "--minutes", 0.05, "--device", "cpu")
     out = tmp_path / "demo" / "export"
     scans = sorted(path.name for path in (tmp_path / "demo" / "scans").iterdir())
-    assert len(scans) == 12
+    assert len(scans) == 5
     assert sorted(path.name for path in out.glob("*.nii.gz")) == scans
-    assert len(list((out / "entropy").iterdir())) == 12
-    assert len((out / "volumes.csv").read_text().splitlines()) == 1 + 24
+    assert len(list((out / "entropy").iterdir())) == 5
+    assert len((out / "volumes.csv").read_text().splitlines()) == 1 + 10
     assert json.loads((out / "suggestions.json").read_text())
     assert (tmp_path / "demo" / "demo.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     (tmp_path / "other").mkdir()

@@ -127,7 +127,8 @@ def summary_table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
     for row in rows:
         groups.setdefault((row.method, row.budget, json.dumps(row.overrides)), []).append(row)
     for (method, _, overrides), group in groups.items():
-        name = method if overrides == "{}" else f"{method} {overrides}"
+        settings = " ".join(f"{key}={value}" for key, value in json.loads(overrides).items())
+        name = f"{method} {settings}".strip()
         lines.append(
             (
                 name,

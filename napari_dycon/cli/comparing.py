@@ -1,29 +1,46 @@
 """``dycon evaluate`` and ``benchmark``: figures."""
 
-import json
 import shutil
 import tempfile
-from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from napari_dycon.cli.console import (
     INTERRUPTED,
     Bar,
-    JsonFile,
     Screen,
-    StudyFolder,
     clock,
     stop_on_interrupt,
+    thread_limit,
     write_json,
 )
 from napari_dycon.cli.following import show
+from napari_dycon.cli.options import (
+    Device,
+    Images,
+    Iterations,
+    JsonFile,
+    Labelled,
+    Labels,
+    Methods,
+    Minutes,
+    Overrides,
+    Reference,
+    Run,
+    Seeds,
+    Slices,
+    StudyFolder,
+    TestImages,
+    TestLabels,
+    Work,
+    parse_overrides,
+    parse_seeds,
+)
 from napari_dycon.cli.studying import choose_run
-from napari_dycon.errors import DyconError
 
 SCORE_HEADER = ("case", "structure", "Dice", "Jaccard", "HD95 mm", "ASD mm", "volume", "")
 SCORE_FORMATS = {"dice": ".3f", "jaccard": ".3f", "hd95_mm": ".1f", "asd_mm": ".2f"}
@@ -33,51 +50,7 @@ if TYPE_CHECKING:
     from napari_dycon.study.study import Study
 
 
-def _folder(help_text: str) -> Any:
-    return typer.Option(exists=True, file_okay=False, metavar="DIR", help=help_text, show_default=False)
-
-
-def parse_overrides(settings: list[str], plan_fields: Collection[str]) -> dict[str, Any]:
-    """Turn ``NAME=VALUE`` texts into changes of a plan.
-
-    Values are JSON where they can be, else text. A dot reaches inside (``augmentation.noise_p=0``); a name
-    that is no field of the plan is a setting of the method.
-    """
-    overrides: dict[str, Any] = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not (name and equals):
-            raise DyconError(f"'{setting}' is not a setting; write --override NAME=VALUE.")
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError:
-            value = text
-        outer, _, inner = name.rpartition(".")
-        if not outer and name not in plan_fields:
-            outer, inner = "method_settings", name
-        if outer:
-            overrides.setdefault(outer, {})[inner] = value
-        else:
-            overrides[name] = value
-    return overrides
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """Turn ``0,1,2`` into numbers."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise DyconError(f"'{text}' is not a list of seeds; write for example --seeds 0,1,2.") from error
-
-
-def evaluate(
-    study: StudyFolder,
-    reference: Annotated[Path, _folder("True label maps with the file names of the scans.")],
-    run: Annotated[
-        str | None, typer.Option(metavar="ID", help="Which model; the active run by default.")
-    ] = None,
-    json_file: JsonFile = None,
-) -> None:
+def evaluate(study: StudyFolder, reference: Reference, run: Run = None, json_file: JsonFile = None) -> None:
     """Compare predictions with reference masks: Dice, Jaccard, distances in mm, volume error, misses."""
     from napari_dycon.study.study import Study
 
@@ -135,35 +108,19 @@ def _mean(scores: list[dict[str, Any]], key: str) -> float | None:
 
 
 def benchmark(
-    images: Annotated[Path, _folder("Scans.")],
-    labels: Annotated[Path, _folder("Label maps with the file names of the scans.")],
-    test_images: Annotated[
-        Path | None, _folder("Scans to test on; otherwise the last fifth of --images.")
-    ] = None,
-    test_labels: Annotated[Path | None, _folder("Label maps of the test scans.")] = None,
-    labelled: Annotated[int, typer.Option(min=1, help="The first so many scans are labelled.")] = 4,
-    slices: Annotated[
-        int | None, typer.Option(min=1, help="Label only so many slices of each of them.", show_default=False)
-    ] = None,
-    methods: Annotated[str, typer.Option(help="Methods to compare, with commas.")] = "supervised,dycon",
-    minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Training time of each row.", show_default=False)
-    ] = None,
-    iterations: Annotated[
-        int | None, typer.Option(min=1, help="Training steps of each row.", show_default=False)
-    ] = None,
-    seeds: Annotated[str, typer.Option(help="Random seeds, with commas.")] = "0",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    override: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--override", "--overrides", metavar="NAME=VALUE", help="Change a setting of plan or method."
-        ),
-    ] = None,
-    work: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Keep studies and runs here; an interrupted row goes on."),
-    ] = None,
+    images: Images,
+    labels: Labels,
+    test_images: TestImages = None,
+    test_labels: TestLabels = None,
+    labelled: Labelled = 4,
+    slices: Slices = None,
+    methods: Methods = "supervised,dycon",
+    minutes: Minutes = None,
+    iterations: Iterations = None,
+    seeds: Seeds = "0",
+    device: Device = "auto",
+    override: Overrides = None,
+    work: Work = None,
     json_file: JsonFile = None,
 ) -> None:
     """Train methods side by side and test them on scans they never saw.
@@ -187,12 +144,13 @@ def benchmark(
         iterations=iterations,
         seeds=parse_seeds(seeds),
         device=device,
-        overrides=parse_overrides(override or [], Plan.model_fields),
+        overrides=parse_overrides(override, Plan.model_fields),
     )
     screen, control = Screen(), Control()
     scratch = work or _scratch_folder(json_file)
     with stop_on_interrupt(control, screen), screen.bar("Training") as bar:
-        rows = _follow(Benchmark(protocol, scratch, json_file, control=control), screen, bar)
+        bench = Benchmark(protocol, scratch, json_file, control=control, threads=thread_limit())
+        rows = _follow(bench, screen, bar)
     unfinished = len(rows) < len(protocol.methods) * len(protocol.seeds)
     if rows:
         screen.table(summary_table(rows))

@@ -1,15 +1,15 @@
 """Talking to a terminal or a log file: lines, a progress bar, tables, JSON, and Ctrl-C."""
 
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
@@ -18,21 +18,6 @@ from napari_dycon.io.atomic import write_text_atomic
 
 INTERRUPTED = 130
 SECONDS_BETWEEN_LINES = 5.0
-
-
-def _prepare_json(path: Path | None) -> Path | None:
-    if path is not None:
-        if path.is_dir():
-            raise typer.BadParameter(f"{path} is a folder; name a file.")
-        path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-JsonFile = Annotated[
-    Path | None,
-    typer.Option("--json", metavar="FILE", callback=_prepare_json, help="Write the result as JSON."),
-]
-StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The study folder.", show_default=False)]
 
 
 def write_json(path: Path | None, result: Any) -> None:
@@ -140,3 +125,9 @@ def clock(seconds: float) -> str:
 def count(number: int, noun: str) -> str:
     """Write a number of things: ``1 scan``, ``2 scans``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def thread_limit() -> int | None:
+    """Processor threads that the environment (``OMP_NUM_THREADS``) allows; None for all cores."""
+    text = os.environ.get("OMP_NUM_THREADS", "")
+    return int(text) if text.isdecimal() and int(text) > 0 else None

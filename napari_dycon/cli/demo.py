@@ -6,9 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_dycon.cli.console import INTERRUPTED, JsonFile, Screen, clock, stop_on_interrupt, write_json
+from napari_dycon.cli.console import (
+    INTERRUPTED,
+    Screen,
+    clock,
+    stop_on_interrupt,
+    thread_limit,
+    write_json,
+)
 from napari_dycon.cli.following import follow_prediction, follow_training
 from napari_dycon.cli.looking import open_napari
+from napari_dycon.cli.options import Device, JsonFile
 from napari_dycon.errors import StudyError
 
 if TYPE_CHECKING:
@@ -28,7 +36,7 @@ def demo(
     minutes: Annotated[
         float, typer.Option(min=0.01, help="How long to train when headless.")
     ] = HEADLESS_MINUTES,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
     json_file: JsonFile = None,
 ) -> None:
     """Try it: twelve synthetic patients, three of them labelled, one of these in a few slices only.
@@ -101,9 +109,8 @@ def _train(study: "Study", minutes: float, device: str, brake: "Control", screen
     from napari_dycon.engine.trainer import Trainer
 
     screen.line(f"Training for {clock(60 * minutes)} on the labelled and the unlabelled patients.")
-    end = follow_training(
-        Trainer(study, "dycon", minutes=minutes, device=device, control=brake).run(), screen
-    )
+    trainer = Trainer(study, "dycon", minutes=minutes, device=device, control=brake, threads=thread_limit())
+    end = follow_training(trainer.run(), screen)
     if brake.stopped:
         screen.line(f"Saved; go on with: dycon train {study.path} --resume")
         raise typer.Exit(INTERRUPTED)
@@ -113,7 +120,7 @@ def _train(study: "Study", minutes: float, device: str, brake: "Control", screen
 def _predict(study: "Study", run: str, device: str, brake: "Control", screen: Screen) -> None:
     from napari_dycon.engine.inference import predict
 
-    follow_prediction(predict(study, run, device=device, control=brake), screen)
+    follow_prediction(predict(study, run, device=device, control=brake, threads=thread_limit()), screen)
     if brake.stopped:
         raise typer.Exit(INTERRUPTED)
 

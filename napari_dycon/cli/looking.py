@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from napari_dycon.cli.console import JsonFile, Screen, StudyFolder, write_json
+from napari_dycon.cli.console import Screen, write_json
+from napari_dycon.cli.options import JsonFile, Run, StudyFolder
 from napari_dycon.cli.studying import choose_run
 from napari_dycon.errors import DyconError
 
@@ -18,9 +19,7 @@ LAUNCHER = "napari_dycon.plugin.launch"
 def suggest(
     study: StudyFolder,
     count: Annotated[int, typer.Option(min=1, help="How many places.")] = 8,
-    run: Annotated[
-        str | None, typer.Option(metavar="ID", help="Whose predictions guide; the active run by default.")
-    ] = None,
+    run: Run = None,
     json_file: JsonFile = None,
 ) -> None:
     """Say where to annotate next, and why."""

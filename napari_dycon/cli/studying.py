@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_dycon.cli.console import JsonFile, Screen, StudyFolder, count, write_json
+from napari_dycon.cli.console import Screen, count, write_json
+from napari_dycon.cli.options import Cases, JsonFile, Run, StudyFolder
 from napari_dycon.errors import StudyError, VolumeError
 
 if TYPE_CHECKING:
@@ -99,12 +100,8 @@ def _nothing_added(problems: list[dict[str, str]]) -> str:
 def export(
     study: StudyFolder,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the masks.", show_default=False)],
-    case: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Only this case; may be repeated.")
-    ] = None,
-    run: Annotated[
-        str | None, typer.Option(metavar="ID", help="Whose predictions; the active run by default.")
-    ] = None,
+    case: Cases = None,
+    run: Run = None,
     json_file: JsonFile = None,
 ) -> None:
     """Write masks on the grid of each scan, and volumes.csv.

@@ -1,6 +1,7 @@
 """Did the unlabelled scans help? A run against its supervised twin."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from napari_dycon.engine.events import RunFinished
 
@@ -41,6 +42,10 @@ class Comparison:
         verb = "helped" if gain > 0 else "did not help"
         points = f"{abs(100 * gain):.1f} points {'better' if gain > 0 else 'worse'}"
         return f"The unlabelled scans {verb}: {self.method} is {points} ({values}); {used} is used."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, with the judgement."""
+        return asdict(self) | {"better": self.better, "text": self.text}
 
 
 def compare(method: str, run: RunFinished, control: RunFinished) -> Comparison:

@@ -1,0 +1,97 @@
+"""The arguments and options that commands share, each with its help."""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_dycon.errors import DyconError
+
+
+def _prepare_json(path: Path | None) -> Path | None:
+    if path is not None:
+        if path.is_dir():
+            raise typer.BadParameter(f"{path} is a folder; name a file.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _folder(help_text: str) -> Any:
+    return typer.Option(exists=True, file_okay=False, metavar="DIR", help=help_text, show_default=False)
+
+
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="FILE", callback=_prepare_json, help="Write the result as JSON."),
+]
+StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The study folder.", show_default=False)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Run = Annotated[str | None, typer.Option(metavar="ID", help="Which model; the active run by default.")]
+Cases = Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this case; may be repeated.")]
+Method = Annotated[str, typer.Option(help="Learning method: supervised, mean_teacher or dycon.")]
+Seed = Annotated[int, typer.Option(help="Start of all random numbers.")]
+Minutes = Annotated[float | None, typer.Option(min=0.01, help="How long to train.", show_default=False)]
+Iterations = Annotated[
+    int | None, typer.Option(min=1, help="How many steps to train, instead of minutes.", show_default=False)
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--override",
+        "--overrides",
+        metavar="NAME=VALUE",
+        help="Change a setting of plan or method; may be repeated.",
+    ),
+]
+Reference = Annotated[Path, _folder("True label maps with the file names of the scans.")]
+Images = Annotated[Path, _folder("Scans.")]
+Labels = Annotated[Path, _folder("Label maps with the file names of the scans.")]
+TestImages = Annotated[Path | None, _folder("Scans to test on; otherwise the last fifth of --images.")]
+TestLabels = Annotated[Path | None, _folder("Label maps of the test scans.")]
+Labelled = Annotated[int, typer.Option(min=1, help="The first so many scans are labelled.")]
+Slices = Annotated[
+    int | None, typer.Option(min=1, help="Label only so many slices of each of them.", show_default=False)
+]
+Methods = Annotated[str, typer.Option(help="Methods to compare, with commas.")]
+Seeds = Annotated[str, typer.Option(help="Random seeds, with commas.")]
+Work = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Keep studies and runs here; an interrupted row goes on.", file_okay=False
+    ),
+]
+
+
+def parse_overrides(settings: list[str] | None, plan_fields: Collection[str]) -> dict[str, Any]:
+    """Turn ``NAME=VALUE`` texts into changes of a plan.
+
+    Values are JSON where they can be, else text. A dot reaches inside (``augmentation.noise_p=0``); a name
+    that is no field of the plan is a setting of the method.
+    """
+    overrides: dict[str, Any] = {}
+    for setting in settings or []:
+        name, equals, text = setting.partition("=")
+        if not (name and equals):
+            raise DyconError(f"'{setting}' is not a setting; write --override NAME=VALUE.")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        outer, _, inner = name.rpartition(".")
+        if not outer and name not in plan_fields:
+            outer, inner = "method_settings", name
+        if outer:
+            overrides.setdefault(outer, {})[inner] = value
+        else:
+            overrides[name] = value
+    return overrides
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Turn ``0,1,2`` into numbers."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise DyconError(f"'{text}' is not a list of seeds; write for example --seeds 0,1,2.") from error
