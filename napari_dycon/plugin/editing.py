@@ -5,12 +5,15 @@ from psygnal import Signal
 
 from napari_dycon.errors import StudyError
 from napari_dycon.plugin.jobs import PredictionLoaded
+from napari_dycon.plugin.notices import notify
 from napari_dycon.plugin.opencase import OpenCase
 from napari_dycon.plugin.painting import PaintingHook
 from napari_dycon.plugin.presenter import Presenter
 from napari_dycon.plugin.saving import Saver
 from napari_dycon.study.schema import Structure
 from napari_dycon.study.study import Study
+
+MOST_LABELS = 255
 
 
 class Desk:
@@ -26,7 +29,7 @@ class Desk:
 
     def __init__(self, presenter: Presenter) -> None:
         self._presenter = presenter
-        self._hook = PaintingHook(self._stroked, self._touched)
+        self._hook = PaintingHook(self._stroked, self._touched, self._replaced)
         self._saver: Saver | None = None
         self._seen_slice: tuple[int, int] | None = None
         self.case: OpenCase | None = None
@@ -91,10 +94,9 @@ class Desk:
         self._presenter.refresh_annotation()
         self.tell_slice()
 
-    def flush(self) -> None:
-        """Put everything painted on disk; may be called from any thread."""
-        if self._saver is not None:
-            self._saver.flush()
+    def flush(self) -> bool:
+        """Put everything painted on disk; return whether it is. May be called from any thread."""
+        return self._saver is None or self._saver.flush()
 
     def clear(self) -> None:
         """Save, and let go of the study and its case."""
@@ -103,15 +105,17 @@ class Desk:
             self._saver.close()
         self._saver, self.case = None, None
 
-    def tell_slice(self) -> None:
-        """Report whether the slice on screen is complete."""
+    def tell_slice(self, event: object = None) -> None:
+        """Report whether the slice on screen is complete; also takes events of the viewer."""
+        del event
         current = self._presenter.current_slice()
         if self.case is None or current is None:
             self.slice_changed.emit(False, "")
             return
         complete = self.case.annotation.slice_is_complete(*current)
         plane, index = self._presenter.plane_on_screen()
-        self.slice_changed.emit(complete, f"{plane.capitalize()} slice {index}")
+        count = self.case.volume.geometry.shape[current[0]]
+        self.slice_changed.emit(complete, f"{plane.capitalize()} {index} of {count - 1}")
 
     def _slice(self) -> tuple[int, int]:
         current = self._presenter.current_slice()
@@ -132,6 +136,22 @@ class Desk:
         self._seen_slice = current
         if current == before:
             self._touch_saver()
+
+    def _replaced(self) -> None:
+        """Take over an array that somebody else put into the layer; painting goes on in ours."""
+        layer, case = self._presenter.annotation, self.case
+        if layer is None or case is None:
+            return
+        shown, given = case.display.apply(case.annotation.labels), np.asarray(layer.data)
+        if np.may_share_memory(shown, given):
+            return
+        if given.shape == shown.shape and given.min() >= 0 and given.max() <= MOST_LABELS:
+            shown[...] = given
+        else:
+            notify("warning", "The annotation was put back: what replaced it does not fit the scan.")
+        layer.data = shown
+        layer._reset_history()
+        self.edited()
 
     def _touch_saver(self) -> None:
         if self._saver is not None and self.case is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_dycon.engine.control import Control
+from napari_dycon.errors import StudyError
 from napari_dycon.plugin.history import Curves
 from napari_dycon.plugin.opencase import OpenCase, contrast_limits, intensity_range
 from napari_dycon.plugin.worker import EventSource
@@ -80,7 +81,7 @@ def training(
     method: str,
     minutes: float | None,
     device: str,
-    save_first: Callable[[], None],
+    save_first: Callable[[], bool],
     resume: str | None = None,
 ) -> EventSource:
     """Train for ``minutes`` once everything painted is on disk, or bring the run ``resume`` to its end."""
@@ -155,7 +156,7 @@ def making_demo(folder: Path) -> EventSource:
     return source
 
 
-def exporting(study: Study, folder: Path, save_first: Callable[[], None]) -> EventSource:
+def exporting(study: Study, folder: Path, save_first: Callable[[], bool]) -> EventSource:
     """Export masks and volumes of all cases."""
 
     def source(control: Control) -> Iterator[object]:
@@ -166,12 +167,13 @@ def exporting(study: Study, folder: Path, save_first: Callable[[], None]) -> Eve
     return source
 
 
-def loading(study: Study, case_id: str, save_first: Callable[[], None]) -> EventSource:
+def loading(study: Study, case_id: str, save_first: Callable[[], bool]) -> EventSource:
     """Read scan, annotation, prediction and entropy of a case."""
 
     def source(control: Control) -> Iterator[object]:
         del control
-        save_first()
+        if not (save_first() or save_first()):
+            raise StudyError("The open case cannot be saved at the moment, so it stays open; see the header.")
         volume = study.volume(case_id)
         latest = _read_prediction(study, case_id)
         yield OpenCase(

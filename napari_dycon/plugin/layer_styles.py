@@ -13,7 +13,8 @@ ANNOTATION = "annotation"
 PREDICTION = "prediction"
 ENTROPY = "entropy"
 
-ENTROPY_RGB = (1.0, 0.55, 0.1)
+ENTROPY_RGB = (0.16, 0.83, 0.93)
+"""Far from the colours that structures get first, and from every grey of a scan."""
 PREDICTION_OPACITY = 0.9
 PREDICTION_CONTOUR = 2
 ANNOTATION_OPACITY = 0.55
@@ -28,7 +29,7 @@ def structure_colours(structures: Iterable[Structure]) -> DirectLabelColormap:
 
 
 def entropy_colours() -> Colormap:
-    """Return the ramp from fully transparent (certain) to orange (uncertain)."""
+    """Return the ramp from fully transparent (certain) to opaque (uncertain)."""
     red, green, blue = ENTROPY_RGB
     return Colormap([[red, green, blue, 0.0], [red, green, blue, 1.0]], name="entropy")
 

@@ -18,13 +18,19 @@ class PaintingHook:
         Called with display indices, one array an axis, of the voxels of a stroke.
     on_touched
         Called when the array may have changed without a stroke.
+    on_replaced
+        Called when the layer was given another array.
     """
 
     def __init__(
-        self, on_stroke: Callable[[tuple[np.ndarray, ...]], None], on_touched: Callable[[], None]
+        self,
+        on_stroke: Callable[[tuple[np.ndarray, ...]], None],
+        on_touched: Callable[[], None],
+        on_replaced: Callable[[], None],
     ) -> None:
         self._on_stroke = on_stroke
         self._on_touched = on_touched
+        self._on_replaced = on_replaced
         self._layer: Labels | None = None
         self._announced: list[tuple[np.ndarray, ...]] = []
 
@@ -37,6 +43,7 @@ class PaintingHook:
         layer.events.paint.connect(self._painted)
         layer.events.set_data.connect(self._refreshed)
         layer.events.labels_update.connect(self._refreshed)
+        layer.events.data.connect(self._given_data)
 
     def detach(self) -> None:
         """Stop listening."""
@@ -44,6 +51,7 @@ class PaintingHook:
             self._layer.events.paint.disconnect(self._painted)
             self._layer.events.set_data.disconnect(self._refreshed)
             self._layer.events.labels_update.disconnect(self._refreshed)
+            self._layer.events.data.disconnect(self._given_data)
         self._layer = None
         self._announced = []
 
@@ -54,6 +62,10 @@ class PaintingHook:
                 self._on_stroke(indices)
             else:
                 self._announced.append(indices)
+
+    def _given_data(self, event: object = None) -> None:
+        del event
+        self._on_replaced()
 
     def _refreshed(self, event: object = None) -> None:
         del event

@@ -56,3 +56,10 @@ def case_rows(study: Study, structure: str | None, open_case: str | None) -> lis
             )
         )
     return rows
+
+
+def most_uncertain(rows: list[CaseRow]) -> str | None:
+    """Return the id of the case most worth opening: the most uncertain that is neither open nor complete."""
+    rest = [row for row in rows if row.status != "complete" and not row.open]
+    best = max(rest, key=lambda row: -1.0 if row.uncertainty is None else row.uncertainty, default=None)
+    return None if best is None else best.id

@@ -39,9 +39,9 @@ class Saver(QObject):
         """Save the annotation of ``editor`` soon."""
         self._autosaver.touch(case_id, editor)
 
-    def flush(self, seconds: float = FLUSH_SECONDS) -> None:
-        """Save at once what waits; return when it is on disk or ``seconds`` have passed."""
-        self._autosaver.flush(seconds)
+    def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
+        """Save at once what waits; return whether all of it is on disk within ``seconds``."""
+        return self._autosaver.flush(seconds)
 
     def close(self) -> None:
         """Save what waits and end the saving thread."""

@@ -23,6 +23,7 @@ from napari_dycon.plugin.keys import bind_keys
 from napari_dycon.plugin.lifecycle import Lifecycle, main_window
 from napari_dycon.plugin.opencase import OpenCase
 from napari_dycon.plugin.preferences import preferred_device
+from napari_dycon.plugin.rows import most_uncertain
 from napari_dycon.plugin.state import SessionState
 from napari_dycon.study.importing import ImportEvent
 from napari_dycon.study.schema import Structure
@@ -63,9 +64,7 @@ class Session(SessionState):
             viewer.dims.events.order,
             viewer.dims.events.ndisplay,
         ):
-            emitter.connect(self._on_slice)
-
-    # ---- the study --------------------------------------------------------------------------------
+            emitter.connect(self._desk.tell_slice)
 
     @intention
     def open_study(self, path: Path | str) -> None:
@@ -126,8 +125,6 @@ class Session(SessionState):
         self.active_value = value
         self._structures_edited()
 
-    # ---- cases ------------------------------------------------------------------------------------
-
     @intention
     def open_case(self, case_id: str) -> None:
         """Show a case; it is read in the background and announced by ``case_opened``."""
@@ -141,11 +138,11 @@ class Session(SessionState):
     @intention
     def open_next(self) -> None:
         """Open the case most worth looking at: not complete, and the most uncertain of these."""
-        rest = [row for row in self.case_rows() if row.status != "complete" and not row.open]
-        if not rest:
+        case_id = most_uncertain(self.case_rows())
+        if case_id is None:
             self.say("info", "There is no other case left to label.")
-            return
-        self.open_case(max(rest, key=lambda row: -1.0 if row.uncertainty is None else row.uncertainty).id)
+        else:
+            self.open_case(case_id)
 
     @intention
     def toggle_slice_complete(self) -> None:
@@ -177,8 +174,6 @@ class Session(SessionState):
     def save_now(self) -> None:
         """Put everything painted on disk before going on."""
         self._desk.flush()
-
-    # ---- looking ----------------------------------------------------------------------------------
 
     @intention
     def set_overlay(
@@ -212,8 +207,6 @@ class Session(SessionState):
         start = max(self.suggestion_index, -1 if step > 0 else 0)
         self.go_to(self.suggestions[(start + step) % len(self.suggestions)])
 
-    # ---- the background task ----------------------------------------------------------------------
-
     @intention
     def train(self, method: str, minutes: float) -> None:
         """Train with ``method`` for ``minutes`` from the last model on; then predict every case.
@@ -224,7 +217,7 @@ class Session(SessionState):
         if self.task.kind == "predicting":
             self._tasks.stop(then=lambda: self.train(method, minutes))
             return
-        resume = self._resumable(method)
+        resume = self._interrupted if (self._interrupted or "").endswith(f"-{method}") else None
         wanted = None if resume else minutes
         source = jobs.training(study, method, wanted, preferred_device(), self._desk.flush, resume)
         self._tasks.run("training", "Preparing", source)
@@ -264,8 +257,6 @@ class Session(SessionState):
         if self.study is not None:
             self.study.close()
         self.study, self._wanted, self._visit, self._interrupted = None, None, None, None
-
-    # ---- inside -----------------------------------------------------------------------------------
 
     def _needed(self) -> Study:
         if self.study is None:
@@ -318,10 +309,6 @@ class Session(SessionState):
         self.case_opened.emit(case.case_id)
         self.cases_changed.emit()
 
-    def _on_slice(self, event: object = None) -> None:
-        del event
-        self._desk.tell_slice()
-
     def _on_loaded(self, event: object) -> None:
         match event:
             case OpenCase() if event.case_id == self._wanted:
@@ -362,10 +349,6 @@ class Session(SessionState):
                 self._adopt(event.study)
             case jobs.Exported():
                 self.say("info", f"{len(event.files)} files were written.")
-
-    def _resumable(self, method: str) -> str | None:
-        run = self._interrupted
-        return run if run is not None and run.endswith(f"-{method}") else None
 
     def _on_run_read(self, event: jobs.RunRead) -> None:
         self._tasks.show_curves(event.curves)

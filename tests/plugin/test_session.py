@@ -539,3 +539,40 @@ def test_training_goes_on_where_a_crash_cut_it_off(opened, make_session, study_p
     opened.wait(lambda: not again.task.busy)
     again.train("dycon", 1)
     opened.wait(lambda: len(again.study.runs()) == 2)
+
+
+def test_an_array_put_into_the_annotation_by_somebody_else_is_taken_over_and_saved(opened):
+    layer = opened.layer("annotation")
+    other = np.zeros(layer.data.shape, np.int64)
+    other[2, 3, 4] = 3
+    layer.data = other
+    opened.paint((6, 10, 8), value=1)
+    opened.session.save_now()
+    saved = opened.session._desk.case.display.apply(opened.study.annotation("alpha").labels)
+    assert saved[2, 3, 4] == 3
+    assert (saved[6] == 1).any()
+    assert layer.data.dtype == np.uint8
+
+
+def test_an_array_that_does_not_fit_is_put_back(opened):
+    opened.paint((6, 10, 8), value=1)
+    opened.layer("annotation").data = np.zeros((3, 4, 5), int)
+    assert opened.layer("annotation").data.shape == (10, 24, 20)
+    assert (opened.layer("annotation").data == 1).any()
+
+
+def test_a_case_that_cannot_be_saved_stays_open(opened, monkeypatch, notes):
+    from napari_dycon.errors import VolumeError
+
+    def full(*arguments):
+        raise VolumeError("The disk is full; nothing was overwritten.")
+
+    opened.paint((4, 10, 8), value=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(opened.study, "save_annotation", full)
+        opened.session.open_case("beta")
+        opened.wait(lambda: bool(errors(notes)))
+        assert opened.session.case_id == "alpha"
+    opened.open("beta")
+    opened.open("alpha")
+    assert (opened.layer("annotation").data == 3).any()
