@@ -12,6 +12,7 @@ patient's own, so in 3D the volume is not mirrored when the camera's depth axis 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -34,44 +35,45 @@ class DisplayView:
 
     geometry: Geometry
 
-    def _reorientation(self) -> Reorientation:
+    @cached_property
+    def _turn(self) -> Reorientation:
         return Reorientation.to(self.geometry, DISPLAY_CODES)
 
     def apply(self, array: np.ndarray) -> np.ndarray:
         """Return the ``(z, y, x)`` display view of an ``(x, y, z)`` array in source order."""
-        return self._reorientation().apply(array).transpose()
+        return self._turn.apply(array).transpose()
 
     def invert(self, array: np.ndarray) -> np.ndarray:
         """Return the ``(x, y, z)`` source view of a ``(z, y, x)`` display array."""
-        return self._reorientation().invert(array.transpose())
+        return self._turn.invert(array.transpose())
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Voxels along ``(z, y, x)``."""
-        x, y, z = self._reorientation().shape
+        x, y, z = self._turn.shape
         return z, y, x
 
     @property
     def scale(self) -> tuple[float, float, float]:
         """Voxel size in mm along ``(z, y, x)``."""
-        x, y, z = (float(size) for size in self._reorientation().spacing)
+        x, y, z = (float(size) for size in self._turn.spacing)
         return z, y, x
 
     def to_display(self, source_axis: int, index: int) -> tuple[int, int]:
         """Return ``(display axis, display index)`` of a slice given in source order."""
-        axis, index = self._reorientation().index_to_target(source_axis, index)
+        axis, index = self._turn.index_to_target(source_axis, index)
         return 2 - axis, int(index)
 
     def to_source(self, display_axis: int, index: int) -> tuple[int, int]:
         """Return ``(source axis, source index)`` of a slice given in display order."""
-        axis, index = self._reorientation().index_to_source(2 - display_axis, index)
+        axis, index = self._turn.index_to_source(2 - display_axis, index)
         return axis, int(index)
 
     def indices_to_source(self, indices: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
         """Return source indices ``(x, y, z)`` of voxels given by display indices ``(z, y, x)``."""
         source: dict[int, np.ndarray] = {}
         for display_axis, values in enumerate(indices):
-            axis, mirrored = self._reorientation().index_to_source(2 - display_axis, values)
+            axis, mirrored = self._turn.index_to_source(2 - display_axis, values)
             source[axis] = mirrored
         return source[0], source[1], source[2]
 
