@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_dycon.engine.events import Event, StepFinished, Validated, from_json
+from napari_dycon.errors import StudyError
 from napari_dycon.io.atomic import write_text_atomic
 
 COLUMNS = ("iteration", "seconds", "name", "value")
@@ -37,7 +38,22 @@ class Recorder:
             write_text_atomic(self._metrics, _table([list(COLUMNS), *kept_rows]))
 
     def record(self, event: Event) -> None:
-        """Append one event."""
+        """Append one event.
+
+        Raises
+        ------
+        StudyError
+            When the folder cannot be written.
+        """
+        try:
+            self._append(event)
+        except OSError as error:
+            raise StudyError(
+                f"The events of the run cannot be written to {self._events.parent}: {error.strerror}. "
+                "Make room, then resume the training."
+            ) from error
+
+    def _append(self, event: Event) -> None:
         with self._events.open("a", encoding="utf-8") as file:
             file.write(event.to_json() + "\n")
         rows = self._rows(event)

@@ -16,7 +16,7 @@ from napari_dycon.engine.patches import PatchSampler, TrainingCase
 from napari_dycon.engine.plan import Machine, Plan, change_plan, make_plan
 from napari_dycon.engine.runs import RunConfig, RunFolder, build_method, latest_resumable
 from napari_dycon.engine.store import CaseStore, PreparedCase
-from napari_dycon.engine.warmstart import adopt_plan, transfer_weights
+from napari_dycon.engine.warmstart import adopt_plan, same_network, transfer_weights
 from napari_dycon.errors import DyconError, TrainingError
 from napari_dycon.learning.batch import IGNORE, UNKNOWN
 from napari_dycon.learning.methods.base import Method, get_method
@@ -101,34 +101,46 @@ def _started(study: Study, request: Request, machine: Machine) -> Prepared:
     plan = make_plan(fingerprint_study(study), machine)
     if earlier is not None:
         plan = adopt_plan(plan, earlier.plan())
-    plan = change_plan(plan, request.overrides) if request.overrides else plan
+    plan = change_plan(plan, request.overrides)
     cases = _prepared(study, plan, usable, notes)
     holdout = choose_holdout(cases, request.seed) if request.holdout else HoldOut()
     if request.holdout and holdout.empty:
         notes.append("Too little is labelled to keep some aside, so the quality cannot be measured yet.")
-    torch.manual_seed(request.seed)
-    method = build_method(request.method, plan)
-    if earlier is not None:
-        earlier_plan, model = earlier.method()
-        notes += [
-            f"'{name}' was added: the model keeps what it knows and learns the new structure from now."
-            for name in transfer_weights(method, plan, model, earlier_plan)
-        ]
+    method, continued_from = _model(request, plan, earlier, notes)
+    make_sampler(cases, holdout, plan, request.seed, method)
     config = RunConfig(
         method=request.method,
         seed=request.seed,
         minutes=request.minutes,
         iterations=request.iterations,
-        continued_from=None if earlier is None else earlier.run,
+        continued_from=continued_from,
         holdout=holdout,
         version=napari_dycon.__version__,
     )
-    make_sampler(cases, holdout, plan, request.seed, method)
     folder = RunFolder(study, request.run_id or study.new_run(request.method))
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write(config, plan)
     notes += _remarks(cases, method)
     return Prepared(folder, config, plan, machine.device, budget, method, cases, None, notes)
+
+
+def _model(
+    request: Request, plan: Plan, earlier: RunFolder | None, notes: list[str]
+) -> tuple[Method, str | None]:
+    """A method with fresh weights or those of an earlier run, and the name of that run."""
+    torch.manual_seed(request.seed)
+    method = build_method(request.method, plan)
+    if earlier is None:
+        return method, None
+    earlier_plan, model = earlier.method()
+    if not same_network(plan, earlier_plan):
+        notes.append("The training starts anew, because the plan asks for another network.")
+        return method, None
+    notes += [
+        f"'{name}' was added: the model keeps what it knows and learns the new structure from now."
+        for name in transfer_weights(method, plan, model, earlier_plan)
+    ]
+    return method, earlier.run
 
 
 def _resumed(study: Study, request: Request, machine: Machine) -> Prepared:

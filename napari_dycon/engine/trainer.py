@@ -25,7 +25,7 @@ from napari_dycon.engine.plan import smaller_patch
 from napari_dycon.engine.recorder import Recorder
 from napari_dycon.engine.setup import Prepared, Request, prepare
 from napari_dycon.engine.validation import Validator
-from napari_dycon.errors import TrainingError
+from napari_dycon.errors import DyconError, StudyError, TrainingError, VolumeError
 from napari_dycon.learning.batch import Batch
 from napari_dycon.study.study import Study
 
@@ -148,7 +148,7 @@ class _Loop:
         except GeneratorExit:
             self._save_if_new()
             raise
-        except TrainingError as error:
+        except DyconError as error:
             yield self._finished("failed", str(error))
             raise
         yield from self._finish(reason)
@@ -170,7 +170,7 @@ class _Loop:
                 continue
             yield from self._look(before)
             if self._watch.seconds - (self._saved_at or 0.0) >= CHECKPOINT_SECONDS:
-                yield self._save()
+                yield self._save_on_the_way()
 
     @property
     def _progress(self) -> float:
@@ -194,7 +194,8 @@ class _Loop:
             return self._roll_back()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
-                raise
+                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                raise TrainingError(f"Training failed at step {self._iteration + 1}: {reason}") from error
             traceback.clear_frames(error.__traceback__)
             out_of_memory = True
         if out_of_memory:
@@ -293,6 +294,14 @@ class _Loop:
         self._prepared.folder.checkpoints.save(Checkpoint(self._iteration, tensors, state))
         self._saved_at = self._watch.seconds
         return CheckpointSaved(self._iteration)
+
+    def _save_on_the_way(self) -> CheckpointSaved | Note:
+        """Save, or say why that failed and try again later: a full disk must not end a training."""
+        try:
+            return self._save()
+        except (StudyError, VolumeError) as error:
+            self._saved_at = self._watch.seconds
+            return Note("warning", f"The training goes on, but could not be saved: {error}")
 
     def _save_if_new(self) -> bool:
         if self._iteration in self._prepared.folder.checkpoints.iterations or self._iteration == 0:

@@ -23,6 +23,12 @@ def adopt_plan(fresh: Plan, earlier: Plan) -> Plan:
     return fresh.model_copy(update=kept)
 
 
+def same_network(plan: Plan, earlier: Plan) -> bool:
+    """Whether two plans differ in nothing of the network that its weights depend on, but classes."""
+    free = {"classes", "dropout"}
+    return plan.network.model_dump(exclude=free) == earlier.network.model_dump(exclude=free)
+
+
 def transfer_weights(method: Method, plan: Plan, earlier: Method, earlier_plan: Plan) -> tuple[str, ...]:
     """Give every network of a method the weights of an earlier model.
 

@@ -359,3 +359,45 @@ def test_a_damaged_checkpoint_costs_only_one_generation(make_study, train):
     events = train(study, resume=True, iterations=6)
     assert [e.iteration for e in events if isinstance(e, StepFinished)] == [5, 6]
     assert any("checkpoint is damaged" in note for note in events[0].notes)
+
+
+def test_a_full_disk_on_the_way_does_not_end_the_training(make_study, train, monkeypatch):
+    from napari_dycon.engine import checkpoints, trainer
+    from napari_dycon.errors import VolumeError
+
+    study, failing = make_study(), [True]
+    original = checkpoints.write_bytes_atomic
+
+    def write(path, content):
+        if failing:
+            failing.pop()
+            raise VolumeError("The disk is full.")
+        original(path, content)
+
+    monkeypatch.setattr(checkpoints, "write_bytes_atomic", write)
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
+    events = train(study, "supervised", iterations=3)
+    assert any("disk is full" in e.text for e in events if isinstance(e, Note))
+    assert events[-1].reason == "budget"
+    assert RunFolder(study, events[0].run).checkpoints.load().iteration == 3
+
+
+def test_a_plan_with_another_network_starts_anew(make_study, train):
+    study = make_study()
+    train(study, "supervised", iterations=2)
+    wider = {**TINY, "network": {**TINY["network"], "widths": (8, 24)}}
+    events = train(study, "supervised", iterations=2, overrides=wider)
+    assert any("another network" in note for note in events[0].notes)
+    assert RunFolder(study, events[0].run).config().continued_from is None
+
+
+def test_a_failing_library_is_reported_with_its_step(make_study, monkeypatch, train):
+    study = make_study()
+
+    def step(self, batch, iteration, progress):
+        raise RuntimeError("shapes differ\nmany lines of detail")
+
+    monkeypatch.setattr(optimisation.Optimisation, "step", step)
+    with pytest.raises(TrainingError, match=r"failed at step 1: shapes differ$"):
+        train(study)
+    assert read_events(Path(study.run_dir("001-dycon")))[-1].reason == "failed"

@@ -1,0 +1,103 @@
+"""Events cross threads and files as plain data."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from napari_dycon.engine.control import Control
+from napari_dycon.engine.device import configure_threads, is_out_of_memory, resolve_device
+from napari_dycon.engine.events import Note, RunFinished, RunStarted, StepFinished, Validated, from_json
+from napari_dycon.engine.recorder import Recorder, read_events
+from napari_dycon.errors import StudyError, TrainingError
+
+STEP = StepFinished(3, 0.5, {"supervised": 0.25}, 1.5, 2.0, 5.0, {"beta": 0.1})
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        RunStarted("001-dycon", "dycon", "cpu", {"patch_size": [1, 2, 3]}, ("a note", "Vorhof links ü")),
+        STEP,
+        Validated(3, {"left atrium": 0.8}, 0.8, "2 held-out cases"),
+        RunFinished("001-dycon", 3, "budget", 1.5, None, 0.8, "Training finished after 3 steps."),
+    ],
+)
+def test_an_event_comes_back_from_its_line(event):
+    line = event.to_json()
+    assert "\n" not in line
+    assert from_json(line) == event
+
+
+def test_numbers_that_are_not_finite_stay_valid_json():
+    line = StepFinished(1, 0.1, {"a": float("nan")}, 1, float("inf"), 1).to_json()
+    assert json.loads(line)["losses"] == {"a": None}
+
+
+def test_what_is_no_event_is_refused():
+    with pytest.raises(ValueError, match="not an event"):
+        from_json('{"event": "Surprise"}')
+
+
+def test_rewinding_drops_later_steps_and_a_torn_line(tmp_path):
+    recorder = Recorder(tmp_path)
+    for iteration in (1, 2, 3):
+        recorder.record(StepFinished(iteration, 0.1, {"a": 1.0}, 1, 1, 1))
+    recorder.record(Note("info", "hello"))
+    with (tmp_path / "events.jsonl").open("a") as file:
+        file.write('{"event": "StepFin')
+    recorder.rewind(2)
+    events = read_events(tmp_path)
+    assert [e.iteration for e in events if isinstance(e, StepFinished)] == [1, 2]
+    assert (tmp_path / "metrics.csv").read_text().count("loss/a") == 2
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path):
+    with pytest.raises(StudyError, match="cannot be written"):
+        Recorder(tmp_path / "gone").record(STEP)
+
+
+def test_following_a_run_does_not_import_torch():
+    modules = "napari_dycon.engine.events, napari_dycon.engine.control"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_idle_threads_sleep():
+    code = "import os, napari_dycon.engine; print(os.environ['OMP_WAIT_POLICY'])"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "PASSIVE"
+
+
+def test_a_stop_wins_over_a_pause():
+    control = Control()
+    control.pause()
+    assert control.paused
+    control.stop()
+    control.wait_while_paused()
+    assert control.stopped
+
+
+def test_devices_and_threads():
+    assert resolve_device("cpu") == "cpu"
+    assert resolve_device("auto") in ("cpu", "cuda", "mps")
+    with pytest.raises(TrainingError, match="'abacus' is not available"):
+        resolve_device("abacus")
+    assert configure_threads(1) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("shapes differ"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_running_out_of_memory_is_recognised(error, expected):
+    assert is_out_of_memory(error) == expected
