@@ -21,8 +21,9 @@ class Teacher(nn.Module):
     student
         The network to follow; the teacher starts as its copy.
     momentum
-        Share of the old average that is kept at each update. The first updates keep less,
-        `1 - 1 / (n + 1)` after n updates, so that the untrained beginning is forgotten at once.
+        Share of the old average that is kept at each update. The first updates keep less, `n / (n + 9)`
+        after n updates: the teacher always looks back over about the last tenth of a run, so that a short
+        run does not end with an average of its untrained beginning.
     """
 
     updates: Tensor
@@ -49,7 +50,7 @@ class Teacher(nn.Module):
     def update(self, student: SegmentationNetwork) -> None:
         """Move towards the student by one step."""
         done = int(self.updates)
-        step = 1.0 - min(1.0 - 1.0 / (done + 1), self.momentum)
+        step = 1.0 - min(done / (done + 9), self.momentum)
         mine, theirs = self.network.state_dict(), student.state_dict()
         for key, value in mine.items():
             if value.is_floating_point():

@@ -23,7 +23,7 @@ class EntropyLegend(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._theme: Theme | None = None
-        self._colour = QColor("#ff8c1a")
+        self._colour = QColor("#29d4ed")
         self.setFixedHeight(16)
         self.setMinimumWidth(150)
         self.setToolTip(

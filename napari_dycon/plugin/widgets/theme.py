@@ -59,7 +59,7 @@ class Theme:
             good="#6fcf97" if dark else "#1b7a48",
             warn="#e9c04a" if dark else "#8a5a00",
             bad="#ff8a80" if dark else "#b3261e",
-            unsure="#f29f5c" if dark else "#c2560c",
+            unsure="#29d4ed" if dark else "#0b7f92",
             curves=CURVES_ON_DARK if dark else CURVES_ON_LIGHT,
         )
 
