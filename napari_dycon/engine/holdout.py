@@ -1,6 +1,6 @@
 """Labelled voxels kept away from training, so that the reported quality is honest."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,10 +41,17 @@ class HoldOut(BaseModel):
     @property
     def where(self) -> str:
         """What validation looks at, in words."""
-        if self.cases:
-            return f"{len(self.cases)} held-out cases"
         count = sum(len(indices) for _, indices in self.slices.values())
-        return f"{count} held-out slices of {len(self.slices)} cases"
+        parts = [f"{len(self.cases)} held-out cases"] if self.cases else []
+        parts += [f"{count} held-out slices of {len(self.slices)} cases"] if count else []
+        return " and ".join(parts)
+
+    def of_cases(self, names: Collection[str]) -> "HoldOut":
+        """What of it concerns some cases."""
+        return HoldOut(
+            cases=tuple(case for case in self.cases if case in names),
+            slices={case: entry for case, entry in self.slices.items() if case in names},
+        )
 
     def training_target(self, prepared: PreparedCase) -> Target | None:
         """What training may know of a case; None when that is nothing."""
@@ -73,20 +80,36 @@ class HoldOut(BaseModel):
         )
 
 
-def choose_holdout(cases: Sequence[PreparedCase], seed: int) -> HoldOut:
+def choose_holdout(
+    cases: Sequence[PreparedCase], seed: int, earlier: HoldOut | None = None, seen: Collection[str] = ()
+) -> HoldOut:
     """Choose about a fifth of the complete cases, or a tenth of the known slices when those are few.
 
     A structure is never held out entirely. Nothing is held out when too little is known.
+
+    Parameters
+    ----------
+    earlier
+        What was held out from the model that training continues from; stays held out.
+    seen
+        Cases that this model was trained on; nothing more of them can be held out honestly.
     """
     random = np.random.default_rng((seed, 7))
     labelled = [case for case in cases if case.target is not None]
+    earlier = (earlier or HoldOut()).of_cases({case.case for case in labelled})
+    free = [case for case in labelled if case.case not in seen and case.case not in earlier.cases]
     complete = [case for case in labelled if case.target is not None and not (case.target == UNKNOWN).any()]
     if len(complete) >= ENOUGH_CASES:
-        order = random.permutation(len(complete))[: round(CASE_SHARE * len(complete))]
-        chosen = HoldOut(cases=tuple(sorted(complete[i].case for i in order)))
+        names = {case.case for case in complete}
+        able = [case.case for case in free if case.case in names]
+        wanted = max(0, round(CASE_SHARE * len(complete)) - len(earlier.cases))
+        more = HoldOut(cases=tuple(able[i] for i in random.permutation(len(able))[:wanted]))
     else:
-        chosen = _choose_slices(labelled, random)
-    return chosen if _all_learnable(labelled, chosen) else HoldOut()
+        more = _choose_slices(free, random)
+    chosen = HoldOut(
+        cases=tuple(sorted((*earlier.cases, *more.cases))), slices={**earlier.slices, **more.slices}
+    )
+    return next((h for h in (chosen, earlier) if _all_learnable(labelled, h)), HoldOut())
 
 
 def _choose_slices(labelled: Sequence[PreparedCase], random: np.random.Generator) -> HoldOut:

@@ -258,10 +258,14 @@ def _precision(machine: Machine) -> Precision:
 
 
 def _mirror(fingerprint: Fingerprint) -> tuple[bool, bool, bool]:
-    """All axes, but never left-right when a structure has its twin on the other side."""
+    """All axes for one structure; left-right alone for several, whose place may be all that tells them apart.
+
+    Not even that when a structure has its twin on the other side.
+    """
     names = {name.lower() for _, name in fingerprint.structures}
     twins = any(name.replace("left", "right") in names for name in names if "left" in name)
-    return not twins, True, True
+    alone = len(names) == 1
+    return not twins, alone, alone
 
 
 def _rotation(spacing: Triple) -> Triple:

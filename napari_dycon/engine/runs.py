@@ -16,7 +16,11 @@ from napari_dycon.study.study import Study
 
 
 class RunConfig(BaseModel):
-    """What was asked for; ``config.json``. ``continued_from`` is the run whose model was the start."""
+    """What was asked for; ``config.json``.
+
+    ``continued_from`` is the run whose model was the start; ``trained_on`` are all cases whose labels the
+    model has learned from, also before that.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,6 +30,7 @@ class RunConfig(BaseModel):
     iterations: int | None = None
     continued_from: str | None = None
     holdout: HoldOut = HoldOut()
+    trained_on: tuple[str, ...] = ()
     version: str
 
 

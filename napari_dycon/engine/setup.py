@@ -103,18 +103,22 @@ def _started(study: Study, request: Request, machine: Machine) -> Prepared:
         plan = adopt_plan(plan, earlier.plan())
     plan = change_plan(plan, request.overrides)
     cases = _prepared(study, plan, usable, notes)
-    holdout = choose_holdout(cases, request.seed) if request.holdout else HoldOut()
-    if request.holdout and holdout.empty:
-        notes.append("Too little is labelled to keep some aside, so the quality cannot be measured yet.")
-    method, continued_from = _model(request, plan, earlier, notes)
+    method, before = _model(request, plan, earlier, notes)
+    seen = set(before.trained_on) if before else set()
+    holdout = HoldOut()
+    if request.holdout:
+        holdout = choose_holdout(cases, request.seed, before.holdout if before else None, seen)
+        if holdout.empty:
+            notes.append("Too little is labelled to keep some aside, so the quality cannot be measured yet.")
     make_sampler(cases, holdout, plan, request.seed, method)
     config = RunConfig(
         method=request.method,
         seed=request.seed,
         minutes=request.minutes,
         iterations=request.iterations,
-        continued_from=continued_from,
+        continued_from=earlier.run if earlier is not None and before is not None else None,
         holdout=holdout,
+        trained_on=tuple(sorted(seen | {c.case for c in cases if holdout.training_target(c) is not None})),
         version=napari_dycon.__version__,
     )
     folder = RunFolder(study, request.run_id or study.new_run(request.method))
@@ -126,8 +130,8 @@ def _started(study: Study, request: Request, machine: Machine) -> Prepared:
 
 def _model(
     request: Request, plan: Plan, earlier: RunFolder | None, notes: list[str]
-) -> tuple[Method, str | None]:
-    """A method with fresh weights or those of an earlier run, and the name of that run."""
+) -> tuple[Method, RunConfig | None]:
+    """A method with fresh weights, or with those of an earlier run and how that was made."""
     torch.manual_seed(request.seed)
     method = build_method(request.method, plan)
     if earlier is None:
@@ -140,7 +144,7 @@ def _model(
         f"'{name}' was added: the model keeps what it knows and learns the new structure from now."
         for name in transfer_weights(method, plan, model, earlier_plan)
     ]
-    return method, earlier.run
+    return method, earlier.config()
 
 
 def _resumed(study: Study, request: Request, machine: Machine) -> Prepared:

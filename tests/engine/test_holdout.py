@@ -82,3 +82,16 @@ def test_a_holdout_survives_being_written():
     holdout = choose_holdout([complete("a"), complete("b")], 0)
     assert HoldOut.model_validate_json(holdout.model_dump_json()) == holdout
     assert "held-out slices of" in holdout.where
+
+
+def test_what_was_held_out_stays_so_and_what_was_learned_is_never_tested_on():
+    cases = [complete(f"c{i}") for i in range(9)]
+    first = choose_holdout(cases[:4], seed=0)
+    seen = {f"c{i}" for i in range(4)}
+    for seed in range(5):
+        second = choose_holdout(cases, seed, first, seen)
+        assert second.slices == first.slices
+        assert len(second.cases) == 2
+        assert not set(second.cases) & seen
+        assert " and " in second.where
+    assert choose_holdout(cases[:4], 3, HoldOut(), seen).empty

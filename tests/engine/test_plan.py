@@ -73,7 +73,9 @@ def test_precision_and_size_follow_the_machine():
 
 def test_left_and_right_twins_are_never_swapped():
     twins = make_plan(study_of((64, 64, 64), names=("left kidney", "right kidney")), CPU)
-    assert twins.augmentation.mirror == (False, True, True)
+    assert twins.augmentation.mirror == (False, False, False)
+    neighbours = make_plan(study_of((64, 64, 64), names=("head", "tail")), CPU)
+    assert neighbours.augmentation.mirror == (True, False, False)
     alone = make_plan(study_of((64, 64, 64), names=("left atrium",)), CPU)
     assert alone.augmentation.mirror == (True, True, True)
 

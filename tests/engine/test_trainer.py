@@ -163,6 +163,18 @@ def test_training_again_starts_from_the_last_model(make_study, train):
     assert RunFolder(study, "002-dycon").config().continued_from == "001-supervised"
 
 
+def test_training_again_is_judged_on_voxels_that_no_earlier_round_saw(make_study, train):
+    study = make_study(cases=5, labelled=2)
+    first = RunFolder(study, train(study, iterations=1)[0].run).config()
+    record = study.cases[3]
+    labels = make_labels(study, record.id)
+    study.save_annotation(record.id, Annotation.full(labels), "complete")
+    second = RunFolder(study, train(study, iterations=1, seed=5)[0].run).config()
+    assert first.holdout.slices.items() <= second.holdout.slices.items()
+    assert set(second.holdout.slices) - set(first.holdout.slices) == {record.id}
+    assert len(second.trained_on) == 3
+
+
 def test_a_structure_added_later_keeps_what_was_learned(make_study, train):
     study = make_study(labelled=3)
     train(study, "supervised", iterations=40, holdout=False)
