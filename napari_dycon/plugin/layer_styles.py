@@ -13,7 +13,7 @@ ANNOTATION = "annotation"
 PREDICTION = "prediction"
 ENTROPY = "entropy"
 
-ENTROPY_RGB = (0.25, 0.85, 1.0)
+ENTROPY_RGB = (0.16, 0.83, 0.93)
 """Far from the colours that structures get first, and from every grey of a scan."""
 PREDICTION_OPACITY = 0.9
 PREDICTION_CONTOUR = 2

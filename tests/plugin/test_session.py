@@ -184,7 +184,7 @@ def test_coronal_and_sagittal_slices_can_be_complete_too(opened):
         opened.session.toggle_slice_complete()
         assert opened.session.slice_state[1].startswith(plane.capitalize())
         known = opened.session._desk.case.display.apply(opened.session._desk.case.annotation.known)
-        index = int(opened.session.slice_state[1].split()[-1])
+        index = int(opened.session.slice_state[1].split()[1])
         assert known.take(index, axis).all()
 
 

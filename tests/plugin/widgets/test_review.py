@@ -1,5 +1,6 @@
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor
 
 from napari_dycon.plugin.layer_styles import entropy_colours
 from napari_dycon.plugin.widgets.review import ReviewPanel
@@ -76,7 +77,7 @@ def test_predict_offers_this_case_and_all(qtbot, panel):
 
 def test_legend_has_the_colour_of_the_layer(panel):
     red, green, blue, alpha = entropy_colours().colors[-1]
-    panel.legend.set_colour("#ff8c1a")
+    panel.legend.set_colour(QColor.fromRgbF(red, green, blue).name())
     image = panel.legend.grab().toImage()
     ratio = image.width() / panel.legend.width()
     seen = {
