@@ -9,6 +9,7 @@ import torch
 import napari_dycon
 from napari_dycon.engine.budget import Budget
 from napari_dycon.engine.checkpoints import Checkpoint
+from napari_dycon.engine.control import Control
 from napari_dycon.engine.device import DeviceName
 from napari_dycon.engine.fingerprint import fingerprint_study
 from napari_dycon.engine.holdout import HoldOut, choose_holdout
@@ -60,20 +61,28 @@ class Prepared:
         return make_sampler(self.cases, self.config.holdout, self.plan, self.config.seed, self.method)
 
 
-def prepare(study: Study, request: Request) -> Prepared:
+class Stopped(Exception):
+    """A stop was asked for before training began."""
+
+
+def prepare(study: Study, request: Request, control: Control) -> Prepared:
     """Check everything, prepare the scans and build or load the model.
 
     Raises
     ------
     TrainingError
         When training cannot start; nothing was written to the study then but caches.
+    Stopped
+        When the control says so; checked before each scan.
     """
     if study.read_only:
         raise TrainingError(
             "This study is open elsewhere and can only be read here; close it there to train."
         )
     machine = Machine.detect(request.device)
-    return _resumed(study, request, machine) if request.resume else _started(study, request, machine)
+    if request.resume:
+        return _resumed(study, request, machine, control)
+    return _started(study, request, machine, control)
 
 
 def make_sampler(
@@ -92,7 +101,7 @@ def make_sampler(
     return PatchSampler(seen, plan, seed)
 
 
-def _started(study: Study, request: Request, machine: Machine) -> Prepared:
+def _started(study: Study, request: Request, machine: Machine, control: Control) -> Prepared:
     budget = Budget(request.minutes, request.iterations)
     get_method(request.method)
     notes: list[str] = []
@@ -102,7 +111,7 @@ def _started(study: Study, request: Request, machine: Machine) -> Prepared:
     if earlier is not None:
         plan = adopt_plan(plan, earlier.plan())
     plan = change_plan(plan, request.overrides)
-    cases = _prepared(study, plan, usable, notes)
+    cases = _prepared(study, plan, usable, notes, control)
     method, before = _model(request, plan, earlier, notes)
     seen = set(before.trained_on) if before else set()
     holdout = HoldOut()
@@ -147,7 +156,7 @@ def _model(
     return method, earlier.config()
 
 
-def _resumed(study: Study, request: Request, machine: Machine) -> Prepared:
+def _resumed(study: Study, request: Request, machine: Machine, control: Control) -> Prepared:
     folder = RunFolder(study, request.run_id or latest_resumable(study))
     config, plan = folder.config(), folder.plan()
     minutes, iterations = request.minutes, request.iterations
@@ -155,7 +164,7 @@ def _resumed(study: Study, request: Request, machine: Machine) -> Prepared:
         minutes, iterations = config.minutes, config.iterations
     notes: list[str] = []
     usable = _usable(study, notes)
-    cases = _prepared(study, plan, usable, notes)
+    cases = _prepared(study, plan, usable, notes, control)
     method = build_method(config.method, plan)
     checkpoint = folder.checkpoints.load() if folder.checkpoints.iterations else None
     if checkpoint is None:
@@ -193,9 +202,13 @@ def _usable(study: Study, notes: list[str]) -> list[str]:
     return usable
 
 
-def _prepared(study: Study, plan: Plan, usable: Sequence[str], notes: list[str]) -> list[PreparedCase]:
+def _prepared(
+    study: Study, plan: Plan, usable: Sequence[str], notes: list[str], control: Control
+) -> list[PreparedCase]:
     store, cases = CaseStore(study, plan), []
     for case in usable:
+        if control.stopped:
+            raise Stopped
         try:
             cases.append(store.prepare(case))
         except DyconError as error:

@@ -4,6 +4,7 @@ import gc
 import math
 import traceback
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 from napari_dycon.engine.budget import Stopwatch
@@ -23,7 +24,7 @@ from napari_dycon.engine.events import (
 from napari_dycon.engine.optimisation import Optimisation, Unstable
 from napari_dycon.engine.plan import smaller_patch
 from napari_dycon.engine.recorder import Recorder
-from napari_dycon.engine.setup import Prepared, Request, prepare
+from napari_dycon.engine.setup import Prepared, Request, Stopped, prepare
 from napari_dycon.engine.validation import Validator
 from napari_dycon.errors import DyconError, StudyError, TrainingError, VolumeError
 from napari_dycon.learning.batch import Batch
@@ -97,7 +98,8 @@ class Trainer:
         Yields
         ------
         Event
-            RunStarted first, RunFinished last. Closing the generator early saves a checkpoint.
+            RunStarted first, RunFinished last; RunFinished alone when stopped while scans are being
+            prepared. Closing the generator early saves a checkpoint.
 
         Raises
         ------
@@ -105,24 +107,29 @@ class Trainer:
             When training cannot start or go on; in the latter case after a RunFinished that says so.
         """
         configure_threads(self._threads)
-        prepared = prepare(self._study, self._request)
+        try:
+            prepared = prepare(self._study, self._request, self._control)
+        except Stopped:
+            text = "Training was stopped before it began."
+            yield RunFinished(self.run_id or "", 0, "stopped", 0.0, None, None, text)
+            return
         self.run_id = prepared.folder.run
         recorder = Recorder(prepared.folder.path)
         if self._request.resume:
             recorder.rewind(prepared.checkpoint.iteration if prepared.checkpoint else 0)
-        for event in _Loop(self._study, prepared, self._control, self._request.resume).events():
-            recorder.record(event)
-            yield event
+        with closing(_Loop(self._study, prepared, self._control).events()) as events:
+            for event in events:
+                recorder.record(event)
+                yield event
 
 
 class _Loop:
     """The state of a run while it runs."""
 
-    def __init__(self, study: Study, prepared: Prepared, control: Control, resumed: bool) -> None:
+    def __init__(self, study: Study, prepared: Prepared, control: Control) -> None:
         self._study = study
         self._control = control
         self._prepared = prepared
-        self._resumed = resumed
         self._budget = prepared.budget
         self._optimisation = Optimisation(
             prepared.method, prepared.plan, prepared.device, prepared.config.seed
@@ -141,7 +148,7 @@ class _Loop:
         self._good = self._optimisation.snapshot(self._iteration)
         self._batches = self._new_batches()
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         yield self._started()
         try:
             reason = yield from self._train()

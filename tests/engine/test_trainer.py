@@ -154,6 +154,15 @@ def test_a_stop_ends_a_paused_run(make_study):
     assert study.active_run is None
 
 
+def test_a_stop_while_scans_are_prepared_leaves_no_run(make_study):
+    study, control = make_study(), Control()
+    control.stop()
+    events = list(Trainer(study, iterations=5, overrides=TINY, control=control).run())
+    assert [type(event) for event in events] == [RunFinished]
+    assert events[0].reason == "stopped"
+    assert study.runs() == []
+
+
 def test_training_again_starts_from_the_last_model(make_study, train):
     study = make_study()
     train(study, "supervised", iterations=40)
