@@ -1,12 +1,13 @@
 """What a study looks like to the planner."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from napari_dycon.errors import DyconError
 from napari_dycon.study.schema import CaseRecord
 from napari_dycon.study.study import Study
 
@@ -65,14 +66,20 @@ class Fingerprint(BaseModel):
         return _median([_product(case.shape, case.spacing) for case in self.cases])
 
 
-def fingerprint_study(study: Study) -> Fingerprint:
+def fingerprint_study(study: Study, case_ids: Collection[str] | None = None) -> Fingerprint:
     """Describe a study; reads a few scans, those with labels first, to tell CT from MR.
 
-    Only voxels known to a person are looked at through labels.
+    Only voxels known to a person are looked at through labels. Scans that cannot be read are passed over.
+
+    Parameters
+    ----------
+    case_ids
+        All cases by default.
     """
-    cases = [_case(record) for record in study.cases]
+    records = [record for record in study.cases if case_ids is None or record.id in case_ids]
+    cases = [_case(record) for record in records]
     structures = tuple((structure.value, structure.name) for structure in study.structures)
-    ranked = sorted(study.cases, key=lambda record: -record.known_fraction)
+    ranked = sorted(records, key=lambda record: -record.known_fraction)
     return Fingerprint(
         cases=tuple(cases), structures=structures, intensity=_intensity(study, ranked[:SAMPLED_SCANS])
     )
@@ -95,7 +102,10 @@ def _case(record: CaseRecord) -> CaseFingerprint:
 def _intensity(study: Study, records: Sequence[CaseRecord]) -> Intensity:
     inside, everywhere, hounsfield = [], [], []
     for record in records:
-        array = study.volume(record.id).array
+        try:
+            array = study.volume(record.id).array
+        except DyconError:
+            continue
         sample = array[::2, ::2, ::2].astype(np.float32)
         sample = sample[np.isfinite(sample)]
         hounsfield.append(_looks_like_ct(sample))

@@ -151,8 +151,10 @@ def predict(
     Raises
     ------
     TrainingError
-        When the run has no model or a case does not exist.
+        When the run has no model, a case does not exist or the study cannot be written.
     """
+    if study.read_only:
+        raise TrainingError("This study can only be read here, because it is open elsewhere; close it there.")
     configure_threads(threads)
     control = control or Control()
     known = [record.id for record in study.cases]

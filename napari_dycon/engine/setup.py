@@ -107,7 +107,7 @@ def _started(study: Study, request: Request, machine: Machine, control: Control)
     notes: list[str] = []
     usable = _usable(study, notes)
     earlier = _earlier(study, request, notes)
-    plan = make_plan(fingerprint_study(study), machine)
+    plan = make_plan(fingerprint_study(study, usable), machine)
     if earlier is not None:
         plan = adopt_plan(plan, earlier.plan())
     plan = change_plan(plan, request.overrides)

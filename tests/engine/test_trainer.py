@@ -329,6 +329,21 @@ def test_a_constant_scan_is_left_out_and_said(make_study, train, tmp_path):
     assert events[-1].reason == "budget"
 
 
+def test_a_scan_that_is_gone_is_left_out_and_said(make_study, train):
+    study = make_study(cases=4, labelled=2)
+    gone = study.cases[1].id
+    Path(study.scan_path(gone)).unlink()
+    events = train(study, "dycon", iterations=2)
+    assert any(gone in note for note in events[0].notes)
+    assert events[-1].reason == "budget"
+
+
+def test_a_study_that_is_open_elsewhere_is_not_trained(make_study, train):
+    study = make_study()
+    with Study.open(study.path, read_only=True) as second, pytest.raises(TrainingError, match="only be read"):
+        train(second)
+
+
 def test_invalid_voxels_are_repaired_and_said(make_study, train, tmp_path):
     from tests.engine.conftest import ball_case, save_scan
 
