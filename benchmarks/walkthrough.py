@@ -115,10 +115,13 @@ class User:
         print(f"{time.perf_counter() - self.started:6.1f} s  {name}: {self.session.task.text}", flush=True)
 
 
-def outline(mask: np.ndarray) -> list[tuple[float, float]]:
-    """Centres of the structure in every other row of a slice: a brush path that a person might take."""
-    rows = np.flatnonzero(mask.any(axis=1))[::2]
-    return [(float(row), float(np.flatnonzero(mask[row]).mean())) for row in rows]
+def brush_strokes(mask: np.ndarray) -> list[list[tuple[float, float]]]:
+    """Strokes along every other row of a slice, from edge to edge of the structure."""
+    strokes = []
+    for row in np.flatnonzero(mask.any(axis=1))[::2]:
+        first, last = np.flatnonzero(mask[row])[[0, -1]]
+        strokes.append([(float(row), float(column)) for column in (first, (first + last) / 2, last)])
+    return strokes
 
 
 def main() -> None:
@@ -130,11 +133,11 @@ def main() -> None:
     options = parser.parse_args()
     options.pictures.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        viewer = napari.Viewer(show=False)
-        viewer.window._qt_window.resize(1280, 800)
-        viewer.window.show()
-        _, dock = viewer.window.add_plugin_dock_widget("napari-dycon", "DyCON study")
+        viewer = napari.Viewer()
+        _, dock = viewer.window.add_plugin_dock_widget("napari-dycon", "Study")
         user = User(viewer, dock, options.pictures)
+        user.wait(0.5)
+        viewer.window._qt_window.resize(1280, 800)
         whole_job(user, Path(folder), options.minutes)
         viewer.close()
 
@@ -201,7 +204,8 @@ def correct(user: User, name: str) -> None:
     index = int(np.argmax(shown.sum(axis=(1, 2))))
     user.viewer.dims.order = (0, 1, 2)
     user.go_to_slice(index)
-    user.paint(outline(shown[index]), size=6)
+    for stroke in brush_strokes(shown[index]):
+        user.paint(stroke, size=3)
     assert layer.data[index].any(), "the brush left nothing"
     user.click(user.dock.structures.slice_button)
 

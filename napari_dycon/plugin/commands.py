@@ -21,7 +21,7 @@ def open_study(viewer: "napari.viewer.Viewer") -> None:
 
     folder = QFileDialog.getExistingDirectory(_parent(), "Open a DyCON study")
     if folder:
-        viewer.window.add_plugin_dock_widget("napari-dycon", "DyCON study")
+        viewer.window.add_plugin_dock_widget("napari-dycon", "Study")
         get_session(viewer).open_study(folder)
 
 

@@ -282,8 +282,10 @@ class Session(SessionState):
         self._tell_all()
         for note in study.notes:
             self.say("warning", note)
-        self._chores.put("engine", jobs.engine_facts(preferred_device()))
+        if study.cases:
+            self.open_case(study.cases[0].id)
         self._chores.put("curves", jobs.reading_run(study))
+        self._chores.put("engine", jobs.engine_facts(preferred_device()))
         self._chores.put("suggestions", jobs.suggestions(study))
 
     def _tell_all(self) -> None:
@@ -312,7 +314,8 @@ class Session(SessionState):
     def _on_loaded(self, event: object) -> None:
         match event:
             case OpenCase() if event.case_id == self._wanted:
-                self._show(event)
+                # Asked for twice: what was painted in between is not on disk yet.
+                self._show(self._desk.open_case() if event.case_id == self.case_id else event)
             case jobs.PredictionLoaded():
                 self._desk.show_prediction(event)
                 self.overlay_changed.emit()

@@ -54,7 +54,7 @@ class Desk:
         from napari_dycon.plugin.widgets.dock import DyconDock
 
         widget = DyconDock(self.viewer)
-        return self.viewer.window.add_dock_widget(widget, name="DyCON study"), widget
+        return self.viewer.window.add_dock_widget(widget, name="Study"), widget
 
 
 @pytest.fixture

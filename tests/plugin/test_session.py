@@ -402,6 +402,17 @@ def test_only_the_case_asked_for_last_is_shown(opened):
     assert "alpha" not in seen
 
 
+def test_what_is_painted_after_the_first_of_two_clicks_on_a_case_is_kept(opened):
+    opened.session.open_case("beta")
+    opened.open("beta")
+    opened.paint((5, 5, 5), value=1)
+    opened.wait(lambda: not opened.session._loads.busy)
+    opened.rest()
+    assert (opened.layer("annotation").data == 1).any()
+    opened.session.save_now()
+    assert (opened.study.annotation("beta").labels == 1).any()
+
+
 def test_a_scan_that_is_gone_is_told_and_the_open_case_stays(opened, notes):
     opened.study.scan_path("beta").unlink()
     opened.session.open_case("beta")
