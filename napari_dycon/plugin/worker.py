@@ -129,7 +129,8 @@ def plain_words(error: BaseException) -> str:
 def lower_thread_priority() -> None:
     """Give way to the interface: lower the priority of the calling thread, where the system allows it."""
     if sys.platform.startswith("linux"):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
     elif sys.platform == "win32":
         kernel = ctypes.windll.kernel32
         kernel.SetThreadPriority(kernel.GetCurrentThread(), _WINDOWS_BELOW_NORMAL)
