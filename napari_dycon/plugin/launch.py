@@ -2,8 +2,16 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSize
+from qtpy.QtGui import QGuiApplication
+
+if TYPE_CHECKING:
+    import napari
 
 PLUGIN = "napari-dycon"
+ROOMY = QSize(1400, 880)
 
 
 def main(arguments: list[str]) -> int:
@@ -20,10 +28,18 @@ def main(arguments: list[str]) -> int:
 
     viewer = napari.Viewer()
     viewer.window.add_plugin_dock_widget(PLUGIN)
+    _enlarge(viewer)
     if arguments:
         get_session(viewer).open_study(Path(arguments[0]))
     napari.run()
     return 0
+
+
+def _enlarge(viewer: "napari.Viewer") -> None:
+    """Give the dock the room it is drawn for, where the screen has it."""
+    room = QGuiApplication.primaryScreen().availableSize().boundedTo(ROOMY)
+    *_, width, height = viewer.window.geometry()
+    viewer.window.resize(max(width, room.width()), max(height, room.height()))
 
 
 if __name__ == "__main__":
