@@ -1,5 +1,8 @@
 """The open case on the person's desk: strokes, complete slices, accepted predictions, saving."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from psygnal import Signal
 
@@ -20,16 +23,18 @@ class Desk:
     """Everything that can be done to the annotation of the case in the viewer.
 
     Signals: ``saved`` carries a line for the header and whether all is well; ``slice_changed`` tells whether
-    the slice on screen is complete, and a line about it; ``written`` follows each write to disk.
+    the slice on screen is complete, and a line about it; ``written`` follows each write to disk; ``picked``
+    carries the label value that was chosen in napari's own controls.
     """
 
     saved = Signal(str, bool)
     slice_changed = Signal(bool, str)
     written = Signal()
+    picked = Signal(int)
 
     def __init__(self, presenter: Presenter) -> None:
         self._presenter = presenter
-        self._hook = PaintingHook(self._stroked, self._touched, self._replaced)
+        self._hook = PaintingHook(self._stroked, self._touched, self._replaced, self.picked.emit)
         self._saver: Saver | None = None
         self._seen_slice: tuple[int, int] | None = None
         self.case: OpenCase | None = None
@@ -44,6 +49,8 @@ class Desk:
 
     def show(self, case: OpenCase, structures: tuple[Structure, ...], active_value: int) -> None:
         """Put ``case`` into the viewer and listen to its annotation layer; also to show it once more."""
+        if self.case is not None and self.case is not case:
+            self._touch_saver()  # a stroke that the swap cuts off is not announced
         self.case = case
         self._hook.detach()
         self._presenter.show_case(case, structures, active_value, editable=self._saver is not None)
@@ -98,12 +105,22 @@ class Desk:
         """Put everything painted on disk; return whether it is. May be called from any thread."""
         return self._saver is None or self._saver.flush()
 
-    def clear(self) -> None:
-        """Save, and let go of the study and its case."""
+    def toucher(self, case: OpenCase) -> Callable[[], None]:
+        """Return what has ``case`` saved soon, from any thread and whatever is open then."""
+        assert self._saver is not None
+        return partial(self._saver.touch, case.case_id, case.editor)
+
+    def put_away(self) -> None:
+        """Let go of the case without saving it: what is on disk is newer."""
         self._hook.detach()
-        if self._saver is not None:
-            self._saver.close()
+        self.case = None
+
+    def clear(self) -> bool:
+        """Save, and let go of the study and its case; return whether all of it is on disk."""
+        self._hook.detach()
+        saved = self._saver is None or self._saver.close()
         self._saver, self.case = None, None
+        return saved
 
     def tell_slice(self, event: object = None) -> None:
         """Report whether the slice on screen is complete; also takes events of the viewer."""

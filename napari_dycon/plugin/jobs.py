@@ -87,7 +87,7 @@ def training(
     """Train for ``minutes`` once everything painted is on disk, or bring the run ``resume`` to its end."""
 
     def source(control: Control) -> Iterator[object]:
-        save_first()
+        _save(save_first)
         from napari_dycon.engine.trainer import Trainer
 
         trainer = Trainer(
@@ -132,10 +132,13 @@ def suggestions(study: Study) -> EventSource:
     return source
 
 
-def importing(study: Study, paths: Sequence[Path], labels: Path | None) -> EventSource:
-    """Add scans to the study, one event a file."""
+def importing(
+    study: Study, paths: Sequence[Path], labels: Path | None, save_first: Callable[[], bool]
+) -> EventSource:
+    """Add scans to the study, one event a file; what is painted already is saved before, and stays."""
 
     def source(control: Control) -> Iterator[object]:
+        _save(save_first)
         for event in study.add_scans(list(paths), labels_dir=labels):
             yield event
             if control.stopped:
@@ -161,7 +164,7 @@ def exporting(study: Study, folder: Path, save_first: Callable[[], bool]) -> Eve
 
     def source(control: Control) -> Iterator[object]:
         del control
-        save_first()
+        _save(save_first)
         yield Exported(tuple(study.export(folder, run=study.active_run)))
 
     return source
@@ -172,8 +175,7 @@ def loading(study: Study, case_id: str, save_first: Callable[[], bool]) -> Event
 
     def source(control: Control) -> Iterator[object]:
         del control
-        if not (save_first() or save_first()):
-            raise StudyError("The open case cannot be saved at the moment, so it stays open; see the header.")
+        _save(save_first)
         volume = study.volume(case_id)
         latest = _read_prediction(study, case_id)
         yield OpenCase(
@@ -189,15 +191,23 @@ def loading(study: Study, case_id: str, save_first: Callable[[], bool]) -> Event
     return source
 
 
-def editing(case_id: str, action: Callable[[], None]) -> EventSource:
-    """Do something to an annotation that looks at every voxel."""
+def editing(case_id: str, action: Callable[[], None], touch: Callable[[], None]) -> EventSource:
+    """Do something to an annotation that looks at every voxel, and have it saved whatever is open then."""
 
     def source(control: Control) -> Iterator[object]:
         del control
         action()
+        touch()
         yield Edited(case_id)
 
     return source
+
+
+def _save(save_first: Callable[[], bool]) -> None:
+    if not (save_first() or save_first()):
+        raise StudyError(
+            "What you painted cannot be saved at the moment, so nothing was done; see the header."
+        )
 
 
 def loading_prediction(study: Study, case_id: str) -> EventSource:

@@ -20,6 +20,8 @@ class PaintingHook:
         Called when the array may have changed without a stroke.
     on_replaced
         Called when the layer was given another array.
+    on_picked
+        Called with the label value that is painted from now on.
     """
 
     def __init__(
@@ -27,10 +29,12 @@ class PaintingHook:
         on_stroke: Callable[[tuple[np.ndarray, ...]], None],
         on_touched: Callable[[], None],
         on_replaced: Callable[[], None],
+        on_picked: Callable[[int], object],
     ) -> None:
         self._on_stroke = on_stroke
         self._on_touched = on_touched
         self._on_replaced = on_replaced
+        self._on_picked = on_picked
         self._layer: Labels | None = None
         self._announced: list[tuple[np.ndarray, ...]] = []
 
@@ -44,6 +48,7 @@ class PaintingHook:
         layer.events.set_data.connect(self._refreshed)
         layer.events.labels_update.connect(self._refreshed)
         layer.events.data.connect(self._given_data)
+        layer.events.selected_label.connect(self._picked)
 
     def detach(self) -> None:
         """Stop listening."""
@@ -52,6 +57,7 @@ class PaintingHook:
             self._layer.events.set_data.disconnect(self._refreshed)
             self._layer.events.labels_update.disconnect(self._refreshed)
             self._layer.events.data.disconnect(self._given_data)
+            self._layer.events.selected_label.disconnect(self._picked)
         self._layer = None
         self._announced = []
 
@@ -62,6 +68,11 @@ class PaintingHook:
                 self._on_stroke(indices)
             else:
                 self._announced.append(indices)
+
+    def _picked(self, event: object = None) -> None:
+        del event
+        assert self._layer is not None
+        self._on_picked(int(self._layer.selected_label))
 
     def _given_data(self, event: object = None) -> None:
         del event

@@ -43,9 +43,9 @@ class Saver(QObject):
         """Save at once what waits; return whether all of it is on disk within ``seconds``."""
         return self._autosaver.flush(seconds)
 
-    def close(self) -> None:
-        """Save what waits and end the saving thread."""
-        self._autosaver.close()
+    def close(self) -> bool:
+        """Save what waits and end the saving thread; return whether all of it is on disk."""
+        return self._autosaver.close()
 
     def _tell_saved(self, *details: object) -> None:
         del details

@@ -6,13 +6,13 @@ they never touch the study, the worker or a layer.
 
 import logging
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_dycon.engine.events import CasePredicted, Note, RunFinished, RunStarted
-from napari_dycon.errors import StudyError
+from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.plugin import jobs
 from napari_dycon.plugin.background import JobQueue
 from napari_dycon.plugin.editing import predicted
@@ -90,9 +90,8 @@ class Session(SessionState):
     @intention
     def add_scans(self, paths: Sequence[Path | str], labels: Path | str | None = None) -> None:
         """Import files or folders in the background; masks of the same name in ``labels`` are taken over."""
-        source = jobs.importing(
-            self._writable(), [Path(path) for path in paths], Path(labels) if labels else None
-        )
+        folder = Path(labels) if labels else None
+        source = jobs.importing(self._writable(), [Path(path) for path in paths], folder, self._desk.flush)
         self._tasks.run("importing", "Reading scans", source)
 
     @intention
@@ -155,7 +154,7 @@ class Session(SessionState):
         """Declare every voxel of the open case known."""
         self._writable()
         case = self._desk.open_case()
-        self._loads.put("complete", jobs.editing(case.case_id, case.editor.complete_case))
+        self._edit("complete", case, case.editor.complete_case)
 
     @intention
     def accept_slice(self) -> None:
@@ -168,8 +167,7 @@ class Session(SessionState):
         """Take over the prediction of the whole case wherever the person has not drawn."""
         self._writable()
         case = self._desk.open_case()
-        accept = partial(case.editor.accept, predicted(case))
-        self._loads.put("accept", jobs.editing(case.case_id, accept))
+        self._edit("accept", case, partial(case.editor.accept, predicted(case)))
 
     def save_now(self) -> None:
         """Put everything painted on disk before going on."""
@@ -253,9 +251,13 @@ class Session(SessionState):
         for part in (self._tasks, self._loads, self._chores):
             if not part.close(END_SECONDS):
                 logger.error("A background task did not end within %s seconds.", END_SECONDS)
-        self._desk.clear()
-        if self.study is not None:
-            self.study.close()
+        if not self._desk.clear():
+            self.say("error", "The last strokes could not be saved: the disk or the scans cannot be reached.")
+        try:
+            if self.study is not None:
+                self.study.close()
+        except DyconError as error:
+            self.say("error", str(error))
         self.study, self._wanted, self._visit, self._interrupted = None, None, None, None
 
     def _needed(self) -> Study:
@@ -271,6 +273,9 @@ class Session(SessionState):
 
     def _adopt(self, study: Study) -> None:
         """Put ``study`` in the place of the one before, which is saved and closed."""
+        if not self._desk.flush():
+            study.close()
+            raise StudyError("The open case cannot be saved, so its study stays open; see the header.")
         self.close()
         self._presenter.retire()
         self.study = study
@@ -298,10 +303,14 @@ class Session(SessionState):
             signal.emit()
 
     def _structures_edited(self) -> None:
-        self._presenter.show_structures(self.structures)
         self._presenter.select_value(self.active_value)
+        self._presenter.show_structures(self.structures)
         self.structures_changed.emit()
         self.cases_changed.emit()
+
+    def _edit(self, what: str, case: OpenCase, action: Callable[[], None]) -> None:
+        source = jobs.editing(case.case_id, action, self._desk.toucher(case))
+        self._loads.put(f"{what} {case.case_id}", source)
 
     def _show(self, case: OpenCase) -> None:
         self._desk.show(case, self.structures, self.active_value)
@@ -346,6 +355,9 @@ class Session(SessionState):
             case ImportEvent():
                 self._imported.add(event)
                 self.cases_changed.emit()
+                if event.case is not None and event.case.id == self.case_id:
+                    self._desk.put_away()
+                    self.open_case(event.case.id)
             case jobs.SuggestionsReady():
                 self._on_loaded(event)
             case jobs.StudyMade():

@@ -78,6 +78,7 @@ class SessionState:
         self._desk.saved.connect(self._on_saved)
         self._desk.slice_changed.connect(self._on_slice_state)
         self._desk.written.connect(self.cases_changed)
+        self._desk.picked.connect(self._on_picked)
         self._tasks.changed.connect(self.task_changed)
         self._tasks.curves_changed.connect(self.curves_changed)
 
@@ -131,6 +132,15 @@ class SessionState:
     def _on_saved(self, text: str, ok: bool) -> None:
         self.saved = (text, ok)
         self.saved_changed.emit(text, ok)
+
+    def _on_picked(self, value: int) -> None:
+        """Follow napari's own label controls, but only to values that a structure has; 0 is the eraser's."""
+        values = {structure.value for structure in self.structures}
+        if value not in values | {0}:
+            self._presenter.select_value(self.active_value)
+        elif value in values and value != self.active_value:
+            self.active_value = value
+            self.structures_changed.emit()
 
     def _on_slice_state(self, complete: bool, text: str) -> None:
         if (complete, text) != self.slice_state:

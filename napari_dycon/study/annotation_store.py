@@ -116,7 +116,7 @@ class AnnotationStore:
         scan
             File of the scan; its header is copied.
         reason
-            Why; anything but ``"autosave"`` keeps the version before in ``history/``.
+            Why. The version before is kept in ``history/`` unless both are ``"autosave"``.
 
         Raises
         ------
@@ -148,7 +148,7 @@ class AnnotationStore:
         self._prepare(case, before)
         write_mask(self._next(case, "labels"), annotation.labels, scan)
         write_mask(self._next(case, "known"), annotation.known, scan)
-        if reason != AUTOSAVE:
+        if reason != AUTOSAVE or (before is not None and before.reason != AUTOSAVE):
             self._keep(case, before)
         version = Version(
             generation=1 if before is None else before.generation + 1,

@@ -123,9 +123,10 @@ class Annotation:
         completed = self._completed.pop((axis, index), None)
         known[background if completed is None else background & completed] = Known.UNKNOWN
 
-    def complete_all(self) -> None:
-        """Make everything that is unknown drawn: the case is complete."""
-        self.known[self.known == Known.UNKNOWN] = Known.DRAWN
+    def complete_all(self, where: tuple[slice, ...] = (slice(None),) * 3) -> None:
+        """Make everything that is unknown drawn; by default the whole case is complete then."""
+        known = self.known[where]
+        known[known == Known.UNKNOWN] = Known.DRAWN
 
     def accept(self, prediction: NDArray[np.uint8], where: Region | None = None) -> None:
         """Take over a prediction, but never over what a person drew or told to ignore.
@@ -145,10 +146,15 @@ class Annotation:
         if prediction.shape != self.shape:
             raise ValueError(f"prediction {prediction.shape} and annotation {self.shape} differ in size")
         part = (slice(None),) * 3 if where is None else where
+        free = np.zeros(self.shape, dtype=bool) if isinstance(part, np.ndarray) else None
+        if free is not None:
+            free[part] = True
+            part = (slice(None),) * 3
         known, labels = self.known[part], self.labels[part]
-        free = (known != Known.DRAWN) & (known != Known.IGNORE)
-        self.labels[part] = np.where(free, prediction[part], labels)
-        self.known[part] = np.where(free, np.uint8(Known.ACCEPTED), known)
+        wanted = (known != Known.DRAWN) & (known != Known.IGNORE)
+        wanted = wanted if free is None else wanted & free
+        np.copyto(labels, prediction[part], where=wanted)  # nothing else is written: somebody may paint
+        known[wanted] = Known.ACCEPTED
 
     def training_target(self, values: Sequence[int]) -> NDArray[np.uint8]:
         """Class indices to learn from: 0 background, ``i`` the ``i``-th of `values`.

@@ -103,11 +103,11 @@ class AnnotationEditor:
             ``"accept"`` or ``"complete"`` after such an operation, else ``"autosave"``.
         """
         self.reconcile()
-        with self._lock:
-            if not self._changed:
-                return None
-            reason, self._changed, self._reason = self._reason, False, AUTOSAVE
+        if not self._changed:
+            return None
         copy = Annotation(np.empty_like(self._seen), np.empty_like(self.known))
+        with self._lock:
+            reason, self._changed, self._reason = self._reason, False, AUTOSAVE
         for part in self._slabs():
             with self._lock:
                 copy.labels[part], copy.known[part] = self._seen[part], self.known[part]
@@ -137,27 +137,31 @@ class AnnotationEditor:
 
     def complete_case(self) -> None:
         """Make everything that is unknown drawn background; looks at every voxel."""
-        with self._lock:
-            self.reconcile()
-            for annotation in (self.annotation, self._opening):
-                annotation.complete_all()
-            self._changed, self._reason = True, "complete"
+        for part in self._slabs():
+            with self._lock:
+                self._reconcile(part)
+                for annotation in (self.annotation, self._opening):
+                    annotation.complete_all(part)
+                self._changed, self._reason = True, "complete"
 
     def accept(self, prediction: NDArray[np.uint8], where: Region | None = None) -> None:
         """Take over a prediction wherever no person drew (see `Annotation.accept`).
 
         Undoing earlier strokes does not touch what was accepted.
         """
-        part = (slice(None),) * 3 if where is None else where
-        with self._lock:
-            self.reconcile() if isinstance(part, np.ndarray) else self._reconcile(part)
-            self.annotation.accept(prediction, part)
-            labels, accepted = self.labels[part], self.known[part] == Known.ACCEPTED
-            opening = self._opening
-            opening.labels[part] = np.where(accepted, labels, opening.labels[part])
-            opening.known[part] = np.where(accepted, self.known[part], opening.known[part])
-            self._seen[part] = labels
-            self._changed, self._reason = True, "accept"
+        for part in self._slabs() if where is None else (where,):
+            with self._lock:
+                self._accept(prediction, part)
+
+    def _accept(self, prediction: NDArray[np.uint8], part: Region) -> None:
+        self.reconcile() if isinstance(part, np.ndarray) else self._reconcile(part)
+        self.annotation.accept(prediction, part)
+        labels, accepted = self.labels[part], self.known[part] == Known.ACCEPTED
+        opening = self._opening
+        opening.labels[part] = np.where(accepted, labels, opening.labels[part])
+        opening.known[part] = np.where(accepted, self.known[part], opening.known[part])
+        self._seen[part] = np.where(accepted, labels, self._seen[part])
+        self._changed, self._reason = True, "accept"
 
     def _slabs(self) -> Iterator[tuple[slice, ...]]:
         """Parts of the volume that are small enough not to keep a stroke waiting."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
+from napari_dycon.io.masks import write_mask
 from napari_dycon.plugin.session import get_session
 from napari_dycon.study.annotations import Known
 from napari_dycon.study.schema import Structure
@@ -480,6 +481,31 @@ def test_a_new_structure_is_the_one_that_is_painted(opened):
     assert opened.session.structures[-1].name == "appendage"
     opened.session.select_structure(3)
     assert opened.layer("annotation").selected_label == 3
+
+
+def test_napari_can_only_choose_labels_that_are_structures(opened):
+    opened.layer("annotation").selected_label = 3
+    assert opened.session.active_value == 3
+    opened.layer("annotation").selected_label = 9
+    assert opened.layer("annotation").selected_label == 3
+    assert opened.session.active_value == 3
+
+
+def test_labels_imported_for_the_open_case_are_shown_and_survive_the_next_stroke(opened, tmp_path):
+    case = opened.study.case("beta")
+    opened.open("beta")
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    mask = np.zeros(case.shape, np.uint8)
+    mask[3:9, 3:9, 3:9] = 1
+    write_mask(masks / "beta.nii.gz", mask, opened.study.scan_path("beta"))
+    opened.session.add_scans([opened.study.scan_path("beta")], masks)
+    opened.wait(lambda: opened.session.task.kind == "idle" and opened.session.case_id == "beta")
+    opened.wait(lambda: (opened.layer("annotation").data == 1).sum() == mask.sum())
+    opened.paint((1, 1, 1), value=3, size=1)
+    opened.session.save_now()
+    saved = opened.study.annotation("beta").labels
+    assert (saved == 1).sum() == mask.sum() and (saved == 3).any()
 
 
 def test_a_structure_name_that_is_taken_is_refused_in_words(opened, notes):

@@ -246,3 +246,12 @@ def test_a_full_disk_leaves_the_old_annotation(store, scan, monkeypatch):
     with pytest.raises(VolumeError, match="disk is full"):
         store.write(CASE, numbered(2, geometry.shape), scan, "accept")
     assert same(store.read(CASE, geometry), numbered(1, geometry.shape))
+
+
+def test_an_autosave_does_not_bury_an_imported_annotation(store, scan, tmp_path):
+    geometry = read_geometry(scan)
+    store.write(CASE, numbered(1, geometry.shape), scan, "import")
+    store.write(CASE, numbered(2, geometry.shape), scan, "autosave")
+    store.write(CASE, numbered(3, geometry.shape), scan, "autosave")
+    kept = sorted((tmp_path / "history" / CASE).glob("*.json"))
+    assert [path.stem for path in kept] == ["000001"]

@@ -44,7 +44,7 @@ class Doors(QObject):
             self._waiting = []
         elif is_study(folder):
             self._session.open_study(folder)
-            self._add_waiting()
+            self._add_waiting(folder)
         else:
             self._ask_structures(folder)
 
@@ -86,12 +86,14 @@ class Doors(QObject):
             self._session.open_study(studies[0])
         elif paths:
             self._waiting = list(paths)
-            self.choose_study() if self._session.study is None else self._add_waiting()
+            study = self._session.study
+            self.choose_study() if study is None else self._add_waiting(study.path)
 
     def _ask_structures(self, folder: Path) -> None:
         self._folder = folder
         dialog = StructuresDialog(self.parent(), folder)
         dialog.structures_named.connect(self._create)
+        dialog.rejected.connect(self._forget_waiting)
         dialog.open()
 
     def _create(self, names: list[str]) -> None:
@@ -101,9 +103,14 @@ class Doors(QObject):
             for value, name in enumerate(names, start=1)
         ]
         self._session.new_study(self._folder, structures)
-        self._add_waiting()
+        self._add_waiting(self._folder)
 
-    def _add_waiting(self) -> None:
+    def _forget_waiting(self) -> None:
+        self._waiting = []
+
+    def _add_waiting(self, folder: Path) -> None:
+        """Add what was dropped to the study in ``folder``, and to no other."""
         waiting, self._waiting = self._waiting, []
-        if waiting and self._session.study is not None:
+        study = self._session.study
+        if waiting and study is not None and study.path.resolve() == folder.resolve():
             self._session.add_scans(waiting)
