@@ -87,10 +87,11 @@ class Split:
 
     @property
     def fingerprint(self) -> str:
-        """Short text that changes when other scans are used; the same on every machine."""
-        parts = [f"{pair.name}:{pair.image.stat().st_size}" for pair in (*self.labelled, *self.unlabelled)]
-        parts += ["test", *(f"{pair.name}:{pair.image.stat().st_size}" for pair in self.test)]
-        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
+        """Short text that changes with the scans or the labels used; the same on every machine."""
+        known = [(pair, (pair.image, pair.truth)) for pair in (*self.labelled, *self.test)]
+        parts = [(pair, (pair.image,)) for pair in self.unlabelled]
+        contents = [f"{pair.name}:{_content(*paths)}" for pair, paths in (*known, *parts)]
+        digest = hashlib.sha256("\n".join(contents).encode()).hexdigest()[:8]
         return f"{len(self.labelled) + len(self.unlabelled)} scans, {len(self.test)} tested, {digest}"
 
 
@@ -109,9 +110,16 @@ def split_scans(protocol: Protocol) -> Split:
             f"Only {len(train)} scans in {protocol.images} can be trained on, but {protocol.labelled} shall "
             "be labelled; add scans or lower --labelled."
         )
+    both = {pair.image.resolve() for pair in train} & {pair.image.resolve() for pair in test}
+    if both:
+        raise DyconError(f"{sorted(both)[0].name} is in both --images and --test-images; take it out of one.")
     for pair in (*train[: protocol.labelled], *test):
         _ = pair.truth
     return Split(tuple(train[: protocol.labelled]), tuple(train[protocol.labelled :]), tuple(test))
+
+
+def _content(*paths: Path) -> str:
+    return ":".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths)
 
 
 def find_pairs(images: Path, labels: Path) -> list[Pair]:

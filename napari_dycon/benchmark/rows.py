@@ -72,7 +72,7 @@ class Row(BaseModel):
     def key(self) -> str:
         """Text that is equal for two rows exactly when they measure the same thing."""
         same = (self.method, self.seed, self.labelled, self.slices, self.budget, self.overrides, self.data)
-        return row_key(*same)
+        return row_key(*same, self.device)
 
 
 def row_key(
@@ -83,9 +83,11 @@ def row_key(
     budget: str,
     overrides: dict[str, Any],
     data: str,
+    device: str,
 ) -> str:
     """Identity of a measurement, known before it is made."""
-    return json.dumps([method, seed, labelled, slices, budget, dict(sorted(overrides.items())), data])
+    same = [method, seed, labelled, slices, budget, dict(sorted(overrides.items())), data, device]
+    return json.dumps(same)
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:

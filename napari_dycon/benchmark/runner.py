@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from napari_dycon.benchmark.protocol import Pair, Protocol, split_scans, spread_slices
 from napari_dycon.benchmark.rows import CaseScore, Row, add_row, finite, load_rows, mean_of, row_key
 from napari_dycon.engine.control import Control
+from napari_dycon.engine.device import resolve_device
 from napari_dycon.engine.evaluation import evaluate_masks
 from napari_dycon.engine.events import Event, RunFinished, RunStarted
 from napari_dycon.engine.inference import Predictor
@@ -125,7 +126,8 @@ class Benchmark:
 
     def _key(self, method: str, seed: int) -> str:
         p = self.protocol
-        return row_key(method, seed, p.labelled, p.slices, self._budget, p.overrides, self._data)
+        same = (method, seed, p.labelled, p.slices, self._budget, p.overrides, self._data)
+        return row_key(*same, resolve_device(p.device))
 
     def _open_study(self) -> Study:
         complete = self._study_path / "complete"

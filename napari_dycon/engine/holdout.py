@@ -13,6 +13,8 @@ ENOUGH_CASES = 8
 ENOUGH_SLICES = 10
 CASE_SHARE = 0.2
 SLICE_SHARE = 0.1
+GUARD = 1
+"""Slices on either side of held-out ones that are hidden from training too: they may be copies of them."""
 
 Target = NDArray[np.uint8]
 
@@ -57,7 +59,7 @@ class HoldOut(BaseModel):
         """What training may know of a case; None when that is nothing."""
         if prepared.target is None or prepared.case in self.cases:
             return None
-        mask = self._mask(prepared)
+        mask = self._mask(prepared, GUARD)
         return prepared.target if mask is None else np.where(mask, np.uint8(UNKNOWN), prepared.target)
 
     def validation_target(self, prepared: PreparedCase) -> Target | None:
@@ -69,12 +71,13 @@ class HoldOut(BaseModel):
         mask = self._mask(prepared)
         return None if mask is None else np.where(mask, prepared.target, np.uint8(UNKNOWN))
 
-    def _mask(self, prepared: PreparedCase) -> NDArray[np.bool_] | None:
+    def _mask(self, prepared: PreparedCase, guard: int = 0) -> NDArray[np.bool_] | None:
         if prepared.case not in self.slices or prepared.target is None:
             return None
         axis, indices = self.slices[prepared.case]
         along = np.zeros(prepared.target.shape[axis], dtype=bool)
-        along[list(indices)] = True
+        for index in indices:
+            along[max(0, index - guard) : index + guard + 1] = True
         return np.broadcast_to(
             along.reshape([-1 if a == axis else 1 for a in range(3)]), prepared.target.shape
         )

@@ -44,7 +44,7 @@ class Machine(BaseModel):
         bfloat16 = False
         if name == "cuda":
             memory = torch.cuda.get_device_properties(0).total_memory
-            bfloat16 = torch.cuda.is_bf16_supported()
+            bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
         return cls(device=name, memory=int(memory), cores=available_cores(), bfloat16=bfloat16)
 
 

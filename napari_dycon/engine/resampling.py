@@ -71,11 +71,15 @@ def _values(target: NDArray[np.uint8]) -> list[int]:
 
 
 def _known(known: NDArray[np.bool_], shape: Sequence[int]) -> NDArray[np.bool_]:
+    """A voxel is known where the centre of a known source voxel lies in it, or the nearest one is known."""
     for axis in range(3):
         old, new = known.shape[axis], shape[axis]
         if old != new:
-            threshold = 0.5 * min(1.0, new / old) - 1e-4
-            known = _along(known.astype(np.float32), axis, new) >= threshold
+            centres = (np.arange(new) + 0.5) * old / new - 0.5
+            reach = 0.5 * max(1.0, old / new) + 1e-6
+            covers = np.abs(np.arange(old)[None, :] - centres[:, None]) <= reach
+            hits = np.tensordot(covers.astype(np.float32), known.astype(np.float32), axes=(1, axis))
+            known = np.moveaxis(hits > 0, 0, axis)
     return known
 
 

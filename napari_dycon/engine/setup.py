@@ -146,8 +146,9 @@ def _model(
     if earlier is None:
         return method, None
     earlier_plan, model = earlier.method()
-    if not same_network(plan, earlier_plan):
-        notes.append("The training starts anew, because the plan asks for another network.")
+    same_grid = (plan.spacing, plan.intensity) == (earlier_plan.spacing, earlier_plan.intensity)
+    if not same_grid or not same_network(plan, earlier_plan):
+        notes.append("The training starts anew, because the plan asks for another network or grid.")
         return method, None
     notes += [
         f"'{name}' was added: the model keeps what it knows and learns the new structure from now."
@@ -159,6 +160,11 @@ def _model(
 def _resumed(study: Study, request: Request, machine: Machine, control: Control) -> Prepared:
     folder = RunFolder(study, request.run_id or latest_resumable(study))
     config, plan = folder.config(), folder.plan()
+    if tuple(structure.value for structure in study.structures) != plan.structure_values:
+        raise TrainingError(
+            f"Structures were changed since run {folder.run} began, so it cannot go on; start a new "
+            "training, which continues from the last model."
+        )
     minutes, iterations = request.minutes, request.iterations
     if minutes is None and iterations is None:
         minutes, iterations = config.minutes, config.iterations
@@ -174,6 +180,10 @@ def _resumed(study: Study, request: Request, machine: Machine, control: Control)
         notes.append(
             f"The newest checkpoint is damaged; the training goes on from step {checkpoint.iteration}."
         )
+    seen = {case.case for case in cases if config.holdout.training_target(case) is not None}
+    if not seen <= set(config.trained_on):
+        config = config.model_copy(update={"trained_on": tuple(sorted(seen | set(config.trained_on)))})
+        folder.write(config, plan)
     budget = Budget(minutes, iterations)
     return Prepared(folder, config, plan, machine.device, budget, method, cases, checkpoint, notes)
 

@@ -1,8 +1,10 @@
 """Prepared scans of a run: in memory while they fit, on disk under the study's cache folder."""
 
+import contextlib
 import hashlib
 import io
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +20,10 @@ from napari_dycon.learning.batch import UNKNOWN
 from napari_dycon.study.annotations import Annotation
 from napari_dycon.study.study import Study
 
-RECIPE = 1
+RECIPE = 2
 """Raised whenever preparing a scan gives other values than before, so that old caches are not used."""
+
+MOST_FILES = 65536
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class CaseStore:
     """
 
     def __init__(self, study: Study, plan: Plan) -> None:
+        _allow_many_files()
         self._study = study
         self._plan = plan
         self._folder = Path(study.path) / "cache"
@@ -109,6 +114,19 @@ class CaseStore:
         content.update(np.ascontiguousarray(annotation.known).tobytes())
         structures = list(self._plan.structure_values)
         return _digest([RECIPE, self._scans[case], self._plan.spacing, structures, content.hexdigest()])
+
+
+def _allow_many_files() -> None:
+    """Every scan that does not fit into memory keeps a file open; the usual limit is a few hundred."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    if soft < wanted:
+        with contextlib.suppress(ValueError, OSError):  # macOS has a lower limit of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _load(path: Path) -> NDArray[Any] | None:

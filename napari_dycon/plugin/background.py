@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from qtpy.QtCore import QObject, QTimer
 
+import napari_dycon.plugin.preload  # noqa: F401 - before any thread is started
 from napari_dycon.engine.control import Control
 from napari_dycon.plugin.worker import EventSource, EventWorker
 

@@ -48,7 +48,11 @@ def test_of_few_cases_slices_are_held_out_and_training_never_sees_them():
             continue
         known, tested = training != 255, validation != 255
         assert not (known & tested).any()
-        assert (known | tested).all()
+        axis, held = holdout.slices[case.case]
+        others = tuple(a for a in range(3) if a != axis)
+        hidden = set(np.flatnonzero((~known & ~tested).any(axis=others)).tolist())
+        beside = {index + step for index in held for step in (-1, 1)} - set(held)
+        assert hidden == {index for index in beside if 0 <= index < case.target.shape[axis]}
         assert (validation == 1).any()
         share.append(tested.mean())
     assert 0.05 < np.mean(share) < 0.2

@@ -69,3 +69,10 @@ def test_do_not_care_never_wins_a_tie():
     target = np.zeros((2, 1, 1), np.uint8)
     target[1] = 254
     assert resample_target(target, (1, 1, 1))[0, 0, 0] == 0
+
+
+def test_coarser_voxels_are_known_only_where_a_known_voxel_lies_in_them():
+    target = np.full((48, 4, 4), 255, np.uint8)
+    target[16:32] = 1
+    coarse = resample_target(target, (12, 4, 4))
+    assert np.flatnonzero((coarse != 255).all(axis=(1, 2))).tolist() == [4, 5, 6, 7]

@@ -1,0 +1,19 @@
+"""Modules that napari imports on first use, in the GUI thread, and the engine in the background.
+
+Two threads that import parts of the same package at the same time can deadlock on Python's import locks,
+and the one that notices fails. So they are imported here, before there is a second thread.
+"""
+
+from importlib import import_module
+
+for name in (
+    "scipy.interpolate",
+    "scipy.linalg",
+    "scipy.ndimage",
+    "scipy.sparse",
+    "scipy.spatial.transform",
+    "scipy.stats",
+    "skimage.color",
+    "skimage.segmentation",
+):
+    import_module(name)
