@@ -198,7 +198,8 @@ def test_the_version_before_is_kept_for_what_a_person_decided_but_not_for_autosa
     for annotation, reason in zip(annotations, ["import", "autosave", "autosave", "accept"], strict=True):
         store.write(CASE, annotation, scan, reason)
     kept = sorted(path.name for path in (tmp_path / "history" / CASE).iterdir())
-    assert kept == ["000003.json", "000003.known.nii.gz", "000003.nii.gz"]
+    suffixes = (".json", ".known.nii.gz", ".nii.gz")
+    assert kept == [number + suffix for number in ("000001", "000003") for suffix in suffixes]
     for _ in range(KEPT_VERSIONS + 3):
         store.write(CASE, annotations[0], scan, "complete")
     assert len(list((tmp_path / "history" / CASE).glob("*.known.nii.gz"))) == KEPT_VERSIONS
