@@ -1,6 +1,9 @@
 """Which processor to use, and how much of it."""
 
+import ctypes
 import os
+import sys
+from functools import cache
 from typing import Literal, TypeAlias
 
 import torch
@@ -44,7 +47,31 @@ def configure_threads(threads: int | None = None) -> int:
     """Set how many cores torch uses in the calling thread; None means all of them. Returns the number."""
     count = max(1, min(threads or available_cores(), available_cores()))
     torch.set_num_threads(count)
+    keep_freed_memory()
     return count
+
+
+def fast_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices in hardware (Intel AMX); without that it is slow."""
+    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(supported and supported())
+
+
+@cache
+def keep_freed_memory() -> bool:
+    """Let the C library keep freed blocks of up to 32 MiB for the next step; Linux with glibc only.
+
+    By default it returns many to the system and has every page of the next one cleared anew, which takes a
+    good part of a training step on a CPU. Returns whether it could be asked.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    trim_threshold, mmap_threshold = -1, -3  # names of mallopt(3)
+    try:
+        options = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(options(mmap_threshold, 32 * 2**20)) and bool(options(trim_threshold, 2**31 - 1))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

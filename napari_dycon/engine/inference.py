@@ -67,9 +67,7 @@ class Predictor:
         self.plan = plan
         self._device = torch.device(resolve_device(device))
         self._committee = [network.to(self._device).eval() for network in method.committee()]
-        self._deciding = method.predictor().to(self._device).eval()
-        if not any(network is self._deciding for network in self._committee):
-            self._committee.insert(0, self._deciding)
+        self._deciding = [self._committee.index(network) for network in method.deciders()]
 
     @classmethod
     def load(cls, study: Study, run_id: str, device: str = "auto") -> "Predictor":
@@ -101,8 +99,7 @@ class Predictor:
         """Bring probabilities back class by class, then decide: the border stays smooth."""
         reorientation = Reorientation.to(volume.geometry, "RAS")
         shape = reorientation.shape
-        deciding = next(i for i, n in enumerate(self._committee) if n is self._deciding)
-        own, mean = found[deciding], found.mean(axis=0)
+        own, mean = found[self._deciding].mean(axis=0), found.mean(axis=0)
         best = np.full(shape, -1.0, dtype=np.float32)
         mask = np.zeros(shape, dtype=np.uint8)
         entropy = np.zeros(shape, dtype=np.float32)

@@ -4,7 +4,7 @@ A batch is a pure function of seed and iteration; that is all there is to resumi
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -72,14 +72,14 @@ class PatchSampler:
         """Whether batches hold unlabelled patches."""
         return bool(self._unlabelled) and self._plan.batch_unlabelled > 0
 
-    def batch(self, iteration: int) -> Batch:
-        """Make the batch of an iteration."""
+    def batch(self, iteration: int, unlabelled: bool = True) -> Batch:
+        """Make the batch of an iteration, on request without its unlabelled patches."""
         images, targets = [], []
         for slot in range(self._plan.batch_labelled):
             image, target = self._labelled_patch(np.random.default_rng((self._seed, iteration, 0, slot)))
             images.append(image)
             targets.append(target)
-        weak, strong = self._unlabelled_patches(iteration)
+        weak, strong = self._unlabelled_patches(iteration) if unlabelled else (None, None)
         return Batch(
             image=torch.stack(images)[:, None],
             target=torch.stack(targets).long(),
@@ -87,19 +87,24 @@ class PatchSampler:
             strong=strong,
         )
 
-    def batches(self, start: int, ahead: int = 0) -> Iterator[Batch]:
-        """All batches from an iteration on; `ahead` of them are made in background threads."""
+    def batches(
+        self, start: int, ahead: int = 0, needs_unlabelled: Callable[[int], bool] = lambda iteration: True
+    ) -> Iterator[Batch]:
+        """All batches from an iteration on; `ahead` of them are made in background threads.
+
+        `needs_unlabelled` says of an iteration whether its unlabelled patches are worth making.
+        """
         if not ahead:
             iteration = start
             while True:
-                yield self.batch(iteration)
+                yield self.batch(iteration, needs_unlabelled(iteration))
                 iteration += 1
         with ThreadPoolExecutor(ahead, thread_name_prefix="patches") as pool:
             waiting: deque[Future[Batch]] = deque()
             iteration = start
             while True:
                 while len(waiting) < 2 * ahead:
-                    waiting.append(pool.submit(self.batch, iteration))
+                    waiting.append(pool.submit(self.batch, iteration, needs_unlabelled(iteration)))
                     iteration += 1
                 yield waiting.popleft().result()
 

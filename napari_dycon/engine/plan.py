@@ -8,7 +8,7 @@ import psutil
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from napari_dycon.engine.device import DeviceName, available_cores, resolve_device
+from napari_dycon.engine.device import DeviceName, available_cores, fast_bfloat16, resolve_device
 from napari_dycon.engine.fingerprint import Fingerprint, Intensity, Triple
 from napari_dycon.errors import TrainingError
 from napari_dycon.learning.networks import NetworkSpec
@@ -41,7 +41,7 @@ class Machine(BaseModel):
         """
         name = resolve_device(device)
         memory = psutil.virtual_memory().total
-        bfloat16 = False
+        bfloat16 = name == "cpu" and fast_bfloat16()
         if name == "cuda":
             memory = torch.cuda.get_device_properties(0).total_memory
             bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -252,9 +252,9 @@ def _shrink(size: Size, spacing: Triple, divisor: Size, voxels: int) -> Size:
 
 
 def _precision(machine: Machine) -> Precision:
-    if machine.device != "cuda":
-        return "32-true"
-    return "bf16-mixed" if machine.bfloat16 else "16-mixed"
+    if machine.bfloat16:
+        return "bf16-mixed"
+    return "16-mixed" if machine.device == "cuda" else "32-true"
 
 
 def _mirror(fingerprint: Fingerprint) -> tuple[bool, bool, bool]:

@@ -186,8 +186,11 @@ class _Loop:
     @property
     def _schedule(self) -> float:
         """Progress as methods and learning rate see it: a continued model skips the beginning."""
+        return self._scheduled(self._progress)
+
+    def _scheduled(self, progress: float) -> float:
         first = self._prepared.plan.warm_start_progress if self._prepared.config.continued_from else 0.0
-        return first + (1 - first) * self._progress
+        return first + (1 - first) * progress
 
     def _step(self) -> StepFinished | Note:
         """One optimiser step, or a note about why there was none and what was changed."""
@@ -260,7 +263,11 @@ class _Loop:
 
     def _new_batches(self) -> Iterator[Batch]:
         ahead = PREFETCHED_ON_GPU if self._prepared.device == "cuda" else 0
-        return self._prepared.sampler().batches(self._iteration, ahead)
+        return self._prepared.sampler().batches(self._iteration, ahead, self._needs_unlabelled)
+
+    def _needs_unlabelled(self, iteration: int) -> bool:
+        progress = self._budget.progress(iteration, self._watch.seconds)
+        return self._prepared.method.needs_unlabelled(self._scheduled(progress))
 
     def _look(self, before: float) -> Iterator[Event]:
         """Validate when another twentieth of the budget is used."""
@@ -271,7 +278,7 @@ class _Loop:
     def _validate(self, everything: bool) -> Iterator[Event]:
         self._watch.start()
         found: Validated | None = self._validator.run(
-            self._prepared.method.predictor(),
+            self._prepared.method.deciders(),
             self._iteration,
             self._optimisation.device,
             self._control,

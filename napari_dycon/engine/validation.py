@@ -46,7 +46,7 @@ class Validator:
 
     def run(
         self,
-        network: SegmentationNetwork,
+        networks: Sequence[SegmentationNetwork],
         iteration: int,
         device: torch.device,
         control: Control,
@@ -55,7 +55,7 @@ class Validator:
         """Compare; None when stopped meanwhile."""
         scores: list[list[float]] = [[] for _ in self._plan.structure_values]
         for case in self._cases if everything else self._cases[:CASES_ON_THE_WAY]:
-            found = _finish(predict_windows([network], case.image, self._plan, device, control))
+            found = _finish(predict_windows(networks, case.image, self._plan, device, control))
             if found is None:
                 return None
             for index, dice in _dice(found, case.target, len(scores)):
@@ -86,7 +86,7 @@ def _finish(steps: Generator[float, None, torch.Tensor | None]) -> NDArray[np.ui
             break
     if probabilities is None:
         return None
-    return np.asarray(probabilities[0].argmax(dim=0).numpy(), dtype=np.uint8)
+    return np.asarray(probabilities.mean(dim=0).argmax(dim=0).numpy(), dtype=np.uint8)
 
 
 def _dice(found: NDArray[np.uint8], target: NDArray[np.uint8], structures: int) -> list[tuple[int, float]]:

@@ -30,22 +30,18 @@ def same_network(plan: Plan, earlier: Plan) -> bool:
 
 
 def transfer_weights(method: Method, plan: Plan, earlier: Method, earlier_plan: Plan) -> tuple[str, ...]:
-    """Give every network of a method the weights of an earlier model.
+    """Give the networks of a method the weights of an earlier model, except those of another kind.
 
     Returns
     -------
     Names of structures that the earlier model did not know; their part of the head starts anew.
     """
-    axes = _class_axes(earlier_plan.network)
-    weights = earlier.predictor().state_dict()
-    for network in (module for module in method.modules() if isinstance(module, SegmentationNetwork)):
-        own = network.state_dict()
-        for key, value in weights.items():
-            if key in axes:
-                _map_classes(own[key], value, axes[key], _pairs(plan, earlier_plan))
-            else:
-                own[key].copy_(value)
-        network.load_state_dict(own)
+    own_networks, networks = _networks(method), _networks(earlier)
+    lead = earlier.deciders()[0]
+    for name, network in own_networks.items():
+        source = networks.get(name, lead) if type(method) is type(earlier) else lead
+        if network.spec.kind == source.spec.kind:
+            _transfer(network, source, _pairs(plan, earlier_plan))
     named = zip(plan.structure_values, plan.structure_names, strict=True)
     return tuple(name for value, name in named if value not in earlier_plan.structure_values)
 
@@ -57,13 +53,44 @@ def _pairs(plan: Plan, earlier: Plan) -> list[tuple[int, int]]:
     return [(0, 0), *known]
 
 
-def _map_classes(own: Tensor, theirs: Tensor, axes: Sequence[int], pairs: Sequence[tuple[int, int]]) -> None:
-    """Copy what belongs to known classes along every axis of classes."""
-    here, there = (torch.tensor(entry) for entry in zip(*pairs, strict=True))
-    places = [here if axis in axes else torch.arange(side) for axis, side in enumerate(own.shape)]
-    for axis in axes:
+def _networks(method: Method) -> dict[str, SegmentationNetwork]:
+    return {name: entry for name, entry in method.named_modules() if isinstance(entry, SegmentationNetwork)}
+
+
+def _transfer(
+    network: SegmentationNetwork, source: SegmentationNetwork, pairs: Sequence[tuple[int, int]]
+) -> None:
+    axes = _class_axes(source.spec)
+    own = network.state_dict()
+    for key, value in source.state_dict().items():
+        if key in axes:
+            _map_classes(own[key], value, axes[key], (network.spec.classes, source.spec.classes), pairs)
+        else:
+            own[key].copy_(value)
+
+
+def _map_classes(
+    own: Tensor,
+    theirs: Tensor,
+    axes: Sequence[int],
+    classes: tuple[int, int],
+    pairs: Sequence[tuple[int, int]],
+) -> None:
+    """Copy what belongs to known classes along every axis of classes, each a block of equal length."""
+
+    def blocks(axis: int, side: int) -> tuple[Tensor, Tensor]:
+        if axis not in axes:
+            return torch.arange(side), torch.arange(side)
+        length = side // classes[0]
+        here, there = (
+            [n * length + k for n in column for k in range(length)] for column in zip(*pairs, strict=True)
+        )
+        return torch.tensor(here), torch.tensor(there)
+
+    places = [blocks(axis, side) for axis, side in enumerate(own.shape)]
+    for axis, (_, there) in enumerate(places):
         theirs = theirs.index_select(axis, there)
-    own[torch.meshgrid(*places, indexing="ij")] = theirs
+    own[torch.meshgrid(*(here for here, _ in places), indexing="ij")] = theirs
 
 
 def _class_axes(spec: NetworkSpec) -> dict[str, tuple[int, ...]]:

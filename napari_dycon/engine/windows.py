@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_dycon.engine.control import Control
+from napari_dycon.engine.device import fast_bfloat16
 from napari_dycon.engine.plan import Plan
 from napari_dycon.learning.networks import SegmentationNetwork
 
@@ -66,7 +67,8 @@ def window_starts(shape: Sequence[int], patch: Sequence[int], overlap: float) ->
 def _probabilities(networks: Sequence[SegmentationNetwork], patch: Tensor, plan: Plan) -> Tensor:
     """Softmax of each network (network, class, X, Y, Z) on the CPU; mixed precision where planned."""
     kind = torch.bfloat16 if plan.precision == "bf16-mixed" else torch.float16
-    mixed = plan.precision != "32-true" and patch.device.type == "cuda"
+    on_cpu = patch.device.type == "cpu" and kind == torch.bfloat16 and fast_bfloat16()
+    mixed = plan.precision != "32-true" and (patch.device.type == "cuda" or on_cpu)
     with torch.autocast(patch.device.type, dtype=kind, enabled=mixed):
         logits = [network(patch).logits for network in networks]
     return torch.cat([entry.float().softmax(dim=1) for entry in logits]).cpu()

@@ -36,8 +36,8 @@ class Bright:
     def committee(self):
         return [self.network, Threshold()]
 
-    def predictor(self):
-        return self.network
+    def deciders(self):
+        return [self.network]
 
 
 def bright_plan(**changes) -> Plan:

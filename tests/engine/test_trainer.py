@@ -187,12 +187,12 @@ def test_training_again_is_judged_on_voxels_that_no_earlier_round_saw(make_study
 def test_a_structure_added_later_keeps_what_was_learned(make_study, train):
     study = make_study(labelled=3)
     train(study, "supervised", iterations=40, holdout=False)
-    before = RunFolder(study, "001-supervised").method()[1].predictor()
+    before = RunFolder(study, "001-supervised").method()[1].deciders()[0]
     study.add_structure("vessel", value=1)
     events = train(study, "supervised", iterations=1, holdout=False, overrides={})
     assert any("vessel" in note for note in events[0].notes)
     assert events[0].plan["structure_values"] == [3, 7, 1]
-    after = RunFolder(study, "002-supervised").method()[1].predictor()
+    after = RunFolder(study, "002-supervised").method()[1].deciders()[0]
     x = torch.randn(1, 1, 16, 16, 16)
     old, new = before(x).logits, after(x).logits
     assert new.shape[1] == 4

@@ -91,17 +91,21 @@ class Method(nn.Module, ABC):
         logits = self.student(batch.image).logits
         return {"supervised": partial_loss(logits, batch.supervision, batch.weight)}
 
+    def needs_unlabelled(self, progress: float) -> bool:
+        """Whether `forward` reads unlabelled patches at this progress; where not, none need be made."""
+        return self.learns_from_unlabelled
+
     def after_step(self, progress: float) -> None:
         """Do what is due after each optimiser step: the teacher follows the student."""
         self.teacher.update(self.student)
 
-    def predictor(self) -> SegmentationNetwork:
-        """Return the network that predicts, in evaluation mode."""
-        return self.teacher.network
+    def deciders(self) -> list[SegmentationNetwork]:
+        """Return the networks whose mean probability is the prediction, the most trusted one first."""
+        return [self.teacher.network]
 
     def committee(self) -> list[SegmentationNetwork]:
-        """Return the networks whose disagreement is shown; put each into evaluation mode for that."""
-        return [self.teacher.network, self.student]
+        """Return the networks whose disagreement is shown, all deciders among them."""
+        return [*self.deciders(), self.student]
 
     def trainable_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters for the optimiser."""

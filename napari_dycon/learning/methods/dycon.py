@@ -119,6 +119,10 @@ class DyCON(Method):
             losses["pseudo"] = strength * self.settings.pseudo_weight * loss
         return losses
 
+    def needs_unlabelled(self, progress: float) -> bool:
+        """Return whether consistency has begun."""
+        return progress >= self.settings.start
+
     def _look(self, batch: Batch) -> Views:
         """Show the student the strong views and the teacher the weak ones."""
         project = self.settings.fecl_weight > 0
@@ -189,7 +193,7 @@ class DyCON(Method):
         """Watch whether the teacher is sure, and whether structures vanish from what it sees."""
         monitors = {"beta": decay(progress, self.settings.beta_first, self.settings.beta_last)}
         if len(pseudo) > 0:
-            foreground = views.teacher.logits[views.labelled :].argmax(dim=1) > 0
+            foreground = views.teacher.logits[views.labelled :].max(dim=1).indices > 0
             monitors["pseudo_share"] = float((pseudo != UNKNOWN).float().mean())
             monitors["teacher_foreground"] = float(foreground.float().mean())
         return monitors

@@ -36,6 +36,10 @@ class MeanTeacher(Method):
     Settings = MeanTeacherSettings
     settings: MeanTeacherSettings
 
+    def needs_unlabelled(self, progress: float) -> bool:
+        """Return whether consistency has begun."""
+        return progress >= self.settings.start
+
     def forward(self, batch: Batch, progress: float) -> Losses:
         """Return `{"supervised"}`, from the start of consistency also `{"consistency"}`."""
         weight = self.settings.consistency_weight * ramp(

@@ -221,10 +221,10 @@ def _dice(network, seed=1000):
 @pytest.mark.parametrize("name", METHODS)
 def test_it_learns_to_find_balls(name):
     method = _build(name, momentum=0.8)
-    before = _dice(method.predictor())
+    before = _dice(method.deciders()[0])
     _train(method, 60, optimiser=torch.optim.Adam(method.trainable_parameters(), lr=5e-3))
-    after = _dice(method.predictor())
-    assert not method.predictor().training
+    after = _dice(method.deciders()[0])
+    assert not method.deciders()[0].training
     assert after > 0.9 and after > before + 0.1
 
 
@@ -233,7 +233,7 @@ def test_the_committee_holds_different_networks_once_trained(name):
     method = _build(name)
     _train(method, 3)
     members = [member.eval() for member in method.committee()]
-    assert members[0] is method.predictor()
+    assert members[0] is method.deciders()[0]
     image, _ = _patches(1)
     logits = [member(image).logits for member in members]
     assert all(not torch.equal(logits[0], other) for other in logits[1:])
