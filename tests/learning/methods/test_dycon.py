@@ -36,7 +36,7 @@ def _losses(batch=None, progress=LATE, **settings):
 def test_all_terms_are_there_late_and_their_weights_scale_them():
     losses = _losses(pseudo_threshold=0.5)
     assert set(losses) == {"supervised", "uncl", "fecl", "pseudo"}
-    doubled = _losses(uncl_weight=2.0, fecl_weight=0.2, pseudo_weight=1.0, pseudo_threshold=0.5)
+    doubled = _losses(uncl_weight=2.0, fecl_weight=0.2, pseudo_weight=2.0, pseudo_threshold=0.5)
     for name in ("uncl", "fecl", "pseudo"):
         assert losses[name] > 0
         assert doubled[name].item() == pytest.approx(2 * losses[name].item(), rel=1e-6)
@@ -75,7 +75,7 @@ def test_every_switch_changes_its_own_term_and_no_other(switch, term):
 
 
 def test_uncl_is_taken_on_unlabelled_voxels_with_the_capped_entropy_term():
-    method, batch = _method(), _batch()
+    method, batch = _method(copy_paste=0.0), _batch()
     student, teacher = method.student(batch.strong).logits, method.teacher(batch.weak).logits
     assert method(batch, LATE)["uncl"].item() == pytest.approx(
         uncl(student, teacher, 0.07, 0.02).item(), rel=1e-4
@@ -90,12 +90,46 @@ def test_unknown_voxels_of_partly_labelled_patches_are_made_consistent_too():
 
 
 def test_nobody_believes_an_unsure_teacher():
-    losses = _losses(pseudo_threshold=1.0)
+    losses = _losses(pseudo_threshold=1.0, copy_paste=0.0)
     assert losses["pseudo"].item() == 0
+
+
+def test_image_target_and_teacher_are_pasted_together():
+    method, batch = _method(), _batch()
+    seen = []
+    method.student.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    torch.manual_seed(3)
+    views = method._look(batch)
+    mixed, target = seen[0][2:], views.target[2:]
+    pasted = target != UNKNOWN
+    assert 0.1 < pasted.float().mean() < 0.9
+    assert torch.equal(target[pasted], batch.target[pasted])
+    assert torch.equal(mixed[:, 0][pasted], batch.image[:, 0][pasted])
+    assert torch.equal(mixed[:, 0][~pasted], batch.strong[:, 0][~pasted])
+    labelled, weak = method.teacher(batch.image).logits, method.teacher(batch.weak).logits
+    expected = torch.where(pasted[:, None], labelled, weak)
+    torch.testing.assert_close(views.teacher.logits[2:], expected)
+
+
+def test_without_copy_paste_unlabelled_patches_stay_whole():
+    views = _method(copy_paste=0.0)._look(_batch())
+    assert (views.target[2:] == UNKNOWN).all()
+
+
+def test_pasted_voxels_keep_the_weight_of_their_label():
+    batch = _batch()
+    weighted = Batch(
+        batch.image, batch.target, torch.full(batch.target.shape, 0.25), batch.weak, batch.strong
+    )
+    views = _method()._look(weighted)
+    known = views.target[2:] != UNKNOWN
+    assert (views.weight[2:][known] == 0.25).all()
+    assert (views.weight[2:][~known] == 1).all()
 
 
 def test_unlabelled_patches_join_the_contrast_only_late():
     settings = {
+        "copy_paste": 0.0,
         "pseudo_threshold": 0.5,
         "unlabelled_anchors_start": 0.8,
         "background_purity": 0.5,
