@@ -113,6 +113,7 @@ def fecl(
     gamma: float = 2.0,
     hard_negatives: int = 32,
     reference_negatives: float | None = 64.0,
+    bracket: bool = False,
 ) -> Tensor:
     r"""Focal entropy-aware contrastive loss (DyCON, Eq. 3 to 6) in its safe form.
 
@@ -131,7 +132,7 @@ def fecl(
     labels
         `(M,)` int64 classes, none unclear.
     entropy
-        `(M,)` normalised entropy of each patch, None for no entropy weights.
+        `(M,)` entropy of each patch, None for no entropy weights.
     teacher
         `(M, D)` embeddings of the same patches by the teacher, None for no cross-network negatives.
     temperature
@@ -142,6 +143,9 @@ def fecl(
         How many of the teacher's negatives count per anchor.
     reference_negatives
         Count to which the sum of negatives is scaled; None for the plain sum.
+    bracket
+        How the hardest negatives join: as so many more negatives, or, as Eq. 6 is printed, their mean beside
+        every negative and under its focal weight.
 
     Returns
     -------
@@ -149,46 +153,53 @@ def fecl(
         Scalar, computed in float32; 0 where no anchor has both a positive and a negative.
     """
     with torch.autocast(embeddings.device.type, enabled=False):
-        z = F.normalize(embeddings.float(), dim=-1, eps=1e-6)
-        cosine = z @ z.T
-        similarity = cosine / temperature
+        z = _unit(embeddings)
         same = labels[:, None] == labels[None, :]
         positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=z.device)
         usable = positive.any(dim=1) & ~same.all(dim=1)
         if not usable.any():
             return z.sum() * 0.0
-        negatives = _negatives(cosine, similarity, same, gamma, reference_negatives)
+        cosine = z @ z.T
+        similarity, focus = cosine / temperature, _negative_focus(cosine, same, gamma)
+        negatives = _log_sum(similarity + focus, reference_negatives)
         if teacher is not None and hard_negatives > 0:
-            across = z @ F.normalize(teacher.detach().float(), dim=-1, eps=1e-6).T / temperature
-            hardest = _hardest(across, same, hard_negatives, reference_negatives)
-            negatives = torch.logaddexp(negatives, hardest)
+            hardest = _hardest(z @ _unit(teacher.detach()).T / temperature, same, hard_negatives)
+            if bracket:
+                added = _log_sum(focus, reference_negatives) + _log_sum(hardest, 1.0)
+            else:
+                added = _log_sum(hardest, reference_negatives)
+            negatives = torch.logaddexp(negatives, added)
         pairs = F.softplus(negatives[:, None] - similarity)
-        weights = positive * _focus(pairs.detach(), gamma, entropy)
+        weights = positive * _positive_focus(pairs, gamma, entropy)
         return ((pairs * weights).sum(dim=1) / positive.sum(dim=1).clamp_min(1))[usable].mean()
 
 
-def _negatives(
-    cosine: Tensor, similarity: Tensor, same: Tensor, gamma: float, reference: float | None
-) -> Tensor:
-    """Return the log of the focally weighted sum over the negatives of each anchor, `(M,)`."""
-    focus = gamma * ((cosine.detach() + 1) / 2).clamp(1e-4, 1).log()
-    total = torch.logsumexp((similarity + focus).masked_fill(same, _NEVER), dim=1)
-    return total + _scale((~same).sum(dim=1), reference)
+def _unit(embeddings: Tensor) -> Tensor:
+    return F.normalize(embeddings.float(), dim=-1, eps=1e-6)
 
 
-def _hardest(across: Tensor, same: Tensor, count: int, reference: float | None) -> Tensor:
-    """Return the log of the sum over each anchor's hardest negatives in the teacher, `(M,)`."""
-    hardest = across.masked_fill(same, _NEVER).topk(min(count, len(same)), dim=1).values
-    return torch.logsumexp(hardest, dim=1) + _scale((hardest > _NEVER / 2).sum(dim=1), reference)
+@torch.no_grad()
+def _negative_focus(cosine: Tensor, same: Tensor, gamma: float) -> Tensor:
+    """Return `(M, M)` logs of the focal weights of the negatives, the similar ones up; never elsewhere."""
+    return (gamma * ((cosine + 1) / 2).clamp(1e-4, 1).log()).masked_fill(same, _NEVER)
 
 
-def _scale(count: Tensor, reference: float | None) -> Tensor:
+def _hardest(across: Tensor, same: Tensor, count: int) -> Tensor:
+    """Return `(M, K)` similarities of each anchor with the teacher's most similar negatives."""
+    return across.masked_fill(same, _NEVER).topk(min(count, len(same)), dim=1).values
+
+
+def _log_sum(terms: Tensor, reference: float | None) -> Tensor:
+    """Return `(M,)` log of the sum of exp over each row, as if it had `reference` terms; all when None."""
+    total = torch.logsumexp(terms, dim=1)
     if reference is None:
-        return torch.zeros_like(count, dtype=torch.float32)
-    return math.log(reference) - count.clamp_min(1).float().log()
+        return total
+    count = (terms > _NEVER / 2).sum(dim=1)
+    return total + (math.log(reference) - count.clamp_min(1).float().log())
 
 
-def _focus(pairs: Tensor, gamma: float, entropy: Tensor | None) -> Tensor:
+@torch.no_grad()
+def _positive_focus(pairs: Tensor, gamma: float, entropy: Tensor | None) -> Tensor:
     """Return (1 - p)^gamma, where p = exp(-loss of the pair), times e^H of the positive."""
     focus = (-torch.expm1(-pairs)).clamp(0, 1) ** gamma
-    return focus if entropy is None else focus * entropy.detach().float().exp()[None, :]
+    return focus if entropy is None else focus * entropy.float().exp()[None, :]

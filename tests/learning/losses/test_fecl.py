@@ -12,7 +12,9 @@ def _unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def _reference(z, labels, entropy=None, teacher=None, *, tau=0.6, gamma=2.0, k=32, n_ref=64.0, frozen=None):
+def _reference(
+    z, labels, entropy=None, teacher=None, *, tau=0.6, gamma=2.0, k=32, n_ref=64.0, bracket=False, frozen=None
+):
     """FeCL anchor by anchor in float64; focal weights, which carry no gradient, come from `frozen`."""
     z = _unit(z.astype(np.float64))
     fixed = z if frozen is None else _unit(frozen.astype(np.float64))
@@ -26,12 +28,16 @@ def _reference(z, labels, entropy=None, teacher=None, *, tau=0.6, gamma=2.0, k=3
 
         def denominator(anchors, i=i, negatives=negatives):
             focus = [(((fixed[i] @ fixed[j]) + 1) / 2) ** gamma for j in negatives]
-            plain = sum(
-                f * np.exp(anchors[i] @ anchors[j] / tau) for f, j in zip(focus, negatives, strict=True)
-            )
-            total = plain if n_ref is None else plain * n_ref / len(negatives)
+            hardest = [0.0]
             if other is not None:
                 hardest = sorted((np.exp(anchors[i] @ other[j] / tau) for j in negatives), reverse=True)[:k]
+            beside = np.mean(hardest) if bracket else 0.0
+            total = sum(
+                f * (np.exp(anchors[i] @ anchors[j] / tau) + beside)
+                for f, j in zip(focus, negatives, strict=True)
+            )
+            total *= 1 if n_ref is None else n_ref / len(negatives)
+            if not bracket:
                 total += sum(hardest) * (1 if n_ref is None else n_ref / len(hardest))
             return total
 
@@ -57,12 +63,15 @@ def _tensors(*arrays):
 
 
 @pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("bracket", [False, True])
 @pytest.mark.parametrize("options", [{}, {"k": 3}, {"gamma": 0.0}, {"tau": 0.3}, {"n_ref": None}])
-def test_it_equals_the_equation(classes, options):
+def test_it_equals_the_equation(classes, bracket, options):
     z, labels, entropy, teacher = _case(classes)
     names = {"k": "hard_negatives", "gamma": "gamma", "tau": "temperature", "n_ref": "reference_negatives"}
-    loss = fecl(*_tensors(z, labels, entropy, teacher), **{names[key]: v for key, v in options.items()})
-    assert loss.item() == pytest.approx(_reference(z, labels, entropy, teacher, **options), rel=1e-5)
+    chosen = {names[key]: value for key, value in options.items()}
+    loss = fecl(*_tensors(z, labels, entropy, teacher), bracket=bracket, **chosen)
+    expected = _reference(z, labels, entropy, teacher, bracket=bracket, **options)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_each_component_can_be_left_out():
@@ -87,17 +96,48 @@ def test_without_focus_and_scaling_it_is_plain_contrast():
     assert loss.item() == pytest.approx(np.mean(rows), rel=1e-5)
 
 
-def test_its_gradient_is_that_of_the_equation_and_never_reaches_the_teacher():
+@pytest.mark.parametrize("negatives", [1, 20, 300])
+def test_perfect_clusters_leave_the_floor_of_the_negatives(negatives):
+    """Two opposite clusters: an anchor with n negatives keeps log(1 + n e^(-2 / tau))."""
+    labels = torch.cat([torch.ones(negatives), torch.zeros(negatives)]).long()
+    if negatives == 1:
+        labels = torch.tensor([1, 0, 0])  # the lone one has no positive
+    z = torch.outer(2.0 * labels - 1, torch.ones(4))
+    loss = fecl(z, labels, gamma=0.0, reference_negatives=None)
+    assert loss.item() == pytest.approx(np.log1p(negatives * np.exp(-2 / 0.6)), rel=1e-5)
+
+
+@pytest.mark.parametrize("copies", [2, 7])
+def test_more_negatives_of_the_same_kind_change_only_the_plain_sum(copies):
+    z, labels, *_ = _case(2)
+    foreground = labels == 1
+    more = np.concatenate([z] + (copies - 1) * [z[~foreground]])
+    more_labels = np.concatenate([labels, np.zeros((copies - 1) * int((~foreground).sum()), labels.dtype)])
+
+    def of_foreground(z, labels, reference):  # background cells become lone classes: negatives, never anchors
+        apart = np.where(labels == 1, 1, 2 + np.arange(len(labels)))
+        return fecl(*_tensors(z, apart), reference_negatives=reference).item()
+
+    scaled = [of_foreground(*case, 64.0) for case in ((z, labels), (more, more_labels))]
+    plain = [of_foreground(*case, None) for case in ((z, labels), (more, more_labels))]
+    assert scaled[1] == pytest.approx(scaled[0], rel=1e-5)
+    assert plain[1] > plain[0] + 0.1
+
+
+@pytest.mark.parametrize("bracket", [False, True])
+def test_its_gradient_is_that_of_the_equation_and_never_reaches_the_teacher(bracket):
     z, labels, entropy, teacher = _case()
     tensors = _tensors(z, labels, entropy, teacher)
     for index in (0, 2, 3):
         tensors[index].requires_grad_()
-    fecl(*tensors).backward()
+    fecl(*tensors, bracket=bracket).backward()
     assert tensors[2].grad is None and tensors[3].grad is None
     for index in np.random.default_rng(1).integers(0, z.shape, (20, 2)):
         step = np.zeros(z.shape)
         step[tuple(index)] = 1e-5
-        ahead, behind = (_reference(z + s, labels, entropy, teacher, frozen=z) for s in (step, -step))
+        ahead, behind = (
+            _reference(z + s, labels, entropy, teacher, bracket=bracket, frozen=z) for s in (step, -step)
+        )
         assert tensors[0].grad[tuple(index)].item() == pytest.approx(
             (ahead - behind) / 2e-5, rel=1e-3, abs=1e-5
         )
@@ -116,11 +156,15 @@ DEGENERATE = {
 
 
 @pytest.mark.parametrize("name", DEGENERATE)
-def test_degenerate_patches_give_finite_loss_and_gradient(name):
+@pytest.mark.parametrize(
+    "options", [{}, {"bracket": True, "reference_negatives": None}, {"temperature": 0.01}]
+)
+def test_degenerate_patches_give_finite_loss_and_gradient(name, options):
     embeddings, labels = DEGENERATE[name]
     embeddings = embeddings.clone().requires_grad_()
+    teacher = embeddings.detach()  # the same as the student: similarities of exactly 1
     with torch.autocast("cpu", torch.bfloat16):
-        loss = fecl(embeddings, labels, torch.ones(len(labels)), embeddings.detach())  # teacher == student
+        loss = fecl(embeddings, labels, torch.ones(len(labels)), teacher, **options)
     loss.backward()
     assert loss.dtype == torch.float32
     assert loss.isfinite() and embeddings.grad.isfinite().all()
@@ -132,20 +176,21 @@ def test_patches_without_a_counterpart_teach_nothing():
 
 
 @pytest.mark.parametrize("spread", [1.0, 0.01])
-def test_clusters_come_apart_from_random_and_from_collapsed_embeddings(spread):
+@pytest.mark.parametrize("bracket", [False, True])
+def test_clusters_come_apart_from_random_and_from_collapsed_embeddings(spread, bracket):
     torch.manual_seed(0)
     z = (torch.ones(1, 16) + spread * torch.randn(120, 16)).requires_grad_()
     labels = torch.arange(120) % 2
     optimiser = torch.optim.Adam([z], lr=0.05)
     for _ in range(300):
         optimiser.zero_grad()
-        fecl(z, labels, teacher=z.detach()).backward()
+        fecl(z, labels, teacher=z.detach(), bracket=bracket).backward()
         optimiser.step()
     unit = torch.nn.functional.normalize(z.detach(), dim=1)
     cosine = unit @ unit.T
     same = labels[:, None] == labels[None, :]
     assert cosine[same].mean() > 0.95
-    assert cosine[~same].mean() < -0.9
+    assert cosine[~same].mean() < (-0.7 if bracket else -0.9)
 
 
 def test_cells_of_anisotropic_grids_are_averaged_exactly():

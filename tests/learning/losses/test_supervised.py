@@ -125,3 +125,14 @@ def test_pseudo_labels_teach_only_where_they_are():
     chosen = np.take_along_axis(probabilities, np.where(known, target, 0)[:, None], axis=1)[:, 0]
     loss = confident_cross_entropy(torch.from_numpy(logits), torch.from_numpy(target))
     assert loss.item() == pytest.approx(-np.log(chosen[known]).mean(), abs=1e-6)
+
+
+def test_the_gradient_of_pseudo_labels_is_softmax_minus_label():
+    logits, target, _ = _case(4)
+    tensor = torch.from_numpy(logits).requires_grad_()
+    confident_cross_entropy(tensor, torch.from_numpy(target)).backward()
+    known = target < IGNORE
+    truth = np.arange(4)[:, None] == np.where(known, target, 0).reshape(1, -1)
+    truth = truth.reshape(4, *target.shape).swapaxes(0, 1)
+    expected = (_softmax(logits.astype(np.float64)) - truth) * known[:, None] / known.sum()
+    np.testing.assert_allclose(tensor.grad.numpy(), expected, atol=1e-8)

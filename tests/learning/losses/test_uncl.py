@@ -9,6 +9,7 @@ import torch
 from napari_dycon.learning.batch import UNKNOWN
 from napari_dycon.learning.losses.uncertainty import normalised_entropy, pseudo_labels, softmax_entropy
 from napari_dycon.learning.losses.uncl import mean_squared_consistency, uncl
+from napari_dycon.learning.schedules import decay
 
 
 def _softmax(logits):
@@ -45,6 +46,31 @@ def test_the_entropy_term_can_be_capped_or_left_out():
         loss = uncl(*tensors, 0.7, entropy_weight)
         expected = _published(student, teacher, 0.7 / math.log(3), entropy_weight / math.log(3)).mean()
         assert loss.item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("first", "last"), [(5.0, 0.5), (1.0, 0.1)])
+@pytest.mark.parametrize("progress", [0.0, 0.3, 1.0])
+def test_beta_follows_the_published_schedule(first, last, progress):
+    """Eq. 2, max(beta_min, beta_max e^(-lambda t)), whose exponent makes it end at beta_min."""
+    student, teacher = _logits(3)
+    beta = max(last, first * math.exp(-math.log(first / last) * progress))
+    tensors = torch.from_numpy(student), torch.from_numpy(teacher)
+    loss = uncl(*tensors, decay(progress, first, last) * math.log(3))
+    assert loss.item() == pytest.approx(_published(student, teacher, beta).mean(), rel=1e-5)
+    assert [decay(end, first, last) for end in (0.0, 1.0)] == pytest.approx([first, last], rel=1e-12)
+
+
+@pytest.mark.parametrize("beta", [0.5, 5.0])
+def test_with_the_published_weight_deciding_always_pays(beta):
+    """At a fixed distance the derivative by the student's entropy lies between beta / 2 and beta."""
+    distance = np.linspace(0, 2, 21)[:, None, None]
+    student, teacher = np.linspace(0, math.log(2), 30)[:, None], np.linspace(0, math.log(2), 30)
+    weights = np.exp(beta * student), np.exp(beta * teacher)
+    slope = beta - beta * weights[0] * distance / (weights[0] + weights[1]) ** 2
+    assert slope.min() >= beta / 2 - 1e-12 and slope.max() <= beta
+    undecided = torch.tensor([0.2, -0.2]).reshape(1, 2, 1, 1, 1).requires_grad_()
+    uncl(undecided, torch.zeros(1, 2, 1, 1, 1), beta).backward()
+    assert undecided.grad[0, 0].item() < 0 < undecided.grad[0, 1].item()
 
 
 def test_only_valid_voxels_count():

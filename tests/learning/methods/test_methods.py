@@ -12,6 +12,7 @@ from napari_dycon.learning.methods.base import Method, get_method, method_names
 from napari_dycon.learning.networks import NetworkSpec
 
 METHODS = method_names()
+FROM_THE_FIRST_STEP = {"dycon_paper"}  # as published: its consistency has no late start
 SPEC = NetworkSpec(widths=(8, 16), strides=((2, 2, 2),), projection=16)
 PROGRESS = [0.0, 0.55, 1.0]
 
@@ -164,7 +165,7 @@ def test_mixed_precision_keeps_losses_in_single(name, progress):
     _check_finite(method, losses)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in FROM_THE_FIRST_STEP])
 def test_before_consistency_starts_nothing_but_the_labelled_patches_is_computed(name):
     method, seen = _build(name), []
     method.student.register_forward_hook(lambda _, args, __: seen.append(len(args[0])))
