@@ -16,6 +16,9 @@ from napari_dycon.learning.networks import NetworkSpec
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 Size = tuple[int, int, int]
 
+FINE_VOXELS = 64 * 64 * 20
+"""Up to so many voxels of a median scan, every machine affords a network that begins at full resolution."""
+
 SMALLEST_PATCH = 16
 """No side of a patch is planned below this many voxels; smaller scans are padded."""
 
@@ -142,7 +145,8 @@ def make_plan(fingerprint: Fingerprint, machine: Machine, overrides: Mapping[str
     gpu = machine.device != "cpu"
     spacing = _triple(wishes.pop("spacing", None) or _target_spacing(fingerprint, gpu))
     size = _median_size(fingerprint, spacing)
-    widths, strides = _stages(spacing, size, gpu)
+    fine = machine.device == "cuda" or math.prod(size) <= FINE_VOXELS
+    widths, strides = _stages(spacing, size, gpu, fine)
     divisor = _divisor(strides)
     plan = Plan(
         structure_values=tuple(value for value, _ in fingerprint.structures),
@@ -204,11 +208,14 @@ def _median_size(fingerprint: Fingerprint, spacing: Triple) -> Size:
     return x, y, z
 
 
-def _stages(spacing: Triple, size: Size, gpu: bool) -> tuple[tuple[int, ...], tuple[Size, ...]]:
-    """Widths and strides; an axis is halved while it is not much coarser than the finest one."""
-    deepest = 5 if gpu else 4
+def _stages(spacing: Triple, size: Size, gpu: bool, fine: bool) -> tuple[tuple[int, ...], tuple[Size, ...]]:
+    """Widths and strides; an axis is halved while it is not much coarser than the finest one.
+
+    A fine network begins with a stage at full resolution.
+    """
+    deepest = 4 + gpu + fine
     current, left = list(spacing), [max(side, SMALLEST_PATCH) for side in size]
-    strides: list[Size] = []
+    strides: list[Size] = [(1, 1, 1)] if fine else []
     while len(strides) < deepest - 1:
         halve = [s < 2 * min(current) and n >= 8 for s, n in zip(current, left, strict=True)]
         if not any(halve):
@@ -217,7 +224,7 @@ def _stages(spacing: Triple, size: Size, gpu: bool) -> tuple[tuple[int, ...], tu
         current = [s * (1 + h) for s, h in zip(current, halve, strict=True)]
         left = [n // (1 + h) for n, h in zip(left, halve, strict=True)]
     first = 32 if gpu else 16
-    widths = tuple(min(first * 2**stage, 320) for stage in range(len(strides) + 1))
+    widths = tuple(min(first * 2**stage, 320 if gpu else 128) for stage in range(len(strides) + 1))
     return widths, tuple(strides)
 
 

@@ -53,9 +53,15 @@ def test_every_plan_can_be_built_and_fits(shape, spacing, machine):
         assert math.prod(plan.patch_size) <= 96 * 64 * 40
 
 
+def test_only_small_scans_begin_at_full_resolution_on_a_cpu():
+    small, large = (make_plan(study_of(shape), CPU).network for shape in ((35, 50, 35), (96, 71, 44)))
+    assert small.strides[0] == (1, 1, 1)
+    assert large.strides[0] == (2, 2, 2)
+
+
 def test_thick_slices_are_halved_later_and_turned_less():
     plan = make_plan(study_of((256, 256, 20), (0.9, 0.9, 6.0)), GPU)
-    assert plan.network.strides[0] == (2, 2, 1)
+    assert plan.network.strides[:2] == ((1, 1, 1), (2, 2, 1))
     assert plan.network.strides[-1][2] == 2 or plan.network.divisor[2] < plan.network.divisor[0]
     assert plan.augmentation.rotation[2] > plan.augmentation.rotation[0]
 
