@@ -173,6 +173,55 @@ def test_an_interrupted_row_goes_on_where_it_was(scans, tmp_path):
     assert json.loads(out.read_text())["rows"][0]["iterations"] == 6
 
 
+def test_variants_are_rows_of_their_own_beside_those_of_the_method_as_it_is(scans, tmp_path):
+    out = tmp_path / "result.json"
+    assert benchmark(scans, out, "--methods", "dycon").returncode == 0
+    content = json.loads(out.read_text())
+    assert content["rows"][0].pop("variant") == ""
+    assert content["rows"][0].pop("variant_settings") == {}
+    assert content["rows"][0].pop("test_seconds") > 0
+    out.write_text(json.dumps(content))  # as a version without variants wrote it
+
+    wanted = ("--methods", "supervised,dycon", "--variants", "without-fecl,without-late-start")
+    first = benchmark(scans, out, *wanted)
+    assert first.returncode == 0, first.stderr
+    rows = json.loads(out.read_text())["rows"]
+    assert [(row["method"], row["variant"], row["variant_settings"]) for row in rows] == [
+        ("dycon", "", {}),
+        ("supervised", "", {}),
+        ("dycon", "without-fecl", {"fecl_weight": 0.0}),
+        ("dycon", "without-late-start", {"start": 0.0}),
+    ]
+    assert all(row["overrides"] == rows[0]["overrides"] for row in rows)
+    assert len({row["mean_dice"] for row in rows if row["method"] == "dycon"}) > 1
+    assert "dycon without-fecl" in first.stdout and "(kept)" not in first.stdout
+
+    content = out.read_bytes()
+    for again in (wanted, ("--methods", "dycon")):
+        kept = benchmark(scans, out, *again)
+        assert kept.returncode == 0, kept.stderr
+        assert kept.stdout.count("(kept)") == (3 if again == wanted else 1)
+        assert out.read_bytes() == content
+
+
+def test_a_variant_that_is_not_there_is_named_before_any_work(scans, tmp_path):
+    wrong = benchmark(scans, tmp_path / "result.json", "--variants", "without-everything")
+    assert wrong.returncode == 1
+    assert len(wrong.stderr.splitlines()) == 1 and "without-everything" in wrong.stderr
+    assert not (tmp_path / "result.work").exists()
+
+
+def test_settings_asked_for_by_hand_hold_in_every_variant(scans, tmp_path):
+    overrides = {"patch_size": [32, 32, 32], "network": {"widths": [8, 16], "strides": [[2, 2, 2]]}}
+    overrides["method_settings"] = {"gamma": 1.0, "pseudo_weight": 0.3}
+    wanted = protocol(scans, methods=("dycon",), variants=("without-pseudo-labels",), iterations=1)
+    wanted = wanted.model_copy(update={"overrides": overrides, "device": "cpu"})
+    events = list(Benchmark(wanted, tmp_path / "work").run())
+    plan = next(event for event in events if isinstance(event, RunStarted)).plan
+    assert plan["method_settings"] == {"gamma": 1.0, "pseudo_weight": 0.0}
+    assert plan["patch_size"] == [32, 32, 32]
+
+
 def test_the_last_fifth_is_tested_on_and_never_trained_on(scans):
     split = split_scans(protocol(scans))
     assert [pair.name for pair in split.labelled] == ["organ_000", "organ_001"]

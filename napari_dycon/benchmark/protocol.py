@@ -32,6 +32,8 @@ class Protocol(BaseModel):
         The first so many scans, by file name, are labelled; the rest is unlabelled.
     slices : int, optional
         Only so many slices of each labelled scan are labelled, evenly spread.
+    variants : tuple of str
+        Ablations of the methods that have some, see :mod:`napari_dycon.benchmark.variants`.
     minutes, iterations : float or int
         Training budget; exactly one of them.
     """
@@ -45,6 +47,7 @@ class Protocol(BaseModel):
     labelled: int = Field(default=4, ge=1)
     slices: int | None = Field(default=None, ge=1)
     methods: tuple[str, ...] = ("supervised", "dycon")
+    variants: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)
     minutes: float | None = Field(default=None, gt=0)
     iterations: int | None = Field(default=None, ge=1)

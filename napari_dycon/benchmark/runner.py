@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from napari_dycon.benchmark.protocol import Pair, Protocol, split_scans, spread_slices
 from napari_dycon.benchmark.rows import CaseScore, Row, add_row, finite, load_rows, mean_of, row_key
+from napari_dycon.benchmark.variants import Contender, contenders
+from napari_dycon.engine.budget import Stopwatch
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.device import resolve_device
 from napari_dycon.engine.evaluation import evaluate_masks
@@ -33,13 +35,14 @@ from napari_dycon.study.study import Study
 
 @dataclass(frozen=True, slots=True)
 class RowStarted:
-    """A method begins, or goes on, to train with a seed; ``number`` counts from 1 to ``total``."""
+    """A method or variant begins, or goes on, to train with a seed; ``number`` runs from 1 to ``total``."""
 
     method: str
     seed: int
     number: int
     total: int
     resumed: bool
+    variant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,12 @@ class _Trained:
     peak_memory_mb: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    scores: list[CaseScore]
+    seconds: float
+
+
 class Benchmark:
     """Trains and tests every method with every seed, and can be interrupted at any time.
 
@@ -87,6 +96,11 @@ class Benchmark:
         Stops after the step at hand; the unfinished row can be resumed.
     threads : int, optional
         Processor threads of the training.
+
+    Raises
+    ------
+    DyconError
+        When scans, methods or variants are not there or do not fit.
     """
 
     def __init__(
@@ -99,6 +113,7 @@ class Benchmark:
         threads: int | None = None,
     ) -> None:
         self.protocol = protocol
+        self.contenders = contenders(protocol.methods, protocol.variants)
         self.split = split_scans(protocol)
         self.control = control or Control()
         self._budget = protocol.budget
@@ -109,14 +124,14 @@ class Benchmark:
 
     def run(self) -> Generator[BenchmarkEvent, None, list[Row]]:
         """Measure what is missing and return the rows; fewer than asked for once the control was stopped."""
-        wanted = [(seed, method) for seed in self.protocol.seeds for method in self.protocol.methods]
+        wanted = [(seed, contender) for seed in self.protocol.seeds for contender in self.contenders]
         rows: list[Row] = []
         with self._open_study() as study:
-            for number, (seed, method) in enumerate(wanted, start=1):
-                row = load_rows(self._results).get(self._key(method, seed))
+            for number, (seed, contender) in enumerate(wanted, start=1):
+                row = load_rows(self._results).get(self._key(contender, seed))
                 kept = row is not None
                 if row is None:
-                    row = yield from self._measure(study, method, seed, number, len(wanted))
+                    row = yield from self._measure(study, contender, seed, number)
                 if row is None:
                     break
                 rows.append(row)
@@ -124,10 +139,22 @@ class Benchmark:
                 yield RowFinished(row, kept)
         return rows
 
-    def _key(self, method: str, seed: int) -> str:
+    @property
+    def total(self) -> int:
+        """Number of rows asked for."""
+        return len(self.contenders) * len(self.protocol.seeds)
+
+    def _key(self, contender: Contender, seed: int) -> str:
         p = self.protocol
-        same = (method, seed, p.labelled, p.slices, self._budget, p.overrides, self._data)
-        return row_key(*same, resolve_device(p.device))
+        same = (contender.method, seed, p.labelled, p.slices, self._budget, p.overrides, self._data)
+        return row_key(*same, resolve_device(p.device), contender.variant, contender.settings)
+
+    def _overrides(self, contender: Contender) -> dict[str, Any]:
+        """Changes of the plan asked for, with those of the variant on top."""
+        overrides = dict(self.protocol.overrides)
+        if contender.settings:
+            overrides["method_settings"] = {**overrides.get("method_settings", {}), **contender.settings}
+        return overrides
 
     def _open_study(self) -> Study:
         complete = self._study_path / "complete"
@@ -156,31 +183,31 @@ class Benchmark:
         return found
 
     def _measure(
-        self, study: Study, method: str, seed: int, number: int, total: int
+        self, study: Study, contender: Contender, seed: int, number: int
     ) -> Generator[BenchmarkEvent, None, Row | None]:
-        notes = self._study_path / f"row-{_digest(self._key(method, seed))}.json"
+        notes = self._study_path / f"row-{_digest(self._key(contender, seed))}.json"
         state: dict[str, Any] = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else {}
-        yield RowStarted(method, seed, number, total, resumed=bool(state))
+        yield RowStarted(contender.method, seed, number, self.total, bool(state), contender.variant)
         if "trained" in state:
             trained: _Trained | None = _Trained(**state["trained"])
         else:
-            trained = yield from self._train(study, method, seed, notes, state.get("run"))
+            trained = yield from self._train(study, contender, seed, notes, state.get("run"))
         if trained is None:
             return None
-        scores = yield from self._test(study, trained)
-        return None if scores is None else self._row(method, seed, trained, scores)
+        tested = yield from self._test(study, trained)
+        return None if tested is None else self._row(contender, seed, trained, tested)
 
     def _train(
-        self, study: Study, method: str, seed: int, notes: Path, run: str | None
+        self, study: Study, contender: Contender, seed: int, notes: Path, run: str | None
     ) -> Generator[BenchmarkEvent, None, _Trained | None]:
         trainer = Trainer(
             study,
-            method,
+            contender.method,
             minutes=self.protocol.minutes,
             iterations=self.protocol.iterations,
             seed=seed,
             device=self.protocol.device,
-            overrides=dict(self.protocol.overrides),
+            overrides=self._overrides(contender),
             run_id=run,
             resume=run is not None,
             warm_start=False,
@@ -198,31 +225,35 @@ class Benchmark:
                 end = event
             yield event
         if end is None or end.reason == "failed":
-            raise TrainingError(end.message if end else f"The training of {method} ended without a result.")
+            raise TrainingError(
+                end.message if end else f"The training of {contender.name} ended without a result."
+            )
         if end.reason == "stopped":
             return None
         trained = _Trained(end.run, device, end.iteration, end.seconds, memory.megabytes)
         write_text_atomic(notes, json.dumps({"run": end.run, "trained": _as_dict(trained)}))
         return trained
 
-    def _test(
-        self, study: Study, trained: _Trained
-    ) -> Generator[BenchmarkEvent, None, list[CaseScore] | None]:
+    def _test(self, study: Study, trained: _Trained) -> Generator[BenchmarkEvent, None, _Tested | None]:
         predictor = Predictor.load(study, trained.run, device=self.protocol.device)
         scores: list[CaseScore] = []
+        watch = Stopwatch()
         for done, pair in enumerate(self.split.test, start=1):
             if self.control.stopped:
                 return None
             volume = read_volume(pair.image)
+            watch.start()
             found = predictor.volume(volume, probabilities=False).mask
+            watch.stop()
             case = _score(pair, found, volume.geometry, study.structures)
             scores += case
             yield ScanTested(pair.name, done, len(self.split.test), mean_of(score.dice for score in case))
-        return scores
+        return _Tested(scores, watch.seconds)
 
-    def _row(self, method: str, seed: int, trained: _Trained, scores: list[CaseScore]) -> Row:
+    def _row(self, contender: Contender, seed: int, trained: _Trained, tested: _Tested) -> Row:
+        scores = tested.scores
         return Row(
-            method=method,
+            method=contender.method,
             seed=seed,
             labelled=self.protocol.labelled,
             slices=self.protocol.slices,
@@ -240,6 +271,9 @@ class Benchmark:
             budget=self._budget,
             overrides=dict(self.protocol.overrides),
             data=self._data,
+            variant=contender.variant,
+            variant_settings=dict(contender.settings),
+            test_seconds=round(tested.seconds, 2),
         )
 
 

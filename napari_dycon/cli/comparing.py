@@ -5,7 +5,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -44,6 +44,13 @@ from napari_dycon.cli.studying import choose_run
 
 SCORE_HEADER = ("case", "structure", "Dice", "Jaccard", "HD95 mm", "ASD mm", "volume", "")
 SCORE_FORMATS = {"dice": ".3f", "jaccard": ".3f", "hd95_mm": ".1f", "asd_mm": ".2f"}
+Variants = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Ablation: dycon in the variants of these tables (uncl, fecl, parts or all), or in single ones.",
+    ),
+]
 
 if TYPE_CHECKING:
     from napari_dycon.benchmark import Benchmark, Row
@@ -115,6 +122,7 @@ def benchmark(
     labelled: Labelled = 4,
     slices: Slices = None,
     methods: Methods = "supervised,dycon",
+    variants: Variants = None,
     minutes: Minutes = None,
     iterations: Iterations = None,
     seeds: Seeds = "0",
@@ -126,6 +134,7 @@ def benchmark(
     """Train methods side by side and test them on scans they never saw.
 
     Rows that are already in the --json file are kept, so that the same call goes on after an interruption.
+    With --variants, dycon is trained in every variant asked for and other methods as they are.
     """
     from napari_dycon.benchmark import Benchmark, Protocol
     from napari_dycon.benchmark.rows import summary_table
@@ -139,7 +148,8 @@ def benchmark(
         test_labels=test_labels,
         labelled=labelled,
         slices=slices,
-        methods=tuple(name.strip() for name in methods.split(",")),
+        methods=_names(methods),
+        variants=_names(variants or ""),
         minutes=minutes,
         iterations=iterations,
         seeds=parse_seeds(seeds),
@@ -151,7 +161,7 @@ def benchmark(
     with stop_on_interrupt(control, screen), screen.bar("Training") as bar:
         bench = Benchmark(protocol, scratch, json_file, control=control, threads=thread_limit())
         rows = _follow(bench, screen, bar)
-    unfinished = len(rows) < len(protocol.methods) * len(protocol.seeds)
+    unfinished = len(rows) < bench.total
     if rows:
         screen.table(summary_table(rows))
     if work is None and not (unfinished and json_file):
@@ -159,6 +169,10 @@ def benchmark(
     if unfinished:
         screen.line("Stopped; the same call goes on from here." if work or json_file else "Stopped.")
         raise typer.Exit(INTERRUPTED)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _scratch_folder(json_file: Path | None) -> Path:
@@ -175,7 +189,8 @@ def _follow(bench: "Benchmark", screen: Screen, bar: Bar) -> "list[Row]":
         match event:
             case RowStarted():
                 again = ", going on" if event.resumed else ""
-                screen.line(f"[{event.number}/{event.total}] {event.method}, seed {event.seed}{again}")
+                name = f"{event.method} {event.variant}".strip()
+                screen.line(f"[{event.number}/{event.total}] {name}, seed {event.seed}{again}")
             case ScanTested():
                 bar.update(event.done / event.total, f"tested {event.case}")
             case RowFinished():
@@ -190,4 +205,5 @@ def _row_text(row: "Row", kept: bool) -> str:
     dice = "no Dice" if row.mean_dice is None else f"Dice {100 * row.mean_dice:.2f} %"
     distance = "" if row.mean_hd95_mm is None else f", HD95 {row.mean_hd95_mm:.1f} mm"
     effort = f"{row.iterations} iterations in {clock(row.seconds)}, {row.peak_memory_mb:.0f} MB"
-    return f"{row.method}, seed {row.seed}: {dice}{distance}, {effort}{' (kept)' if kept else ''}"
+    name = f"{row.method} {row.variant}".strip()
+    return f"{name}, seed {row.seed}: {dice}{distance}, {effort}{' (kept)' if kept else ''}"
