@@ -226,7 +226,7 @@ def test_it_learns_to_find_balls(name):
     _train(method, 60, optimiser=torch.optim.Adam(method.trainable_parameters(), lr=5e-3))
     after = _dice(method.deciders()[0])
     assert not method.deciders()[0].training
-    assert after > 0.9 and after > before + 0.1
+    assert after > 0.85 and after > before + 0.1
 
 
 @pytest.mark.parametrize("name", METHODS)
