@@ -28,8 +28,8 @@ class UAMTSettings(MethodSettings):
     consistency_weight
         Full weight of the consistency loss.
     passes
-        How often the teacher is asked. Each pass costs a forward pass of the unlabelled patches: the
-        paper's 8 make a step about half as dear again as these 4.
+        How often the teacher is asked. Each pass costs a forward pass of the unlabelled patches: these 4
+        make a step half as dear again as Mean Teacher's, the paper's 8 would make it twice as dear.
     dropout
         Share of feature channels dropped in each such pass, and while the student learns.
     noise
@@ -57,7 +57,8 @@ class UAMT(Method):
     - The entropy threshold is a share of ln C, not of ln 2, and warm-ups are shares of the training.
     - The teacher whose prediction is the target sees no noise and drops nothing: its own mean prediction
       is a better target than one random draw. Only the passes that measure uncertainty are random.
-    - The student sees a strongly augmented view, and 4 passes stand for 8.
+    - The student sees a strongly augmented view, and 4 passes stand for 8. A fifth of the features is
+      dropped, not half: these networks are narrower.
     - Unlabelled patches alone are made consistent. The unknown voxels of partly labelled scans are among
       them; asking the teacher five times about the labelled patches too would double the cost of a step.
     """
