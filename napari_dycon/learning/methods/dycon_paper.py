@@ -34,7 +34,7 @@ class DyCONPaperSettings(MethodSettings):
     temperature, gamma, hard_negatives
         Of FeCL. The number of hard negatives is ours; the scripts take all above a similarity.
     anchors
-        Most cells of each class that FeCL compares within a crop: a bound on memory, seldom reached.
+        Most cells of each class that FeCL compares within a crop, which bounds memory.
     noise
         Standard deviation of the noise on the teacher's input, which is cut at twice that.
     """

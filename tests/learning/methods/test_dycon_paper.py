@@ -1,6 +1,7 @@
 """DyCON as published: its terms are those of the equations, computed here from what the networks return."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from pydantic import ValidationError
 from napari_dycon.learning.batch import IGNORE, UNKNOWN, Batch
 from napari_dycon.learning.losses.fecl import fecl
 from napari_dycon.learning.losses.supervised import partial_loss
+from napari_dycon.learning.methods.dycon import DyCONSettings
 from napari_dycon.learning.methods.dycon_paper import DyCONPaper, DyCONPaperSettings
 from napari_dycon.learning.networks import NetworkSpec
 
+PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "differences.md"
 SPEC = NetworkSpec(classes=3, widths=(8, 16, 16), strides=((2, 2, 2), (2, 2, 2)), projection=16)
 
 
@@ -142,3 +145,14 @@ def test_the_student_sees_what_is_there_and_the_teacher_bounded_noise_upon_it():
 def test_settings_that_make_no_sense_are_refused(fault):
     with pytest.raises(ValidationError):
         DyCONPaperSettings(**fault)
+
+
+def test_the_constants_in_the_documentation_are_the_defaults():
+    lines = PAGE.read_text(encoding="utf-8").split("## The constants")[1].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+    assert len(rows) > 10
+    for name, *written in rows:
+        for cell, kind in zip(written, (DyCONPaperSettings, DyCONSettings), strict=True):
+            field = kind.model_fields.get(name.strip("`"))
+            assert cell == ("–" if field is None else str(field.default)), (name, kind.__name__)
+    assert {f"`{name}`" for name in DyCONPaperSettings.model_fields} <= {row[0] for row in rows}
