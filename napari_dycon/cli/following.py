@@ -79,5 +79,10 @@ def _step_text(event: StepFinished) -> str:
 def _volumes_text(event: CasePredicted) -> str:
     if event.empty:
         return "nothing found"
-    volumes = ", ".join(f"{name} {volume:.2f} ml" for name, volume in event.volumes_ml.items())
+    volumes = ", ".join(f"{name} {_volume_text(event, name)}" for name in event.volumes_ml)
     return f"{volumes}, mean entropy {event.mean_entropy:.2f}"
+
+
+def _volume_text(event: CasePredicted, name: str) -> str:
+    volume, dice = f"{event.volumes_ml[name]:.2f} ml", event.expected_dice.get(name)
+    return volume if dice is None else f"{volume} (expected Dice {dice:.2f})"

@@ -142,7 +142,11 @@ def predict(
     device: Device = "auto",
     json_file: JsonFile = None,
 ) -> None:
-    """Segment scans with a trained model and show where it is unsure (entropy from 0 to 1)."""
+    """Segment scans with a trained model and show where it is unsure (entropy from 0 to 1).
+
+    Masks of a model that is not ready yet are written too, but it says so, the result has "ready": false, and
+    napari does not show them.
+    """
     from napari_dycon.engine.control import Control
     from napari_dycon.engine.inference import predict as predict_cases
     from napari_dycon.study.study import Study
@@ -162,9 +166,9 @@ def predict(
         )
         end = follow_prediction(events, screen)
         summary = opened.prediction_summary(run)
-    write_json(
-        json_file, {"run": run, "cases": {name: summary[name] for name in end.cases}, "stopped": end.stopped}
-    )
+    rows = {name: summary[name] for name in end.cases}
+    ready = all(row["ready"] for row in rows.values())
+    write_json(json_file, {"run": run, "ready": ready, "cases": rows, "stopped": end.stopped})
     screen.line(f"Predicted {count(len(end.cases), 'case')} with run {run}.")
     if end.stopped:
         raise typer.Exit(INTERRUPTED)

@@ -95,7 +95,10 @@ class PredictionProgress(_Event):
 
 @dataclass(frozen=True, slots=True)
 class CasePredicted(_Event):
-    """A prediction was written. Volumes in millilitres by structure name; entropy from 0 to 1."""
+    """A prediction was written. Volumes in millilitres by structure name; entropy from 0 to 1.
+
+    ``expected_dice`` is what the model's own probabilities lead one to expect, None where nothing was found.
+    """
 
     case: str
     done: int
@@ -103,6 +106,7 @@ class CasePredicted(_Event):
     volumes_ml: dict[str, float]
     mean_entropy: float
     empty: bool
+    expected_dice: dict[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

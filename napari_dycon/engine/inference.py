@@ -1,6 +1,5 @@
 """From a trained run to masks, probabilities and entropy on the grid of each scan."""
 
-import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_dycon.engine.calibration import Tempering, expected_dice, mutual_information, temper
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.device import configure_threads, resolve_device
 from napari_dycon.engine.events import (
@@ -21,13 +21,16 @@ from napari_dycon.engine.events import (
 )
 from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.preprocessing import prepare_image
+from napari_dycon.engine.readiness import Quality, read_quality, write_quality
 from napari_dycon.engine.resampling import resample
 from napari_dycon.engine.runs import RunFolder
+from napari_dycon.engine.validation import examine
 from napari_dycon.engine.windows import predict_windows
 from napari_dycon.errors import DyconError, TrainingError
 from napari_dycon.io.geometry import Reorientation
 from napari_dycon.io.volumes import Volume
 from napari_dycon.learning.methods.base import Method
+from napari_dycon.learning.networks import SegmentationNetwork
 from napari_dycon.study.study import Study
 
 BAND_VOXELS = 2
@@ -41,19 +44,24 @@ class Prediction:
     Attributes
     ----------
     mask : uint8 values of structures
-    probabilities : float32 (class, x, y, z), background first; None when not asked for
-    entropy : float32 predictive entropy of the committee, divided by ln C, from 0 to 1
+    probabilities : float32 (class, x, y, z), calibrated, background first; None when not asked for
+    entropy : float32 predictive entropy of the calibrated committee, divided by ln C, from 0 to 1
     disagreement : float32 mutual information between voxel label and committee member, divided by ln C
+    expected_dice : by structure in the order of the plan; None where nothing of it was found
     """
 
     mask: NDArray[np.uint8]
     probabilities: NDArray[np.float32] | None
     entropy: NDArray[np.float32]
     disagreement: NDArray[np.float32]
+    expected_dice: tuple[float | None, ...]
 
 
 class Predictor:
     """Applies a trained method to scans.
+
+    The mask is the most likely class of the deciders' mean probability. The temperature acts on means, that
+    of the deciders and that of the committee, and never on a single network, so it cannot change a mask.
 
     Parameters
     ----------
@@ -61,25 +69,40 @@ class Predictor:
         As trained together.
     device
         "auto", "cpu", "cuda" or "mps".
+    temperature
+        Of probabilities and entropy, see :func:`napari_dycon.engine.calibration.fit_temperature`.
     """
 
-    def __init__(self, plan: Plan, method: Method, device: str = "cpu") -> None:
+    def __init__(self, plan: Plan, method: Method, device: str = "cpu", temperature: float = 1.0) -> None:
         self.plan = plan
-        self._device = torch.device(resolve_device(device))
-        self._committee = [network.to(self._device).eval() for network in method.committee()]
-        self._deciding = [self._committee.index(network) for network in method.deciders()]
+        self.temperature = temperature
+        self.device = torch.device(resolve_device(device))
+        self._committee = [network.to(self.device).eval() for network in method.committee()]
+        self.deciding = [self._committee.index(network) for network in method.deciders()]
 
     @classmethod
     def load(cls, study: Study, run_id: str, device: str = "auto") -> "Predictor":
-        """Load the newest whole checkpoint of a run.
+        """Load the newest whole checkpoint of a run, with its temperature if one was fitted.
 
         Raises
         ------
         TrainingError
             When the run has none.
         """
-        plan, method = RunFolder(study, run_id).method()
-        return cls(plan, method, device)
+        folder = RunFolder(study, run_id)
+        plan, method = folder.method()
+        predictor = cls(plan, method, device)
+        predictor.trust(read_quality(folder.path, folder.checkpoints.iterations[0]))
+        return predictor
+
+    def trust(self, quality: Quality | None) -> None:
+        """Take over the temperature that labelled voxels ask for; 1 where they ask for none."""
+        self.temperature = (quality.temperature if quality else None) or 1.0
+
+    @property
+    def deciders(self) -> list[SegmentationNetwork]:
+        """The networks whose mean probability is the prediction."""
+        return [self._committee[index] for index in self.deciding]
 
     def volume(self, volume: Volume, *, probabilities: bool = True) -> Prediction:
         """Predict one scan."""
@@ -92,33 +115,48 @@ class Predictor:
     ) -> Generator[float, None, Prediction | None]:
         """Predict one scan, yielding the finished fraction; returns None when stopped."""
         image = prepare_image(volume, self.plan).array
-        found = yield from predict_windows(self._committee, image, self.plan, self._device, control)
+        found = yield from predict_windows(self._committee, image, self.plan, self.device, control)
         return None if found is None else self._to_source(found.numpy(), volume, probabilities)
+
+    def members(self, volume: Volume) -> NDArray[np.float32]:
+        """Probabilities of every network of the committee as they are, without a temperature.
+
+        Returns
+        -------
+        (network, class, x, y, z) in source order; `deciding` says which networks make the mask.
+        """
+        image = prepare_image(volume, self.plan).array
+        found = _result(predict_windows(self._committee, image, self.plan, self.device))
+        assert found is not None
+        reorientation = Reorientation.to(volume.geometry, "RAS")
+        maps = [[resample(one, reorientation.shape) for one in member] for member in found.numpy()]
+        return np.stack([np.stack([_source(one, reorientation) for one in member]) for member in maps])
 
     def _to_source(self, found: NDArray[np.float32], volume: Volume, keep: bool) -> Prediction:
         """Bring probabilities back class by class, then decide: the border stays smooth."""
         reorientation = Reorientation.to(volume.geometry, "RAS")
         shape = reorientation.shape
-        own, mean = found[self._deciding].mean(axis=0), found.mean(axis=0)
+        own, mean = found[self.deciding].mean(axis=0), found.mean(axis=0)
         best = np.full(shape, -1.0, dtype=np.float32)
         mask = np.zeros(shape, dtype=np.uint8)
-        entropy = np.zeros(shape, dtype=np.float32)
+        decided, shown = Tempering(shape, self.temperature), Tempering(shape, self.temperature)
         kept: list[NDArray[np.float32]] = []
         for index, value in enumerate((0, *self.plan.structure_values)):
             probability = resample(own[index], shape)
             wins = probability > best
             mask[wins], best[wins] = value, probability[wins]
-            entropy += _surprise(resample(mean[index], shape))
+            shown.add(resample(mean[index], shape))
             if keep:
-                kept.append(_source(probability, reorientation))
-        unit = math.log(self.plan.classes)
-        members = np.mean([_surprise(member).sum(axis=0) for member in found], axis=0)
-        information = np.clip(_surprise(mean).sum(axis=0) - members, 0, None) / unit
+                kept.append(decided.add(probability))
+        calibrated = temper(own, self.temperature)
         return Prediction(
             mask=_source(mask, reorientation),
-            probabilities=np.stack(kept) if keep else None,
-            entropy=_source(np.clip(entropy / unit, 0, 1), reorientation),
-            disagreement=_source(resample(information, shape), reorientation),
+            probabilities=np.stack([_source(p / decided.total, reorientation) for p in kept])
+            if keep
+            else None,
+            entropy=_source(shown.entropy(), reorientation),
+            disagreement=_source(resample(mutual_information(found), shape), reorientation),
+            expected_dice=tuple(expected_dice(calibrated, own.argmax(axis=0))),
         )
 
 
@@ -131,6 +169,7 @@ def predict(
     control: Control | None = None,
     probabilities: bool = False,
     threads: int | None = None,
+    only_when_ready: bool = False,
 ) -> Iterator[Event]:
     """Predict cases of a study and write mask, entropy and, on request, probabilities.
 
@@ -138,12 +177,14 @@ def predict(
     ----------
     case_ids
         All cases by default.
+    only_when_ready
+        Predict nothing with a model that is not ready yet. It is said in any case.
 
     Yields
     ------
     Event
-        PredictionProgress between windows, CasePredicted after each case, PredictionFinished at the end. A
-        case that cannot be read becomes a Note and is left out.
+        A Note when the model is not ready, PredictionProgress between windows, CasePredicted after each case,
+        PredictionFinished at the end. A case that cannot be read becomes a Note and is left out.
 
     Raises
     ------
@@ -160,6 +201,13 @@ def predict(
         if case not in known:
             raise TrainingError(f"There is no case {case} in this study.")
     predictor = Predictor.load(study, run_id, device)
+    quality = _known_quality(study, run_id, predictor, control)
+    predictor.trust(quality)
+    ready = quality is None or quality.ready
+    if quality is not None and quality.sentence:
+        yield Note("info" if ready else "warning", quality.sentence)
+    if only_when_ready and not ready:
+        cases = []
     finished: list[str] = []
     for done, case in enumerate(cases):
         try:
@@ -173,11 +221,26 @@ def predict(
             yield Note("warning", f"{case} was not predicted: {error}")
             continue
         event = _summarise(case, done + 1, len(cases), prediction, volume, predictor.plan)
-        row = {"volumes_ml": event.volumes_ml, "mean_entropy": event.mean_entropy, "empty": event.empty}
-        study.save_prediction_summary(run_id, {case: row})
+        study.save_prediction_summary(run_id, {case: _row(event, ready)})
         finished.append(case)
         yield event
     yield PredictionFinished(run_id, tuple(finished), control.stopped)
+
+
+def _known_quality(study: Study, run: str, predictor: Predictor, control: Control) -> Quality | None:
+    """What labelled voxels say about the newest model of a run; they are asked now if nobody has yet."""
+    folder = RunFolder(study, run)
+    quality = read_quality(folder.path, folder.checkpoints.iterations[0])
+    if quality is None:
+        quality = examine(study, run, predictor.deciders, predictor.device, control)
+        if quality is not None:
+            write_quality(folder.path, quality)
+    return quality
+
+
+def _row(event: CasePredicted, ready: bool) -> dict[str, Any]:
+    kept = ("volumes_ml", "mean_entropy", "empty", "expected_dice")
+    return {**{name: getattr(event, name) for name in kept}, "ready": ready}
 
 
 def _progress(
@@ -219,11 +282,11 @@ def _summarise(
         volumes_ml={name: round(float(counts[value] * voxel_ml), 3) for name, value in named},
         mean_entropy=round(float(prediction.entropy[region].mean()), 4),
         empty=empty,
+        expected_dice={
+            name: None if dice is None else round(dice, 4)
+            for name, dice in zip(plan.structure_names, prediction.expected_dice, strict=True)
+        },
     )
-
-
-def _surprise(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(-probability * np.log(np.clip(probability, 1e-8, None)), dtype=np.float32)
 
 
 _Array = TypeVar("_Array", bound=NDArray[Any])

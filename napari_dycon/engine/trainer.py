@@ -23,6 +23,7 @@ from napari_dycon.engine.events import (
 )
 from napari_dycon.engine.optimisation import Optimisation, Unstable
 from napari_dycon.engine.plan import smaller_patch
+from napari_dycon.engine.readiness import Quality, write_quality
 from napari_dycon.engine.recorder import Recorder
 from napari_dycon.engine.setup import Prepared, Request, Stopped, prepare
 from napari_dycon.engine.validation import Validator
@@ -277,7 +278,7 @@ class _Loop:
 
     def _validate(self, everything: bool) -> Iterator[Event]:
         self._watch.start()
-        found: Validated | None = self._validator.run(
+        found: Quality | None = self._validator.run(
             self._prepared.method.deciders(),
             self._iteration,
             self._optimisation.device,
@@ -285,10 +286,19 @@ class _Loop:
             everything,
         )
         self._watch.stop()
-        if found is not None and math.isfinite(found.mean_dice):
-            self._dice = found.mean_dice
-            self._best = max(self._best or 0.0, found.mean_dice)
-            yield found
+        if found is None or not math.isfinite(found.mean_dice):
+            return
+        self._dice = found.mean_dice
+        self._best = max(self._best or 0.0, found.mean_dice)
+        yield Validated(found.iteration, found.dice, found.mean_dice, found.where)
+        if everything:
+            yield from self._keep(found)
+
+    def _keep(self, found: Quality) -> Iterator[Note]:
+        try:
+            write_quality(self._prepared.folder.path, found)
+        except VolumeError as error:
+            yield Note("warning", f"What the held-out labels say about the model was not saved: {error}")
 
     def _rest(self) -> Iterator[Event]:
         """Save, so that a pause is as safe as a stop, and wait."""

@@ -1,29 +1,46 @@
-"""Quality on labelled voxels that training never saw."""
+"""Quality on labelled voxels: those that training never saw, or, to see whether it learned at all, any."""
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_dycon.engine.calibration import fit_temperature, near_structures
 from napari_dycon.engine.control import Control
-from napari_dycon.engine.events import Validated
 from napari_dycon.engine.holdout import HoldOut
 from napari_dycon.engine.plan import Plan
-from napari_dycon.engine.store import PreparedCase
+from napari_dycon.engine.readiness import Quality
+from napari_dycon.engine.runs import RunFolder
+from napari_dycon.engine.store import CaseStore, PreparedCase
 from napari_dycon.engine.windows import predict_windows
+from napari_dycon.errors import DyconError
 from napari_dycon.learning.batch import IGNORE
 from napari_dycon.learning.networks import SegmentationNetwork
+from napari_dycon.study.study import Study
 
 CASES_ON_THE_WAY = 4
 """During training at most this many cases are looked at; at the end all."""
+VOXELS_FROM_A_CASE = 50_000
+"""At most so many voxels of a case take part in the fit of a temperature, so that no case rules it."""
+LEARNED_FROM = "labelled voxels that it learned from"
 
 
 @dataclass(frozen=True)
 class _Case:
     image: NDArray[np.float16]
     target: NDArray[np.uint8]
+
+
+@dataclass
+class _Findings:
+    """What came out so far: Dice of the model and of a guess by structure, and voxels for a temperature."""
+
+    dice: list[list[float]]
+    guess: list[list[float]]
+    probabilities: list[NDArray[np.float32]] = field(default_factory=list)
+    labels: list[NDArray[np.uint8]] = field(default_factory=list)
 
 
 class Validator:
@@ -51,19 +68,81 @@ class Validator:
         device: torch.device,
         control: Control,
         everything: bool,
-    ) -> Validated | None:
-        """Compare; None when stopped meanwhile."""
-        scores: list[list[float]] = [[] for _ in self._plan.structure_values]
+    ) -> Quality | None:
+        """Compare the mean of the networks; None when stopped meanwhile.
+
+        With `everything` all cases are looked at, and a temperature is fitted.
+        """
+        structures = len(self._plan.structure_values)
+        findings = _Findings([[] for _ in range(structures)], [[] for _ in range(structures)])
         for case in self._cases if everything else self._cases[:CASES_ON_THE_WAY]:
             found = _finish(predict_windows(networks, case.image, self._plan, device, control))
             if found is None:
                 return None
-            for index, dice in _dice(found, case.target, len(scores)):
-                scores[index].append(dice)
+            mean = found.mean(axis=0)
+            classes = _most_likely(mean)
+            _compare(classes, case.target, findings)
+            if everything:
+                _sample(mean, classes, case.target, self._plan.spacing, findings)
+        return Quality(
+            iteration=iteration,
+            dice=self._means(findings.dice),
+            guess=self._means(findings.guess),
+            where=self._where,
+            held_out=True,
+            temperature=_temperature(findings),
+        )
+
+    def _means(self, scores: Sequence[Sequence[float]]) -> dict[str, float]:
         named = zip(self._plan.structure_names, scores, strict=True)
-        means = {name: float(np.mean(values)) for name, values in named if values}
-        mean = float(np.mean(list(means.values()))) if means else float("nan")
-        return Validated(iteration, means, mean, self._where)
+        return {name: float(np.mean(values)) for name, values in named if values}
+
+
+def examine(
+    study: Study,
+    run: str,
+    networks: Sequence[SegmentationNetwork],
+    device: torch.device,
+    control: Control,
+) -> Quality | None:
+    """Look at the newest model of a run of which nothing is known yet, because it was stopped early.
+
+    On held-out voxels where there are any, else on voxels that it learned from: a model that does not know
+    even these is not ready. No temperature comes from the latter.
+
+    Returns
+    -------
+    None when stopped meanwhile, or when nothing is labelled any more.
+    """
+    folder = RunFolder(study, run)
+    plan, holdout = folder.plan(), folder.config().holdout
+    labelled = [record.id for record in study.cases if record.known_fraction > 0]
+    kept = {*holdout.cases, *holdout.slices}
+    for part, held_out in (
+        (holdout.of_cases([case for case in labelled if case in kept]), True),
+        (HoldOut(cases=tuple(labelled)), False),
+    ):
+        validator = Validator(_prepared(study, plan, part), part, plan)
+        if not validator.possible:
+            continue
+        found = validator.run(networks, folder.checkpoints.iterations[0], device, control, everything=True)
+        if found is None or held_out:
+            return found
+        return found.model_copy(update={"where": LEARNED_FROM, "held_out": False, "temperature": None})
+    return None
+
+
+def _prepared(study: Study, plan: Plan, holdout: HoldOut) -> list[PreparedCase]:
+    store = CaseStore(study, plan)
+    cases: list[PreparedCase] = []
+    for case in [*holdout.slices, *holdout.cases]:
+        if len(cases) == CASES_ON_THE_WAY:
+            break
+        try:
+            cases.append(store.prepare(case))
+        except DyconError:
+            continue
+    return cases
 
 
 def _window(target: NDArray[np.uint8], patch: Sequence[int]) -> tuple[slice, ...]:
@@ -77,26 +156,49 @@ def _window(target: NDArray[np.uint8], patch: Sequence[int]) -> tuple[slice, ...
     return tuple(window)
 
 
-def _finish(steps: Generator[float, None, torch.Tensor | None]) -> NDArray[np.uint8] | None:
+def _finish(steps: Generator[float, None, torch.Tensor | None]) -> NDArray[np.float32] | None:
     while True:
         try:
             next(steps)
         except StopIteration as end:
             probabilities: torch.Tensor | None = end.value
-            break
-    if probabilities is None:
-        return None
-    return np.asarray(probabilities.mean(dim=0).argmax(dim=0).numpy(), dtype=np.uint8)
+            return None if probabilities is None else probabilities.numpy()
 
 
-def _dice(found: NDArray[np.uint8], target: NDArray[np.uint8], structures: int) -> list[tuple[int, float]]:
+def _most_likely(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.asarray(torch.from_numpy(probabilities).max(dim=0).indices.numpy(), dtype=np.uint8)
+
+
+def _compare(classes: NDArray[np.uint8], target: NDArray[np.uint8], findings: _Findings) -> None:
     """Dice over known voxels for each structure that is there or was predicted there."""
     known = target < IGNORE
-    found, truth = found[known], target[known]
-    scores = []
-    for index in range(structures):
+    found, truth = classes[known], target[known]
+    for index in range(len(findings.dice)):
         a, b = found == index + 1, truth == index + 1
-        size = int(a.sum()) + int(b.sum())
+        size, there = int(a.sum()) + int(b.sum()), int(b.sum())
         if size:
-            scores.append((index, 2 * int((a & b).sum()) / size))
-    return scores
+            findings.dice[index].append(2 * int((a & b).sum()) / size)
+            findings.guess[index].append(2 * there / (there + truth.size))
+
+
+def _sample(
+    probabilities: NDArray[np.float32],
+    classes: NDArray[np.uint8],
+    target: NDArray[np.uint8],
+    spacing: Sequence[float],
+    findings: _Findings,
+) -> None:
+    """Take known voxels near structures: how much background a scan has must not set the temperature."""
+    known = target < IGNORE
+    near = near_structures((known & (target > 0)) | (classes > 0), spacing)
+    places = np.flatnonzero(known & near)
+    if places.size > VOXELS_FROM_A_CASE:
+        places = np.random.default_rng(0).choice(places, VOXELS_FROM_A_CASE, replace=False)
+    findings.probabilities.append(probabilities.reshape(len(probabilities), -1)[:, places])
+    findings.labels.append(target.ravel()[places])
+
+
+def _temperature(findings: _Findings) -> float | None:
+    if not findings.labels:
+        return None
+    return fit_temperature(np.concatenate(findings.probabilities, axis=1), np.concatenate(findings.labels))

@@ -106,13 +106,22 @@ def training(
 
 
 def prediction(study: Study, run: str, case_ids: Sequence[str], device: str) -> EventSource:
-    """Predict ``case_ids`` in the given order with ``run``, then look for places worth annotating."""
+    """Predict ``case_ids`` in the given order with ``run``, then look for places worth annotating.
+
+    A model that is not ready predicts nothing, and says so.
+    """
 
     def source(control: Control) -> Iterator[object]:
         from napari_dycon.engine.inference import predict
 
         yield from predict(
-            study, run, list(case_ids), device=device, control=control, threads=spare_threads()
+            study,
+            run,
+            list(case_ids),
+            device=device,
+            control=control,
+            threads=spare_threads(),
+            only_when_ready=True,
         )
         if not control.stopped:
             yield from suggestions(study)(control)
@@ -251,7 +260,7 @@ def reading_run(study: Study) -> EventSource:
 
 def _read_prediction(study: Study, case_id: str) -> PredictionLoaded:
     run = study.active_run
-    if run is None:
+    if run is None or not study.prediction_summary(run).get(case_id, {}).get("ready", True):
         return PredictionLoaded(case_id, None, None)
     return PredictionLoaded(case_id, study.prediction(run, case_id), study.entropy(run, case_id))
 

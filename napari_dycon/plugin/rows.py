@@ -16,6 +16,8 @@ class CaseRow:
         else the prediction's; None where there is neither.
     uncertainty
         Mean predictive entropy from 0 to 1 around the predicted structures, or None.
+    expected_dice
+        Dice that the model expects of its own prediction of the active structure, or None.
     """
 
     id: str
@@ -25,6 +27,7 @@ class CaseRow:
     volume_ml: float | None
     uncertainty: float | None
     open: bool
+    expected_dice: float | None = None
 
 
 def case_rows(study: Study, structure: str | None, open_case: str | None) -> list[CaseRow]:
@@ -53,6 +56,7 @@ def case_rows(study: Study, structure: str | None, open_case: str | None) -> lis
                 volume_ml=volumes.get(structure) if structure is not None else None,
                 uncertainty=predicted.get("mean_entropy"),
                 open=case.id == open_case,
+                expected_dice=predicted.get("expected_dice", {}).get(structure),
             )
         )
     return rows

@@ -181,7 +181,11 @@ class Study(StudyFolder):
         self._runs.write_prediction(run_id, case_id, mask, entropy, by_value, self.scan_path(case_id))
 
     def prediction_summary(self, run_id: str) -> dict[str, dict[str, Any]]:
-        """Return ``volumes_ml`` by structure, ``mean_entropy`` and ``empty`` for each predicted case."""
+        """Return what is known of each predicted case.
+
+        ``volumes_ml`` and ``expected_dice`` by structure, ``mean_entropy``, ``empty``, and ``ready``: whether
+        the model was.
+        """
         return self._runs.read_summary(run_id)
 
     def save_prediction_summary(self, run_id: str, summary: Mapping[str, Mapping[str, Any]]) -> None:

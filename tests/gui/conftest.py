@@ -16,6 +16,12 @@ def notes(monkeypatch):
     return seen
 
 
+@pytest.fixture(autouse=True)
+def _soon_ready(monkeypatch):
+    """Three steps are enough here for a model to show what it has learned."""
+    monkeypatch.setattr("napari_dycon.engine.readiness.ENOUGH_SKILL", -1.0)
+
+
 @pytest.fixture(scope="session")
 def phantom_folder(tmp_path_factory):
     """Folder of a closed phantom study of four small patients, two of them labelled."""

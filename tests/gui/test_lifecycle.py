@@ -98,6 +98,20 @@ def test_layers_deleted_by_hand_during_training_come_back(desk):
     desk.wait(lambda: not desk.session.task.busy, 120)
 
 
+def test_a_model_that_is_not_ready_says_so_and_shows_no_mask(desk, notes, monkeypatch):
+    monkeypatch.setattr("napari_dycon.engine.readiness.ENOUGH_SKILL", 2.0)
+    desk.start_training()
+    desk.session.stop()
+    desk.wait(lambda: any("not ready yet" in text for _, text in notes), 120)
+    desk.wait(lambda: not desk.session.task.busy, 120)
+    assert not desk.session.has_prediction
+    assert not desk.viewer.layers["prediction"].data.any()
+    assert not any(
+        desk.session.study.prediction_path(run, "patient-03").exists() for run in desk.session.study.runs()
+    )
+    assert desk.session.suggestions
+
+
 PROGRAM = """
     import sys, napari
     from qtpy.QtCore import QTimer

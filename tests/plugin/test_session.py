@@ -613,3 +613,18 @@ def test_a_case_that_cannot_be_saved_stays_open(opened, monkeypatch, notes):
     opened.open("beta")
     opened.open("alpha")
     assert (opened.layer("annotation").data == 3).any()
+
+
+def test_masks_of_a_model_that_was_not_ready_are_not_put_on_screen(opened, engine):
+    run = opened.study.new_run("dycon")
+    for case in ("alpha", "beta"):
+        engine.predict(opened.study, run, case)
+    summary = opened.study.prediction_summary(run)
+    opened.study.save_prediction_summary(run, {"beta": {**summary["beta"], "ready": False}})
+    opened.study.set_active_run(run)
+    opened.open("beta")
+    assert not opened.session.has_prediction
+    assert not opened.layer("prediction").data.any()
+    assert not opened.layer("entropy").data.any()
+    opened.open("alpha")
+    assert opened.session.has_prediction

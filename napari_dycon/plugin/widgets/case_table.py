@@ -33,6 +33,7 @@ class CaseRow(Protocol):
     volume_ml: float | None
     uncertainty: float | None
     open: bool
+    expected_dice: float | None
 
 
 def percent(share: float) -> str:
@@ -149,6 +150,8 @@ class CaseTableModel(QAbstractTableModel):
         lines.append(
             "no prediction yet" if case.uncertainty is None else f"uncertainty {percent(case.uncertainty)}"
         )
+        if case.expected_dice is not None:
+            lines.append(f"the model expects a Dice of {case.expected_dice:.2f} here")
         lines.append("this case is open" if case.open else "click to open it")
         return "\n".join(lines)
 

@@ -23,6 +23,7 @@ class Row:
     volume_ml: float | None = None
     uncertainty: float | None = None
     open: bool = False
+    expected_dice: float | None = None
 
 
 @dataclass

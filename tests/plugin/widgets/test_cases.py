@@ -152,3 +152,14 @@ def test_percent_never_rounds_to_nothing_or_all(share, text):
 )
 def test_volumes_have_three_digits(volume, text):
     assert millilitres(volume) == text
+
+
+def test_the_tooltip_tells_what_the_model_expects_of_its_prediction(panel, rows):
+    rows[0].expected_dice = 0.874
+    panel.set_rows(rows)
+    tips = [
+        panel.proxy.index(place, NAME).data(Qt.ItemDataRole.ToolTipRole)
+        for place in range(panel.proxy.rowCount())
+    ]
+    assert sum("expects a Dice of 0.87" in tip for tip in tips) == 1
+    assert sum("expects" in tip for tip in tips) == 1
