@@ -1,5 +1,6 @@
 """One optimiser step, guarded: Fabric, the optimiser, the learning rate and the way back."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from napari_dycon.engine.device import DeviceName
 from napari_dycon.engine.plan import Plan
 from napari_dycon.learning.batch import Batch
 from napari_dycon.learning.methods.base import Method
+
+logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # it announces the precision on stderr
 
 WARM_UP = 0.01
 """Share of the progress over which the learning rate rises from 0."""
