@@ -30,7 +30,13 @@ StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The study fo
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Run = Annotated[str | None, typer.Option(metavar="ID", help="Which model; the active run by default.")]
 Cases = Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this case; may be repeated.")]
-Method = Annotated[str, typer.Option(help="Learning method: supervised, mean_teacher or dycon.")]
+Method = Annotated[
+    str,
+    typer.Option(
+        help="Learning method: dycon, mean_teacher, supervised, ad_mt, bcp, cps, dual_network, dycon_paper, "
+        "ua_mt or uc_seg."
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Start of all random numbers.")]
 Minutes = Annotated[float | None, typer.Option(min=0.01, help="How long to train.", show_default=False)]
 Iterations = Annotated[
