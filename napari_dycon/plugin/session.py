@@ -15,16 +15,16 @@ from napari_dycon.engine.events import CasePredicted, Note, RunFinished, RunStar
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.plugin import jobs
 from napari_dycon.plugin.background import JobQueue
+from napari_dycon.plugin.casework import CaseIntentions
 from napari_dycon.plugin.editing import predicted
 from napari_dycon.plugin.history import Curves
 from napari_dycon.plugin.importing import ImportNews
 from napari_dycon.plugin.intentions import intention
 from napari_dycon.plugin.keys import bind_keys
+from napari_dycon.plugin.learning import LearningIntentions
 from napari_dycon.plugin.lifecycle import Lifecycle, main_window
 from napari_dycon.plugin.opencase import OpenCase
 from napari_dycon.plugin.preferences import preferred_device
-from napari_dycon.plugin.rows import most_uncertain
-from napari_dycon.plugin.state import SessionState
 from napari_dycon.study.importing import ImportEvent
 from napari_dycon.study.schema import Structure
 from napari_dycon.study.study import Study
@@ -32,13 +32,11 @@ from napari_dycon.study.study import Study
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_dycon.guidance.suggestions import Suggestion
-
 logger = logging.getLogger(__name__)
 END_SECONDS = 20.0
 
 
-class Session(SessionState):
+class Session(CaseIntentions, LearningIntentions):
     """What the person wants, and what then happens.
 
     Parameters
@@ -51,11 +49,7 @@ class Session(SessionState):
         super().__init__(viewer)
         self._loads = JobQueue(self._on_loaded, self._on_failure)
         self._chores = JobQueue(self._on_loaded, self._on_failure)
-        self._wanted: str | None = None
-        self._visit: Suggestion | None = None
-        self._finished: RunFinished | None = None
         self._imported = ImportNews()
-        self._interrupted: str | None = None
         self._lifecycle = Lifecycle(main_window(viewer), self.save_now, self.close)
         self._tasks.event.connect(self._on_event)
         self._tasks.ended.connect(self._on_end)
@@ -125,25 +119,6 @@ class Session(SessionState):
         self._structures_edited()
 
     @intention
-    def open_case(self, case_id: str) -> None:
-        """Show a case; it is read in the background and announced by ``case_opened``."""
-        study = self._needed()
-        self._wanted = case_id
-        if self._desk.case is not None and case_id == self.case_id:
-            self._show(self._desk.case)
-        else:
-            self._loads.put("case", jobs.loading(study, case_id, self._desk.flush))
-
-    @intention
-    def open_next(self) -> None:
-        """Open the case most worth looking at: not complete, and the most uncertain of these."""
-        case_id = most_uncertain(self.case_rows())
-        if case_id is None:
-            self.say("info", "There is no other case left to label.")
-        else:
-            self.open_case(case_id)
-
-    @intention
     def toggle_slice_complete(self) -> None:
         """Declare the slice on screen complete, or open it again."""
         self._writable()
@@ -187,65 +162,6 @@ class Session(SessionState):
         if self._desk.case is not None:
             self._presenter.show_plane(plane)
 
-    @intention
-    def go_to(self, suggestion: "Suggestion") -> None:
-        """Open the suggestion's case, if need be, and show its slice."""
-        if suggestion in self.suggestions:
-            self.suggestion_index = self.suggestions.index(suggestion)
-            self.suggestions_changed.emit()
-        self._visit = suggestion
-        self.open_case(suggestion.case)
-
-    @intention
-    def next_suggestion(self, step: int = 1) -> None:
-        """Go to the next suggestion, or with a negative ``step`` to one before."""
-        if not self.suggestions:
-            self.say("info", "There are no suggestions at the moment.")
-            return
-        start = max(self.suggestion_index, -1 if step > 0 else 0)
-        self.go_to(self.suggestions[(start + step) % len(self.suggestions)])
-
-    @intention
-    def train(self, method: str, minutes: float) -> None:
-        """Train with ``method`` for ``minutes`` from the last model on; then predict every case.
-
-        A run of the same method that a crash has cut off is brought to its own end instead.
-        """
-        study = self._writable()
-        if self.task.kind == "predicting":
-            self._tasks.stop(then=lambda: self.train(method, minutes))
-            return
-        resume = self._interrupted if (self._interrupted or "").endswith(f"-{method}") else None
-        wanted = None if resume else minutes
-        source = jobs.training(study, method, wanted, preferred_device(), self._desk.flush, resume)
-        self._tasks.run("training", "Preparing", source)
-        self._interrupted = None
-        if resume is None:
-            self._tasks.show_curves(Curves())
-
-    @intention
-    def predict(self, case_ids: Sequence[str] | None = None) -> None:
-        """Predict cases (all by default, the open one first) with the active run, then renew suggestions."""
-        study = self._writable()
-        if study.active_run is None:
-            raise StudyError("There is no trained model in this study yet: press Train first.")
-        wanted = [case.id for case in study.cases] if case_ids is None else list(case_ids)
-        wanted.sort(key=lambda case_id: case_id != self.case_id)
-        source = jobs.prediction(study, study.active_run, wanted, preferred_device())
-        self._tasks.run("predicting", "Preparing", source)
-
-    def pause(self) -> None:
-        """Let the task rest after its current step."""
-        self._tasks.pause()
-
-    def resume(self) -> None:
-        """Let a paused task go on."""
-        self._tasks.resume()
-
-    def stop(self) -> None:
-        """End the task after its current step; what it has reached is kept."""
-        self._tasks.stop()
-
     def close(self) -> None:
         """Stop the task at its next safe point, save everything and let go of the study."""
         for part in (self._tasks, self._loads, self._chores):
@@ -259,17 +175,6 @@ class Session(SessionState):
         except DyconError as error:
             self.say("error", str(error))
         self.study, self._wanted, self._visit, self._interrupted = None, None, None, None
-
-    def _needed(self) -> Study:
-        if self.study is None:
-            raise StudyError("No study is open: open or create one first.")
-        return self.study
-
-    def _writable(self) -> Study:
-        study = self._needed()
-        if study.read_only:
-            raise StudyError("This study is open in another session; here you can only look at it.")
-        return study
 
     def _adopt(self, study: Study) -> None:
         """Put ``study`` in the place of the one before, which is saved and closed."""
@@ -311,14 +216,6 @@ class Session(SessionState):
     def _edit(self, what: str, case: OpenCase, action: Callable[[], None]) -> None:
         source = jobs.editing(case.case_id, action, self._desk.toucher(case))
         self._loads.put(f"{what} {case.case_id}", source)
-
-    def _show(self, case: OpenCase) -> None:
-        self._desk.show(case, self.structures, self.active_value)
-        visit, self._visit = self._visit, None
-        if visit is not None and visit.case == case.case_id:
-            self._presenter.go_to(visit)
-        self.case_opened.emit(case.case_id)
-        self.cases_changed.emit()
 
     def _on_loaded(self, event: object) -> None:
         match event:
@@ -365,35 +262,12 @@ class Session(SessionState):
             case jobs.Exported():
                 self.say("info", f"{len(event.files)} files were written.")
 
-    def _on_run_read(self, event: jobs.RunRead) -> None:
-        self._tasks.show_curves(event.curves)
-        if event.interrupted and self.study is not None and not self.study.read_only:
-            self._interrupted = event.run
-            self.say("info", f"Run {event.run} was cut off. Train goes on from its last checkpoint.")
-
-    def _on_end(self, kind: str, sentence: str, details: str) -> None:
-        finished, self._finished = self._finished, None
-        self.cases_changed.emit()
-        if sentence:
-            self._on_failure(sentence, details)
-        elif kind == "importing":
-            self._tell_import()
-        elif kind == "training" and finished is not None:
-            failed = finished.reason == "failed"
-            self.say("error" if failed else "info", finished.message)
-            if not failed and self.study is not None and self.study.active_run is not None:
-                self.predict()
-
     def _tell_import(self) -> None:
         for level, sentence in self._imported.sentences():
             self.say(level, sentence)
         self._imported = ImportNews()
         if self.study is not None:
             self._chores.put("suggestions", jobs.suggestions(self.study))
-
-    def _on_failure(self, sentence: str, details: str) -> None:
-        logger.error("%s", details)
-        self.say("error", sentence)
 
 
 _sessions: "weakref.WeakKeyDictionary[ViewerModel, Session]" = weakref.WeakKeyDictionary()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
+from napari_dycon.errors import StudyError
 from napari_dycon.plugin.editing import Desk
 from napari_dycon.plugin.history import Curves
 from napari_dycon.plugin.notices import notify
@@ -18,7 +19,9 @@ from napari_dycon.study.study import Study
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from napari_dycon.engine.events import RunFinished
     from napari_dycon.guidance.suggestions import Suggestion
+    from napari_dycon.plugin.background import JobQueue
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +66,9 @@ class SessionState:
     slice_state_changed = Signal(bool, str)
     engine_ready = Signal()
 
+    _loads: "JobQueue"
+    _chores: "JobQueue"
+
     def __init__(self, viewer: "ViewerModel") -> None:
         self.study: Study | None = None
         self.suggestions: list[Suggestion] = []
@@ -72,6 +78,10 @@ class SessionState:
         self.device = "auto"
         self.saved: tuple[str, bool] = ("", True)
         self.slice_state: tuple[bool, str] = (False, "")
+        self._wanted: str | None = None
+        self._visit: Suggestion | None = None
+        self._finished: RunFinished | None = None
+        self._interrupted: str | None = None
         self._presenter = Presenter(viewer)
         self._desk = Desk(self._presenter)
         self._tasks = Tasks()
@@ -128,6 +138,21 @@ class SessionState:
         self.message.emit(level, text)
         if level != "info" or not len(self.message):
             notify(level, text)
+
+    def _needed(self) -> Study:
+        if self.study is None:
+            raise StudyError("No study is open: open or create one first.")
+        return self.study
+
+    def _writable(self) -> Study:
+        study = self._needed()
+        if study.read_only:
+            raise StudyError("This study is open in another session; here you can only look at it.")
+        return study
+
+    def _on_failure(self, sentence: str, details: str) -> None:
+        logger.error("%s", details)
+        self.say("error", sentence)
 
     def _on_saved(self, text: str, ok: bool) -> None:
         self.saved = (text, ok)

@@ -18,7 +18,7 @@ from napari_dycon.engine.events import (
     StepFinished,
     Validated,
 )
-from napari_dycon.plugin import jobs, session
+from napari_dycon.plugin import jobs, learning, session
 from napari_dycon.study.schema import Structure
 from napari_dycon.study.study import Study
 
@@ -166,7 +166,8 @@ def engine(monkeypatch):
     fake = Engine()
     for name in ("training", "prediction", "suggestions", "engine_facts"):
         monkeypatch.setattr(jobs, name, getattr(fake, name))
-    monkeypatch.setattr(session, "preferred_device", lambda: "cpu")
+    for module in (session, learning):
+        monkeypatch.setattr(module, "preferred_device", lambda: "cpu")
     return fake
 
 
