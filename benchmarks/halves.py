@@ -1,8 +1,8 @@
 """Make a small two-structure data set out of the atrium scans: quick to train on, for ablations.
 
-Scans are averaged to 2.5 mm, and the atrium is cut in two at its centre of mass along y: structures 1 and 2.
-The first 40 scans go to `images` and `labels`, the next 20 to `test-images` and `test-labels`; the last 20 are
-left out, so that what is chosen here is not chosen on the test scans of the main benchmark.
+Scans are averaged to 2.5 mm, and the atrium is cut in two at its centre of mass along y. The first 40 scans
+go to `images` and `labels`, the next 20 to `test-images` and `test-labels`; the last 20 are left out, so that
+what is chosen here is not chosen on the test scans of the main benchmark.
 """
 
 from __future__ import annotations
