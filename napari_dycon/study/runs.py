@@ -100,6 +100,14 @@ class RunStore:
         merged = {**self.read_summary(run), **{case: dict(row) for case, row in summary.items()}}
         write_json(self._summary(run), merged)
 
+    def drop_summary(self, run: str, case: str) -> dict[str, Any]:
+        """Forget the summary of a case, and return it; empty where there is none."""
+        rows = self.read_summary(run)
+        row = rows.pop(case, {})
+        if row:
+            write_json(self._summary(run), rows)
+        return row
+
     def _summary(self, run: str) -> Path:
         return self._predictions / _checked(run) / "summary.json"
 

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from napari_dycon.errors import StudyError
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.volumes import Volume, read_geometry
-from napari_dycon.study import exporting, importing, preflight
+from napari_dycon.study import exporting, importing, preflight, removing
 from napari_dycon.study.annotation_store import AUTOSAVE
 from napari_dycon.study.annotations import Annotation
 from napari_dycon.study.files import scan_path
 from napari_dycon.study.folder import StudyFolder
 from napari_dycon.study.lock import StudyLock
+from napari_dycon.study.notebook import Notebook
 from napari_dycon.study.runs import RunStore
 from napari_dycon.study.scans import ScanReader
 from napari_dycon.study.schema import CaseRecord, Structure, StudyRecord
@@ -35,6 +36,15 @@ class Study(StudyFolder):
         super().__init__(path, record, lock, notes)
         self._runs = RunStore(path)
         self._scans = ScanReader()
+        self._notebook: Notebook | None = None
+
+    def close(self) -> None:
+        """Write what is not yet written and let others change the study; may be called twice."""
+        try:
+            if self._notebook is not None and not self.read_only:
+                self._notebook.save()
+        finally:
+            super().close()
 
     # ---- scans and annotations ---------------------------------------------------------------
 
@@ -102,6 +112,32 @@ class Study(StudyFolder):
             updated = self.annotated(record, version)
             self.replace_case(updated, write=reason != AUTOSAVE or updated.status != record.status)
             return updated
+
+    # ---- the case list -----------------------------------------------------------------------
+
+    @property
+    def notebook(self) -> Notebook:
+        """Notes, flags, time and place of the cases; `close` saves it, and `Notebook.save` before that."""
+        with self.mutex:
+            if self._notebook is None:
+                self._notebook = Notebook(self.path)
+            return self._notebook
+
+    def remove_case(self, case_id: str) -> removing.RemovedCase:
+        """Take a case out of the study; a copy of all but the scan is kept (see `removing.remove_case`)."""
+        return removing.remove_case(self, case_id)
+
+    def removed_cases(self) -> list[removing.RemovedCase]:
+        """Cases that `restore_case` can put back, the latest first."""
+        return removing.removed_cases(self)
+
+    def restore_case(self, folder: str) -> CaseRecord:
+        """Put a removed case back (see `removing.restore_case`)."""
+        return removing.restore_case(self, folder)
+
+    def set_aside(self, case_id: str) -> None:
+        """Move annotation files that belong to no case into ``history/``; for the modules of this layer."""
+        self._annotations.set_aside(case_id)
 
     # ---- runs and predictions ----------------------------------------------------------------
 
@@ -193,6 +229,12 @@ class Study(StudyFolder):
         with self.mutex:
             self.require_writable()
             self._runs.write_summary(run_id, summary)
+
+    def drop_prediction_summary(self, run_id: str, case_id: str) -> dict[str, Any]:
+        """Forget what `prediction_summary` says of a case, and return it; empty where it says nothing."""
+        with self.mutex:
+            self.require_writable()
+            return self._runs.drop_summary(run_id, case_id)
 
     # ---- checks and export -------------------------------------------------------------------
 
