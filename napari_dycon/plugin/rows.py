@@ -1,8 +1,25 @@
-"""The rows of the case table, as plain data."""
+"""The rows of the case table, as plain data, and the way through them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from napari_dycon.study.study import Study
+
+Sign = Literal["unlabelled", "partial", "complete", "review"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How much of a case is known and by whom, each from 0 to 1 of all voxels.
+
+    ``ignored`` are the voxels that a person told to leave out.
+    """
+
+    person: float = 0.0
+    accepted: float = 0.0
+    interpolated: float = 0.0
+    ignored: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +28,8 @@ class CaseRow:
 
     Attributes
     ----------
+    status
+        How far it is labelled: unlabelled, partial or complete.
     volume_ml
         Volume of the active structure in millilitres: the annotation's where the case is complete,
         else the prediction's; None where there is neither.
@@ -18,6 +37,10 @@ class CaseRow:
         Mean predictive entropy from 0 to 1 around the predicted structures, or None.
     expected_dice
         Dice that the model expects of its own prediction of the active structure, or None.
+    shares
+        Who made known what is known; None until that has been counted.
+    note, flagged, to_review, seconds
+        What the notebook says: see `Page`.
     """
 
     id: str
@@ -28,6 +51,16 @@ class CaseRow:
     uncertainty: float | None
     open: bool
     expected_dice: float | None = None
+    shares: Shares | None = None
+    note: str = ""
+    flagged: bool = False
+    to_review: bool = False
+    seconds: float = 0.0
+
+    @property
+    def sign(self) -> Sign:
+        """What the table shows as its status: to review goes before all else."""
+        return "review" if self.to_review else self.status
 
 
 def case_rows(study: Study, structure: str | None, open_case: str | None) -> list[CaseRow]:
@@ -45,7 +78,7 @@ def case_rows(study: Study, structure: str | None, open_case: str | None) -> lis
     summary = study.prediction_summary(study.active_run) if study.active_run else {}
     rows = []
     for case in study.cases:
-        predicted = summary.get(case.id, {})
+        predicted, page = summary.get(case.id, {}), study.notebook.page(case.id)
         volumes = case.volumes_ml if case.status == "complete" else predicted.get("volumes_ml", {})
         rows.append(
             CaseRow(
@@ -57,13 +90,37 @@ def case_rows(study: Study, structure: str | None, open_case: str | None) -> lis
                 uncertainty=predicted.get("mean_entropy"),
                 open=case.id == open_case,
                 expected_dice=predicted.get("expected_dice", {}).get(structure),
+                note=page.note,
+                flagged=page.flagged,
+                to_review=page.to_review,
+                seconds=page.seconds,
             )
         )
     return rows
 
 
-def most_uncertain(rows: list[CaseRow]) -> str | None:
-    """Return the id of the case most worth opening: the most uncertain that is neither open nor complete."""
-    rest = [row for row in rows if row.status != "complete" and not row.open]
-    best = max(rest, key=lambda row: -1.0 if row.uncertainty is None else row.uncertainty, default=None)
-    return None if best is None else best.id
+def next_case(rows: Sequence[CaseRow], order: Sequence[str], after: str | None) -> str | None:
+    """Return the case to go on with, or None when there is none.
+
+    Parameters
+    ----------
+    rows
+        All cases.
+    order
+        Ids of the cases that the list shows, from top to bottom; empty for all in study order.
+    after
+        The case to go on from.
+
+    Returns
+    -------
+    str or None
+        The next one below ``after``, from the top again at the end, that is not complete or is to be
+        reviewed. Where somebody has filtered the list down to finished cases, simply the next one.
+    """
+    by_id = {row.id: row for row in rows}
+    shown = [case_id for case_id in order or by_id if case_id in by_id or case_id == after]
+    place = shown.index(after) + 1 if after in shown else 0
+    ahead = [case_id for case_id in (*shown[place:], *shown[:place]) if case_id != after]
+    unfinished = [case_id for case_id in ahead if by_id[case_id].sign != "complete"]
+    filtered = len(shown) < len(by_id)
+    return next(iter(unfinished or (ahead if filtered else ())), None)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from napari_dycon.engine.events import CasePredicted, Note, RunFinished, RunStarted
 from napari_dycon.errors import DyconError, StudyError
-from napari_dycon.plugin import jobs
+from napari_dycon.plugin import jobs, removals
 from napari_dycon.plugin.background import JobQueue
 from napari_dycon.plugin.casework import CaseIntentions
 from napari_dycon.plugin.editing import predicted
@@ -23,6 +23,7 @@ from napari_dycon.plugin.intentions import intention
 from napari_dycon.plugin.keys import bind_keys
 from napari_dycon.plugin.learning import LearningIntentions
 from napari_dycon.plugin.lifecycle import Lifecycle, main_window
+from napari_dycon.plugin.logbook import Logbook
 from napari_dycon.plugin.opencase import OpenCase
 from napari_dycon.plugin.preferences import preferred_device
 from napari_dycon.study.importing import ImportEvent
@@ -49,6 +50,9 @@ class Session(CaseIntentions, LearningIntentions):
         super().__init__(viewer)
         self._loads = JobQueue(self._on_loaded, self._on_failure)
         self._chores = JobQueue(self._on_loaded, self._on_failure)
+        self._log = Logbook(
+            self._presenter, lambda: self.active_value, self.cases_changed.emit, self._on_failure
+        )
         self._imported = ImportNews()
         self._lifecycle = Lifecycle(main_window(viewer), self.save_now, self.close)
         self._tasks.event.connect(self._on_event)
@@ -146,6 +150,7 @@ class Session(CaseIntentions, LearningIntentions):
 
     def save_now(self) -> None:
         """Put everything painted on disk before going on."""
+        self._log.look()
         self._desk.flush()
 
     @intention
@@ -167,6 +172,7 @@ class Session(CaseIntentions, LearningIntentions):
         for part in (self._tasks, self._loads, self._chores):
             if not part.close(END_SECONDS):
                 logger.error("A background task did not end within %s seconds.", END_SECONDS)
+        self._log.close()
         if not self._desk.clear():
             self.say("error", "The last strokes could not be saved: the disk or the scans cannot be reached.")
         try:
@@ -185,15 +191,15 @@ class Session(CaseIntentions, LearningIntentions):
         self._presenter.retire()
         self.study = study
         self._desk.open_study(study)
-        self.active_value = study.structures[0].value if study.structures else 1
+        self._take_up(study)
         self.suggestions, self.suggestion_index = [], -1
         self._tasks.show_curves(Curves())
         bind_keys(self._presenter.viewer, get_session)
         self._tell_all()
-        for note in study.notes:
+        for note in (*study.notes, *study.notebook.notes):
             self.say("warning", note)
         if study.cases:
-            self.open_case(study.cases[0].id)
+            self.open_case(self._last_case(study))
         self._chores.put("curves", jobs.reading_run(study))
         self._chores.put("engine", jobs.engine_facts(preferred_device()))
         self._chores.put("suggestions", jobs.suggestions(study))
@@ -222,6 +228,10 @@ class Session(CaseIntentions, LearningIntentions):
             case OpenCase() if event.case_id == self._wanted:
                 # Asked for twice: what was painted in between is not on disk yet.
                 self._show(self._desk.open_case() if event.case_id == self.case_id else event)
+            case removals.CasesRemoved():
+                self._on_removed(event)
+            case removals.CaseRestored():
+                self._on_restored(event)
             case jobs.PredictionLoaded():
                 self._desk.show_prediction(event)
                 self.overlay_changed.emit()

@@ -79,6 +79,9 @@ class SessionState:
         self.saved: tuple[str, bool] = ("", True)
         self.slice_state: tuple[bool, str] = (False, "")
         self._wanted: str | None = None
+        self._order: list[str] = []
+        self._trail: list[str] = []
+        self._back = False
         self._visit: Suggestion | None = None
         self._finished: RunFinished | None = None
         self._interrupted: str | None = None

@@ -383,15 +383,6 @@ def test_the_next_suggestion_opens_its_case_on_its_slice(opened):
     assert opened.session.slice_state[1].startswith("Coronal")
 
 
-def test_the_next_case_is_the_most_uncertain_one_that_is_not_complete(opened, engine):
-    predict_all(opened)
-    run = opened.study.active_run
-    row = {"volumes_ml": {}, "mean_entropy": 0.9, "empty": False}
-    opened.study.save_prediction_summary(run, {"gamma": row})
-    opened.session.open_next()
-    opened.wait(lambda: opened.session.case_id == "gamma")
-
-
 def test_only_the_case_asked_for_last_is_shown(opened):
     seen = []
     opened.session.case_opened.connect(seen.append)

@@ -1,0 +1,194 @@
+"""The list of cases as one works through it: on and back, marked, removed and put back, left and resumed."""
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from napari_dycon.study.study import Study
+
+
+def errors(notes):
+    return [text for level, text in notes if level == "error"]
+
+
+def go(opened, intention, case):
+    intention()
+    opened.wait(lambda: opened.session.case_id == case)
+
+
+def test_the_next_case_is_saved_before_and_follows_the_list_as_it_is_shown(opened):
+    session = opened.session
+    session.set_case_order(["gamma", "alpha", "beta"])
+    opened.paint((4, 10, 8), value=3)
+    go(opened, session.open_next, "beta")
+    assert (opened.study.annotation("alpha").labels == 3).any(), "what was painted is on disk"
+    go(opened, session.open_next, "gamma")
+    go(opened, session.open_next, "alpha")
+
+
+def test_complete_cases_are_passed_over_unless_they_are_to_be_reviewed(opened):
+    session = opened.session
+    opened.open("beta")
+    session.complete_case()
+    opened.wait(lambda: opened.study.case("beta").status == "complete")
+    opened.open("alpha")
+    go(opened, session.open_next, "gamma")
+    session.review_cases(["beta"], True)
+    opened.open("alpha")
+    go(opened, session.open_next, "beta")
+
+
+def test_one_can_go_back_over_the_cases_that_were_open(opened):
+    session = opened.session
+    for case in ("gamma", "beta"):
+        opened.open(case)
+    go(opened, session.open_previous, "gamma")
+    go(opened, session.open_previous, "alpha")
+    session.open_previous()
+    assert session.case_id == "alpha"
+
+
+def test_notes_and_marks_are_on_disk_and_in_the_rows(opened, study_path):
+    session = opened.session
+    session.set_note("beta", "  motion\nat the apex ")
+    session.flag_cases(["alpha", "beta"], True)
+    session.review_cases(["beta"], True)
+    rows = {row.id: row for row in session.case_rows()}
+    assert rows["beta"].note == "motion at the apex"
+    assert (rows["alpha"].flagged, rows["alpha"].to_review) == (True, False)
+    opened.wait(lambda: not session.study.notebook.changed)
+    with Study.open(study_path, read_only=True) as reader:
+        assert reader.notebook.page("beta").to_review
+    session.flag_cases(["alpha"], False)
+    assert not {row.id: row for row in session.case_rows()}["alpha"].flagged
+
+
+def test_time_at_work_is_counted_for_the_open_case(opened):
+    session = opened.session
+    opened.qtbot.wait(60)
+    opened.viewer.dims.set_current_step(0, 3)
+    opened.open("beta")
+    seconds = {row.id: row.seconds for row in session.case_rows()}
+    assert seconds["alpha"] > 0
+    assert seconds["gamma"] == 0
+
+
+def test_a_case_opened_again_is_shown_as_it_was_left(opened):
+    session, viewer = opened.session, opened.viewer
+    session.show_plane("coronal")
+    viewer.dims.set_point(1, 7.0)
+    viewer.scene.camera.zoom = 9.5
+    viewer.scene.camera.center = (0, 11.0, 4.0)
+    here = session._presenter.current_slice()
+    opened.open("beta")
+    assert session._presenter.plane_on_screen()[0] == "coronal"
+    session.show_plane("axial")
+    opened.open("alpha")
+    assert session._presenter.current_slice() == here
+    assert viewer.scene.camera.zoom == 9.5
+    assert tuple(viewer.scene.camera.center)[1:] == (11.0, 4.0)
+
+
+def test_a_study_opened_again_goes_on_where_it_was_left(opened, make_session, study_path, qtbot):
+    session, viewer = opened.session, opened.viewer
+    opened.open("gamma")
+    session.select_structure(3)
+    session.show_plane("sagittal")
+    viewer.dims.set_point(2, 4.0)
+    viewer.scene.camera.zoom = 6.25
+    layer = opened.layer("annotation")
+    layer.mode, layer.brush_size = "erase", 17
+    here = session._presenter.current_slice()
+    session.close()
+    other = ViewerModel()
+    again = make_session(other)
+    again.open_study(study_path)
+    qtbot.waitUntil(lambda: again.case_id is not None, timeout=15_000)
+    assert again.case_id == "gamma"
+    assert again._presenter.current_slice() == here
+    assert again._presenter.plane_on_screen()[0] == "sagittal"
+    assert other.scene.camera.zoom == 6.25
+    assert (str(other.layers["annotation"].mode), other.layers["annotation"].brush_size) == ("erase", 17)
+    assert again.active_value == 3
+
+
+def test_a_view_in_3d_is_come_back_to(opened):
+    viewer = opened.viewer
+    viewer.dims.ndisplay = 3
+    viewer.scene.camera.angles = (10.0, 20.0, 30.0)
+    opened.open("beta")
+    viewer.dims.ndisplay = 2
+    opened.open("alpha")
+    assert viewer.dims.ndisplay == 3
+    assert tuple(viewer.scene.camera.angles) == (10.0, 20.0, 30.0)
+
+
+def test_a_removed_case_goes_and_the_next_one_is_shown_and_it_can_be_put_back(opened):
+    session = opened.session
+    opened.paint((4, 10, 8), value=3)
+    painted = opened.layer("annotation").data.copy()
+    session.set_note("alpha", "keep")
+    session.remove_cases(["alpha"])
+    opened.wait(lambda: session.case_id == "beta")
+    assert [row.id for row in session.case_rows()] == ["beta", "gamma"]
+    (item,) = session.removed_cases()
+    assert item.name == "alpha"
+    session.restore_case(item.folder)
+    opened.wait(lambda: session.case_id == "alpha")
+    assert np.array_equal(opened.layer("annotation").data, painted)
+    assert {row.id: row.note for row in session.case_rows()}["alpha"] == "keep"
+
+
+def test_removing_another_case_leaves_the_open_one_on_screen(opened):
+    opened.session.remove_cases(["gamma"])
+    opened.wait(lambda: len(opened.session.case_rows()) == 2)
+    opened.rest()
+    assert opened.session.case_id == "alpha"
+    assert opened.layer("annotation").editable
+
+
+def test_when_the_last_case_is_removed_nothing_can_be_painted(opened):
+    opened.session.remove_cases(["alpha", "beta", "gamma"])
+    opened.wait(lambda: opened.session.case_id is None)
+    assert not opened.layer("annotation").visible
+    assert not opened.layer("annotation").editable
+    assert len(opened.session.removed_cases()) == 3
+
+
+def test_a_removal_that_fails_says_so_and_shows_the_case_again(opened, notes, monkeypatch):
+    monkeypatch.setattr(
+        "napari_dycon.study.removing._copy", lambda *_: (_ for _ in ()).throw(OSError(28, "Full"))
+    )
+    opened.paint((4, 10, 8), value=3)
+    opened.session.remove_cases(["alpha"])
+    opened.wait(lambda: bool(errors(notes)))
+    opened.rest()
+    assert "was not removed" in errors(notes)[0]
+    assert opened.session.case_id == "alpha"
+    assert opened.layer("annotation").visible
+    assert opened.layer("annotation").editable
+
+
+def test_no_case_is_removed_while_the_model_learns(opened, engine, notes):
+    engine.step_seconds = 0.2
+    opened.session.train("dycon", 1)
+    opened.session.remove_cases(["beta"])
+    assert "under way" in errors(notes)[0]
+    assert len(opened.session.case_rows()) == 3
+    opened.session.stop()
+    opened.rest()
+
+
+@pytest.mark.parametrize(
+    ("intention", "arguments"),
+    [("set_note", ("beta", "x")), ("flag_cases", (["beta"], True)), ("remove_cases", (["beta"],))],
+)
+def test_who_only_looks_changes_nothing(opened, make_session, study_path, notes, intention, arguments):
+    other = make_session()
+    other.open_study(study_path)
+    opened.wait(lambda: other.case_id is not None)
+    getattr(other, intention)(*arguments)
+    assert "only look" in errors(notes)[-1]
+    assert len(other.case_rows()) == 3
+    assert not other.case_rows()[1].note
+    assert other.removed_cases() == []
