@@ -147,13 +147,12 @@ def make_plan(fingerprint: Fingerprint, machine: Machine, overrides: Mapping[str
     size = _median_size(fingerprint, spacing)
     fine = machine.device == "cuda" or math.prod(size) <= FINE_VOXELS
     widths, strides = _stages(spacing, size, gpu, fine)
-    divisor = _divisor(strides)
     plan = Plan(
         structure_values=tuple(value for value, _ in fingerprint.structures),
         structure_names=tuple(name for _, name in fingerprint.structures),
         network=NetworkSpec(classes=1 + len(fingerprint.structures), widths=widths, strides=strides),
         spacing=spacing,
-        patch_size=_patch_size(size, spacing, divisor, _patch_voxels(machine)),
+        patch_size=size,
         precision=_precision(machine),
         intensity=fingerprint.intensity,
         augmentation=Augmentation(
@@ -161,7 +160,11 @@ def make_plan(fingerprint: Fingerprint, machine: Machine, overrides: Mapping[str
         ),
         cache_bytes=min(4 * 2**30, psutil.virtual_memory().available // 3),
     )
-    return change_plan(plan, wishes)
+    plan = change_plan(plan, wishes)
+    if "patch_size" in wishes:
+        return plan
+    divisor = _divisor(plan.network.strides)
+    return change_plan(plan, {"patch_size": _patch_size(size, plan.spacing, divisor, _patch_voxels(machine))})
 
 
 def change_plan(plan: Plan, overrides: Mapping[str, Any]) -> Plan:

@@ -59,6 +59,14 @@ def test_only_small_scans_begin_at_full_resolution_on_a_cpu():
     assert large.strides[0] == (2, 2, 2)
 
 
+def test_a_patch_fits_a_network_set_by_hand():
+    strides = [[2, 2, 2], [2, 2, 2], [2, 2, 2]]
+    wishes = {"network": {"strides": strides, "widths": [4, 8, 16, 32]}}
+    plan = make_plan(study_of((48, 35, 22)), CPU, wishes)
+    assert plan.patch_size == (48, 32, 16)
+    assert make_plan(study_of((48, 35, 22)), CPU, {"patch_size": (32, 32, 16)}).patch_size == (32, 32, 16)
+
+
 def test_thick_slices_are_halved_later_and_turned_less():
     plan = make_plan(study_of((256, 256, 20), (0.9, 0.9, 6.0)), GPU)
     assert plan.network.strides[:2] == ((1, 1, 1), (2, 2, 1))
