@@ -12,44 +12,29 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from threading import RLock
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from napari_dycon.errors import StudyError, VolumeError
-from napari_dycon.io.atomic import atomic_path, write_text_atomic
+from napari_dycon.io.atomic import write_text_atomic
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.masks import read_mask, write_mask
+from napari_dycon.io.volumes import read_geometry
 from napari_dycon.study.annotations import Annotation, Known
 from napari_dycon.study.files import now, sha256_of
+from napari_dycon.study.versions import AUTOSAVE, KEPT_VERSIONS, PARTS, Part, Version, Versions
 
-KEPT_VERSIONS = 20
+__all__ = ["AUTOSAVE", "KEPT_VERSIONS", "AnnotationStore", "Version"]
+
 READ_ATTEMPTS = 5
 READ_PAUSE_SECONDS = 0.02
 RENAME_ATTEMPTS = 10
 RENAME_PAUSE_SECONDS = 0.05
-AUTOSAVE = "autosave"
-Part = Literal["labels", "known"]
-PARTS: tuple[Part, Part] = ("labels", "known")
-SUFFIXES = (".nii.gz", ".known.nii.gz", ".json")
-
-
-class Version(BaseModel):
-    """What ``CASE.json`` says about the annotation that counts."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    generation: int
-    reason: str
-    saved: str
-    labels: str
-    known: str
-    known_fraction: float
-    label_voxels: dict[int, int]
 
 
 class AnnotationStore:
@@ -104,7 +89,25 @@ class AnnotationStore:
             time.sleep(READ_PAUSE_SECONDS)
         return self._read_changed(case, geometry)
 
-    def write(self, case: str, annotation: Annotation, scan: Path, reason: str) -> Version:
+    def versions(self, case: str) -> Versions:
+        """Earlier versions of a case that were kept."""
+        return Versions(self._history / case)
+
+    def bare_geometry(self, case: str) -> tuple[Path, Geometry] | None:
+        """File and grid of the labels themselves, for work that needs no scan; None where there are none."""
+        version = self.version(case)
+        path = self._final(case, "labels") if version is None else self._current(case, "labels", version)
+        return None if path is None or not path.is_file() else (path, read_geometry(path))
+
+    def write(
+        self,
+        case: str,
+        annotation: Annotation,
+        scan: Path,
+        reason: str,
+        names: Sequence[str] = (),
+        run: str | None = None,
+    ) -> Version:
         """Replace the annotation of a case; on any error the old one stays.
 
         Parameters
@@ -116,7 +119,10 @@ class AnnotationStore:
         scan
             File of the scan; its header is copied.
         reason
-            Why. The version before is kept in ``history/`` unless both are ``"autosave"``.
+            Why. The version before is kept in ``history/``; where both are ``"autosave"``, only if none was
+            kept for ten minutes.
+        names, run
+            What was done since the version before, and with the prediction of which run.
 
         Raises
         ------
@@ -124,7 +130,7 @@ class AnnotationStore:
             If the disk is full or write-protected, or what was written does not read back.
         """
         with self._mutex:
-            return self._write(case, annotation, scan, reason)
+            return self._write(case, annotation, scan, reason, tuple(names), run)
 
     def recover(self, cases: list[str]) -> None:
         """Finish or discard what a crash left half done; only while the study's lock is held."""
@@ -142,22 +148,34 @@ class AnnotationStore:
         for part in PARTS:
             self._next(case, part).unlink(missing_ok=True)
 
-    def _write(self, case: str, annotation: Annotation, scan: Path, reason: str) -> Version:
+    def _write(
+        self,
+        case: str,
+        annotation: Annotation,
+        scan: Path,
+        reason: str,
+        names: tuple[str, ...],
+        run: str | None,
+    ) -> Version:
         self._folder.mkdir(parents=True, exist_ok=True)
         before = self.version(case)
         self._prepare(case, before)
         write_mask(self._next(case, "labels"), annotation.labels, scan)
         write_mask(self._next(case, "known"), annotation.known, scan)
-        if reason != AUTOSAVE or (before is not None and before.reason != AUTOSAVE):
-            self._keep(case, before)
+        if before is not None and self.versions(case).due(before, reason):
+            self.versions(case).keep(before, self._paths(case))
         version = Version(
             generation=1 if before is None else before.generation + 1,
             reason=reason,
+            names=names,
+            run=run,
             saved=now(),
             labels=sha256_of(self._next(case, "labels")),
             known=sha256_of(self._next(case, "known")),
             known_fraction=annotation.known_fraction,
             label_voxels=annotation.label_voxels(),
+            known_voxels=annotation.known_voxels(),
+            complete_slices=annotation.complete_counts(),
         )
         write_text_atomic(self._record(case), version.model_dump_json())
         with contextlib.suppress(PermissionError):  # it counts already; the next write renames it first
@@ -227,20 +245,6 @@ class AnnotationStore:
                 if sha256_of(path) == getattr(version, part):
                     return path
         return None
-
-    def _keep(self, case: str, version: Version | None) -> None:
-        """Copy the annotation that counts into ``history/CASE``, and forget the oldest copies."""
-        if version is None:
-            return
-        folder = self._history / case
-        folder.mkdir(parents=True, exist_ok=True)
-        name = f"{version.generation:06d}"
-        for path, suffix in zip(self._paths(case), SUFFIXES, strict=True):
-            with atomic_path(folder / (name + suffix)) as temporary:
-                shutil.copyfile(path, temporary)
-        for record in sorted(folder.glob("*.json"))[:-KEPT_VERSIONS]:
-            for suffix in SUFFIXES:
-                (folder / (record.stem + suffix)).unlink(missing_ok=True)
 
     def _paths(self, case: str) -> tuple[Path, Path, Path]:
         return self._final(case, "labels"), self._final(case, "known"), self._record(case)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,25 @@ IGNORE = 254
 
 
 class Known(IntEnum):
-    """How the label of a voxel is known."""
+    """How the label of a voxel is known.
+
+    ``COMPLETED`` is background that nobody painted: it is known because a person said that its slice, region
+    or case shows all there is. Only this is forgotten when that is taken back.
+    """
 
     UNKNOWN = 0
     DRAWN = 1
     ACCEPTED = 2
     INTERPOLATED = 3
     IGNORE = 4
+    COMPLETED = 5
+
+
+BY_PERSON = (Known.DRAWN, Known.COMPLETED)
+"""What a person has said about the voxel itself; no prediction and no interpolation replaces it."""
+
+TRAINING_WEIGHTS: Mapping[Known, float] = MappingProxyType({Known.INTERPOLATED: 0.5})
+"""Importance in the supervised loss of what is known; 1 where nothing is said here."""
 
 
 Region = tuple[slice | int, ...] | NDArray[np.bool_]
@@ -44,7 +57,6 @@ class Annotation:
 
     labels: NDArray[np.uint8]
     known: NDArray[np.uint8]
-    _completed: dict[tuple[int, int], NDArray[np.bool_]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Check that the arrays fit each other.
@@ -92,6 +104,11 @@ class Annotation:
         counts = np.bincount(self.labels[self.known != Known.UNKNOWN], minlength=1)
         return {int(value): int(counts[value]) for value in np.flatnonzero(counts) if value > 0}
 
+    def known_voxels(self) -> dict[int, int]:
+        """Voxels of each value of `Known` that occurs."""
+        counts = np.bincount(self.known.ravel(order="K"), minlength=1)
+        return {int(code): int(counts[code]) for code in np.flatnonzero(counts)}
+
     def slice_is_complete(self, axis: int, index: int) -> bool:
         """Tell whether every voxel of one slice is known; `axis` and `index` in source order."""
         return bool(self.known[slice_of(axis, index)].all())
@@ -101,32 +118,60 @@ class Annotation:
         others = tuple(other for other in range(3) if other != axis)
         return [int(index) for index in np.flatnonzero(self.known.all(axis=others))]
 
+    def complete_counts(self) -> tuple[int, int, int]:
+        """Number of complete slices along each source axis."""
+        x, y, z = (len(self.complete_slices(axis)) for axis in range(3))
+        return x, y, z
+
     def complete_slice(self, axis: int, index: int) -> None:
-        """Make everything that is unknown in one slice drawn: the slice shows all there is.
+        """Make everything that is unknown in one slice known: the slice shows all there is.
 
         Where no label was painted, that is background.
         """
-        known = self.known[slice_of(axis, index)]
-        added = known == Known.UNKNOWN
-        before = self._completed.get((axis, index))
-        self._completed[axis, index] = added if before is None else added | before
-        known[added] = Known.DRAWN
+        self.cut(slice_of(axis, index)).complete_all()
 
     def reopen_slice(self, axis: int, index: int) -> None:
-        """Forget the background that completing the slice made known.
+        """Take back that a slice is complete: forget the background that this made known.
 
-        Painted and accepted voxels stay known. Where it is not remembered which background came from
-        completing (the study was closed since), all drawn background of the slice is forgotten.
+        Painted, erased and accepted voxels stay known, and so does what the slice shares with complete
+        slices of other planes, unless that is all of it. In a slice without such background (of a full
+        label map, for example) all drawn background is forgotten.
         """
-        known, labels = self.known[slice_of(axis, index)], self.labels[slice_of(axis, index)]
-        background = (known == Known.DRAWN) & (labels == 0)
-        completed = self._completed.pop((axis, index), None)
-        known[background if completed is None else background & completed] = Known.UNKNOWN
+        part = self.cut(slice_of(axis, index))
+        completed = part.known == Known.COMPLETED
+        if not completed.any():
+            part.reopen_all()
+            return
+        forgotten = completed & ~self.shared(axis, index)
+        part.known[forgotten if forgotten.any() else completed] = Known.UNKNOWN
 
     def complete_all(self, where: tuple[slice, ...] = (slice(None),) * 3) -> None:
-        """Make everything that is unknown drawn; by default the whole case is complete then."""
-        known = self.known[where]
-        known[known == Known.UNKNOWN] = Known.DRAWN
+        """Make everything that is unknown known; by default the whole case is complete then."""
+        labels, known = self.labels[where], self.known[where]
+        unknown = known == Known.UNKNOWN
+        known[unknown & (labels == 0)] = Known.COMPLETED
+        known[unknown & (labels != 0)] = Known.DRAWN
+
+    def reopen_all(self) -> None:
+        """Forget all background that completing made known; if there is none, all that was drawn."""
+        forgotten = self.known == Known.COMPLETED
+        if not forgotten.any():
+            forgotten = (self.known == Known.DRAWN) & (self.labels == 0)
+        self.known[forgotten] = Known.UNKNOWN
+
+    def cut(self, where: tuple[slice | int, ...]) -> Annotation:
+        """Part of this annotation that shares its memory; indices keep their axis, one voxel thick."""
+        kept = tuple(slice(part, part + 1) if isinstance(part, int) else part for part in where)
+        return Annotation(self.labels[kept], self.known[kept])
+
+    def shared(self, axis: int, index: int) -> NDArray[np.bool_]:
+        """Mark the voxels of a slice, one voxel thick, that lie in a complete slice of another plane."""
+        thin = [1 if other == axis else count for other, count in enumerate(self.shape)]
+        shared = np.zeros(thin, bool)
+        for other in {0, 1, 2} - {axis}:
+            for crossing in self.complete_slices(other):
+                shared[slice_of(other, crossing)] = True
+        return shared
 
     def accept(self, prediction: NDArray[np.uint8], where: Region | None = None) -> None:
         """Take over a prediction, but never over what a person drew or told to ignore.
@@ -151,18 +196,23 @@ class Annotation:
             free[part] = True
             part = (slice(None),) * 3
         known, labels = self.known[part], self.labels[part]
-        wanted = (known != Known.DRAWN) & (known != Known.IGNORE)
+        wanted = ~np.isin(known, (*BY_PERSON, Known.IGNORE))
         wanted = wanted if free is None else wanted & free
         np.copyto(labels, prediction[part], where=wanted)  # nothing else is written: somebody may paint
         known[wanted] = Known.ACCEPTED
 
-    def training_target(self, values: Sequence[int]) -> NDArray[np.uint8]:
+    def training_target(
+        self, values: Sequence[int], without: Collection[Known] = frozenset()
+    ) -> NDArray[np.uint8]:
         """Class indices to learn from: 0 background, ``i`` the ``i``-th of `values`.
 
         Parameters
         ----------
         values
             Label values of the structures in study order.
+        without
+            What shall count as unknown: ``{Known.INTERPOLATED}`` leaves out what no person has seen, and
+            quality is measured without ``{Known.INTERPOLATED, Known.ACCEPTED}``.
 
         Returns
         -------
@@ -174,9 +224,31 @@ class Annotation:
         classes[0] = 0
         classes[list(values)] = np.arange(1, len(values) + 1)
         target = classes[self.labels]
-        target[self.known == Known.UNKNOWN] = UNKNOWN
+        for code in {Known.UNKNOWN, *without}:
+            target[self.known == code] = UNKNOWN
         target[self.known == Known.IGNORE] = IGNORE
         return target
+
+    def training_weight(
+        self, weights: Mapping[Known, float] = TRAINING_WEIGHTS
+    ) -> NDArray[np.float32] | None:
+        """Importance of each voxel in the supervised loss; None where it is 1 everywhere.
+
+        Parameters
+        ----------
+        weights
+            Weight of each kind of knowledge, at least 0; 1 for those not named. A voxel of weight 0 counts
+            as unknown.
+
+        Returns
+        -------
+        ndarray of float32, shape (x, y, z), or None
+        """
+        if not any(np.any(self.known == code) for code, weight in weights.items() if weight != 1):
+            return None
+        table = np.ones(256, np.float32)
+        table[[int(code) for code in weights]] = list(weights.values())
+        return table[self.known]
 
 
 def slice_of(axis: int, index: int) -> tuple[slice | int, ...]:

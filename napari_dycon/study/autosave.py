@@ -147,16 +147,15 @@ class Autosaver:
         return due
 
     def _save(self, case_id: str, pending: Pending) -> None:
-        reason = None
+        taken = None
         try:
-            taken = pending.editor.snapshot()
+            taken = pending.editor.take()
             if taken is None:
                 return
-            annotation, reason = taken
-            self._study.save_annotation(case_id, annotation, reason)
+            self._study.save_annotation(case_id, *taken)
         except Exception as error:  # noqa: BLE001 - reported, and the thread must live to try again
-            if reason is not None:
-                pending.editor.not_saved(reason)
+            if taken is not None:
+                pending.editor.not_saved(taken.reason, taken.names, taken.run)
             self._failed(case_id, pending, error)
             return
         self._failures.pop(case_id, None)

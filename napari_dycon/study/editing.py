@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from threading import RLock
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Lock, RLock
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_dycon.errors import StudyError
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.study.annotation_store import AUTOSAVE
-from napari_dycon.study.annotations import Annotation, Known, Region, slice_of
+from napari_dycon.study.annotations import Annotation, Known, Region
 from napari_dycon.study.autosave import Autosaver
+from napari_dycon.study.decisions import Decider
+from napari_dycon.study.edits import HISTORY_BYTES, Change, Edit, Patch, Side, Step, UndoHistory
+from napari_dycon.study.regions import Box, Selection, contains, everything, relative, selected
 
-__all__ = ["AnnotationEditor", "Autosaver"]
+__all__ = ["AnnotationEditor", "Autosaver", "Snapshot"]
 
 VOXELS_AT_A_TIME = 1 << 21
+ELSEWHERE = "Change by another tool"
+MOST_NAMES = 20
 
 
-class AnnotationEditor:
+class Snapshot(NamedTuple):
+    """A copy of an annotation for saving, and what was done to it since the last one."""
+
+    annotation: Annotation
+    reason: str
+    names: tuple[str, ...]
+    run: str | None
+
+
+class AnnotationEditor(Decider):
     """An annotation under edit: the labels array is painted in place by others, the known map follows.
 
-    `stroke` and the operations on slices may be called on the GUI thread; they cost as much as what they
-    touch. What looks at every voxel (`reconcile`, `snapshot`, making the editor) belongs on another thread.
+    Everything that happens is kept as a named edit and can be undone and done again, exactly, across slices.
+    `stroke`, the operations on slices and their undo may be called on the GUI thread; they cost as much as
+    what they touch (`Edit.extent` says how much that is). What looks at every voxel (`reconcile`, `snapshot`,
+    making the editor, operations on a whole case) belongs on another thread. Only one operation runs at a
+    time; strokes may go on meanwhile, and win.
 
     Parameters
     ----------
@@ -30,6 +51,8 @@ class AnnotationEditor:
         Edited in place; nobody else may replace its arrays.
     geometry
         Grid of the scan.
+    memory
+        Bytes that the undo history may hold.
 
     Attributes
     ----------
@@ -37,7 +60,7 @@ class AnnotationEditor:
         The live annotation.
     """
 
-    def __init__(self, annotation: Annotation, geometry: Geometry) -> None:
+    def __init__(self, annotation: Annotation, geometry: Geometry, memory: int = HISTORY_BYTES) -> None:
         if annotation.shape != geometry.shape:
             raise ValueError(f"annotation {annotation.shape} and scan {geometry.shape} differ in size")
         self.annotation = annotation
@@ -45,8 +68,13 @@ class AnnotationEditor:
         self._seen = annotation.labels.copy()
         self._opening = annotation.copy()
         self._lock = RLock()
+        self._operation = Lock()
+        self._history = UndoHistory(memory)
+        self._found = Edit(ELSEWHERE)
         self._changed = False
         self._reason = AUTOSAVE
+        self._names: list[str] = []
+        self._run: str | None = None
 
     @property
     def labels(self) -> NDArray[np.uint8]:
@@ -58,7 +86,19 @@ class AnnotationEditor:
         """How each voxel is known, see `Known`; up to date after each stroke."""
         return self.annotation.known
 
-    def stroke(self, indices: Sequence[ArrayLike]) -> None:
+    @property
+    def undo_names(self) -> list[str]:
+        """Names of what can be undone, newest first."""
+        with self._lock:
+            return ([self._found.name] if self._found else []) + self._history.undo_names
+
+    @property
+    def redo_names(self) -> list[str]:
+        """Names of what can be done again, next one first."""
+        with self._lock:
+            return [] if self._found else self._history.redo_names
+
+    def stroke(self, indices: Sequence[ArrayLike], how: Known = Known.DRAWN, name: str = "Paint") -> Edit:
         """Make the voxels of a stroke drawn, whether painted or erased.
 
         Parameters
@@ -66,12 +106,31 @@ class AnnotationEditor:
         indices
             Three arrays of voxel indices in source order, as for NumPy indexing. The labels hold the result
             of the stroke already.
+        how
+            Else how they are known from now on: ``IGNORE`` for a brush of "do not care"; ``UNKNOWN`` for one
+            that forgets, labels included.
+        name
+            Name of the edit.
         """
         x, y, z = (np.asarray(axis, dtype=np.intp) for axis in indices)
+        edit = Edit(name)
+        if x.size == 0:
+            return edit
+        box = _box_around(x, y, z)
         with self._lock:
-            self.known[x, y, z] = Known.DRAWN
+            parts = list(Selection(box).slabs(VOXELS_AT_A_TIME))
+            before = [Annotation(self._seen[p.box], self.known[p.box]).copy() for p in parts]
+            if how == Known.UNKNOWN:
+                self.labels[x, y, z] = 0
+            self.known[x, y, z] = how
             self._seen[x, y, z] = self.labels[x, y, z]
+            self._join_or_push_found(box, (x, y, z), edit)
+            for part, old in zip(parts, before, strict=True):
+                edit.add(Patch.between(part.box, old, Annotation(self._seen[part.box], self.known[part.box])))
+            if edit:
+                self._history.push(Step(edit))
             self._changed = True
+        return edit
 
     def reconcile(self) -> bool:
         """Find voxels that changed without a stroke, by undo, redo or a program, and set how they are known.
@@ -91,93 +150,248 @@ class AnnotationEditor:
         return changed
 
     def snapshot(self) -> tuple[Annotation, str] | None:
-        """Copy the annotation for saving; None where nothing changed since the last snapshot.
+        """Copy the annotation for saving, with the reason (see `take`); None where nothing changed."""
+        taken = self.take()
+        return None if taken is None else (taken.annotation, taken.reason)
+
+    def take(self) -> Snapshot | None:
+        """Copy the annotation for saving; None where nothing changed since the last time.
 
         Looks at every voxel, so not for the GUI thread. A stroke may fall between two parts of the copy; in
         each voxel label and known value belong together all the same.
 
         Returns
         -------
-        annotation : Annotation
-        reason : str
-            ``"accept"`` or ``"complete"`` after such an operation, else ``"autosave"``.
+        Snapshot or None
+            Its reason is ``"autosave"`` after strokes, else that of the last operation (see `Edit`).
         """
         self.reconcile()
-        if not self._changed:
-            return None
-        copy = Annotation(np.empty_like(self._seen), np.empty_like(self.known))
         with self._lock:
+            if not self._changed:
+                return None
             reason, self._changed, self._reason = self._reason, False, AUTOSAVE
+            names, run, self._names, self._run = tuple(self._names), self._run, [], None
+        copy = Annotation(np.empty_like(self._seen), np.empty_like(self.known))
         for part in self._slabs():
             with self._lock:
                 copy.labels[part], copy.known[part] = self._seen[part], self.known[part]
-        return copy, reason
+        return Snapshot(copy, reason, names, run)
 
-    def not_saved(self, reason: str) -> None:
+    def not_saved(self, reason: str, names: Sequence[str] = (), run: str | None = None) -> None:
         """Take a snapshot back that could not be saved: the next one will hold it."""
         with self._lock:
             self._changed = True
             self._reason = reason if self._reason == AUTOSAVE else self._reason
+            self._names = [*names, *self._names][-MOST_NAMES:]
+            self._run = self._run or run
 
-    def complete_slice(self, axis: int, index: int) -> None:
-        """Make what is unknown in one slice drawn background."""
-        with self._lock:
-            self._reconcile(slice_of(axis, index))
-            for annotation in (self.annotation, self._opening):
-                annotation.complete_slice(axis, index)
-            self._changed = True
+    # ---- edits -------------------------------------------------------------------------------
 
-    def reopen_slice(self, axis: int, index: int) -> None:
-        """Forget the background that completing the slice made known."""
-        with self._lock:
-            self._reconcile(slice_of(axis, index))
-            for annotation in (self.annotation, self._opening):
-                annotation.reopen_slice(axis, index)
-            self._changed = True
+    def apply(self, edit: Edit) -> Edit:
+        """Make a change that was worked out before; what was painted since then stays as it is.
 
-    def complete_case(self) -> None:
-        """Make everything that is unknown drawn background; looks at every voxel."""
-        for part in self._slabs():
-            with self._lock:
-                self._reconcile(part)
-                for annotation in (self.annotation, self._opening):
-                    annotation.complete_all(part)
-                self._changed, self._reason = True, "complete"
-
-    def accept(self, prediction: NDArray[np.uint8], where: Region | None = None) -> None:
-        """Take over a prediction wherever no person drew (see `Annotation.accept`).
-
-        Undoing earlier strokes does not touch what was accepted.
+        Returns
+        -------
+        Edit
+            What was really changed.
         """
-        for part in self._slabs() if where is None else (where,):
+        return self._perform(edit, ((Selection(patch.box), _writing(patch)) for patch in edit.patches), None)
+
+    def undo(self) -> Edit | None:
+        """Take the newest edit back; return it, or None where there is none.
+
+        Raises
+        ------
+        StudyError
+            While an operation is under way on another thread.
+        """
+        with self._alone():
             with self._lock:
-                self._accept(prediction, part)
+                self._settle(self._history.last)
+                step = self._history.last
+                if step is None:
+                    return None
+                self._history.back()
+            self._move(step, "before")
+            return step.edit
 
-    def _accept(self, prediction: NDArray[np.uint8], part: Region) -> None:
-        self.reconcile() if isinstance(part, np.ndarray) else self._reconcile(part)
-        self.annotation.accept(prediction, part)
-        labels, accepted = self.labels[part], self.known[part] == Known.ACCEPTED
-        opening = self._opening
-        opening.labels[part] = np.where(accepted, labels, opening.labels[part])
-        opening.known[part] = np.where(accepted, self.known[part], opening.known[part])
-        self._seen[part] = np.where(accepted, labels, self._seen[part])
-        self._changed, self._reason = True, "accept"
+    def redo(self) -> Edit | None:
+        """Make the edit again that was undone last; return it, or None where there is none.
 
-    def _slabs(self) -> Iterator[tuple[slice, ...]]:
+        Raises
+        ------
+        StudyError
+            While an operation is under way on another thread.
+        """
+        with self._alone():
+            with self._lock:
+                self._settle(self._history.next)
+                step = self._history.next
+                if step is None:
+                    return None
+                self._history.forth()
+            self._move(step, "after")
+            return step.edit
+
+    def perform(
+        self, edit: Edit, where: Region | Selection | None, change: Change, *, opening: bool = False
+    ) -> Edit:
+        """Change a part of the annotation as one named edit; return what was changed.
+
+        Parameters
+        ----------
+        edit
+            Name, reason and run of the new edit.
+        where
+            Part that may change; all of it by default.
+        change
+            What to do to each piece of it.
+        opening
+            Do the same to what is remembered of the opening, so that strokes of before that are undone by
+            napari leave it.
+        """
+        pieces = selected(self.annotation.shape, where).slabs(VOXELS_AT_A_TIME)
+        return self._perform(edit, ((piece, change) for piece in pieces), change if opening else None)
+
+    # ---- inside ------------------------------------------------------------------------------
+
+    def _perform(
+        self, edit: Edit, pieces: Iterable[tuple[Selection, Change]], opening: Change | None
+    ) -> Edit:
+        """Change pieces one after the other, as one step of the history.
+
+        A stroke in between is a step of its own, and the operation goes on in another one after it: undoing
+        goes back exactly the way that things came.
+        """
+        total, step = replace(edit, patches=[]), None
+        with self._alone():
+            for selection, change in pieces:
+                with self._lock:
+                    if self._reconcile(selection.box) or step is None or self._history.last is not step:
+                        self._push_found()
+                        step = Step(replace(edit, patches=[]))
+                    patch = self._change(selection, change, opening, step)
+                    if patch is not None and self._history.last is not step:
+                        self._history.push(step)
+                    total.add(patch)
+            with self._lock:
+                self._history.trim()
+                if total or total.reason != AUTOSAVE:  # a decision counts though it finds nothing to change
+                    self._tell(total)
+        return total
+
+    def _change(
+        self, selection: Selection, change: Change, opening: Change | None, step: Step
+    ) -> Patch | None:
+        """Change one piece and what is remembered of its opening; note both in the step."""
+        live = self.annotation.cut(selection.box)
+        before = live.copy()
+        change(live, selection)
+        patch = Patch.between(selection.box, before, live)
+        if patch is not None:
+            step.edit.add(patch)
+            np.copyto(self._seen[patch.box], self.labels[patch.box], where=patch.where())
+        if opening is not None:
+            remembered = self._opening.cut(selection.box)
+            opened = remembered.copy()
+            opening(remembered, selection)
+            step.opening.add(Patch.between(selection.box, opened, remembered))
+        elif patch is not None:
+            remembered = self._opening.cut(patch.box)
+            opened = remembered.copy()
+            _copy(self.annotation.cut(patch.box), remembered, patch.where())
+            step.opening.add(Patch.between(patch.box, opened, remembered))
+        return patch
+
+    def _move(self, step: Step, side: Side) -> None:
+        order = slice(None, None, -1) if side == "before" else slice(None)
+        for patch in step.edit.patches[order]:
+            with self._lock:
+                written = patch.write(self.annotation.cut(patch.box), side)
+                np.copyto(self._seen[patch.box], self.labels[patch.box], where=written)
+        with self._lock:
+            for patch in step.opening.patches[order]:
+                patch.write(self._opening.cut(patch.box), side)
+            verb = "Undo" if side == "before" else "Redo"
+            self._tell(Edit(f"{verb}: {step.edit.name}"))
+
+    def _tell(self, edit: Edit) -> None:
+        """Remember for the next save what was done."""
+        self._changed = True
+        self._reason = edit.reason if edit.reason != AUTOSAVE else self._reason
+        self._names = [*self._names, edit.name][-MOST_NAMES:]
+        self._run = edit.run or self._run
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._operation.acquire(blocking=False):
+            raise StudyError("Another change of this case is still under way: try again when it has ended.")
+        try:
+            yield
+        finally:
+            self._operation.release()
+
+    def _settle(self, step: Step | None) -> None:
+        """Make unannounced changes, those under a step too, the newest step."""
+        for patch in [] if step is None else step.edit.patches:
+            self._reconcile(patch.box)
+        self._push_found()
+
+    def _push_found(self) -> None:
+        if self._found:
+            self._history.push(Step(self._found))
+            self._found = Edit(ELSEWHERE)
+
+    def _join_or_push_found(self, box: Box, indices: tuple[NDArray[np.intp], ...], edit: Edit) -> None:
+        """Let a stroke own what was seen of it before it was told; anything else is a step of its own."""
+        if not self._found:
+            return
+        inside = [contains(box, patch.box) for patch in self._found.patches]
+        if all(inside):
+            stroke = np.zeros(tuple(part.stop - part.start for part in box), bool)
+            stroke[tuple(axis - part.start for axis, part in zip(indices, box, strict=True))] = True
+            inside = [
+                bool(stroke[relative(patch.box, box)][patch.where()].all()) for patch in self._found.patches
+            ]
+        if all(inside):
+            edit.patches.extend(self._found.patches)
+            self._found = Edit(ELSEWHERE)
+        else:
+            self._push_found()
+
+    def _slabs(self) -> Iterator[Box]:
         """Parts of the volume that are small enough not to keep a stroke waiting."""
-        rows, columns, slices = self.annotation.shape
-        thickness = max(1, VOXELS_AT_A_TIME // (columns * slices))
-        for start in range(0, rows, thickness):
-            yield slice(start, start + thickness), slice(None), slice(None)
+        for part in everything(self.annotation.shape).slabs(VOXELS_AT_A_TIME):
+            yield part.box
 
-    def _reconcile(self, part: tuple[slice | int, ...]) -> bool:
+    def _reconcile(self, part: Box) -> bool:
         labels, seen, known = self.labels[part], self._seen[part], self.known[part]
-        where = np.nonzero(labels != seen)
-        if where[0].size == 0:
+        different = labels != seen
+        if not different.any():
             return False
-        now = labels[where]
-        as_opened = now == self._opening.labels[part][where]
-        known[where] = np.where(as_opened, self._opening.known[part][where], np.uint8(Known.DRAWN))
-        seen[where] = now
+        before = Annotation(seen, known).copy()
+        now = labels[different]
+        as_opened = now == self._opening.labels[part][different]
+        known[different] = np.where(as_opened, self._opening.known[part][different], np.uint8(Known.DRAWN))
+        seen[different] = now
+        self._found.add(Patch.between(part, before, Annotation(seen, known)))
         self._changed = True
         return True
+
+
+def _copy(source: Annotation, target: Annotation, where: NDArray[np.bool_]) -> None:
+    np.copyto(target.labels, source.labels, where=where)
+    np.copyto(target.known, source.known, where=where)
+
+
+def _writing(patch: Patch) -> Change:
+    def change(part: Annotation, where: Selection) -> None:
+        del where
+        patch.write(part, "after")
+
+    return change
+
+
+def _box_around(*indices: NDArray[np.intp]) -> Box:
+    x, y, z = (slice(int(axis.min()), int(axis.max()) + 1) for axis in indices)
+    return x, y, z

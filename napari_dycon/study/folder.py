@@ -10,8 +10,9 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from napari_dycon.errors import StudyError
+from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.io.atomic import sweep_leftovers
+from napari_dycon.study import structures
 from napari_dycon.study.annotation_store import AnnotationStore, Version
 from napari_dycon.study.annotations import Annotation
 from napari_dycon.study.files import (
@@ -173,6 +174,19 @@ class StudyFolder:
                 return record
         raise StudyError(f"There is no case {case_id!r} in the study {self.name}; see the list of its cases.")
 
+    def structure(self, value: int) -> Structure:
+        """Structure of one label value.
+
+        Raises
+        ------
+        StudyError
+            If there is no such structure.
+        """
+        for structure in self.structures:
+            if structure.value == value:
+                return structure
+        raise StudyError(f"There is no structure with label value {value} in the study {self.name}.")
+
     # ---- structures --------------------------------------------------------------------------
 
     def add_structure(self, name: str, color: str | None = None, value: int | None = None) -> Structure:
@@ -189,21 +203,21 @@ class StudyFolder:
                 value = next((free for free in range(1, 256) if free not in used), 256)
             color = color or _next_color(self.structures)
             added = _structure(value=value, name=name, color=color)
-            self._set_structures((*self.structures, added))
+            self.set_structures((*self.structures, added))
             return added
 
     def rename_structure(self, value: int, name: str) -> Structure:
         """Give a structure another name; its label value stays."""
         with self.mutex:
-            old = self._structure(value)
-            self._set_structures(self._with(old, name=name))
-            return self._structure(value)
+            old = self.structure(value)
+            self.set_structures(self._with(old, name=name))
+            return self.structure(value)
 
     def recolour_structure(self, value: int, color: str) -> Structure:
         """Give a structure another colour, ``#rrggbb``."""
         with self.mutex:
-            self._set_structures(self._with(self._structure(value), color=color))
-            return self._structure(value)
+            self.set_structures(self._with(self.structure(value), color=color))
+            return self.structure(value)
 
     # ---- for the modules of this layer -------------------------------------------------------
 
@@ -255,6 +269,16 @@ class StudyFolder:
             record = record.model_copy(update=facts)
         return record.model_copy(update={"volumes_ml": _volumes(record, self.structures)})
 
+    def set_structures(self, structures: tuple[Structure, ...]) -> None:
+        """Replace the structures, and name the volumes of all cases after them."""
+        self.require_writable()
+        names = [structure.name for structure in structures]
+        values = [structure.value for structure in structures]
+        if len(set(names)) < len(names) or len(set(values)) < len(values):
+            raise StudyError("There is a structure of that name or label value already; choose another.")
+        cases = [case.model_copy(update={"volumes_ml": _volumes(case, structures)}) for case in self.cases]
+        self._write(self._record.model_copy(update={"structures": structures, "cases": tuple(cases)}))
+
     def _write(self, record: StudyRecord) -> None:
         write_record(self.path, record)
         self._record = self._written = record
@@ -269,10 +293,19 @@ class StudyFolder:
                 write_record(path, record)
             sweep_leftovers(path)
             AnnotationStore(path).recover([case.id for case in record.cases])
-            return cls._opened(path, record, lock, notes)
+            study = cls._opened(path, record, lock, notes)
+            study._finish_structures()
+            return study
         except BaseException:
             lock.release()
             raise
+
+    def _finish_structures(self) -> None:
+        """Go on with a merge or removal that a crash cut off; where that fails, say so."""
+        try:
+            structures.finish(self, self._annotations)
+        except DyconError as error:
+            self.notes = (*self.notes, f"A change of the structures is not finished yet: {error}")
 
     @classmethod
     def _opened(cls, path: Path, record: StudyRecord, lock: StudyLock | None, notes: tuple[str, ...]) -> Self:
@@ -283,24 +316,9 @@ class StudyFolder:
             study._record = record.model_copy(update={"cases": cases})
         return study
 
-    def _structure(self, value: int) -> Structure:
-        for structure in self.structures:
-            if structure.value == value:
-                return structure
-        raise StudyError(f"There is no structure with label value {value} in the study {self.name}.")
-
     def _with(self, old: Structure, **changes: str) -> tuple[Structure, ...]:
         changed = _structure(**{**dict(old), **changes})
         return tuple(changed if structure is old else structure for structure in self.structures)
-
-    def _set_structures(self, structures: tuple[Structure, ...]) -> None:
-        self.require_writable()
-        names = [structure.name for structure in structures]
-        values = [structure.value for structure in structures]
-        if len(set(names)) < len(names) or len(set(values)) < len(values):
-            raise StudyError("There is a structure of that name or label value already; choose another.")
-        cases = [case.model_copy(update={"volumes_ml": _volumes(case, structures)}) for case in self.cases]
-        self._write(self._record.model_copy(update={"structures": structures, "cases": tuple(cases)}))
 
 
 def _structure(**fields: Any) -> Structure:

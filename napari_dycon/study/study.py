@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from napari_dycon.errors import StudyError
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.volumes import Volume, read_geometry
-from napari_dycon.study import exporting, importing, preflight, removing
-from napari_dycon.study.annotation_store import AUTOSAVE
+from napari_dycon.study import exporting, importing, preflight, removing, structures
+from napari_dycon.study.annotation_store import AUTOSAVE, Version
 from napari_dycon.study.annotations import Annotation
 from napari_dycon.study.files import scan_path
 from napari_dycon.study.folder import StudyFolder
@@ -22,6 +22,7 @@ from napari_dycon.study.notebook import Notebook
 from napari_dycon.study.runs import RunStore
 from napari_dycon.study.scans import ScanReader
 from napari_dycon.study.schema import CaseRecord, Structure, StudyRecord
+from napari_dycon.study.summary import KnownSummary
 
 
 class Study(StudyFolder):
@@ -83,7 +84,14 @@ class Study(StudyFolder):
         """Read what is known about a scan; an empty annotation where nothing is."""
         return self._annotations.read(case_id, self.geometry(case_id))
 
-    def save_annotation(self, case_id: str, annotation: Annotation, reason: str) -> CaseRecord:
+    def save_annotation(
+        self,
+        case_id: str,
+        annotation: Annotation,
+        reason: str,
+        names: Sequence[str] = (),
+        run: str | None = None,
+    ) -> CaseRecord:
         """Replace the annotation of a case and update its status.
 
         Parameters
@@ -94,7 +102,11 @@ class Study(StudyFolder):
             On the grid of the scan; not changed meanwhile by another thread.
         reason
             ``"autosave"``, or why the version before is kept in ``history/``: ``"complete"``, ``"accept"``,
-            ``"import"``.
+            ``"import"``, ... (see `versions.Version`).
+        names
+            What was done to it since it was saved last.
+        run
+            Run whose prediction was taken over, if any.
 
         Raises
         ------
@@ -106,7 +118,7 @@ class Study(StudyFolder):
         self.require_writable()
         if annotation.shape != self.case(case_id).shape:
             raise StudyError(f"The annotation of {case_id} has not the size of its scan; it was not saved.")
-        version = self._annotations.write(case_id, annotation, self.scan_path(case_id), reason)
+        version = self._annotations.write(case_id, annotation, self.scan_path(case_id), reason, names, run)
         with self.mutex:
             record = self.case(case_id)
             updated = self.annotated(record, version)
@@ -138,6 +150,72 @@ class Study(StudyFolder):
     def set_aside(self, case_id: str) -> None:
         """Move annotation files that belong to no case into ``history/``; for the modules of this layer."""
         self._annotations.set_aside(case_id)
+
+    def annotation_summary(self, case_id: str) -> KnownSummary:
+        """How much of a scan is known, and by whom; from the record of its annotation alone."""
+        shape, version = self.case(case_id).shape, self._annotations.version(case_id)
+        if version is not None and version.known_voxels:
+            return KnownSummary.counted(version.known_voxels, version.complete_slices, shape)
+        if version is None and self.case(case_id).status == "unlabelled":
+            return KnownSummary.counted({}, (0, 0, 0), shape)
+        return KnownSummary.of(self.annotation(case_id))
+
+    # ---- versions ----------------------------------------------------------------------------
+
+    def versions(self, case_id: str) -> list[Version]:
+        """Versions of the annotation of a case, newest first; the first is the one that counts."""
+        current = self._annotations.version(self.case(case_id).id)
+        kept = self._annotations.versions(case_id).all()
+        return [*([] if current is None else [current]), *(v for v in kept if v != current)]
+
+    def annotation_version(self, case_id: str, generation: int, *, as_saved: bool = False) -> Annotation:
+        """Read a version of the annotation of a case, to be looked at or restored.
+
+        Parameters
+        ----------
+        case_id
+            The case.
+        generation
+            Which version (see `versions`).
+        as_saved
+            Leave labels of structures that were merged or removed since as they were.
+
+        Raises
+        ------
+        StudyError
+            If there is no such version, or its files are damaged.
+        """
+        current = self._annotations.version(self.case(case_id).id)
+        if current is not None and current.generation == generation:
+            return self.annotation(case_id)
+        found = self._annotations.versions(case_id).read(generation, self.geometry(case_id))
+        return found if as_saved else structures.translated(self.path, case_id, generation, found)
+
+    def restore_version(self, case_id: str, generation: int) -> CaseRecord:
+        """Make a version the one that counts again; the one that counted until now is kept.
+
+        For a case that nobody edits; in an open one the difference is applied as an edit.
+        """
+        annotation = self.annotation_version(case_id, generation)
+        found = (version for version in self.versions(case_id) if version.generation == generation)
+        names = [f"Restore version {generation} of {next(found).saved}"]
+        return self.save_annotation(case_id, annotation, "restore", names)
+
+    # ---- structures in the annotations -------------------------------------------------------
+
+    def merge_structures(self, value: int, into: int) -> None:
+        """Merge one structure into another in all annotations (see `structures.merge`).
+
+        No case may be edited meanwhile. Versions of before are kept.
+        """
+        structures.merge(self, self._annotations, value, into)
+
+    def remove_structure(self, value: int, *, background: bool = False) -> None:
+        """Remove a structure from the study and all annotations (see `structures.remove`).
+
+        No case may be edited meanwhile. Versions of before are kept.
+        """
+        structures.remove(self, self._annotations, value, background=background)
 
     # ---- runs and predictions ----------------------------------------------------------------
 
