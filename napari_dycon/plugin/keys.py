@@ -17,6 +17,14 @@ def _previous(session: "Session") -> None:
     session.next_suggestion(-1)
 
 
+def _next_case(session: "Session") -> None:
+    session.open_next()
+
+
+def _previous_case(session: "Session") -> None:
+    session.open_previous()
+
+
 def _slice_complete(session: "Session") -> None:
     session.toggle_slice_complete()
 
@@ -29,12 +37,19 @@ def _entropy(session: "Session") -> None:
     session.set_overlay(entropy=not session.overlay.entropy)
 
 
+def _three_planes(session: "Session") -> None:
+    session.toggle_planes()
+
+
 KEYS: dict[str, tuple[str, Callable[["Session"], None]]] = {
     "N": ("Go to the next suggestion", _next),
     "Shift+N": ("Go to the suggestion before", _previous),
+    "J": ("Save, and open the next case", _next_case),
+    "K": ("Back to the case before", _previous_case),
     "Ctrl+Enter": ("Slice complete, or not", _slice_complete),
     "G": ("Show or hide the prediction", _prediction),
     "U": ("Show or hide the uncertainty", _entropy),
+    "Q": ("Three planes and 3D, or one plane", _three_planes),
 }
 
 

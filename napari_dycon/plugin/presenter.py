@@ -52,6 +52,7 @@ class Presenter:
         self._shown: str | None = None
         self._display: DisplayView | None = None
         self.overlay = Overlay()
+        self.place_in_use: tuple[int, float] | None = None
         warnings.filterwarnings("ignore", message=NO_OUTLINE_IN_3D)
 
     @property
@@ -148,16 +149,22 @@ class Presenter:
                 layer.editable = False
 
     def current_slice(self) -> tuple[int, int] | None:
-        """Return ``(source axis, source index)`` of the slice on screen, or None in 3D."""
-        layer, viewer = self.layer(styles.SCAN), self._viewer()
-        if layer is None or viewer is None or self._display is None or viewer.dims.ndisplay != 2:
+        """Return ``(source axis, source index)`` of the slice the person works on, or None in 3D."""
+        layer, place = self.layer(styles.SCAN), self.place_in_use or self._place_on_screen()
+        if layer is None or self._display is None or place is None:
+            return None
+        axis, position = place
+        index = round((position - float(layer.translate[axis])) / float(layer.scale[axis]))
+        return self._display.to_source(axis, min(max(index, 0), layer.data.shape[axis] - 1))
+
+    def _place_on_screen(self) -> tuple[int, float] | None:
+        """Return display axis and position in mm of the viewer's slice, or None in 3D."""
+        viewer = self._viewer()
+        if viewer is None or viewer.dims.ndisplay != 2:
             return None
         offset = viewer.dims.ndim - 3
         axis = next((axis - offset for axis in viewer.dims.not_displayed if axis >= offset), None)
-        if axis is None:
-            return None
-        index = round(layer.world_to_data(viewer.dims.point[offset:])[axis])
-        return self._display.to_source(axis, min(max(index, 0), layer.data.shape[axis] - 1))
+        return None if axis is None else (axis, float(viewer.dims.point[offset:][axis]))
 
     def plane_on_screen(self) -> tuple[str, int]:
         """Return the plane on screen (axial, coronal, sagittal) and napari's number of the slice."""

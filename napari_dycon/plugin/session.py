@@ -26,6 +26,7 @@ from napari_dycon.plugin.lifecycle import Lifecycle, main_window
 from napari_dycon.plugin.logbook import Logbook
 from napari_dycon.plugin.opencase import OpenCase
 from napari_dycon.plugin.preferences import preferred_device
+from napari_dycon.plugin.viewing import ViewIntentions
 from napari_dycon.study.importing import ImportEvent
 from napari_dycon.study.schema import Structure
 from napari_dycon.study.study import Study
@@ -37,7 +38,7 @@ logger = logging.getLogger(__name__)
 END_SECONDS = 20.0
 
 
-class Session(CaseIntentions, LearningIntentions):
+class Session(CaseIntentions, LearningIntentions, ViewIntentions):
     """What the person wants, and what then happens.
 
     Parameters

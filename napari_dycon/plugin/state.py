@@ -65,6 +65,7 @@ class SessionState:
     overlay_changed = Signal()
     slice_state_changed = Signal(bool, str)
     engine_ready = Signal()
+    planes_changed = Signal(bool)
 
     _loads: "JobQueue"
     _chores: "JobQueue"

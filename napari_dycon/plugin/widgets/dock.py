@@ -69,6 +69,7 @@ class DyconDock(QWidget):
         self.structures, self.training, self.review = StructuresPanel(), TrainingPanel(), ReviewPanel()
         self.messages = MessageLine()
         self.review.legend.set_colour(QColor.fromRgbF(*ENTROPY_RGB).name())
+        self.cases.removed_cases = self.session.removed_cases
         self.setAcceptDrops(True)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self._shown_kind = ""
@@ -128,8 +129,17 @@ class DyconDock(QWidget):
             (self.header.folder_requested, doors.choose_scan_folder),
             (self.header.labelled_folder_requested, doors.choose_labelled_folder),
             (self.header.export_requested, doors.choose_export_folder),
+            (self.header.planes_requested, session.toggle_planes),
             (self.cases.open_case_requested, session.open_case),
             (self.cases.predict_requested, session.predict),
+            (self.cases.order_changed, session.set_case_order),
+            (self.cases.note_requested, session.set_note),
+            (self.cases.flag_requested, session.flag_cases),
+            (self.cases.review_requested, session.review_cases),
+            (self.cases.next_requested, session.open_next),
+            (self.cases.previous_requested, session.open_previous),
+            (self.cases.remove_requested, session.remove_cases),
+            (self.cases.restore_requested, session.restore_case),
             (self.structures.select_requested, session.select_structure),
             (self.structures.add_requested, session.add_structure),
             (self.structures.rename_requested, session.rename_structure),
@@ -168,6 +178,7 @@ class DyconDock(QWidget):
             (session.overlay_changed, self._on_overlay_changed),
             (session.slice_state_changed, self._on_slice_state_changed),
             (session.engine_ready, self._on_engine_ready),
+            (session.planes_changed, self._on_planes_changed),
             (self._viewer.events.theme, self._on_theme_changed),
         ):
             signal.connect(slot)
@@ -176,8 +187,11 @@ class DyconDock(QWidget):
         for keys, button in (
             ("N", self.review.next_button),
             ("Shift+N", self.review.previous_button),
+            ("J", self.cases.line.next),
+            ("K", self.cases.line.back),
             ("G", self.review.prediction),
             ("U", self.review.uncertainty),
+            ("Q", self.header.planes_button),
             ("Ctrl+Return", self.structures.slice_button),
             ("Ctrl+Shift+Return", self.structures.case_button),
             ("Ctrl+Shift+A", self.review.accept_slice_button),
@@ -238,6 +252,10 @@ class DyconDock(QWidget):
         self._show_engine()
 
     @while_alive
+    def _on_planes_changed(self, shown: bool) -> None:
+        self.header.set_planes(shown)
+
+    @while_alive
     def _on_theme_changed(self, event: object = None) -> None:
         self._show_theme()
 
@@ -255,6 +273,7 @@ class DyconDock(QWidget):
         if study is not None:
             self.header.set_study(study.record.name, str(study.path), study.read_only)
         self.header.set_saved(*self.session.saved)
+        self.header.set_planes(self.session.planes_shown)
         self.structures.set_slice_state(*self.session.slice_state)
         self._show_engine()
         self._show_structures()
@@ -299,6 +318,7 @@ class DyconDock(QWidget):
     def _show_reasons(self) -> None:
         session = self.session
         self.header.set_blocked(reasons.adding(session), reasons.exporting(session))
+        self.cases.set_blocked(reasons.editing(session), reasons.marking(session), reasons.going(session))
         self.structures.set_blocked(reasons.editing(session), reasons.marking(session))
         self.training.set_blocked(reasons.training(session, self.cases.model.labelled))
         self.review.set_blocked(

@@ -9,6 +9,7 @@ from napari_dycon.plugin.widgets.parts import (
     ProgressLine,
     allow,
     as_tooltip,
+    flat_button,
     menu_button,
     plain_label,
     push_button,
@@ -29,6 +30,7 @@ class HeaderPanel(QWidget):
     folder_requested = Signal()
     labelled_folder_requested = Signal()
     export_requested = Signal()
+    planes_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,6 +39,10 @@ class HeaderPanel(QWidget):
         self.read_only.setToolTip("Another session has this study open. You can look, but not change it.")
         self.read_only.hide()
         self.device = plain_label("", "chip")
+        self.planes_button = flat_button(
+            "Planes", "Axial, coronal, sagittal and 3D beside each other (Q)", self._ask_planes
+        )
+        self.planes_button.setCheckable(True)
         for chip in (self.read_only, self.device):
             chip.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.saved = ElidedLabel("muted")
@@ -48,7 +54,7 @@ class HeaderPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        title = row(self.name, self.read_only, self.device)
+        title = row(self.name, self.read_only, self.device, self.planes_button)
         doors = row(self.saved, self.open_button, self.add_button, self.export_button, spacing=5)
         for line in (title, doors):
             line.setStretch(0, 1)
@@ -73,6 +79,10 @@ class HeaderPanel(QWidget):
         self.name.setToolTip(as_tooltip(where))
         self.read_only.setVisible(read_only)
 
+    def set_planes(self, shown: bool) -> None:
+        """Show whether three planes are beside each other."""
+        self.planes_button.setChecked(shown)
+
     def set_device(self, text: str) -> None:
         """Show the device that training uses; nothing while it is not known."""
         shown = DEVICES.get(text, text)
@@ -84,6 +94,10 @@ class HeaderPanel(QWidget):
         """Show whether the annotations are on disk."""
         set_role(self.saved, "muted" if ok else "bad")
         self.saved.show_text(text)
+
+    def _ask_planes(self, checked: bool) -> None:
+        self.planes_button.setChecked(not checked)
+        self.planes_requested.emit()
 
     def set_blocked(self, adding: str, exporting: str) -> None:
         """Disable adding or exporting, each with the reason; an empty text enables it."""

@@ -24,6 +24,15 @@ class Row:
     uncertainty: float | None = None
     open: bool = False
     expected_dice: float | None = None
+    shares: SimpleNamespace | None = None
+    note: str = ""
+    flagged: bool = False
+    to_review: bool = False
+    seconds: float = 0.0
+
+    @property
+    def sign(self) -> str:
+        return "review" if self.to_review else self.status
 
 
 @dataclass
@@ -47,6 +56,7 @@ class Recorder:
     overlay_changed = Signal()
     slice_state_changed = Signal(bool, str)
     engine_ready = Signal()
+    planes_changed = Signal(bool)
 
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
@@ -66,8 +76,12 @@ class Recorder:
         self.saved = ("", True)
         self.slice_state = (False, "")
         self.has_prediction = False
+        self.planes_shown = False
         self.structures: tuple[SimpleNamespace, ...] = ()
         self.rows: list[Row] = []
+
+    def removed_cases(self) -> list[SimpleNamespace]:
+        return []
 
     def case_rows(self) -> list[Row]:
         return self.rows

@@ -1,0 +1,203 @@
+"""Copies of layers for further canvases: they share the array, follow the look and hand strokes back.
+
+A napari layer holds the slice it shows, so one layer cannot be on two canvases at once. What is drawn on a
+copy is entered into the history of the layer it copies, which announces it; so whoever listens to that
+layer hears of strokes on every canvas, and undo undoes the last of them wherever it was made.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from napari.layers import Image, Labels, Layer
+from napari.utils.events import Event
+
+LOOK = ("visible", "opacity", "blending", "colormap")
+IMAGE_LOOK = (*LOOK, "contrast_limits_range", "contrast_limits", "gamma", "interpolation2d")
+LABELS_LOOK = (*LOOK, "contour", "show_selected_label", "features", "editable")
+TOOLS = (
+    "mode",
+    "selected_label",
+    "brush_size",
+    "n_edit_dimensions",
+    "contiguous",
+    "preserve_labels",
+)
+PLACE = ("scale", "translate")
+SOLID_SIDE = 160
+"""Most voxels along an axis that are drawn in 3D; of larger arrays every second, third … is."""
+
+
+class MirroredLabels(Labels):
+    """A labels layer whose history is that of ``owner``.
+
+    Parameters
+    ----------
+    owner
+        The layer that owns the array.
+
+    Attributes
+    ----------
+    handing_over
+        Whether a stroke made here is just being announced by ``owner``.
+    """
+
+    def __init__(self, owner: Labels) -> None:
+        self.owner = owner
+        self.handing_over = False
+        super().__init__(owner.data, name=owner.name, **_place(owner))
+
+    def undo(self) -> None:
+        """Undo the last stroke of any canvas."""
+        self.owner.undo()
+
+    def redo(self) -> None:
+        """Redo what was undone last."""
+        self.owner.redo()
+
+    def _append_to_undo_history(self, item: list[object]) -> None:
+        self.handing_over = True
+        try:
+            self.owner._redo_history.clear()
+            self.owner._append_to_undo_history(item)
+        finally:
+            self.handing_over = False
+
+
+class Mirror:
+    """Keeps a copy of a layer in step with it.
+
+    Parameters
+    ----------
+    source
+        An `Image` or `Labels` layer of three dimensions.
+
+    Attributes
+    ----------
+    layer
+        The copy, for another viewer model.
+    """
+
+    def __init__(self, source: Layer) -> None:
+        self.source = source
+        labels = isinstance(source, Labels)
+        self._tools = TOOLS if labels else ()
+        self._look = LABELS_LOOK if labels else IMAGE_LOOK
+        self.layer = MirroredLabels(source) if labels else _image_like(source)
+        self._connected: list[tuple[object, Callable[..., None]]] = []
+        for name in ("data", *PLACE, *self._look, *self._tools):
+            self._follow(source, name, self._take)
+        for name in self._tools:
+            self._follow(self.layer, name, self._give)
+        for name in (*self._look, *self._tools):
+            self._copy(name, self.layer)
+
+    def refresh(self) -> None:
+        """Draw the copy anew after the array was changed by someone else."""
+        self.layer.refresh(thumbnail=False, extent=False)
+
+    def close(self) -> None:
+        """Stop following."""
+        for emitter, slot in self._connected:
+            emitter.disconnect(slot)
+        self._connected = []
+
+    def _follow(self, layer: Layer, name: str, slot: Callable[..., None]) -> None:
+        emitter = layer.events[name]
+        emitter.connect(slot)
+        self._connected.append((emitter, slot))
+
+    def _take(self, event: Event) -> None:
+        self._copy(event.type, self.layer)
+
+    def _give(self, event: Event) -> None:
+        if event.type == "mode" and not self.layer.visible:
+            return  # napari's own fallback, not a choice
+        self._copy(event.type, self.source)
+
+    def _copy(self, name: str, target: Layer) -> None:
+        source = self.source if target is self.layer else self.layer
+        value = getattr(source, name)
+        if not _same(getattr(target, name), value):
+            setattr(target, name, value)
+        if name == "visible":
+            self._copy_mode()
+
+    def _copy_mode(self) -> None:
+        """A hidden layer falls back to pan and zoom; shown again, it takes up the tool of its source."""
+        if self._tools and self.layer.visible and self.layer.mode != self.source.mode:
+            self.layer.mode = self.source.mode
+
+
+class Solid:
+    """The structures of a labels layer in 3D, from every n-th voxel of a large array.
+
+    Parameters
+    ----------
+    source
+        The layer that owns the array ``(z, y, x)``.
+    """
+
+    def __init__(self, source: Labels) -> None:
+        self.source = source
+        self.layer = Labels(self._thinned(), name=source.name, **self._place())
+        self.layer.editable = False
+        self.look()
+
+    def look(self) -> None:
+        """Take over colours and visibility."""
+        for name in LOOK:
+            value = getattr(self.source, name)
+            if not _same(getattr(self.layer, name), value):
+                setattr(self.layer, name, value)
+
+    def renew(self) -> None:
+        """Take over another array and its place."""
+        self.layer.data = self._thinned()
+        for name, value in self._place().items():
+            setattr(self.layer, name, value)
+
+    def refresh(self) -> None:
+        """Draw anew after the array was changed in place."""
+        self.layer.refresh(thumbnail=False, extent=False)
+
+    def _steps(self) -> tuple[int, ...]:
+        return tuple(-(-size // SOLID_SIDE) for size in self.source.data.shape)
+
+    def _thinned(self) -> np.ndarray:
+        return self.source.data[tuple(slice(None, None, step) for step in self._steps())]
+
+    def _place(self) -> dict[str, object]:
+        place = _place(self.source)
+        place["scale"] = np.array(place["scale"]) * self._steps()
+        return place
+
+
+def can_be_mirrored(layer: Layer) -> bool:
+    """Return whether ``layer`` is a volume that other canvases can show."""
+    return isinstance(layer, Image | Labels) and layer.ndim == 3 and not layer.multiscale
+
+
+def _image_like(source: Image) -> Image:
+    look = {"contrast_limits": source.contrast_limits, "colormap": source.colormap}
+    return Image(source.data, name=source.name, rgb=False, **look, **_place(source))
+
+
+def _place(source: Layer) -> dict[str, object]:
+    return {
+        "scale": source.scale,
+        "translate": source.translate,
+        "units": source.units,
+        "axis_labels": source.axis_labels,
+    }
+
+
+def _same(first: object, second: object) -> bool:
+    """Whether two values of a layer's property are alike; arrays are the same only if one object."""
+    if first is second:
+        return True
+    if isinstance(first, np.ndarray) and first.ndim > 1:
+        return False
+    try:
+        return bool(np.all(first == second))
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,401 @@
+"""The canvases of the linked planes: the viewer's own, two further planes, and the structures in 3D."""
+
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Labels, Layer, Vectors
+from napari.qt import QtViewer
+from napari.utils.events import Event
+from qtpy.compat import isalive
+from qtpy.QtWidgets import QWidget
+
+from napari_dycon.plugin.keys import bind_keys
+from napari_dycon.plugin.mirrors import Mirror, MirroredLabels, Solid
+from napari_dycon.plugin.orientation import (
+    AXIS_LABELS,
+    CAMERA_ORIENTATION,
+    DISPLAY_CODES,
+    PLANE_ORDER,
+    UNITS,
+)
+from napari_dycon.plugin.widgets.marks import PLANE_COLOURS, CanvasMarks, CrossLine, Marks
+
+if TYPE_CHECKING:
+    from napari_dycon.plugin.session import Session
+
+TOWARDS = tuple(reversed(DISPLAY_CODES))
+"""Where the display axes z, y, x lead, one letter each."""
+OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "S": "I", "I": "S"}
+PLANE_OF_AXIS = {order[0]: plane for plane, order in PLANE_ORDER.items()}
+FACING = ("away", *CAMERA_ORIENTATION[1:])
+"""In 3D the patient faces the viewer: superior up, the patient's left on the right, not mirrored."""
+CROSS_WIDTH = 0.6
+DRAG_PIXELS = 3
+
+
+class Link(Protocol):
+    """What joins the views."""
+
+    point: np.ndarray
+
+    def move_to(self, point: Sequence[float]) -> None:
+        """Let all planes meet at ``point``, ``(z, y, x)`` in mm."""
+
+    def use(self, view: "SliceView") -> None:
+        """Work in ``view`` from now on."""
+
+    def is_in_use(self, view: "SliceView") -> bool:
+        """Return whether the person worked in ``view`` last."""
+
+    def stepped(self, view: "SliceView") -> None:
+        """Follow the slice that was chosen in ``view``."""
+
+
+class SliceView:
+    """A viewer model whose canvas shows slices of one plane, with the marks drawn over it.
+
+    Parameters
+    ----------
+    model
+        The viewer or viewer model.
+    canvas
+        The widget that draws it.
+    link
+        Told of clicks and chosen slices.
+    """
+
+    def __init__(self, model: ViewerModel, canvas: QWidget, link: Link) -> None:
+        self._model = weakref.ref(model)
+        self._link = link
+        self.marks = CanvasMarks(canvas, self._marks)
+        model.mouse_move_callbacks.append(self._moved)
+        model.mouse_drag_callbacks.append(self._pressed)
+        camera = model.scene.camera.events
+        for emitter in (camera.center, camera.zoom):
+            emitter.connect(self._redraw)
+
+    @property
+    def model(self) -> ViewerModel:
+        """The viewer model, which must be alive."""
+        model = self._model()
+        assert model is not None, "the view has been closed"
+        return model
+
+    @property
+    def axis(self) -> int:
+        """The display axis (0 is z) that is sliced, or would be in 2D."""
+        return self.model.dims.order[-3] - (self.model.dims.ndim - 3)
+
+    @property
+    def plane(self) -> str:
+        """The name of the plane: axial, coronal or sagittal."""
+        return PLANE_OF_AXIS[self.axis]
+
+    @property
+    def position(self) -> float:
+        """Where the plane lies on its axis, in mm."""
+        return float(self.model.dims.point[-3:][self.axis])
+
+    def go_to(self, point: np.ndarray) -> None:
+        """Show the slice through ``point``, ``(z, y, x)`` in mm, with the point in sight."""
+        if self.position != point[self.axis]:
+            dims = self.model.dims
+            dims.set_point(self.axis + dims.ndim - 3, float(point[self.axis]))
+        self._reveal(point)
+
+    def close(self) -> None:
+        """Take the marks away and listen no longer."""
+        model = self._model()
+        if model is not None:
+            model.mouse_move_callbacks.remove(self._moved)
+            model.mouse_drag_callbacks.remove(self._pressed)
+            camera = model.scene.camera.events
+            for emitter in (camera.center, camera.zoom):
+                emitter.disconnect(self._redraw)
+        if isalive(self.marks):
+            self.marks.hide()
+            self.marks.deleteLater()
+
+    def on_screen(self, point: np.ndarray) -> tuple[float, float]:
+        """Return where ``point`` lies, in pixels from the left and the top of the canvas."""
+        camera = self.model.scene.camera
+        row, column = self._in_plane()
+        signs = self._signs()
+        x = signs[1] * (point[column] - camera.center[-1]) * camera.zoom + self.marks.width() / 2
+        y = signs[0] * (point[row] - camera.center[-2]) * camera.zoom + self.marks.height() / 2
+        return x, y
+
+    def _reveal(self, point: np.ndarray) -> None:
+        """Move the camera if the point is out of sight."""
+        if self.model.dims.ndisplay != 2 or self.marks.width() < 2:
+            return
+        x, y = self.on_screen(point)
+        if not (0 <= x <= self.marks.width() and 0 <= y <= self.marks.height()):
+            row, column = self._in_plane()
+            centre = self.model.scene.camera.center
+            self.model.scene.camera.center = (centre[0], float(point[row]), float(point[column]))
+
+    def _in_plane(self) -> tuple[int, int]:
+        offset = self.model.dims.ndim - 3
+        row, column = self.model.dims.order[-2:]
+        return row - offset, column - offset
+
+    def _signs(self) -> tuple[int, int]:
+        """Whether rows run down and columns run right (1), or the other way round (-1)."""
+        down, right = self.model.scene.camera.orientation2d
+        return (1 if str(down) == "down" else -1), (1 if str(right) == "right" else -1)
+
+    def _marks(self) -> Marks:
+        model = self._model()
+        if model is None or model.dims.ndisplay != 2 or not len(model.layers):
+            return Marks()
+        row, column = self._in_plane()
+        x, y = self.on_screen(self._link.point)
+        lines = (
+            CrossLine(True, x, PLANE_COLOURS[PLANE_OF_AXIS[column]]),
+            CrossLine(False, y, PLANE_COLOURS[PLANE_OF_AXIS[row]]),
+        )
+        return Marks(
+            self._title(), PLANE_COLOURS[self.plane], self._letters(), lines, self._link.is_in_use(self)
+        )
+
+    def _title(self) -> str:
+        dims = self.model.dims
+        axis = self.axis + dims.ndim - 3
+        return f"{self.plane.capitalize()} {dims.current_step[axis]} of {dims.nsteps[axis] - 1}"
+
+    def _letters(self) -> tuple[str, str, str, str]:
+        row, column = self._in_plane()
+        down, right = self._signs()
+        sides = [(OPPOSITE[TOWARDS[axis]], TOWARDS[axis]) for axis in (column, row)]
+        horizontal, vertical = (side[::sign] for side, sign in zip(sides, (right, down), strict=True))
+        return (*horizontal, *vertical)
+
+    def _redraw(self, event: Event | None = None) -> None:
+        if isalive(self.marks):
+            self.marks.update()
+
+    def _moved(self, model: ViewerModel, event: Event) -> None:
+        if "Shift" in event.modifiers and not event.is_dragging and model.dims.ndisplay == 2:
+            self._link.move_to(event.position)
+
+    def _pressed(self, model: ViewerModel, event: Event) -> Iterator[None]:
+        self._link.use(self)
+        start = np.array(event.pos)
+        position = event.position
+        yield
+        while event.type == "mouse_move":
+            yield
+        still = np.abs(np.array(event.pos) - start).max() <= DRAG_PIXELS
+        if still and event.button == 1 and model.dims.ndisplay == 2 and _is_pointing(model):
+            self._link.move_to(position)
+
+
+class MainView(SliceView):
+    """The viewer's own canvas.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    canvas
+        Its ``QtViewer``.
+    link
+        Told of clicks.
+    """
+
+    def __init__(self, viewer: ViewerModel, canvas: QtViewer, link: Link) -> None:
+        super().__init__(viewer, canvas.canvas.native, link)
+
+
+class PlanePane(SliceView):
+    """A further canvas that shows ``plane`` with mirrors of the viewer's layers.
+
+    Parameters
+    ----------
+    viewer
+        The viewer that is looked like.
+    plane
+        axial, coronal or sagittal.
+    link
+        Told of clicks and chosen slices.
+    session
+        Returns what the keys work on.
+    """
+
+    def __init__(
+        self, viewer: ViewerModel, plane: str, link: Link, session: Callable[[], "Session | None"]
+    ) -> None:
+        self._owned, self.widget = _canvas(viewer, plane, session)
+        super().__init__(self._owned, self.widget.canvas.native, link)
+        self._mirrors: dict[Layer, Mirror] = {}
+        self._wanted_plane = plane
+        self._owned.dims.events.current_step.connect(self._stepped)
+
+    def add(self, layer: Layer, place: int) -> None:
+        """Show ``layer`` at ``place`` in the stack, counted from the bottom."""
+        mirror = self._mirrors[layer] = Mirror(layer)
+        self.model.layers.insert(place, mirror.layer)
+        self.turn(self._wanted_plane)
+
+    def remove(self, layer: Layer) -> None:
+        """Show ``layer`` no longer."""
+        mirror = self._mirrors.pop(layer, None)
+        if mirror is not None:
+            mirror.close()
+            self.model.layers.remove(mirror.layer)
+
+    def sort(self, layers: list[Layer]) -> None:
+        """Stack the mirrors as ``layers`` are."""
+        for place, layer in enumerate(layers):
+            now = self.model.layers.index(self._mirrors[layer].layer)
+            if now != place:
+                self.model.layers.move(now, place)
+
+    def select(self, layer: Layer | None) -> None:
+        """Let tools and keys work on the mirror of ``layer``."""
+        mirror = self._mirrors.get(layer)
+        self.model.layers.selection.active = None if mirror is None else mirror.layer
+
+    def refresh(self, layer: Layer) -> None:
+        """Draw ``layer`` anew."""
+        if layer in self._mirrors:
+            self._mirrors[layer].refresh()
+
+    def hands_over(self, layer: Layer) -> bool:
+        """Return whether ``layer`` is just announcing a stroke that was made here."""
+        mirror = self._mirrors.get(layer)
+        return isinstance(getattr(mirror, "layer", None), MirroredLabels) and mirror.layer.handing_over
+
+    def turn(self, plane: str) -> None:
+        """Show ``plane`` from now on."""
+        turned, self._wanted_plane = plane != self.plane, plane
+        if self.model.dims.ndim == 3 and turned:
+            self.model.dims.order = PLANE_ORDER[plane]
+            self.model.reset_view()
+
+    def close(self) -> None:
+        """Let go of the layers and of the canvas."""
+        super().close()
+        self._owned.dims.events.current_step.disconnect(self._stepped)
+        for mirror in self._mirrors.values():
+            mirror.close()
+        self._mirrors = {}
+        _close(self.widget)
+
+    def _stepped(self, event: Event | None = None) -> None:
+        self._link.stepped(self)
+
+
+class SolidPane:
+    """The structures in 3D, with the lines of the cross-hair.
+
+    Parameters
+    ----------
+    viewer
+        The viewer that is looked like.
+    session
+        Returns what the keys work on.
+    """
+
+    def __init__(self, viewer: ViewerModel, session: Callable[[], "Session | None"]) -> None:
+        self.model, self.widget = _canvas(viewer, "3D", session)
+        self.marks = CanvasMarks(self.widget.canvas.native, self._marks)
+        self._solids: dict[Layer, Solid] = {}
+        self._cross: Vectors | None = None
+        self.model.scene.camera.orientation = FACING
+
+    def add(self, layer: Labels) -> None:
+        """Show the structures of ``layer``."""
+        solid = self._solids[layer] = Solid(layer)
+        self.model.layers.append(solid.layer)
+        self.model.dims.order = PLANE_ORDER["coronal"]
+        self.model.dims.ndisplay = 3
+
+    def remove(self, layer: Layer) -> None:
+        """Show ``layer`` no longer."""
+        solid = self._solids.pop(layer, None)
+        if solid is not None:
+            self.model.layers.remove(solid.layer)
+
+    def renew(self, layer: Labels) -> None:
+        """Take over the array that ``layer`` was given."""
+        if layer in self._solids:
+            self._solids[layer].renew()
+
+    def look(self, layer: Labels) -> None:
+        """Take over the look of ``layer``."""
+        if layer in self._solids:
+            self._solids[layer].look()
+
+    def refresh(self, point: np.ndarray) -> None:
+        """Draw the structures anew, and the cross-hair at ``point``."""
+        for solid in self._solids.values():
+            if solid.layer.visible:
+                solid.refresh()
+        self._draw_cross(point)
+
+    def close(self) -> None:
+        """Let go of the layers and of the canvas."""
+        self._solids = {}
+        if isalive(self.marks):
+            self.marks.hide()
+            self.marks.deleteLater()
+        _close(self.widget)
+
+    def _draw_cross(self, point: np.ndarray) -> None:
+        if not self._solids:
+            return
+        first = next(iter(self._solids))
+        low, high = first.extent.world
+        lines = np.zeros((3, 2, 3))
+        for axis in range(3):
+            lines[axis, 0] = point
+            lines[axis, 0, axis] = low[axis]
+            lines[axis, 1, axis] = high[axis] - low[axis]
+        if self._cross is None:
+            colours = [PLANE_COLOURS[PLANE_OF_AXIS[axis]] for axis in range(3)]
+            self._cross = Vectors(
+                lines,
+                name="cross-hair",
+                edge_color=colours,
+                edge_width=CROSS_WIDTH,
+                vector_style="line",
+                units=UNITS,
+                axis_labels=AXIS_LABELS,
+            )
+            self.model.layers.append(self._cross)
+        else:
+            self._cross.data = lines
+
+    def _marks(self) -> Marks:
+        return Marks("3D", PLANE_COLOURS["3D"])
+
+
+def _canvas(
+    viewer: ViewerModel, title: str, session: Callable[[], "Session | None"]
+) -> tuple[ViewerModel, QtViewer]:
+    """Return a new viewer model and the widget that shows it; the study's keys work there too."""
+    model = ViewerModel(title=title)
+    model.theme = viewer.theme
+    model.scene.camera.orientation = CAMERA_ORIENTATION
+    bind_keys(model, lambda _: session())
+    widget = QtViewer(model)
+    widget.setAcceptDrops(False)
+    return model, widget
+
+
+def _close(widget: QtViewer) -> None:
+    if isalive(widget):
+        widget.hide()
+        widget.close()
+        widget.deleteLater()
+
+
+def _is_pointing(model: ViewerModel) -> bool:
+    """Whether a click does nothing else: no tool is in the hand."""
+    active = model.layers.selection.active
+    return active is None or str(active.mode) == "pan_zoom"

@@ -1,0 +1,104 @@
+"""What is drawn over a canvas: the name of the plane, letters for the directions, the cross-hair."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from qtpy.QtCore import QEvent, QObject, QPointF, QRectF, Qt
+from qtpy.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen
+from qtpy.QtWidgets import QWidget
+
+PLANE_COLOURS = {"axial": "#f0625d", "coronal": "#6ecb63", "sagittal": "#f2d45c", "3D": "#c4c8d4"}
+"""One colour a plane, in its name and in the line that shows where it cuts the others."""
+LETTER_COLOUR = "#f4f5f8"
+SHADE = QColor(0, 0, 0, 170)
+GAP = 22
+
+
+@dataclass(frozen=True)
+class CrossLine:
+    """A line through the point that all planes share, ``at`` in pixels from the left or the top."""
+
+    upright: bool
+    at: float
+    colour: str
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What to draw: a title and its colour, letters (left, right, top, bottom) and lines."""
+
+    title: str = ""
+    colour: str = LETTER_COLOUR
+    letters: tuple[str, str, str, str] = ("", "", "", "")
+    lines: tuple[CrossLine, ...] = ()
+    in_use: bool = False
+
+
+class CanvasMarks(QWidget):
+    """Lies over a canvas, lets every mouse event through and draws `marks`.
+
+    Parameters
+    ----------
+    canvas
+        The widget to cover.
+    marks_of
+        Returns what to draw; asked whenever the widget is painted.
+    """
+
+    def __init__(self, canvas: QWidget, marks_of: Callable[[], Marks]) -> None:
+        super().__init__(canvas)
+        self._marks_of = marks_of
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        canvas.installEventFilter(self)
+        self.resize(canvas.size())
+        self.show()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Stay as large as the canvas."""
+        if event.type() == QEvent.Type.Resize and watched is self.parent():
+            self.resize(watched.size())
+        return False
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw lines, letters and title."""
+        marks = self._marks_of()
+        painter = QPainter(self)
+        for line in marks.lines:
+            self._draw_line(painter, line, marks.lines)
+        if marks.in_use:
+            painter.setPen(QPen(QColor(marks.colour), 2))
+            painter.drawRect(QRectF(self.rect()).adjusted(1, 1, -1, -1))
+        self._draw_letters(painter, marks)
+        painter.end()
+
+    def _draw_line(self, painter: QPainter, line: CrossLine, lines: tuple[CrossLine, ...]) -> None:
+        """Leave a gap where the lines meet, so that the voxel in question can be seen."""
+        painter.setPen(QPen(QColor(line.colour), 1))
+        crossing = next((other.at for other in lines if other.upright != line.upright), None)
+        end = self.height() if line.upright else self.width()
+        parts = [(0.0, end)] if crossing is None else [(0.0, crossing - GAP), (crossing + GAP, end)]
+        for first, last in parts:
+            if last > first and line.upright:
+                painter.drawLine(QPointF(line.at, first), QPointF(line.at, last))
+            elif last > first:
+                painter.drawLine(QPointF(first, line.at), QPointF(last, line.at))
+
+    def _draw_letters(self, painter: QPainter, marks: Marks) -> None:
+        font = QFont(self.font())
+        font.setBold(True)
+        painter.setFont(font)
+        box = QRectF(self.rect()).adjusted(8, 6, -8, -6)
+        align = Qt.AlignmentFlag
+        left, right, top, bottom = marks.letters
+        for text, where, colour in (
+            (left, align.AlignLeft | align.AlignVCenter, LETTER_COLOUR),
+            (right, align.AlignRight | align.AlignVCenter, LETTER_COLOUR),
+            (top, align.AlignHCenter | align.AlignTop, LETTER_COLOUR),
+            (bottom, align.AlignHCenter | align.AlignBottom, LETTER_COLOUR),
+            (marks.title, align.AlignLeft | align.AlignTop, marks.colour),
+        ):
+            for pen, shift in ((SHADE, 1), (QColor(colour), 0)):
+                painter.setPen(pen)
+                painter.drawText(box.translated(shift, shift), where, text)
