@@ -50,7 +50,9 @@ class UCSegSettings(PairSettings):
     places
         Places along each axis into which the first contrast divides a patch.
     mixing_start
-        Progress from which unlabelled patches are mixed with labelled ones; 1 for never.
+        Progress from which unlabelled patches are mixed with labelled ones; 1 for never. The paper mixes,
+        beside the plain patches and at half the weight; here the mixed patches take the place of the plain
+        ones, which costs no pass more.
     mixing_box
         Side of the copied box as a share of the patch's.
     """
@@ -64,7 +66,7 @@ class UCSegSettings(PairSettings):
     trust_last: Annotated[float, Field(gt=0, le=1)] = 1.0
     temperature: Positive = 0.3
     places: PositiveInt = 3
-    mixing_start: Share = 0.7
+    mixing_start: Share = 1.0
     mixing_box: Annotated[float, Field(gt=0, le=1)] = 2 / 3
 
 
