@@ -81,6 +81,8 @@ class CaseIntentions(SessionState):
         study = self._writable()
         if self.task.busy:
             raise StudyError(f"{NAMES[self.task.kind]} is under way: wait for its end or stop it first.")
+        if self._wanted in case_ids:
+            self._wanted = None  # it may be on its way
         if self.case_id in case_ids:
             self._log.leave()
             self._presenter.retire()  # nothing may be painted from now on
@@ -97,8 +99,9 @@ class CaseIntentions(SessionState):
 
     def _take_up(self, study: Study) -> None:
         """Begin where the work on ``study`` was left."""
-        self._order, self._trail, self._back = [], [], False
+        self._trail, self._back = [], False
         self._log.open_study(study)
+        self._known.open_study(study)
         tools, values = study.notebook.tools, [structure.value for structure in study.structures]
         resumed = tools is not None and tools.value in values
         self.active_value = tools.value if resumed else next(iter(values), 1)
@@ -107,6 +110,10 @@ class CaseIntentions(SessionState):
     def _last_case(study: Study) -> str:
         ids = [case.id for case in study.cases]
         return study.notebook.last_case if study.notebook.last_case in ids else ids[0]
+
+    def _count_again(self) -> None:
+        """After something was saved: that can only be the open case, or the one before."""
+        self._known.look([*filter(None, (self.case_id, *self._trail[-1:]))])
 
     def _marked(self) -> None:
         self._log.save_soon()
@@ -145,6 +152,7 @@ class CaseIntentions(SessionState):
             self.say("error", event.problem)
 
     def _on_restored(self, event: removals.CaseRestored) -> None:
+        self._known.look([event.case_id])
         self.cases_changed.emit()
         self.say("info", f"{event.name} is back.")
         self.open_case(event.case_id)

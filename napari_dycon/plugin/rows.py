@@ -1,25 +1,14 @@
 """The rows of the case table, as plain data, and the way through them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from napari_dycon.study.study import Study
+from napari_dycon.study.summary import KnownSummary
 
 Sign = Literal["unlabelled", "partial", "complete", "review"]
-
-
-@dataclass(frozen=True, slots=True)
-class Shares:
-    """How much of a case is known and by whom, each from 0 to 1 of all voxels.
-
-    ``ignored`` are the voxels that a person told to leave out.
-    """
-
-    person: float = 0.0
-    accepted: float = 0.0
-    interpolated: float = 0.0
-    ignored: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +40,7 @@ class CaseRow:
     uncertainty: float | None
     open: bool
     expected_dice: float | None = None
-    shares: Shares | None = None
+    shares: KnownSummary | None = None
     note: str = ""
     flagged: bool = False
     to_review: bool = False
@@ -63,7 +52,12 @@ class CaseRow:
         return "review" if self.to_review else self.status
 
 
-def case_rows(study: Study, structure: str | None, open_case: str | None) -> list[CaseRow]:
+def case_rows(
+    study: Study,
+    structure: str | None,
+    open_case: str | None,
+    summaries: Mapping[str, KnownSummary] = MappingProxyType({}),
+) -> list[CaseRow]:
     """Return one row per case of ``study``, in study order.
 
     Parameters
@@ -74,6 +68,8 @@ def case_rows(study: Study, structure: str | None, open_case: str | None) -> lis
         Name of the structure whose volume is shown, or None.
     open_case
         Id of the case that is open in the viewer, or None.
+    summaries
+        By whom what is known is known, by case id, as far as it has been counted.
     """
     summary = study.prediction_summary(study.active_run) if study.active_run else {}
     rows = []
@@ -90,6 +86,7 @@ def case_rows(study: Study, structure: str | None, open_case: str | None) -> lis
                 uncertainty=predicted.get("mean_entropy"),
                 open=case.id == open_case,
                 expected_dice=predicted.get("expected_dice", {}).get(structure),
+                shares=summaries.get(case.id),
                 note=page.note,
                 flagged=page.flagged,
                 to_review=page.to_review,
@@ -118,7 +115,7 @@ def next_case(rows: Sequence[CaseRow], order: Sequence[str], after: str | None) 
         reviewed. Where somebody has filtered the list down to finished cases, simply the next one.
     """
     by_id = {row.id: row for row in rows}
-    shown = [case_id for case_id in order or by_id if case_id in by_id or case_id == after]
+    shown = [case_id for case_id in order if case_id in by_id or case_id == after] or list(by_id)
     place = shown.index(after) + 1 if after in shown else 0
     ahead = [case_id for case_id in (*shown[place:], *shown[:place]) if case_id != after]
     unfinished = [case_id for case_id in ahead if by_id[case_id].sign != "complete"]

@@ -54,6 +54,7 @@ class Session(CaseIntentions, LearningIntentions, ViewIntentions):
         self._log = Logbook(
             self._presenter, lambda: self.active_value, self.cases_changed.emit, self._on_failure
         )
+        self._desk.written.connect(self._count_again)
         self._imported = ImportNews()
         self._lifecycle = Lifecycle(main_window(viewer), self.save_now, self.close)
         self._tasks.event.connect(self._on_event)
@@ -174,6 +175,7 @@ class Session(CaseIntentions, LearningIntentions, ViewIntentions):
             if not part.close(END_SECONDS):
                 logger.error("A background task did not end within %s seconds.", END_SECONDS)
         self._log.close()
+        self._known.close()
         if not self._desk.clear():
             self.say("error", "The last strokes could not be saved: the disk or the scans cannot be reached.")
         try:

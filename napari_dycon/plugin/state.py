@@ -8,6 +8,7 @@ from psygnal import Signal
 from napari_dycon.errors import StudyError
 from napari_dycon.plugin.editing import Desk
 from napari_dycon.plugin.history import Curves
+from napari_dycon.plugin.knowing import KnownBy
 from napari_dycon.plugin.notices import notify
 from napari_dycon.plugin.presenter import Overlay, Presenter
 from napari_dycon.plugin.rows import CaseRow, case_rows
@@ -86,6 +87,7 @@ class SessionState:
         self._visit: Suggestion | None = None
         self._finished: RunFinished | None = None
         self._interrupted: str | None = None
+        self._known = KnownBy(self.cases_changed.emit)
         self._presenter = Presenter(viewer)
         self._desk = Desk(self._presenter)
         self._tasks = Tasks()
@@ -131,7 +133,7 @@ class SessionState:
         if self.study is None:
             return []
         active = next((s.name for s in self.structures if s.value == self.active_value), None)
-        return case_rows(self.study, active, self.case_id)
+        return case_rows(self.study, active, self.case_id, self._known.summaries)
 
     def say(self, level: str, text: str) -> None:
         """Tell the user something (info, warning, error): in the dock and as a notification of napari.

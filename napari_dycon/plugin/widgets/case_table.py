@@ -1,4 +1,4 @@
-"""The cases as a table model: texts, numbers to sort by, and tooltips."""
+"""The cases as a table model: texts, numbers to sort by, and tooltips; and which of them are shown."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -7,20 +7,35 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel,
 from qtpy.QtGui import QFont
 from qtpy.QtWidgets import QWidget
 
-STATUS, NAME, LABELLED, VOLUME, UNSURE = range(5)
-HEADINGS = ("", "Case", "Labelled", "Volume", "Unsure")
+from napari_dycon.plugin.timesheet import duration
+
+STATUS, NAME, MARKS, LABELLED, VOLUME, UNSURE, TIME = range(7)
+HEADINGS = ("", "Case", "", "Known", "Volume", "Unsure", "Time")
 HEADING_TIPS = (
     "Sort by status",
     "Sort by name",
-    "Share of the voxels whose label is known",
+    "Flagged cases and cases with a note first, or last",
+    "Share of the voxels whose label is known: by you, accepted from a prediction, interpolated",
     "Volume of the chosen structure, in millilitres",
     "Mean predictive entropy in and around the predicted structures: 0 is sure, 100 % is a guess",
+    "Time spent on the case; the clock stops a minute after your last move",
 )
-STATUS_WORDS = {"unlabelled": "not labelled yet", "partial": "partly labelled", "complete": "complete"}
-STATUS_ORDER = ("unlabelled", "partial", "complete")
+STATUS_WORDS = {"unlabelled": "not labelled yet", "partial": "in progress", "complete": "complete"}
+SIGNS = ("unlabelled", "partial", "complete", "review")
+FLAGGED = "flagged"
 SORT_ROLE = Qt.ItemDataRole.UserRole
 ID_ROLE = Qt.ItemDataRole.UserRole + 1
 SHARE_ROLE = Qt.ItemDataRole.UserRole + 2
+CASE_ROLE = Qt.ItemDataRole.UserRole + 3
+
+
+class Shares(Protocol):
+    """Who made known what is known, each from 0 to 1 of all voxels."""
+
+    person: float
+    accepted: float
+    interpolated: float
+    ignored: float
 
 
 class CaseRow(Protocol):
@@ -34,6 +49,15 @@ class CaseRow(Protocol):
     uncertainty: float | None
     open: bool
     expected_dice: float | None
+    shares: Shares | None
+    note: str
+    flagged: bool
+    to_review: bool
+    seconds: float
+
+    @property
+    def sign(self) -> str:
+        """The status as it is shown."""
 
 
 def percent(share: float) -> str:
@@ -52,6 +76,20 @@ def millilitres(volume: float | None) -> str:
     return f"{volume:.0f} ml" if volume >= 100 else f"{volume:.3g} ml"
 
 
+def known_by(case: CaseRow) -> str:
+    """Return how much is known and by whom, in one line."""
+    if case.shares is None or not case.known_fraction:
+        return f"{percent(case.known_fraction)} of the voxels are known"
+    shares = (
+        (case.shares.person, "by you"),
+        (case.shares.accepted, "accepted"),
+        (case.shares.interpolated, "interpolated"),
+        (case.shares.ignored, "left out"),
+    )
+    parts = ", ".join(f"{percent(share)} {word}" for share, word in shares if share > 0)
+    return f"{percent(case.known_fraction)} of the voxels are known: {parts}"
+
+
 class CaseTableModel(QAbstractTableModel):
     """The rows of the study; sorting and filtering lie in a proxy above it."""
 
@@ -65,11 +103,16 @@ class CaseTableModel(QAbstractTableModel):
         if same:
             self._rows = list(rows)
             if rows:
-                self.dataChanged.emit(self.index(0, 0), self.index(len(rows) - 1, UNSURE))
+                self.dataChanged.emit(self.index(0, 0), self.index(len(rows) - 1, len(HEADINGS) - 1))
             return
         self.beginResetModel()
         self._rows = list(rows)
         self.endResetModel()
+
+    @property
+    def rows(self) -> Sequence[CaseRow]:
+        """All rows in study order."""
+        return self._rows
 
     @property
     def labelled(self) -> int:
@@ -107,6 +150,8 @@ class CaseTableModel(QAbstractTableModel):
             return self._sort_key(case, index.column())
         if role == ID_ROLE:
             return case.id
+        if role == CASE_ROLE:
+            return case
         if role == SHARE_ROLE:
             return {LABELLED: case.known_fraction, UNSURE: case.uncertainty}.get(index.column())
         if role == Qt.ItemDataRole.ToolTipRole:
@@ -122,9 +167,9 @@ class CaseTableModel(QAbstractTableModel):
     @staticmethod
     def _text(case: CaseRow, column: int) -> str:
         unsure = "–" if case.uncertainty is None else percent(case.uncertainty)
-        return (case.status, case.name, percent(case.known_fraction), millilitres(case.volume_ml), unsure)[
-            column
-        ]
+        marks = " ".join(filter(None, (FLAGGED if case.flagged else "", "note" if case.note else "")))
+        known, volume = percent(case.known_fraction), millilitres(case.volume_ml)
+        return (case.sign, case.name, marks, known, volume, unsure, duration(case.seconds))[column]
 
     @staticmethod
     def _sort_key(case: CaseRow, column: int) -> float | str:
@@ -132,19 +177,21 @@ class CaseTableModel(QAbstractTableModel):
             return case.name.lower()
         nothing = -1.0
         return (
-            float(STATUS_ORDER.index(case.status)),
+            float(SIGNS.index(case.sign)),
             0.0,
+            -2.0 * case.flagged - bool(case.note),
             case.known_fraction,
             nothing if case.volume_ml is None else case.volume_ml,
             nothing if case.uncertainty is None else case.uncertainty,
+            case.seconds,
         )[column]
 
     @staticmethod
     def _tip(case: CaseRow) -> str:
-        lines = [
-            case.name,
-            f"{STATUS_WORDS[case.status]}: {percent(case.known_fraction)} of the voxels are known",
-        ]
+        status = "to review, " * case.to_review + STATUS_WORDS[case.status]
+        lines = [case.name, f"{status}: {known_by(case)}"]
+        if case.note:
+            lines.append(f"“{case.note}”")
         if case.volume_ml is not None:
             lines.append(f"volume {case.volume_ml:.2f} ml")
         lines.append(
@@ -152,20 +199,42 @@ class CaseTableModel(QAbstractTableModel):
         )
         if case.expected_dice is not None:
             lines.append(f"the model expects a Dice of {case.expected_dice:.2f} here")
+        if case.seconds:
+            lines.append(f"{duration(case.seconds)} spent on it")
         lines.append("this case is open" if case.open else "click to open it")
         return "\n".join(lines)
 
 
 def _alignment(column: int) -> Qt.AlignmentFlag:
-    side = Qt.AlignmentFlag.AlignLeft if column <= NAME else Qt.AlignmentFlag.AlignRight
+    side = Qt.AlignmentFlag.AlignLeft if column <= MARKS else Qt.AlignmentFlag.AlignRight
     return side | Qt.AlignmentFlag.AlignVCenter
 
 
-class NaturalSortProxy(QSortFilterProxyModel):
-    """Sorts by ``SORT_ROLE``; cases with equal keys keep the order of the study."""
+class CaseProxy(QSortFilterProxyModel):
+    """Sorts by ``SORT_ROLE``, and shows the cases that a text and a mark are about.
+
+    Rows stay where they are while their numbers change, until `arrange` is called: a list that moves under
+    the hand of a person who works through it helps nobody.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setDynamicSortFilter(False)
+        self.text = ""
+        self.mark = ""
+
+    def arrange(self) -> None:
+        """Sort and filter anew."""
+        self.invalidate()
+
+    def filterAcceptsRow(self, source_row: int, source_parent: QModelIndex) -> bool:
+        """Return whether name or note hold the text and the case has the mark."""
+        case = self.sourceModel().rows[source_row]
+        marked = not self.mark or (case.flagged if self.mark == FLAGGED else case.sign == self.mark)
+        return marked and (not self.text or self.text in f"{case.name}\n{case.note}".casefold())
 
     def lessThan(self, left: QModelIndex, right: QModelIndex) -> bool:
-        """Return whether ``left`` comes before ``right``."""
+        """Return whether ``left`` comes before ``right``; equal ones keep the order of the study."""
         a, b = left.data(SORT_ROLE), right.data(SORT_ROLE)
         if a == b:
             before = left.row() < right.row()

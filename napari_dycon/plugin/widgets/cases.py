@@ -1,246 +1,187 @@
-"""The table of cases: how far each is labelled, its volume, and how sure the model is."""
+"""The list of cases: found, sorted and filtered, opened, marked, removed and put back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from qtpy.QtCore import (
-    QModelIndex,
-    QPoint,
-    QRectF,
-    QSize,
-    Qt,
-    QTimer,
-    Signal,
-)
-from qtpy.QtGui import QColor, QFont, QKeyEvent, QPainter, QShowEvent
-from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QApplication,
-    QHeaderView,
-    QLineEdit,
-    QMenu,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QTableView,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import QModelIndex, QPoint, Qt, QTimer, Signal
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QMenu, QVBoxLayout, QWidget
 
-from napari_dycon.plugin.widgets.case_table import (
-    ID_ROLE,
-    LABELLED,
-    NAME,
-    SHARE_ROLE,
-    STATUS,
-    UNSURE,
-    VOLUME,
-    CaseRow,
-    CaseTableModel,
-    NaturalSortProxy,
-)
-from napari_dycon.plugin.widgets.icons import draw_icon
-from napari_dycon.plugin.widgets.parts import plain_label, row
+from napari_dycon.plugin.widgets.case_filter import CaseFilter
+from napari_dycon.plugin.widgets.case_line import CaseLine
+from napari_dycon.plugin.widgets.case_table import ID_ROLE, NAME, CaseProxy, CaseRow, CaseTableModel
+from napari_dycon.plugin.widgets.case_view import CaseView
+from napari_dycon.plugin.widgets.dialogs import confirm_removal
 from napari_dycon.plugin.widgets.theme import Theme
+from napari_dycon.study.removing import RemovedCase
 
-
-class CaseDelegate(QStyledItemDelegate):
-    """Draws the status as a sign and shares as a small bar beside their number."""
-
-    BAR = 24
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.theme: Theme | None = None
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
-        """Return the size of a row."""
-        return QSize(super().sizeHint(option, index).width(), 22)
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
-        """Draw one cell."""
-        if self.theme is None or index.column() in (NAME, VOLUME):
-            option.state &= ~QStyle.StateFlag.State_HasFocus
-            super().paint(painter, option, index)
-            return
-        if option.state & QStyle.StateFlag.State_Selected:
-            painter.fillRect(option.rect, option.palette.highlight())
-        if index.column() == STATUS:
-            self._paint_status(painter, option, index.data())
-        else:
-            self._paint_share(painter, option, index)
-
-    def _paint_status(self, painter: QPainter, option: QStyleOptionViewItem, status: str) -> None:
-        colour = self.theme.good if status == "complete" else self.theme.muted
-        box = QRectF(0, 0, 14, 14)
-        box.moveCenter(QRectF(option.rect).center())
-        draw_icon(painter, status, QColor(colour), box)
-
-    def _paint_share(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
-        share = index.data(SHARE_ROLE)
-        rect = QRectF(option.rect).adjusted(4, 0, -6, 0)
-        painter.save()
-        font = index.data(Qt.ItemDataRole.FontRole)
-        painter.setFont(QFont(option.font) if font is None else _bold(option.font))
-        painter.setPen(QColor(self.theme.muted if not share else self.theme.text))
-        painter.drawText(rect, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, index.data())
-        if share is not None:
-            colour = self.theme.good if index.column() == LABELLED else self.theme.unsure
-            self._paint_bar(painter, QRectF(rect.left(), rect.center().y() - 2, self.BAR, 4), share, colour)
-        painter.restore()
-
-    def _paint_bar(self, painter: QPainter, box: QRectF, share: float, colour: str) -> None:
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(self.theme.control))
-        painter.drawRoundedRect(box, 2, 2)
-        if share > 0:
-            painter.setBrush(QColor(colour))
-            painter.drawRoundedRect(
-                QRectF(box.left(), box.top(), max(3.0, box.width() * share), box.height()), 2, 2
-            )
-
-
-def _bold(font: QFont) -> QFont:
-    result = QFont(font)
-    result.setBold(True)
-    return result
-
-
-class CaseView(QTableView):
-    """A table whose row is chosen by a plain click or by Enter; Ctrl and Shift only select."""
-
-    row_chosen = Signal(QModelIndex)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.clicked.connect(self._choose_unless_selecting)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Choose the current row on Enter."""
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
-            self.row_chosen.emit(self.currentIndex())
-            return
-        super().keyPressEvent(event)
-
-    def _choose_unless_selecting(self, index: QModelIndex) -> None:
-        if QApplication.keyboardModifiers() == Qt.KeyboardModifier.NoModifier:
-            self.row_chosen.emit(index)
+MOST_REMOVED_SHOWN = 12
 
 
 class CasesPanel(QWidget):
-    """The case table with a line to filter it by name."""
+    """The case table with its filter above and the line about the open case below."""
 
     open_case_requested = Signal(str)
     predict_requested = Signal(list)
+    order_changed = Signal(list)
+    remove_requested = Signal(list)
+    restore_requested = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
-        self.count = plain_label("", "muted")
-        self.filter = QLineEdit()
-        self.filter.setPlaceholderText("Filter")
-        self.filter.setToolTip("Show only cases whose name contains this")
-        self.filter.setClearButtonEnabled(True)
-        self.filter.setFixedWidth(120)
         self._open_case: str | None = None
+        self._uncertainties: list[float | None] = []
+        self._blocked = ""
+        self.removed_cases: Callable[[], Sequence[RemovedCase]] = tuple
         self.model = CaseTableModel(self)
-        self.proxy = NaturalSortProxy(self)
+        self.proxy = CaseProxy(self)
         self.proxy.setSourceModel(self.model)
-        self.proxy.setFilterKeyColumn(NAME)
-        self.proxy.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        self.proxy.setDynamicSortFilter(True)
-        self.view = CaseView()
-        self.delegate = CaseDelegate(self.view)
-        self._prepare_view()
-        self.filter.textChanged.connect(self.proxy.setFilterFixedString)
-        self.view.row_chosen.connect(self._open_index)
-        self.view.customContextMenuRequested.connect(self._show_menu)
+        self.filter, self.view, self.line = CaseFilter(), CaseView(self.proxy), CaseLine()
+        self.note_requested, self.next_requested = self.line.note_requested, self.line.next_requested
+        self.flag_requested, self.review_requested = self.line.flag_requested, self.line.review_requested
+        self.previous_requested = self.line.previous_requested
+        self._connect()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(5)
-        layout.addLayout(row(plain_label("Cases", "title"), self.count, 1, self.filter))
+        layout.addWidget(self.filter)
         layout.addWidget(self.view, 1)
+        layout.addWidget(self.line)
 
-    def _prepare_view(self) -> None:
-        view = self.view
-        view.setModel(self.proxy)
-        view.setItemDelegate(self.delegate)
-        view.setSortingEnabled(True)
-        view.sortByColumn(NAME, Qt.SortOrder.AscendingOrder)
-        view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        view.setShowGrid(False)
-        view.setWordWrap(False)
-        view.setMinimumHeight(112)
-        view.verticalHeader().hide()
-        view.verticalHeader().setDefaultSectionSize(22)
-        header = view.horizontalHeader()
-        header.setMinimumSectionSize(20)
-        header.setHighlightSections(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
-        for column, width in ((STATUS, 24), (LABELLED, 82), (VOLUME, 66), (UNSURE, 80)):
-            view.setColumnWidth(column, width)
+    def _connect(self) -> None:
+        self.filter.filter_changed.connect(self._show_only)
+        self.filter.search.entered.connect(self._open_first)
+        self.filter.search.left_downwards.connect(self._enter_list)
+        self.view.row_chosen.connect(self._open_index)
+        self.view.remove_asked.connect(self._ask_removal)
+        self.view.customContextMenuRequested.connect(self._show_menu)
+        self.view.horizontalHeader().sortIndicatorChanged.connect(self._tell_order)
+
+    # ---- showing -----------------------------------------------------------------------------
 
     def set_rows(self, rows: Sequence[CaseRow]) -> None:
         """Show the cases of the study."""
         before = self._open_case
+        others = [row.id for row in rows] != [row.id for row in self.model.rows]
+        uncertainties = [row.uncertainty for row in rows]
+        predicted = uncertainties != self._uncertainties
+        self._uncertainties = uncertainties
         self.model.set_rows(rows)
-        self._open_case = next((case.id for case in rows if case.open), None)
+        self.filter.set_rows(rows)
+        opened = next((case for case in rows if case.open), None)
+        self._open_case = None if opened is None else opened.id
+        self.line.set_case(opened)
+        if predicted and not others:
+            self.proxy.arrange()
+        if predicted or others:
+            self._tell_order()
         if self._open_case not in (None, before):
             QTimer.singleShot(0, self._scroll_to_open)
-        complete = sum(case.status == "complete" for case in rows)
-        partial = sum(case.status == "partial" for case in rows)
-        parts = [
-            f"{len(rows)}",
-            f"{complete} complete" if complete else "",
-            f"{partial} partly" if partial else "",
-        ]
-        self.count.setText(" · ".join(part for part in parts if part))
+
+    def set_blocked(self, changing: str, marking: str, going: str) -> None:
+        """Disable what changes the study, notes and marks, or going on, each with the reason."""
+        self._blocked = changing
+        self.line.set_blocked(marking, going)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use the colours of ``theme``."""
+        for part in (self.filter, self.view, self.line):
+            part.set_theme(theme)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Bring the open case into view."""
         super().showEvent(event)
         self._scroll_to_open()
 
-    def _scroll_to_open(self) -> None:
-        follow = len(self.selected_cases()) <= 1
-        for place in range(self.proxy.rowCount()):
-            index = self.proxy.index(place, NAME)
-            if index.data(ID_ROLE) == self._open_case:
-                self.view.scrollTo(index)
-                if follow:
-                    self.view.selectRow(place)
-
-    def set_theme(self, theme: Theme) -> None:
-        """Use the colours of ``theme``."""
-        self.delegate.theme = theme
-        self.view.viewport().update()
+    def shown_cases(self) -> list[str]:
+        """Return the ids of the cases that are shown, from top to bottom."""
+        return [self.proxy.index(place, NAME).data(ID_ROLE) for place in range(self.proxy.rowCount())]
 
     def selected_cases(self) -> list[str]:
         """Return the ids of the selected rows, in the order shown."""
         rows = sorted(index.row() for index in self.view.selectionModel().selectedRows())
         return [self.proxy.index(number, NAME).data(ID_ROLE) for number in rows]
 
+    def _scroll_to_open(self) -> None:
+        follow = len(self.selected_cases()) <= 1
+        source = next((place for place, row in enumerate(self.model.rows) if row.id == self._open_case), None)
+        if source is None:
+            return
+        index = self.proxy.mapFromSource(self.model.index(source, NAME))
+        if index.isValid():
+            self.view.scrollTo(index)
+            if follow:
+                self.view.selectRow(index.row())
+
+    def _show_only(self, mark: str, text: str) -> None:
+        self.proxy.mark, self.proxy.text = mark, text
+        self.proxy.arrange()
+        self._tell_order()
+        self._scroll_to_open()
+
+    def _tell_order(self) -> None:
+        self.order_changed.emit(self.shown_cases())
+
+    # ---- what the person asks ----------------------------------------------------------------
+
     def _open_index(self, index: QModelIndex) -> None:
         self.open_case_requested.emit(index.data(ID_ROLE))
 
+    def _open_first(self) -> None:
+        if self.proxy.rowCount():
+            self._open_index(self.proxy.index(0, NAME))
+
+    def _enter_list(self) -> None:
+        self.view.setFocus()
+        if self.proxy.rowCount() and not self.selected_cases():
+            self.view.selectRow(0)
+
     def _show_menu(self, where: QPoint) -> None:
-        cases = self.selected_cases()
-        if not cases:
-            return
-        menu = QMenu(self)
+        menu = self.make_menu()
+        if not menu.isEmpty():
+            menu.popup(self.view.viewport().mapToGlobal(where))
+
+    def make_menu(self) -> QMenu:
+        """Return what can be done with the selected cases."""
+        menu, cases = QMenu(self), self.selected_cases()
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        if len(cases) == 1:
-            menu.addAction("Open", self._open_selected)
-        menu.addAction(
-            "Predict" if len(cases) == 1 else f"Predict {len(cases)} cases", self._predict_selected
+        if cases:
+            self._add_actions(menu, [row for row in self.model.rows if row.id in cases])
+        removed = list(self.removed_cases())[:MOST_REMOVED_SHOWN]
+        if removed and not self._blocked:
+            self._add_removed(menu, removed)
+        return menu
+
+    def _add_actions(self, menu: QMenu, rows: list[CaseRow]) -> None:
+        cases, many = [row.id for row in rows], "" if len(rows) == 1 else f" {len(rows)} cases"
+        flagged, to_review = all(row.flagged for row in rows), all(row.to_review for row in rows)
+        if not many:
+            menu.addAction("Open", lambda: self.open_case_requested.emit(cases[0]))
+        predict = menu.addAction(f"Predict{many}", lambda: self.predict_requested.emit(self.selected_cases()))
+        menu.addSeparator()
+        review = menu.addAction(
+            f"Reviewed{many and ':' + many}" if to_review else f"To review{many and ':' + many}",
+            lambda: self.review_requested.emit(cases, not to_review),
         )
-        menu.popup(self.view.viewport().mapToGlobal(where))
+        flag = menu.addAction(
+            f"Unflag{many}" if flagged else f"Flag{many}",
+            lambda: self.flag_requested.emit(cases, not flagged),
+        )
+        menu.addSeparator()
+        remove = menu.addAction(f"Remove{many}…", self._ask_removal)
+        for action in (predict, review, flag, remove):
+            action.setEnabled(not self._blocked)
 
-    def _open_selected(self) -> None:
-        self.open_case_requested.emit(self.selected_cases()[0])
+    def _add_removed(self, menu: QMenu, removed: list[RemovedCase]) -> None:
+        back = menu.addMenu("Put back")
+        back.setToolTipsVisible(True)
+        for item in removed:
+            action = back.addAction(item.name.replace("&", "&&"))
+            action.setToolTip(f"Removed {item.removed.replace('T', ' ').split('+')[0]} UTC")
+            action.setData(item.folder)
+        back.triggered.connect(lambda action: self.restore_requested.emit(action.data()))
 
-    def _predict_selected(self) -> None:
-        self.predict_requested.emit(self.selected_cases())
+    def _ask_removal(self) -> None:
+        cases = self.selected_cases()
+        names = [row.name for row in self.model.rows if row.id in cases]
+        if cases and not self._blocked:
+            confirm_removal(self, names, lambda: self.remove_requested.emit(cases))

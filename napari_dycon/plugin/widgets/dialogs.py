@@ -1,11 +1,20 @@
 """Questions that need a window of their own: which folder, which files, which structures."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from platformdirs import user_data_path
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QIcon
-from qtpy.QtWidgets import QDialog, QDialogButtonBox, QFileDialog, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QLineEdit,
+    QMessageBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_dycon.plugin.widgets.parts import flat_button, plain_label
 
@@ -33,6 +42,27 @@ def demo_folder() -> Path:
 def is_study(folder: Path) -> bool:
     """Return whether ``folder`` holds a study."""
     return (folder / STUDY_FILE).is_file()
+
+
+def confirm_removal(parent: QWidget, names: Sequence[str], remove: Callable[[], None]) -> QMessageBox:
+    """Ask whether cases shall leave the study, and call ``remove`` if so; nobody waits for the answer."""
+    what = names[0] if len(names) == 1 else f"{len(names)} cases"
+    box = QMessageBox(parent)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    box.setWindowTitle("Remove from the study")
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setText(f"Remove {what} from the study?")
+    box.setInformativeText(
+        "Labels, predictions and notes are kept in the study's folder and can be put back by a right click "
+        "in the list. Scan files are not touched."
+    )
+    box.addButton("Remove", QMessageBox.ButtonRole.AcceptRole)
+    box.setDefaultButton(box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole))
+    for button in box.buttons():
+        button.setIcon(QIcon())
+    box.accepted.connect(remove)
+    box.open()
+    return box
 
 
 class StructuresDialog(QDialog):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from qtpy.QtCore import QPointF, QRectF, Qt
-from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
+from qtpy.QtGui import QColor, QIcon, QPainter, QPainterPath, QPen, QPixmap, QPolygonF
 
 ICON = 16
 
@@ -19,6 +19,14 @@ def icon(name: str, colour: str) -> QIcon:
         draw_icon(painter, name, QColor(colour), QRectF(0, 0, ICON, ICON))
         painter.end()
         result.addPixmap(pixmap)
+    return result
+
+
+def two_icons(name: str, off: str, on: str) -> QIcon:
+    """Return an icon for a button that stays down: in the colour ``off``, and in ``on`` while it is down."""
+    result = icon(name, off)
+    for pixmap in icon(name, on).availableSizes():
+        result.addPixmap(icon(name, on).pixmap(pixmap), QIcon.Mode.Normal, QIcon.State.On)
     return result
 
 
@@ -60,6 +68,26 @@ def _partial(painter: QPainter, colour: QColor) -> None:
 
 def _unlabelled(painter: QPainter, colour: QColor) -> None:
     painter.drawEllipse(QPointF(8, 8), 5.2, 5.2)
+
+
+def _review(painter: QPainter, colour: QColor) -> None:
+    eye = QPainterPath(QPointF(1.8, 8))
+    eye.quadTo(QPointF(8, 0.6), QPointF(14.2, 8))
+    eye.quadTo(QPointF(8, 15.4), QPointF(1.8, 8))
+    painter.drawPath(eye)
+    painter.setBrush(colour)
+    painter.drawEllipse(QPointF(8, 8), 1.7, 1.7)
+
+
+def _flagged(painter: QPainter, colour: QColor) -> None:
+    _lines(painter, (4.2, 14), (4.2, 2.4))
+    _solid(painter, colour, (4.2, 2.8), (12.6, 5.6), (4.2, 8.6))
+
+
+def _note(painter: QPainter, colour: QColor) -> None:
+    _lines(painter, (3.4, 4.6), (12.6, 4.6))
+    _lines(painter, (3.4, 8), (12.6, 8))
+    _lines(painter, (3.4, 11.4), (9, 11.4))
 
 
 def _pause(painter: QPainter, colour: QColor) -> None:
@@ -133,6 +161,9 @@ _DRAWINGS: dict[str, Callable[[QPainter, QColor], None]] = {
     "complete": _complete,
     "partial": _partial,
     "unlabelled": _unlabelled,
+    "review": _review,
+    "flagged": _flagged,
+    "note": _note,
     "pause": _pause,
     "play": _play,
     "stop": _stop,

@@ -51,6 +51,11 @@ def marking(session: "Session") -> str:
     return _read_only(session) or ("" if session.case_id else NO_CASE)
 
 
+def going(session: "Session") -> str:
+    """Return why one cannot go on to another case."""
+    return "" if session.study is not None and session.study.cases else NO_SCANS
+
+
 def training(session: "Session", labelled: int) -> str:
     """Return why training cannot start; ``labelled`` is the number of cases with any label."""
     if _read_only(session):

@@ -122,6 +122,12 @@ DyconDock QPushButton[role="flat"] {
 DyconDock QPushButton[role="flat"]:hover { background: @control; color: @text; }
 DyconDock QPushButton[role="flat"]:focus { border: 0px; }
 DyconDock QPushButton[role="flat"]:disabled { background: transparent; color: @disabled; }
+DyconDock QPushButton[role="count"] {
+  background: transparent; color: @muted; padding: 2px 4px; min-height: 16px; border-radius: 9px;
+}
+DyconDock QPushButton[role="count"]:hover { background: @control; color: @text; }
+DyconDock QPushButton[role="count"]:checked { background: @chosen; color: @text; }
+DyconDock QPushButton[role="icon"] { padding: 4px 5px; min-width: 14px; }
 DyconDock QPushButton::menu-indicator { image: none; width: 0px; }
 DyconDock QLineEdit {
   background: @field; color: @text; border: 1px solid @line; border-radius: 4px;

@@ -1,17 +1,22 @@
+from types import SimpleNamespace
+
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QMessageBox, QWidget
 
 from napari_dycon.plugin.widgets.case_table import (
     LABELLED,
+    MARKS,
     NAME,
     STATUS,
+    TIME,
     UNSURE,
     VOLUME,
     millilitres,
     percent,
 )
 from napari_dycon.plugin.widgets.cases import CasesPanel
+from napari_dycon.study.removing import RemovedCase
 
 
 @pytest.fixture
@@ -86,12 +91,12 @@ def test_enter_opens_the_current_case(qtbot, panel):
 
 
 def test_filter_keeps_names_that_contain_the_text(qtbot, panel):
-    qtbot.keyClicks(panel.filter, "AN 1")
+    qtbot.keyClicks(panel.filter.search, "AN 1")
     assert shown(panel) == ["scan 1", "scan 10"]
 
 
 def test_filter_takes_signs_literally(qtbot, panel):
-    qtbot.keyClicks(panel.filter, "scan (")
+    qtbot.keyClicks(panel.filter.search, "scan (")
     assert shown(panel) == []
 
 
@@ -123,19 +128,10 @@ def test_an_opened_case_far_down_comes_into_view(qtbot, panel, make_row):
     assert panel.selected_cases() == ["50"], "the selection follows the open case"
 
 
-def test_count_says_how_much_is_done(panel):
-    assert panel.count.text() == "3 · 1 complete · 1 partly"
-
-
-def test_selected_cases_can_be_predicted(panel):
-    wanted = []
-    panel.predict_requested.connect(wanted.append)
-    panel.view.selectAll()
-    panel._predict_selected()
-    assert wanted == [["c", "b", "a"]]
-
-
-def test_the_table_draws_every_status_in_the_height_of_a_row(panel):
+def test_the_table_draws_every_status_in_the_height_of_a_row(panel, rows):
+    rows[0].to_review, rows[1].flagged, rows[1].note = True, True, "x"
+    rows[1].shares = SimpleNamespace(person=0.05, accepted=0.05, interpolated=0.025, ignored=0.0)
+    panel.set_rows(rows)
     assert not panel.view.grab().isNull()
     assert {panel.view.rowHeight(place) for place in range(3)} == {22}
 
@@ -163,3 +159,243 @@ def test_the_tooltip_tells_what_the_model_expects_of_its_prediction(panel, rows)
     ]
     assert sum("expects a Dice of 0.87" in tip for tip in tips) == 1
     assert sum("expects" in tip for tip in tips) == 1
+
+
+def chip(qtbot, panel, mark):
+    qtbot.mouseClick(panel.filter.chips[mark], Qt.MouseButton.LeftButton)
+
+
+def test_counts_of_each_status_filter_the_list_and_a_second_click_shows_all(qtbot, panel, rows):
+    rows[2].to_review = rows[0].flagged = True
+    panel.set_rows(rows)
+    assert {mark: button.text() for mark, button in panel.filter.chips.items()} == {
+        "unlabelled": "0",
+        "partial": "1",
+        "complete": "1",
+        "review": "1",
+        "flagged": "1",
+    }
+    chip(qtbot, panel, "review")
+    assert shown(panel) == ["scan 1"]
+    chip(qtbot, panel, "flagged")
+    assert shown(panel) == ["scan 10"]
+    chip(qtbot, panel, "flagged")
+    assert len(shown(panel)) == 3
+
+
+def test_marks_that_no_case_has_take_no_room(panel, rows):
+    assert not panel.filter.chips["flagged"].isVisible()
+    rows[0].flagged = True
+    panel.set_rows(rows)
+    assert panel.filter.chips["flagged"].isVisible()
+
+
+def test_the_search_finds_words_of_notes(qtbot, panel, rows):
+    rows[0].note = "Motion at the apex"
+    panel.set_rows(rows)
+    qtbot.keyClicks(panel.filter.search, "apex")
+    assert shown(panel) == ["scan 10"]
+    qtbot.keyClick(panel.filter.search, Qt.Key.Key_Escape)
+    assert len(shown(panel)) == 3
+
+
+def test_enter_in_the_search_opens_the_first_hit_and_arrow_down_leads_into_the_list(qtbot, panel):
+    opened = []
+    panel.open_case_requested.connect(opened.append)
+    qtbot.keyClicks(panel.filter.search, "10")
+    qtbot.keyClick(panel.filter.search, Qt.Key.Key_Return)
+    assert opened == ["a"]
+    qtbot.keyClick(panel.filter.search, Qt.Key.Key_Down)
+    qtbot.keyClick(panel.view, Qt.Key.Key_Return)
+    assert opened == ["a", "a"]
+
+
+def test_arrows_move_along_the_list_without_opening(qtbot, panel):
+    opened = []
+    panel.open_case_requested.connect(opened.append)
+    panel.view.setCurrentIndex(panel.proxy.index(0, NAME))
+    qtbot.keyClick(panel.view, Qt.Key.Key_Down)
+    assert panel.selected_cases() == ["b"]
+    assert opened == []
+
+
+def test_rows_stay_in_place_while_their_numbers_change_until_one_sorts_again(qtbot, panel, rows):
+    click_heading(qtbot, panel, LABELLED)
+    before = shown(panel)
+    rows[2].known_fraction, rows[2].status = 0.9, "partial"
+    panel.set_rows(rows)
+    assert shown(panel) == before
+    assert "90 %" in shown(panel, LABELLED)
+    click_heading(qtbot, panel, NAME)
+    click_heading(qtbot, panel, LABELLED)
+    assert shown(panel) != before
+
+
+def test_a_case_that_leaves_the_filter_by_being_worked_on_stays_until_one_filters_again(qtbot, panel, rows):
+    chip(qtbot, panel, "unlabelled")
+    rows[2].status = "partial"
+    panel.set_rows(rows)
+    assert shown(panel) == ["scan 1"]
+    chip(qtbot, panel, "unlabelled")
+    chip(qtbot, panel, "unlabelled")
+    assert shown(panel) == []
+
+
+def test_a_new_prediction_sorts_anew(qtbot, panel, rows):
+    click_heading(qtbot, panel, UNSURE)
+    first = shown(panel)
+    rows[0].uncertainty = 0.99 if first[0] == "scan 10" else 0.0
+    rows[1].uncertainty = 0.2
+    panel.set_rows(rows)
+    assert shown(panel) != first
+
+
+def test_the_order_that_is_shown_is_told(qtbot, panel):
+    told = []
+    panel.order_changed.connect(told.append)
+    click_heading(qtbot, panel, NAME)
+    click_heading(qtbot, panel, NAME)
+    qtbot.keyClicks(panel.filter.search, "scan 1")
+    assert ["a", "b", "c"] in told
+    assert ["c", "b", "a"] in told
+    assert sorted(told[-1]) == ["a", "c"]
+
+
+@pytest.mark.parametrize("column", [MARKS, TIME])
+def test_marked_cases_and_time_can_be_sorted_by(qtbot, panel, rows, column):
+    rows[0].flagged, rows[0].seconds = True, 500.0
+    panel.set_rows(rows)
+    panel.view.choose_column(TIME, True)
+    click_heading(qtbot, panel, column)
+    first = shown(panel)
+    click_heading(qtbot, panel, column)
+    assert {first[0], shown(panel)[0]} >= {"scan 10"}
+
+
+def test_a_narrow_table_leaves_out_columns_before_names_get_cramped(qtbot, panel):
+    assert panel.view.isColumnHidden(TIME)
+    panel.resize(560, 300)
+    qtbot.waitUntil(lambda: not panel.view.isColumnHidden(TIME))
+    panel.view.choose_column(TIME, False)
+    panel.resize(600, 300)
+    qtbot.wait(20)
+    assert panel.view.isColumnHidden(TIME)
+
+
+def test_the_tooltip_tells_who_made_known_what_is_known(panel, rows):
+    rows[1].shares = SimpleNamespace(person=0.05, accepted=0.05, interpolated=0.025, ignored=0.0)
+    panel.set_rows(rows)
+    tip = panel.proxy.index(1, NAME).data(Qt.ItemDataRole.ToolTipRole)
+    assert "12 % of the voxels are known: 5 % by you, 5 % accepted, 2 % interpolated" in tip
+
+
+def test_a_note_is_asked_for_on_enter_for_the_case_it_was_typed_for(qtbot, panel):
+    written = []
+    panel.note_requested.connect(lambda *given: written.append(given))
+    qtbot.keyClicks(panel.line.note, "motion")
+    qtbot.keyClick(panel.line.note, Qt.Key.Key_Return)
+    assert written == [("b", "motion")]
+
+
+def test_a_note_is_kept_when_another_case_opens_before_it_was_finished(qtbot, panel, rows):
+    written = []
+    panel.note_requested.connect(lambda *given: written.append(given))
+    qtbot.keyClicks(panel.line.note, "half a th")
+    rows[1].open, rows[2].open = False, True
+    panel.set_rows(rows)
+    assert written == [("b", "half a th")]
+    assert panel.line.note.text() == ""
+
+
+def test_news_from_the_study_do_not_disturb_a_note_that_is_being_typed(qtbot, panel, rows):
+    qtbot.keyClicks(panel.line.note, "mot")
+    panel.set_rows(rows)
+    qtbot.keyClicks(panel.line.note, "ion")
+    assert panel.line.note.text() == "motion"
+
+
+def test_a_note_left_alone_is_written_by_itself(qtbot, panel):
+    with qtbot.waitSignal(panel.note_requested, timeout=5000) as told:
+        qtbot.keyClicks(panel.line.note, "pause")
+    assert told.args == ["b", "pause"]
+
+
+def test_marks_of_the_open_case_are_buttons(qtbot, panel, rows):
+    asked = []
+    panel.flag_requested.connect(lambda *given: asked.append(("flag", *given)))
+    panel.review_requested.connect(lambda *given: asked.append(("review", *given)))
+    qtbot.mouseClick(panel.line.flag, Qt.MouseButton.LeftButton)
+    rows[1].to_review = True
+    panel.set_rows(rows)
+    qtbot.mouseClick(panel.line.review, Qt.MouseButton.LeftButton)
+    assert asked == [("flag", ["b"], True), ("review", ["b"], False)]
+
+
+def test_next_writes_the_note_first(qtbot, panel):
+    asked = []
+    panel.note_requested.connect(lambda *given: asked.append("note"))
+    panel.next_requested.connect(lambda: asked.append("next"))
+    qtbot.keyClicks(panel.line.note, "x")
+    qtbot.mouseClick(panel.line.next, Qt.MouseButton.LeftButton)
+    assert asked == ["note", "next"]
+
+
+def actions(panel):
+    return {action.text(): action for action in panel.make_menu().actions() if action.text()}
+
+
+def test_the_menu_acts_on_all_selected_cases(panel):
+    asked = []
+    for signal in (panel.predict_requested, panel.flag_requested, panel.review_requested):
+        signal.connect(lambda *given: asked.append(given))
+    panel.view.selectAll()
+    menu = actions(panel)
+    menu["Predict 3 cases"].trigger()
+    menu["Flag 3 cases"].trigger()
+    assert asked[0] == (["c", "b", "a"],)
+    assert sorted(asked[1][0]) == ["a", "b", "c"]
+
+
+def test_a_case_is_removed_only_after_a_question(qtbot, panel):
+    asked = []
+    panel.remove_requested.connect(asked.append)
+    for answer, removed in (("Cancel", []), ("Remove", [["b"]])):
+        panel.view.selectRow(1)
+        qtbot.keyClick(panel.view, Qt.Key.Key_Delete)
+        box = panel.findChild(QMessageBox)
+        assert "scan 2" in box.text()
+        button = next(button for button in box.buttons() if button.text() == answer)
+        assert answer == "Remove" or box.defaultButton() is button
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: panel.findChild(QMessageBox) is None)
+        assert asked == removed
+
+
+def test_removed_cases_are_in_the_menu(panel):
+    asked = []
+    panel.restore_requested.connect(asked.append)
+    panel.removed_cases = lambda: [RemovedCase("2026-x", "a", "scan 10", "2026-11-21T10:00:00+00:00")]
+    panel.view.clearSelection()
+    (back,) = [action.menu() for action in panel.make_menu().actions()]
+    back.actions()[0].trigger()
+    assert asked == ["2026-x"]
+
+
+def test_who_only_looks_can_go_on_but_neither_mark_nor_remove(qtbot, panel):
+    asked = []
+    panel.remove_requested.connect(asked.append)
+    panel.set_blocked("read only", "read only", "")
+    assert not panel.line.note.isEnabled()
+    assert panel.line.next.isEnabled()
+    panel.view.selectRow(0)
+    assert not actions(panel)["Remove…"].isEnabled()
+    qtbot.keyClick(panel.view, Qt.Key.Key_Delete)
+    assert panel.findChild(QMessageBox) is None
+
+
+def test_a_thousand_cases_are_shown_without_a_widget_for_any_of_them(qtbot, panel, make_row):
+    before = len(panel.view.findChildren(QWidget))
+    panel.set_rows([make_row(f"{number}", f"scan {number}") for number in range(1000)])
+    panel.view.scrollToBottom()
+    assert shown(panel)[-1] == "scan 999"
+    assert len(panel.view.findChildren(QWidget)) == before

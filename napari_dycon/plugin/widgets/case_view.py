@@ -1,0 +1,211 @@
+"""How the case table looks and what its keys and clicks mean."""
+
+from qtpy.QtCore import QModelIndex, QPoint, QRectF, QSize, Qt, Signal
+from qtpy.QtGui import QColor, QFont, QKeyEvent, QPainter, QResizeEvent
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QApplication,
+    QHeaderView,
+    QMenu,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
+
+from napari_dycon.plugin.widgets.case_table import (
+    CASE_ROLE,
+    HEADINGS,
+    LABELLED,
+    MARKS,
+    NAME,
+    SHARE_ROLE,
+    STATUS,
+    TIME,
+    UNSURE,
+    VOLUME,
+    CaseProxy,
+    CaseRow,
+)
+from napari_dycon.plugin.widgets.icons import draw_icon
+from napari_dycon.plugin.widgets.theme import Theme, mix
+
+ROW = 22
+WIDTHS = {STATUS: 24, MARKS: 30, LABELLED: 80, VOLUME: 60, UNSURE: 74, TIME: 54}
+CHOICE = (LABELLED, VOLUME, UNSURE, TIME)
+ROOM_FOR = {VOLUME: 300, TIME: 400}
+"""Pixels that the table must be wide for a column that can be done without."""
+
+
+def sign_colour(sign: str, theme: Theme) -> str:
+    """Return the colour of a status or mark."""
+    return {"complete": theme.good, "review": theme.warn, "flagged": theme.bad}.get(sign, theme.muted)
+
+
+def share_colours(theme: Theme) -> dict[str, str]:
+    """Return the colours of what is known, by who made it known."""
+    return {
+        "person": theme.good,
+        "accepted": theme.accent,
+        "interpolated": mix(theme.good, theme.control, 0.5),
+        "ignored": theme.muted,
+    }
+
+
+class CaseDelegate(QStyledItemDelegate):
+    """Draws status and marks as signs, and shares as a small bar beside their number."""
+
+    BAR = 24
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.theme: Theme | None = None
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
+        """Return the size of a row."""
+        return QSize(super().sizeHint(option, index).width(), ROW)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        """Draw one cell."""
+        if self.theme is None or index.column() in (NAME, VOLUME, TIME):
+            option.state &= ~QStyle.StateFlag.State_HasFocus
+            super().paint(painter, option, index)
+            return
+        if option.state & QStyle.StateFlag.State_Selected:
+            painter.fillRect(option.rect, option.palette.highlight())
+        if index.column() == STATUS:
+            self._paint_signs(painter, option, (index.data(),))
+        elif index.column() == MARKS:
+            self._paint_signs(painter, option, tuple(index.data().split()))
+        else:
+            self._paint_share(painter, option, index)
+
+    def _paint_signs(self, painter: QPainter, option: QStyleOptionViewItem, signs: tuple[str, ...]) -> None:
+        box = QRectF(0, 0, 13, 13)
+        for place, sign in enumerate(signs):
+            box.moveCenter(QRectF(option.rect).center())
+            box.moveLeft(option.rect.left() + 5 + 13 * place if len(signs) > 1 else box.left())
+            draw_icon(painter, sign, QColor(sign_colour(sign, self.theme)), box)
+
+    def _paint_share(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        share = index.data(SHARE_ROLE)
+        rect = QRectF(option.rect).adjusted(4, 0, -6, 0)
+        painter.save()
+        font = index.data(Qt.ItemDataRole.FontRole)
+        painter.setFont(QFont(option.font) if font is None else _bold(option.font))
+        painter.setPen(QColor(self.theme.muted if not share else self.theme.text))
+        painter.drawText(rect, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, index.data())
+        if share is not None:
+            box = QRectF(rect.left(), rect.center().y() - 2, self.BAR, 4)
+            self._paint_bar(painter, box, self._parts(index, share))
+        painter.restore()
+
+    def _parts(self, index: QModelIndex, share: float) -> list[tuple[float, str]]:
+        """Return the parts of a bar from the left: the share, and its colour."""
+        if index.column() == UNSURE:
+            return [(share, self.theme.unsure)]
+        case: CaseRow = index.data(CASE_ROLE)
+        if case.shares is None:
+            return [(share, self.theme.good)]
+        return [(getattr(case.shares, who), colour) for who, colour in share_colours(self.theme).items()]
+
+    def _paint_bar(self, painter: QPainter, box: QRectF, parts: list[tuple[float, str]]) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(self.theme.control))
+        painter.drawRoundedRect(box, 2, 2)
+        left = box.left()
+        for share, colour in parts:
+            if share > 0:
+                width = min(max(2.0, box.width() * share), box.right() - left)
+                painter.setBrush(QColor(colour))
+                painter.drawRoundedRect(QRectF(left, box.top(), width, box.height()), 2, 2)
+                left += width
+
+
+def _bold(font: QFont) -> QFont:
+    result = QFont(font)
+    result.setBold(True)
+    return result
+
+
+class CaseView(QTableView):
+    """A table whose row is chosen by a plain click or by Enter; Ctrl, Shift and the arrows only select."""
+
+    row_chosen = Signal(QModelIndex)
+    remove_asked = Signal()
+
+    def __init__(self, proxy: CaseProxy) -> None:
+        super().__init__()
+        self._chosen_columns: dict[int, bool] = {}
+        self.setModel(proxy)
+        self.setItemDelegate(CaseDelegate(self))
+        self.setSortingEnabled(True)
+        self.sortByColumn(NAME, Qt.SortOrder.AscendingOrder)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+        self.setTabKeyNavigation(False)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setMinimumHeight(112)
+        self.verticalHeader().hide()
+        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.verticalHeader().setDefaultSectionSize(ROW)
+        self._prepare_header()
+        self.clicked.connect(self._choose_unless_selecting)
+
+    def _prepare_header(self) -> None:
+        header = self.horizontalHeader()
+        header.setMinimumSectionSize(20)
+        header.setHighlightSections(False)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+        header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        header.customContextMenuRequested.connect(self._show_columns_menu)
+        for column, width in WIDTHS.items():
+            self.setColumnWidth(column, width)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use the colours of ``theme``."""
+        self.itemDelegate().theme = theme
+        self.viewport().update()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Choose the current row on Enter, ask for removal on Delete."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
+            self.row_chosen.emit(self.currentIndex())
+        elif event.key() == Qt.Key.Key_Delete:
+            self.remove_asked.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave out what there is no room for, unless the person has chosen."""
+        super().resizeEvent(event)
+        for column, room in ROOM_FOR.items():
+            hidden = self.viewport().width() < room
+            self.setColumnHidden(column, not self._chosen_columns.get(column, not hidden))
+
+    def choose_column(self, column: int, shown: bool) -> None:
+        """Show or hide a column, whatever the room."""
+        self._chosen_columns[column] = shown
+        self.setColumnHidden(column, not shown)
+
+    def _show_columns_menu(self, where: QPoint) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for column in CHOICE:
+            action = menu.addAction(HEADINGS[column])
+            action.setCheckable(True)
+            action.setChecked(not self.isColumnHidden(column))
+            action.setData(column)
+        menu.triggered.connect(lambda action: self.choose_column(action.data(), action.isChecked()))
+        menu.popup(self.horizontalHeader().mapToGlobal(where))
+
+    def _choose_unless_selecting(self, index: QModelIndex) -> None:
+        if QApplication.keyboardModifiers() == Qt.KeyboardModifier.NoModifier:
+            self.row_chosen.emit(index)
