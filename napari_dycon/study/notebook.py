@@ -204,7 +204,7 @@ class Notebook:
                 write_bytes_atomic(self._folder / DAMAGED_FILE, path.read_bytes())
             elif path.is_file():
                 write_bytes_atomic(self._folder / BACKUP_FILE, path.read_bytes())
-            write_bytes_atomic(path, record.model_dump_json(exclude_defaults=True, indent=1).encode())
+            write_bytes_atomic(path, _serialised(record))
             self._saved, self._mended = record, False
 
     def _change(self, **changes: Any) -> None:
@@ -230,6 +230,11 @@ class Notebook:
             return record, _sentences(path is backup), False
         sentence = f"{NOTEBOOK_FILE} is damaged: notes, flags and times were lost, no labels."
         return NotebookRecord(), (sentence,), False
+
+
+def _serialised(record: NotebookRecord) -> bytes:
+    said = record.model_dump(mode="json", exclude_defaults=True)
+    return json.dumps({"schema_version": NOTEBOOK_VERSION, **said}, indent=1).encode()
 
 
 def _parsed(path: Path) -> NotebookRecord | None:

@@ -151,6 +151,11 @@ class Study(StudyFolder):
         """Move annotation files that belong to no case into ``history/``; for the modules of this layer."""
         self._annotations.set_aside(case_id)
 
+    def annotation_stamp(self, case_id: str) -> str:
+        """Text that changes whenever the known map of a case is saved anew; empty where there is none."""
+        version = self._annotations.version(self.case(case_id).id)
+        return "" if version is None else version.known
+
     def annotation_summary(self, case_id: str) -> KnownSummary:
         """How much of a scan is known, and by whom; from the record of its annotation alone."""
         shape, version = self.case(case_id).shape, self._annotations.version(case_id)
