@@ -25,8 +25,12 @@ def adopt_plan(fresh: Plan, earlier: Plan) -> Plan:
 
 def same_network(plan: Plan, earlier: Plan) -> bool:
     """Whether two plans differ in nothing of the network that its weights depend on, but classes."""
+    return _same_weights(plan.network, earlier.network)
+
+
+def _same_weights(spec: NetworkSpec, other: NetworkSpec) -> bool:
     free = {"classes", "dropout"}
-    return plan.network.model_dump(exclude=free) == earlier.network.model_dump(exclude=free)
+    return spec.model_dump(exclude=free) == other.model_dump(exclude=free)
 
 
 def transfer_weights(method: Method, plan: Plan, earlier: Method, earlier_plan: Plan) -> tuple[str, ...]:
@@ -40,7 +44,7 @@ def transfer_weights(method: Method, plan: Plan, earlier: Method, earlier_plan: 
     lead = earlier.deciders()[0]
     for name, network in own_networks.items():
         source = networks.get(name, lead) if type(method) is type(earlier) else lead
-        if network.spec.kind == source.spec.kind:
+        if _same_weights(network.spec, source.spec):
             _transfer(network, source, _pairs(plan, earlier_plan))
     named = zip(plan.structure_values, plan.structure_names, strict=True)
     return tuple(name for value, name in named if value not in earlier_plan.structure_values)
