@@ -76,7 +76,7 @@ class CaseLine(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Use the colours of ``theme``."""
         for button, mark in ((self.flag, "flagged"), (self.review, "review")):
-            button.setIcon(two_icons(mark, theme.muted, sign_colour(mark, theme)))
+            button.setIcon(two_icons(mark, theme.muted, sign_colour(mark, theme), theme.disabled))
         self.back.setIcon(icon("left", theme.text))
         for button in (self.flag, self.review, self.back):
             button.setIconSize(QSize(14, 14))

@@ -32,7 +32,7 @@ from napari_dycon.plugin.widgets.icons import draw_icon
 from napari_dycon.plugin.widgets.theme import Theme, mix
 
 ROW = 22
-WIDTHS = {STATUS: 24, MARKS: 30, LABELLED: 80, VOLUME: 60, UNSURE: 74, TIME: 54}
+WIDTHS = {STATUS: 24, MARKS: 36, LABELLED: 80, VOLUME: 60, UNSURE: 74, TIME: 54}
 CHOICE = (LABELLED, VOLUME, UNSURE, TIME)
 ROOM_FOR = {VOLUME: 300, TIME: 400}
 """Pixels that the table must be wide for a column that can be done without."""

@@ -22,11 +22,12 @@ def icon(name: str, colour: str) -> QIcon:
     return result
 
 
-def two_icons(name: str, off: str, on: str) -> QIcon:
+def two_icons(name: str, off: str, on: str, disabled: str) -> QIcon:
     """Return an icon for a button that stays down: in the colour ``off``, and in ``on`` while it is down."""
-    result = icon(name, off)
-    for pixmap in icon(name, on).availableSizes():
-        result.addPixmap(icon(name, on).pixmap(pixmap), QIcon.Mode.Normal, QIcon.State.On)
+    result, down, dead = icon(name, off), icon(name, on), icon(name, disabled)
+    for size in down.availableSizes():
+        result.addPixmap(down.pixmap(size), QIcon.Mode.Normal, QIcon.State.On)
+        result.addPixmap(dead.pixmap(size), QIcon.Mode.Disabled, QIcon.State.Off)
     return result
 
 
