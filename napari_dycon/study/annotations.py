@@ -97,7 +97,7 @@ class Annotation:
 
     def copy(self) -> Annotation:
         """Copy that shares no memory with this one."""
-        return Annotation(self.labels.copy(), self.known.copy())
+        return Annotation(self.labels.copy(order="K"), self.known.copy(order="K"))
 
     def label_voxels(self) -> dict[int, int]:
         """Known voxels of each label value other than background."""
@@ -196,7 +196,7 @@ class Annotation:
             free[part] = True
             part = (slice(None),) * 3
         known, labels = self.known[part], self.labels[part]
-        wanted = ~np.isin(known, (*BY_PERSON, Known.IGNORE))
+        wanted = ~is_one_of(known, (*BY_PERSON, Known.IGNORE))
         wanted = wanted if free is None else wanted & free
         np.copyto(labels, prediction[part], where=wanted)  # nothing else is written: somebody may paint
         known[wanted] = Known.ACCEPTED
@@ -249,6 +249,14 @@ class Annotation:
         table = np.ones(256, np.float32)
         table[[int(code) for code in weights]] = list(weights.values())
         return table[self.known]
+
+
+def is_one_of(known: NDArray[np.uint8], codes: Sequence[Known]) -> NDArray[np.bool_]:
+    """Tell of each voxel whether it is known in one of some ways."""
+    found = np.zeros_like(known, dtype=bool)
+    for code in codes:
+        found |= known == code
+    return found
 
 
 def slice_of(axis: int, index: int) -> tuple[slice | int, ...]:

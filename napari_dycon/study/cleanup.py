@@ -19,7 +19,7 @@ from scipy import ndimage
 from napari_dycon.study.annotations import Annotation, Known, Region
 from napari_dycon.study.distances import signed_distance
 from napari_dycon.study.edits import Edit, Patch
-from napari_dycon.study.regions import Selection, bounding_box, relative, selected, shifted
+from napari_dycon.study.regions import Selection, bounding_box, relative, selected, shifted, slowest_axis
 from napari_dycon.study.schema import Structure
 
 Mask = NDArray[np.bool_]
@@ -111,8 +111,7 @@ def smooth(
             result = ndimage.uniform_filter(mask.astype(np.float32), width, mode="nearest") > 0.5
         else:
             result = ndimage.gaussian_filter(depth, [size_mm / s for s in spacing], mode="nearest") > 0
-        deepest = ndimage.maximum_filter(depth, size=3)
-        return np.asarray(result | (mask & (deepest - depth < RIDGE * min(spacing))))
+        return np.asarray(result | _thin(mask & ~result, depth, RIDGE * min(spacing)))
 
     margin = [int(np.ceil(REACH * size_mm / size)) + 1 for size in spacing]
     return _edit(annotation, structure, where, f"Smooth {structure.name}, {size_mm:g} mm", smoothed, margin)
@@ -144,10 +143,23 @@ def _edit(
     after.labels[grown] = structure.value
     after.known[grown & np.isin(before.known, (Known.UNKNOWN, Known.COMPLETED))] = Known.DRAWN
     after.labels[mask & ~wanted & allowed] = 0
-    for part in Selection(box).slabs():
+    for part in Selection(box).slabs(axis=slowest_axis(annotation.labels)):
         inner = relative(part.box, box)
         edit.add(Patch.between(part.box, before.cut(inner), after.cut(inner)))
     return edit
+
+
+def _thin(lost: Mask, depth: NDArray[np.float32], slope: float) -> Mask:
+    """What of the lost voxels is the middle of a thin part, with its foot, and no mere bump.
+
+    In the middle no neighbour is deeper; a bump has deep voxels within two steps, all of a thin part has not.
+    """
+    middle = lost & (ndimage.maximum_filter(depth, size=3) - depth < slope)
+    far = middle & (ndimage.maximum_filter(depth, size=5) - depth < slope)
+    pieces, count = ndimage.label(middle, np.ones((3, 3, 3)))
+    kept = np.zeros(count + 1, bool)
+    kept[pieces[far]] = True
+    return np.asarray(kept[pieces])
 
 
 def _mask_of(part: Annotation, value: int) -> Mask:

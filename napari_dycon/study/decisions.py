@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dycon.study.annotations import BY_PERSON, Annotation, Known, Region
+from napari_dycon.study.annotations import BY_PERSON, Annotation, Known, Region, is_one_of
 from napari_dycon.study.edits import Change, Edit
 from napari_dycon.study.regions import Selection, one_slice
 
@@ -17,8 +17,8 @@ Mask = NDArray[np.bool_]
 def complete(part: Annotation, where: Selection) -> None:
     """Say that everything there is, is labelled: what is unknown becomes known background."""
     unknown = _chosen(part.known == Known.UNKNOWN, where)
-    part.known[unknown & (part.labels == 0)] = Known.COMPLETED
-    part.known[unknown & (part.labels != 0)] = Known.DRAWN
+    np.copyto(part.known, np.uint8(Known.COMPLETED), where=unknown & (part.labels == 0))
+    np.copyto(part.known, np.uint8(Known.DRAWN), where=unknown & (part.labels != 0))
 
 
 def reopen(part: Annotation, where: Selection) -> None:
@@ -28,7 +28,7 @@ def reopen(part: Annotation, where: Selection) -> None:
 
 def reopen_drawn(part: Annotation, where: Selection) -> None:
     """Forget all background that a person stands for, also of full label maps that were imported."""
-    background = np.isin(part.known, BY_PERSON) & (part.labels == 0)
+    background = is_one_of(part.known, BY_PERSON) & (part.labels == 0)
     part.known[_chosen(background, where)] = Known.UNKNOWN
 
 
@@ -40,12 +40,12 @@ def withdraw(part: Annotation, where: Selection) -> None:
 
 def ignore(part: Annotation, where: Selection) -> None:
     """Say that nothing there is to be learned from; labels stay for the day it is taken back by undo."""
-    part.known[_chosen(np.ones(part.shape, bool), where)] = Known.IGNORE
+    part.known[_chosen(np.ones_like(part.known, dtype=bool), where)] = Known.IGNORE
 
 
 def forget(part: Annotation, where: Selection) -> None:
     """Forget everything that is known there, drawn or not."""
-    everywhere = _chosen(np.ones(part.shape, bool), where)
+    everywhere = _chosen(np.ones_like(part.known, dtype=bool), where)
     part.known[everywhere], part.labels[everywhere] = Known.UNKNOWN, 0
 
 
@@ -55,7 +55,7 @@ def accept(prediction: NDArray[np.uint8]) -> Change:
     def change(part: Annotation, where: Selection) -> None:
         wanted = _chosen(_free(part), where)
         np.copyto(part.labels, prediction[where.box], where=wanted)
-        part.known[wanted] = Known.ACCEPTED
+        np.copyto(part.known, np.uint8(Known.ACCEPTED), where=wanted)
 
     return change
 
@@ -153,7 +153,7 @@ class Decider(ABC):
 
 
 def _free(part: Annotation) -> Mask:
-    return ~np.isin(part.known, (*BY_PERSON, Known.IGNORE))
+    return ~is_one_of(part.known, (*BY_PERSON, Known.IGNORE))
 
 
 def _chosen(mask: Mask, where: Selection) -> Mask:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from threading import Lock, RLock
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,23 +16,35 @@ from napari_dycon.study.annotation_store import AUTOSAVE
 from napari_dycon.study.annotations import Annotation, Known, Region
 from napari_dycon.study.autosave import Autosaver
 from napari_dycon.study.decisions import Decider
-from napari_dycon.study.edits import HISTORY_BYTES, Change, Edit, Patch, Side, Step, UndoHistory
-from napari_dycon.study.regions import Box, Selection, contains, everything, relative, selected
+from napari_dycon.study.edits import (
+    HISTORY_BYTES,
+    Change,
+    Edit,
+    Patch,
+    Side,
+    Snapshot,
+    Step,
+    UndoHistory,
+    copying,
+    result_of,
+    writing,
+)
+from napari_dycon.study.regions import (
+    Box,
+    Selection,
+    box_around,
+    contains,
+    everything,
+    relative,
+    selected,
+    slowest_axis,
+)
 
 __all__ = ["AnnotationEditor", "Autosaver", "Snapshot"]
 
-VOXELS_AT_A_TIME = 1 << 21
+VOXELS_AT_A_TIME = 1 << 19
 ELSEWHERE = "Change by another tool"
 MOST_NAMES = 20
-
-
-class Snapshot(NamedTuple):
-    """A copy of an annotation for saving, and what was done to it since the last one."""
-
-    annotation: Annotation
-    reason: str
-    names: tuple[str, ...]
-    run: str | None
 
 
 class AnnotationEditor(Decider):
@@ -65,8 +76,9 @@ class AnnotationEditor(Decider):
             raise ValueError(f"annotation {annotation.shape} and scan {geometry.shape} differ in size")
         self.annotation = annotation
         self.geometry = geometry
-        self._seen = annotation.labels.copy()
+        self._seen = annotation.labels.copy(order="K")
         self._opening = annotation.copy()
+        self._axis = slowest_axis(annotation.labels)
         self._lock = RLock()
         self._operation = Lock()
         self._history = UndoHistory(memory)
@@ -107,8 +119,7 @@ class AnnotationEditor(Decider):
             Three arrays of voxel indices in source order, as for NumPy indexing. The labels hold the result
             of the stroke already.
         how
-            Else how they are known from now on: ``IGNORE`` for a brush of "do not care"; ``UNKNOWN`` for one
-            that forgets, labels included.
+            Known value from now on: ``IGNORE`` for "do not care"; ``UNKNOWN`` forgets, labels included.
         name
             Name of the edit.
         """
@@ -116,9 +127,9 @@ class AnnotationEditor(Decider):
         edit = Edit(name)
         if x.size == 0:
             return edit
-        box = _box_around(x, y, z)
+        box = box_around(x, y, z)
         with self._lock:
-            parts = list(Selection(box).slabs(VOXELS_AT_A_TIME))
+            parts = list(Selection(box).slabs(VOXELS_AT_A_TIME, self._axis))
             before = [Annotation(self._seen[p.box], self.known[p.box]).copy() for p in parts]
             if how == Known.UNKNOWN:
                 self.labels[x, y, z] = 0
@@ -131,6 +142,14 @@ class AnnotationEditor(Decider):
                 self._history.push(Step(edit))
             self._changed = True
         return edit
+
+    def painting(self) -> AbstractContextManager[object]:
+        """Hold off operations of other threads, for as long as it takes to paint and tell the stroke.
+
+        Without it, a voxel that is painted in the very instant in which an operation writes it may lose what
+        was painted.
+        """
+        return self._lock
 
     def reconcile(self) -> bool:
         """Find voxels that changed without a stroke, by undo, redo or a program, and set how they are known.
@@ -195,7 +214,7 @@ class AnnotationEditor(Decider):
         Edit
             What was really changed.
         """
-        return self._perform(edit, ((Selection(patch.box), _writing(patch)) for patch in edit.patches), None)
+        return self._perform(edit, ((Selection(patch.box), writing(patch)) for patch in edit.patches), None)
 
     def undo(self) -> Edit | None:
         """Take the newest edit back; return it, or None where there is none.
@@ -250,7 +269,7 @@ class AnnotationEditor(Decider):
             Do the same to what is remembered of the opening, so that strokes of before that are undone by
             napari leave it.
         """
-        pieces = selected(self.annotation.shape, where).slabs(VOXELS_AT_A_TIME)
+        pieces = selected(self.annotation.shape, where).slabs(VOXELS_AT_A_TIME, self._axis)
         return self._perform(edit, ((piece, change) for piece in pieces), change if opening else None)
 
     # ---- inside ------------------------------------------------------------------------------
@@ -267,12 +286,16 @@ class AnnotationEditor(Decider):
         with self._alone():
             for selection, change in pieces:
                 with self._lock:
-                    if self._reconcile(selection.box) or step is None or self._history.last is not step:
-                        self._push_found()
+                    self._reconcile(selection.box)
+                    self._push_found()
+                    patch, remembered = self._change(selection, change, opening)
+                    if patch is None:
+                        continue
+                    if step is None or self._history.last is not step:
                         step = Step(replace(edit, patches=[]))
-                    patch = self._change(selection, change, opening, step)
-                    if patch is not None and self._history.last is not step:
                         self._history.push(step)
+                    step.edit.add(patch)
+                    step.opening.add(remembered)
                     total.add(patch)
             with self._lock:
                 self._history.trim()
@@ -281,34 +304,32 @@ class AnnotationEditor(Decider):
         return total
 
     def _change(
-        self, selection: Selection, change: Change, opening: Change | None, step: Step
-    ) -> Patch | None:
-        """Change one piece and what is remembered of its opening; note both in the step."""
-        live = self.annotation.cut(selection.box)
-        before = live.copy()
-        change(live, selection)
-        patch = Patch.between(selection.box, before, live)
+        self, selection: Selection, change: Change, opening: Change | None
+    ) -> tuple[Patch | None, Patch | None]:
+        """Change one piece and what is remembered of its opening; return what changed in both.
+
+        The change is made on a copy: what is painted meanwhile is seen by the writing, and stays.
+        """
+        patch = result_of(self.annotation, selection, change)
         if patch is not None:
-            step.edit.add(patch)
-            np.copyto(self._seen[patch.box], self.labels[patch.box], where=patch.where())
-        if opening is not None:
-            remembered = self._opening.cut(selection.box)
-            opened = remembered.copy()
-            opening(remembered, selection)
-            step.opening.add(Patch.between(selection.box, opened, remembered))
-        elif patch is not None:
-            remembered = self._opening.cut(patch.box)
-            opened = remembered.copy()
-            _copy(self.annotation.cut(patch.box), remembered, patch.where())
-            step.opening.add(Patch.between(patch.box, opened, remembered))
-        return patch
+            patch = patch.limited(self._write(patch, "after"))
+        if opening is None and patch is not None:
+            selection, opening = Selection(patch.box), copying(self.annotation, patch.where())
+        remembered = None if opening is None else result_of(self._opening, selection, opening)
+        if remembered is not None:
+            remembered.write(self._opening.cut(remembered.box), "after")
+        return patch, remembered
+
+    def _write(self, patch: Patch, side: Side) -> NDArray[np.bool_]:
+        written = patch.write(self.annotation.cut(patch.box), side)
+        np.copyto(self._seen[patch.box], patch.labels(side), where=written)
+        return written
 
     def _move(self, step: Step, side: Side) -> None:
         order = slice(None, None, -1) if side == "before" else slice(None)
         for patch in step.edit.patches[order]:
             with self._lock:
-                written = patch.write(self.annotation.cut(patch.box), side)
-                np.copyto(self._seen[patch.box], self.labels[patch.box], where=written)
+                self._write(patch, side)
         with self._lock:
             for patch in step.opening.patches[order]:
                 patch.write(self._opening.cut(patch.box), side)
@@ -361,7 +382,7 @@ class AnnotationEditor(Decider):
 
     def _slabs(self) -> Iterator[Box]:
         """Parts of the volume that are small enough not to keep a stroke waiting."""
-        for part in everything(self.annotation.shape).slabs(VOXELS_AT_A_TIME):
+        for part in everything(self.annotation.shape).slabs(VOXELS_AT_A_TIME, self._axis):
             yield part.box
 
     def _reconcile(self, part: Box) -> bool:
@@ -377,21 +398,3 @@ class AnnotationEditor(Decider):
         self._found.add(Patch.between(part, before, Annotation(seen, known)))
         self._changed = True
         return True
-
-
-def _copy(source: Annotation, target: Annotation, where: NDArray[np.bool_]) -> None:
-    np.copyto(target.labels, source.labels, where=where)
-    np.copyto(target.known, source.known, where=where)
-
-
-def _writing(patch: Patch) -> Change:
-    def change(part: Annotation, where: Selection) -> None:
-        del where
-        patch.write(part, "after")
-
-    return change
-
-
-def _box_around(*indices: NDArray[np.intp]) -> Box:
-    x, y, z = (slice(int(axis.min()), int(axis.max()) + 1) for axis in indices)
-    return x, y, z

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_dycon.study.annotations import Annotation
-from napari_dycon.study.regions import Box, Selection, bounding_box, shifted
+from napari_dycon.study.regions import Box, Selection, bounding_box, extent, shifted, slowest_axis
 
 HISTORY_BYTES = 128 << 20
 Side = Literal["before", "after"]
@@ -21,7 +21,7 @@ Change = Callable[[Annotation, Selection], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patch:
-    """Changed voxels of one box, as runs of equal change along the box in C order.
+    """Changed voxels of one box, as runs of equal change along the box in memory order.
 
     Attributes
     ----------
@@ -30,13 +30,16 @@ class Patch:
     lengths
         Voxels of each run.
     codes
-        What happened in each run: labels before and after, known value before and after, one byte each; all
-        zero where nothing changed.
+        What happened in each run: labels before and after, known value before and after, one byte each from
+        the lowest; 0 where nothing changed.
+    fortran
+        Whether the first axis runs fastest, as in NIfTI files, rather than the last.
     """
 
     box: Box
     lengths: NDArray[np.uint32]
-    codes: NDArray[np.uint8]
+    codes: NDArray[np.uint32]
+    fortran: bool
 
     @classmethod
     def between(cls, box: Box, before: Annotation, after: Annotation) -> Patch | None:
@@ -45,20 +48,20 @@ class Patch:
         tight = bounding_box(changed)
         if tight is None:
             return None
-        codes = np.stack(
-            [array[tight] for array in (before.labels, after.labels, before.known, after.known)], axis=-1
-        )
-        codes[~changed[tight]] = 0
-        flat = codes.reshape(-1, 4)
-        words = flat.view(np.uint32)[:, 0]
-        starts = np.flatnonzero(words[1:] != words[:-1]) + 1
-        edges = np.concatenate([[0], starts, [len(flat)]])
-        return cls(shifted(tight, box), np.diff(edges).astype(np.uint32), flat[edges[:-1]].copy())
+        fortran = slowest_axis(changed) == 2
+        words = np.zeros(changed[tight].shape, np.uint32, order="F" if fortran else "C")
+        for byte, array in enumerate((before.labels, after.labels, before.known, after.known)):
+            words |= np.left_shift(array[tight], 8 * byte, dtype=np.uint32)
+        words *= changed[tight]
+        flat = words.ravel(order="K")
+        starts = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+        edges = np.concatenate([[0], starts, [flat.size]])
+        return cls(shifted(tight, box), np.diff(edges).astype(np.uint32), flat[edges[:-1]].copy(), fortran)
 
     @property
     def voxels(self) -> int:
         """Number of voxels that it changes."""
-        return int(self.lengths[self.codes.any(axis=1)].sum(dtype=np.int64))
+        return int(self.lengths[self.codes != 0].sum(dtype=np.int64))
 
     @property
     def nbytes(self) -> int:
@@ -67,7 +70,7 @@ class Patch:
 
     def where(self) -> NDArray[np.bool_]:
         """Mask of the changed voxels, of the box's shape."""
-        return np.repeat(self.codes.any(axis=1), self.lengths).reshape(self._shape)
+        return self._spread(self.codes != 0)
 
     def write(self, part: Annotation, side: Side) -> NDArray[np.bool_]:
         """Bring one side of the change into the part of an annotation that lies in the box.
@@ -79,21 +82,32 @@ class Patch:
         ndarray of bool
             Which voxels of the part were written.
         """
-        old = (0, 2) if side == "after" else (1, 3)
-        new = (1, 3) if side == "after" else (0, 2)
+        old, new = ((0, 2), (1, 3)) if side == "after" else ((1, 3), (0, 2))
         changed = self.where()
-        for array, column in zip((part.labels, part.known), old, strict=True):
-            changed &= array == self._column(column)
-        for array, column in zip((part.labels, part.known), new, strict=True):
-            np.copyto(array, self._column(column), where=changed)
+        for array, byte in zip((part.labels, part.known), old, strict=True):
+            changed &= array == self._values(byte)
+        for array, byte in zip((part.labels, part.known), new, strict=True):
+            np.copyto(array, self._values(byte), where=changed)
         return changed
 
-    def _column(self, column: int) -> NDArray[np.uint8]:
-        return np.repeat(self.codes[:, column], self.lengths).reshape(self._shape)
+    def labels(self, side: Side) -> NDArray[np.uint8]:
+        """Labels of the changed voxels on one side; 0 elsewhere."""
+        return self._values(0 if side == "before" else 1)
 
-    @property
-    def _shape(self) -> tuple[int, ...]:
-        return tuple(part.stop - part.start for part in self.box)
+    def limited(self, where: NDArray[np.bool_]) -> Patch | None:
+        """Return the part of it within a mask of the box's shape; None where nothing is left."""
+        if np.array_equal(where, self.where()):
+            return self
+        before, after = (
+            Annotation(self._values(first) * where, self._values(first + 2) * where) for first in (0, 1)
+        )
+        return Patch.between(self.box, before, after)
+
+    def _values(self, byte: int) -> NDArray[np.uint8]:
+        return self._spread((self.codes >> np.uint32(8 * byte)).astype(np.uint8))
+
+    def _spread(self, values: NDArray[Any]) -> NDArray[Any]:
+        return np.repeat(values, self.lengths).reshape(extent(self.box), order="F" if self.fortran else "C")
 
 
 @dataclass(eq=False)
@@ -169,22 +183,46 @@ def planned(
 ) -> Edit:
     """Say what a change would do to an annotation, without doing it."""
     edit = Edit(name, reason)
-    for part in selection.slabs():
-        before = annotation.cut(part.box)
-        after = before.copy()
-        change(after, part)
-        edit.add(Patch.between(part.box, before, after))
+    for part in selection.slabs(axis=slowest_axis(annotation.labels)):
+        edit.add(result_of(annotation, part, change))
     return edit
+
+
+def result_of(annotation: Annotation, part: Selection, change: Change) -> Patch | None:
+    """Say what a change would do to one part of an annotation; None where that is nothing."""
+    before = annotation.cut(part.box).copy()
+    after = before.copy()
+    change(after, part)
+    return Patch.between(part.box, before, after)
+
+
+def writing(patch: Patch) -> Change:
+    """Make a change of a patch."""
+
+    def change(part: Annotation, where: Selection) -> None:
+        del where
+        patch.write(part, "after")
+
+    return change
+
+
+def copying(source: Annotation, mask: NDArray[np.bool_]) -> Change:
+    """Make a change that takes over the voxels of a mask, of the part's shape, from another annotation."""
+
+    def change(part: Annotation, where: Selection) -> None:
+        other = source.cut(where.box)
+        np.copyto(part.labels, other.labels, where=mask)
+        np.copyto(part.known, other.known, where=mask)
+
+    return change
 
 
 def difference(before: Annotation, after: Annotation, selection: Selection, name: str, reason: str) -> Edit:
     """Compare two annotations of one scan within a selection; what they differ in is the edit."""
 
     def take(part: Annotation, where: Selection) -> None:
-        wanted = np.ones(part.shape, bool) if where.mask is None else where.mask
-        other = after.cut(where.box)
-        np.copyto(part.labels, other.labels, where=wanted)
-        np.copyto(part.known, other.known, where=wanted)
+        mask = np.ones(part.shape, bool) if where.mask is None else where.mask
+        copying(after, mask)(part, where)
 
     return planned(before, selection, take, name, reason)
 
@@ -265,3 +303,12 @@ class UndoHistory:
         chains: Iterable[list[Step]] = (self._done, self._undone)
         for chain in chains:
             yield from chain
+
+
+class Snapshot(NamedTuple):
+    """A copy of an annotation for saving, and what was done to it since the last one."""
+
+    annotation: Annotation
+    reason: str
+    names: tuple[str, ...]
+    run: str | None

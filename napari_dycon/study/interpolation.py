@@ -1,8 +1,8 @@
 """Labels between labelled slices, from the shapes on both sides.
 
 Each section of a structure is turned into its signed distance ``d`` (positive inside), compressed to
-``d / (|d| + g)`` with the gap ``g`` between the slices: what is farther from a border than the gap is wide
-says nothing about where the border runs inside it. Between two slices the compressed distance follows a
+``d / (|d| + 2 g)`` with the gap ``g`` between the slices: what is much farther from a border than the gap is
+wide says little about where the border runs inside it. Between two slices the compressed distance follows a
 cubic Hermite curve whose slopes come from the slices beyond (Catmull and Rom, 1974); where it is positive,
 the structure is. A structure that ends between two slices tapers off.
 """
@@ -24,6 +24,9 @@ from napari_dycon.study.schema import Structure
 
 TAPER = 0.75
 """Share of the gap after which a structure has vanished that only one of both slices shows."""
+
+REACH = 2.0
+"""Distance, in gaps, at which half of the compression has set in."""
 
 MARGIN = 4
 
@@ -63,7 +66,7 @@ class Interpolation:
         def change(part: Annotation, where: Selection) -> None:
             wanted = self.where[where.box] & _free(part.known)
             np.copyto(part.labels, self.labels[where.box], where=wanted)
-            part.known[wanted] = Known.INTERPOLATED
+            np.copyto(part.known, np.uint8(Known.INTERPOLATED), where=wanted)
 
         return planned(annotation, Selection(box), change, self.name, "interpolate")
 
@@ -125,7 +128,7 @@ def interpolate(
     complete = known_slices(annotation, axis)
     chosen = sorted({*(complete if slices is None else slices)})
     stack = _Stack(annotation, axis, spacing, [structure.value for structure in structures], chosen)
-    labels, filled = np.zeros(annotation.shape, np.uint8), list[int]()
+    labels, filled = np.zeros_like(annotation.labels), list[int]()
     for index, plane in stack.between():
         np.moveaxis(labels, axis, 0)[index][stack.window] = plane
         filled.append(index)
@@ -159,9 +162,8 @@ class _Stack:
         self._slices = slices
         self._thickness = float(spacing[axis])
         self._spacing = [float(size) for other, size in enumerate(spacing) if other != axis]
-        said = ~_free(annotation.known) & (annotation.known != Known.IGNORE)
-        labels = np.moveaxis(np.where(said, annotation.labels, np.uint8(0)), axis, 0)
-        sections = labels[slices]
+        labels, known = (np.moveaxis(a, axis, 0)[slices] for a in (annotation.labels, annotation.known))
+        sections = np.where(_free(known) | (known == Known.IGNORE), np.uint8(0), labels)
         self.whole = set(np.unique(sections).tolist()) <= {0, *values}
         sections = np.where(np.isin(sections, values), sections, np.uint8(0))
         box = bounding_box(sections > 0, (0, MARGIN, MARGIN))
@@ -238,7 +240,7 @@ class _Curve:
 
 
 def _compressed(distance: Plane, gap: float) -> Plane:
-    return np.asarray(distance / (np.abs(distance) + np.float32(gap)))
+    return np.asarray(distance / (np.abs(distance) + np.float32(REACH * gap)))
 
 
 def _slope(later: Plane, earlier: Plane, slices: int, gap: int) -> Plane:
@@ -258,7 +260,7 @@ def _wanted(
     values: list[int],
 ) -> NDArray[np.bool_]:
     """Free voxels of the filled slices; without background, those of the structures, now or before."""
-    where = np.zeros(annotation.shape, bool)
+    where = np.zeros_like(annotation.known, dtype=bool)
     np.moveaxis(where, axis, 0)[filled] = True
     where &= _free(annotation.known)
     if not background:

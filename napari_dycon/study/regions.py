@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,15 +40,18 @@ class Selection:
             return int(np.count_nonzero(self.mask))
         return int(np.prod(extent(self.box)))
 
-    def slabs(self, voxels: int = VOXELS_AT_A_TIME) -> Iterator[Selection]:
-        """Cut it along the first axis into parts of about `voxels` voxels."""
-        rows, columns, slices = extent(self.box)
-        thickness = max(1, voxels // max(1, columns * slices))
-        first = self.box[0].start
-        for start in range(0, rows, thickness):
-            stop = min(start + thickness, rows)
-            part = (slice(first + start, first + stop), self.box[1], self.box[2])
-            yield Selection(part, None if self.mask is None else self.mask[start:stop])
+    def slabs(self, voxels: int = VOXELS_AT_A_TIME, axis: int = 0) -> Iterator[Selection]:
+        """Cut it along an axis into parts of about `voxels` voxels."""
+        sizes = extent(self.box)
+        thickness = max(1, voxels * sizes[axis] // max(1, sizes[0] * sizes[1] * sizes[2]))
+        for start in range(0, sizes[axis], thickness):
+            local = [slice(None)] * 3
+            local[axis] = slice(start, min(start + thickness, sizes[axis]))
+            part = [*self.box]
+            first = part[axis].start
+            part[axis] = slice(first + start, first + local[axis].stop)
+            mask = None if self.mask is None else self.mask[tuple(local)]
+            yield Selection((part[0], part[1], part[2]), mask)
 
     def full_mask(self, shape: tuple[int, int, int]) -> NDArray[np.bool_]:
         """Return it as a mask of the whole volume."""
@@ -172,6 +176,17 @@ def bounding_box(mask: NDArray[np.bool_], margin: int | Sequence[int] = 0) -> Bo
         view = np.moveaxis(np.moveaxis(view, axis, 0)[first : last + 1], 0, axis)
         box.append(slice(max(0, first - int(wider)), min(mask.shape[axis], last + 1 + int(wider))))
     return box[0], box[1], box[2]
+
+
+def box_around(*indices: NDArray[np.intp]) -> Box:
+    """Smallest box around voxels, given as an array of indices for each axis; not for none."""
+    x, y, z = (slice(int(axis.min()), int(axis.max()) + 1) for axis in indices)
+    return x, y, z
+
+
+def slowest_axis(array: NDArray[Any]) -> int:
+    """Axis along which an array is best cut: the last one in the order of NIfTI files, else the first."""
+    return 2 if array.strides[2] > array.strides[0] else 0
 
 
 def shifted(box: Box, by: Box) -> Box:

@@ -94,3 +94,67 @@ def test_arrays_that_do_not_fit_are_refused():
         Annotation(np.zeros(SHAPE, np.uint8), np.zeros((6, 5, 3), np.uint8))
     with pytest.raises(ValueError, match="differ in size"):
         Annotation.empty(SHAPE).accept(np.zeros((6, 5, 3), np.uint8))
+
+
+def random_annotation(seed):
+    rng = np.random.default_rng(seed)
+    known = rng.choice(5, SHAPE, p=[0.6, 0.1, 0.1, 0.1, 0.1]).astype(np.uint8)
+    return Annotation(((known > 0) * rng.integers(0, 3, SHAPE)).astype(np.uint8), known)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_reopening_is_the_exact_reverse_of_completing_even_after_the_study_was_closed(seed):
+    rng = np.random.default_rng(seed)
+    annotation = random_annotation(seed)
+    states, completed = [], []
+    for axis in rng.permutation(3):
+        index = int(rng.integers(SHAPE[axis]))
+        states.append(annotation.known.copy())
+        annotation.complete_slice(int(axis), index)
+        completed.append((int(axis), index))
+    annotation = annotation.copy()  # as read from disk
+    for state, (axis, index) in zip(reversed(states), reversed(completed), strict=True):
+        annotation.reopen_slice(axis, index)
+        np.testing.assert_array_equal(annotation.known, state)
+
+
+def test_reopening_a_slice_leaves_crossing_slices_complete_in_any_order():
+    annotation = Annotation.empty(SHAPE)
+    annotation.complete_slice(2, 1)
+    annotation.complete_slice(0, 3)
+    annotation.reopen_slice(2, 1)
+    only = Annotation.empty(SHAPE)
+    only.complete_slice(0, 3)
+    np.testing.assert_array_equal(annotation.known, only.known)
+
+
+def test_a_slice_of_a_complete_case_can_be_reopened():
+    annotation = Annotation.empty(SHAPE)
+    annotation.complete_all()
+    annotation.reopen_slice(1, 2)
+    assert not annotation.known[:, 2].any()
+    assert annotation.known_fraction == 4 / 5
+    annotation.reopen_all()
+    assert annotation.known_fraction == 0
+
+
+def test_completed_background_is_said_by_a_person():
+    annotation = Annotation.empty(SHAPE)
+    annotation.complete_slice(2, 1)
+    annotation.accept(np.full(SHAPE, 9, np.uint8))
+    assert (annotation.labels[:, :, 1] == 0).all()
+    assert (annotation.training_target([9])[:, :, 1] == 0).all()
+
+
+def test_interpolated_voxels_weigh_less_or_are_left_out():
+    annotation = Annotation.full(np.ones(SHAPE, np.uint8))
+    assert annotation.training_weight() is None
+    annotation.known[2], annotation.known[3] = Known.INTERPOLATED, Known.ACCEPTED
+    weight = annotation.training_weight()
+    assert (weight[2] == 0.5).all()
+    assert (np.delete(weight, 2, 0) == 1).all()
+    assert annotation.training_weight({}) is None
+    assert (annotation.training_weight({Known.ACCEPTED: 0.25})[3] == 0.25).all()
+    target = annotation.training_target([1], without={Known.INTERPOLATED, Known.ACCEPTED})
+    assert (target[2:4] == UNKNOWN).all()
+    assert (np.delete(target, (2, 3), 0) == 1).all()
