@@ -176,6 +176,10 @@ def _resumed(study: Study, request: Request, machine: Machine, control: Control)
     if checkpoint is None:
         torch.manual_seed(config.seed)
         method = build_method(config.method, plan)
+    elif not _fits(method, checkpoint):
+        raise TrainingError(
+            f"Run {folder.run} was made by another version and cannot go on; start a new training."
+        )
     elif checkpoint.damaged:
         notes.append(
             f"The newest checkpoint is damaged; the training goes on from step {checkpoint.iteration}."
@@ -186,6 +190,11 @@ def _resumed(study: Study, request: Request, machine: Machine, control: Control)
         folder.write(config, plan)
     budget = Budget(minutes, iterations)
     return Prepared(folder, config, plan, machine.device, budget, method, cases, checkpoint, notes)
+
+
+def _fits(method: Method, checkpoint: Checkpoint) -> bool:
+    own, saved = method.state_dict(), checkpoint.part("method")
+    return own.keys() == saved.keys() and all(own[key].shape == saved[key].shape for key in own)
 
 
 def _usable(study: Study, notes: list[str]) -> list[str]:

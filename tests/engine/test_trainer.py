@@ -437,3 +437,14 @@ def test_a_failing_library_is_reported_with_its_step(make_study, monkeypatch, tr
     with pytest.raises(TrainingError, match=r"failed at step 1: shapes differ$"):
         train(study)
     assert read_events(Path(study.run_dir("001-dycon")))[-1].reason == "failed"
+
+
+def test_a_run_whose_weights_do_not_fit_this_version_cannot_go_on_and_says_so(make_study, train):
+    study = make_study()
+    run = train(study, "supervised", iterations=3)[0].run
+    plan = study.run_dir(run) / "plan.json"
+    text = json.loads(plan.read_text())
+    text["network"]["projection"] += 8
+    plan.write_text(json.dumps(text))
+    with pytest.raises(TrainingError, match=f"{run} was made by another version"):
+        train(study, "supervised", iterations=6, resume=True, run_id=run)
