@@ -70,6 +70,7 @@ class SliceView:
     def __init__(self, model: ViewerModel, canvas: QWidget, link: Link) -> None:
         self._model = weakref.ref(model)
         self._link = link
+        self._last_axis = 0
         self.marks = CanvasMarks(canvas, self._marks)
         model.mouse_move_callbacks.append(self._moved)
         model.mouse_drag_callbacks.append(self._pressed)
@@ -86,8 +87,11 @@ class SliceView:
 
     @property
     def axis(self) -> int:
-        """The display axis (0 is z) that is sliced, or would be in 2D."""
-        return self.model.dims.order[-3] - (self.model.dims.ndim - 3)
+        """The display axis (0 is z) that is sliced, or would be in 2D; the last one without layers."""
+        dims = self.model.dims
+        if dims.ndim >= 3:
+            self._last_axis = dims.order[-3] - (dims.ndim - 3)
+        return self._last_axis
 
     @property
     def plane(self) -> str:
@@ -97,12 +101,15 @@ class SliceView:
     @property
     def position(self) -> float:
         """Where the plane lies on its axis, in mm."""
-        return float(self.model.dims.point[-3:][self.axis])
+        dims = self.model.dims
+        return float(dims.point[-3:][self.axis] if dims.ndim >= 3 else self._link.point[self.axis])
 
     def go_to(self, point: np.ndarray) -> None:
         """Show the slice through ``point``, ``(z, y, x)`` in mm, with the point in sight."""
+        dims = self.model.dims
+        if dims.ndim < 3:
+            return
         if self.position != point[self.axis]:
-            dims = self.model.dims
             dims.set_point(self.axis + dims.ndim - 3, float(point[self.axis]))
         self._reveal(point)
 
@@ -130,7 +137,7 @@ class SliceView:
 
     def _reveal(self, point: np.ndarray) -> None:
         """Move the camera if the point is out of sight."""
-        if self.model.dims.ndisplay != 2 or self.marks.width() < 2:
+        if self.model.dims.ndisplay != 2 or self.marks.width() < DRAG_PIXELS:
             return
         x, y = self.on_screen(point)
         if not (0 <= x <= self.marks.width() and 0 <= y <= self.marks.height()):
@@ -150,7 +157,7 @@ class SliceView:
 
     def _marks(self) -> Marks:
         model = self._model()
-        if model is None or model.dims.ndisplay != 2 or not len(model.layers):
+        if model is None or model.dims.ndisplay != 2 or model.dims.ndim < 3:
             return Marks()
         row, column = self._in_plane()
         x, y = self.on_screen(self._link.point)
@@ -179,7 +186,7 @@ class SliceView:
             self.marks.update()
 
     def _moved(self, model: ViewerModel, event: Event) -> None:
-        if "Shift" in event.modifiers and not event.is_dragging and model.dims.ndisplay == 2:
+        if "Shift" in event.modifiers and not event.is_dragging and _shows_slices(model):
             self._link.move_to(event.position)
 
     def _pressed(self, model: ViewerModel, event: Event) -> Iterator[None]:
@@ -190,7 +197,7 @@ class SliceView:
         while event.type == "mouse_move":
             yield
         still = np.abs(np.array(event.pos) - start).max() <= DRAG_PIXELS
-        if still and event.button == 1 and model.dims.ndisplay == 2 and _is_pointing(model):
+        if still and event.button == 1 and _shows_slices(model) and _is_pointing(model):
             self._link.move_to(position)
 
 
@@ -232,7 +239,7 @@ class PlanePane(SliceView):
         self._owned, self.widget = _canvas(viewer, plane, session)
         super().__init__(self._owned, self.widget.canvas.native, link)
         self._mirrors: dict[Layer, Mirror] = {}
-        self._wanted_plane = plane
+        self._wanted_plane, self._last_axis = plane, PLANE_ORDER[plane][0]
         self._owned.dims.events.current_step.connect(self._stepped)
 
     def add(self, layer: Layer, place: int) -> None:
@@ -272,8 +279,8 @@ class PlanePane(SliceView):
 
     def turn(self, plane: str) -> None:
         """Show ``plane`` from now on."""
-        turned, self._wanted_plane = plane != self.plane, plane
-        if self.model.dims.ndim == 3 and turned:
+        self._wanted_plane = plane
+        if self.model.dims.ndim == 3 and self.plane != plane:
             self.model.dims.order = PLANE_ORDER[plane]
             self.model.reset_view()
 
@@ -393,6 +400,10 @@ def _close(widget: QtViewer) -> None:
         widget.hide()
         widget.close()
         widget.deleteLater()
+
+
+def _shows_slices(model: ViewerModel) -> bool:
+    return model.dims.ndisplay == 2 and model.dims.ndim >= 3
 
 
 def _is_pointing(model: ViewerModel) -> bool:

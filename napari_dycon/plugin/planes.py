@@ -140,7 +140,7 @@ class LinkedPlanes:
     def move_to(self, point: Sequence[float]) -> None:
         """Let all planes meet at ``point``, ``(z, y, x)`` in mm, or as near to it as there are voxels."""
         viewer = self._viewer()
-        if viewer is None or not self.shown:
+        if viewer is None or not self.shown or viewer.dims.ndim < 3:
             return
         ranges = viewer.dims.range[-3:]
         wanted = np.asarray(point, dtype=float)[-3:]

@@ -1,0 +1,286 @@
+"""Three planes beside each other: one cross-hair, one annotation, nothing left when they are gone."""
+
+import gc
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+
+import numpy as np
+import pytest
+from napari.qt import QtViewer
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+
+from napari_dycon.study.annotations import Known
+from napari_dycon.study.study import Study
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def planes(desk):
+    """The linked planes of the desk, shown in a window of some size."""
+    desk.viewer.window.resize(1200, 800)
+    desk.viewer.window.show()
+    desk.session.toggle_planes()
+    linked = desk.session._planes
+    desk.wait(lambda: all(pane.marks.width() > 100 for pane in linked.panes.values()))
+    settle(desk)
+    yield linked
+    if linked.shown:
+        linked.hide()
+
+
+def settle(desk, milliseconds=150):
+    """Let the timers that link the views run out."""
+    desk.qtbot.wait(milliseconds)
+
+
+def case(desk):
+    return desk.session._desk.case
+
+
+def drawn(desk):
+    """How many voxels a person has drawn."""
+    return int((case(desk).annotation.known == Known.DRAWN).sum())
+
+
+def press(desk, view, point, modifier=Qt.KeyboardModifier.NoModifier):
+    """Click where ``point`` (z, y, x in mm) is on the canvas of ``view``."""
+    where = QPoint(*(round(pixel) for pixel in view.on_screen(np.asarray(point, float))))
+    QTest.mouseClick(view.marks.parentWidget(), Qt.MouseButton.LeftButton, modifier, where)
+    settle(desk)
+
+
+def test_the_other_two_planes_and_3d_appear_with_their_names_and_letters(desk, planes):
+    assert list(planes.panes) == ["coronal", "sagittal"]
+    shown = {view.plane: view._marks() for view in (planes._main, *planes.panes.values())}
+    assert shown["axial"].letters == ("R", "L", "A", "P")
+    assert shown["coronal"].letters == ("R", "L", "S", "I")
+    assert shown["sagittal"].letters == ("A", "P", "S", "I")
+    assert shown["coronal"].title.startswith("Coronal ")
+    assert planes.solid.model.dims.ndisplay == 3
+    assert {"annotation", "prediction", "cross-hair"} >= {layer.name for layer in planes.solid.model.layers}
+
+
+def test_a_click_moves_the_cross_hair_and_every_plane_goes_there(desk, planes):
+    z, y, x = (float(value) for value in planes.point)
+    step = desk.viewer.dims.range[0].step
+    coronal = planes.panes["coronal"]
+    press(desk, coronal, (z + 2 * step, y, x))
+    assert desk.viewer.dims.point[0] == pytest.approx(z + 2 * step)
+    assert planes.point == pytest.approx([z + 2 * step, y, x])
+    across = desk.viewer.dims.range[2].step
+    press(desk, planes._main, (z, y, x + 3 * across))
+    assert planes.panes["sagittal"].position == pytest.approx(x + 3 * across)
+    assert planes.panes["coronal"].position == pytest.approx(y)
+
+
+def test_moving_the_mouse_with_shift_held_moves_the_cross_hair(desk, planes):
+    z, y, x = planes.point
+    step = desk.viewer.dims.range[1].step
+    desk.viewer.layers["annotation"].mode = "paint"
+    view = planes._main
+    where = view.on_screen(np.array([z, y + 4 * step, x]))
+    event = type("Event", (), {"modifiers": ("Shift",), "is_dragging": False, "pos": where})()
+    event.position = (z, y + 4 * step, x)
+    for callback in desk.viewer.mouse_move_callbacks:
+        callback(desk.viewer, event)
+    settle(desk)
+    assert planes.panes["coronal"].position == pytest.approx(y + 4 * step)
+    assert not desk.viewer.layers["annotation"].data.any()
+
+
+def test_scrolling_a_pane_moves_the_line_in_the_others(desk, planes):
+    coronal = planes.panes["coronal"]
+    before = planes._main._marks().lines[1].at
+    coronal.model.dims.set_current_step(1, coronal.model.dims.current_step[1] + 3)
+    settle(desk)
+    step = desk.viewer.dims.range[1].step
+    moved = planes._main._marks().lines[1].at - before
+    assert moved == pytest.approx(3 * step * desk.viewer.scene.camera.zoom, rel=0.01)
+
+
+def test_painting_in_a_pane_is_drawn_known_saved_shown_everywhere_and_undone(desk, planes, study_path):
+    sagittal = planes.panes["sagittal"]
+    before, known = case(desk).annotation.labels.copy(), drawn(desk)
+    desk.viewer.layers["annotation"].mode = "paint"
+    desk.viewer.layers["annotation"].brush_size = 5
+    assert str(sagittal.model.layers["annotation"].mode) == "paint"
+    press(desk, sagittal, planes.point)
+    painted = int((case(desk).annotation.labels != before).sum())
+    assert painted > 10
+    assert drawn(desk) >= known + painted
+    for view in (planes._main, *planes.panes.values()):
+        layer = view.model.layers["annotation"]
+        assert np.may_share_memory(layer.data, case(desk).annotation.labels)
+        assert np.asarray(layer._slice.image.raw).any(), view.plane
+    assert desk.session._desk.flush()
+    with Study.open(study_path) as copy:
+        assert np.array_equal(copy.annotation("patient-03").labels, case(desk).annotation.labels)
+    desk.viewer.layers["annotation"].undo()
+    settle(desk)
+    assert np.array_equal(case(desk).annotation.labels, before)
+    assert not np.asarray(sagittal.model.layers["annotation"]._slice.image.raw).any()
+    sagittal.model.layers["annotation"].redo()
+    assert int((case(desk).annotation.labels != before).sum()) == painted
+
+
+def test_filling_in_a_pane_becomes_known_too(desk, planes):
+    layer = planes.panes["coronal"].model.layers["annotation"]
+    known = drawn(desk)
+    layer.fill(planes.point / np.asarray(layer.scale), 2)
+    settle(desk)
+    filled = int((case(desk).annotation.labels == 2).sum())
+    assert filled == layer.data.shape[0] * layer.data.shape[2]
+    assert drawn(desk) == known + filled
+
+
+def test_slice_complete_is_about_the_pane_one_works_in(desk, planes):
+    coronal = planes.panes["coronal"]
+    press(desk, coronal, planes.point)
+    assert desk.session.slice_state[1].startswith("Coronal")
+    QTest.keyClick(coronal.marks.parentWidget(), Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    settle(desk)
+    one = case(desk)
+    axis, index = one.display.to_source(1, coronal.model.dims.current_step[1])
+    assert one.annotation.slice_is_complete(axis, index)
+    middle = one.display.to_source(0, desk.viewer.dims.current_step[0])
+    assert not one.annotation.slice_is_complete(*middle)
+    press(desk, planes._main, planes.point)
+    assert desk.session.slice_state[1].startswith("Axial")
+
+
+def test_the_undo_history_of_one_case_never_reaches_the_next(desk, planes):
+    planes.panes["coronal"].model.layers["annotation"].paint((5, 12, 12), 1)
+    desk.open("patient-04")
+    settle(desk)
+    before = case(desk).annotation.labels.copy()
+    planes.panes["coronal"].model.layers["annotation"].undo()
+    assert np.array_equal(case(desk).annotation.labels, before)
+
+
+def test_cases_of_different_size_are_swapped_with_the_planes_shown(desk, planes):
+    for name in ("patient-01", "patient-04", "patient-02", "patient-03"):
+        desk.open(name)
+        settle(desk)
+        shape = desk.viewer.layers["scan"].data.shape
+        for pane in planes.panes.values():
+            assert [layer.name for layer in pane.model.layers] == [layer.name for layer in desk.viewer.layers]
+            assert all(layer.data.shape == shape for layer in pane.model.layers)
+            assert pane.position == pytest.approx(planes.point[pane.axis])
+        assert planes.point == pytest.approx(desk.viewer.dims.point)
+        assert desk.session.slice_state[1].startswith("Axial")
+
+
+def test_another_plane_in_the_viewer_changes_places_with_the_pane(desk, planes):
+    place = planes.point.copy()
+    desk.session.show_plane("sagittal")
+    settle(desk)
+    assert list(planes.panes) == ["axial", "coronal"]
+    assert desk.viewer.dims.point[2] == pytest.approx(place[2])
+    assert planes.point == pytest.approx(place)
+
+
+def test_layers_deleted_by_hand_go_and_come_in_every_plane(desk, planes):
+    desk.viewer.layers.clear()
+    assert not any(len(pane.model.layers) for pane in planes.panes.values())
+    desk.session.open_case("patient-03")
+    settle(desk)
+    names = ["scan", "entropy", "prediction", "annotation"]
+    for pane in planes.panes.values():
+        assert [layer.name for layer in pane.model.layers] == names
+    planes.panes["coronal"].model.layers["annotation"].paint((5, 12, 12), 1)
+    settle(desk)
+    assert (case(desk).annotation.labels == 1).any()
+
+
+def test_hiding_leaves_nothing_behind(desk, planes, monkeypatch):
+    threads, names = threading.active_count(), [layer.name for layer in desk.viewer.layers]
+    listeners = {
+        name: len(desk.viewer.layers["annotation"].events[name].callbacks) for name in ("paint", "set_data")
+    }
+    for _ in range(3):
+        planes.hide()
+        settle(desk, 100)
+        gc.collect()
+        assert len(QtViewer._instances) == 1
+        planes.show()
+        settle(desk, 100)
+    assert {
+        name: len(desk.viewer.layers["annotation"].events[name].callbacks) for name in ("paint", "set_data")
+    } == listeners
+    planes.hide()
+    settle(desk)
+    assert threading.active_count() <= threads
+    assert [layer.name for layer in desk.viewer.layers] == names
+    desk.viewer.layers["annotation"].paint((5, 12, 12), 1)
+    assert drawn(desk) > 0
+
+
+def test_the_key_works_in_the_viewer_and_in_a_pane_and_the_dock_shows_it(desk):
+    _, dock = desk.add_dock()
+    desk.viewer.window.show()
+    dock.header.planes_button.click()
+    assert desk.session.planes_shown and dock.header.planes_button.isChecked()
+    pane = desk.session._planes.panes["sagittal"]
+    QTest.keyClick(pane.marks.parentWidget(), Qt.Key.Key_Q)
+    assert not desk.session.planes_shown and not dock.header.planes_button.isChecked()
+
+
+def test_closing_the_window_with_the_planes_shown(desk, planes):
+    planes.panes["coronal"].model.layers["annotation"].paint((5, 12, 12), 1)
+    desk.viewer.close()
+    desk.wait(lambda: desk.session.study is None and not planes.shown)
+
+
+PROGRAM = """
+    import sys, napari
+    from qtpy.QtCore import QTimer
+    from qtpy.QtWidgets import QApplication
+    from napari_dycon.plugin.session import get_session
+    viewer = napari.Viewer()
+    session = get_session(viewer)
+    session.open_study(sys.argv[1])
+    session.open_case("patient-03")
+    state = {"ticks": 0}
+
+    def tick():
+        if session.case_id != "patient-03":
+            return
+        state["ticks"] += 1
+        if state["ticks"] == 1:
+            session.toggle_planes()
+        elif state["ticks"] == 10:
+            session._planes.panes["coronal"].model.layers["annotation"].paint((5, 12, 12), 1)
+        elif state["ticks"] == 11:
+            {goodbye}
+
+    timer = QTimer()
+    timer.timeout.connect(tick)
+    timer.start(50)
+    napari.run(force=True)
+    print("left the event loop")
+"""
+
+
+@pytest.mark.parametrize(
+    "goodbye", ["QApplication.instance().quit()", "viewer.close()"], ids=["program", "window"]
+)
+def test_quitting_with_the_planes_shown(study_path, goodbye):
+    code = textwrap.dedent(PROGRAM).replace("{goodbye}", goodbye)
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", code, str(study_path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env=os.environ,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "left the event loop" in done.stdout
+    assert "Traceback" not in done.stderr
+    with Study.open(study_path) as study:
+        assert (study.annotation("patient-03").labels == 1).any()
