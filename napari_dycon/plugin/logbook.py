@@ -12,7 +12,7 @@ from napari_dycon.plugin.places import go_back_to, place_of, take_up, tools_of
 from napari_dycon.plugin.presenter import Presenter
 from napari_dycon.plugin.timesheet import TimeSheet
 from napari_dycon.plugin.worker import EventSource
-from napari_dycon.study.notebook import Notebook
+from napari_dycon.study.notebook import Notebook, Tools
 from napari_dycon.study.study import Study
 
 TICK_MS = 5_000
@@ -51,7 +51,7 @@ class Logbook(QObject):
         self._notebook: Notebook | None = None
         self._writable = self._failed = False
         self._case: OpenCase | None = None
-        self._resumed = False
+        self._hand: Tools | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(TICK_MS)
         self._timer.timeout.connect(self.look)
@@ -60,7 +60,7 @@ class Logbook(QObject):
     def open_study(self, study: Study) -> None:
         """Keep the notebook of ``study`` from now on."""
         self._notebook, self._writable = study.notebook, not study.read_only
-        self._case, self._resumed, self._failed = None, False, False
+        self._case, self._hand, self._failed = None, study.notebook.tools, False
         self._timer.start()
 
     def enter(self, case: OpenCase, return_to_place: bool) -> None:
@@ -80,6 +80,7 @@ class Logbook(QObject):
     def leave(self) -> None:
         """Note where the work on the open case is left, before anything else is shown."""
         self.look()
+        self._hand = self._tools() or self._hand
         self._case = None
         self._sheet.turn_to(None)
 
@@ -97,8 +98,7 @@ class Logbook(QObject):
         layer = self._presenter.annotation
         if layer is not None:  # else the viewer is being closed
             place = place_of(self._presenter.viewer, self._case.display)
-            tools = tools_of(layer, self._active_value()) if layer.editable else None
-            self._notebook.leave(self._case.case_id, place, tools)
+            self._notebook.leave(self._case.case_id, place, self._tools())
         self.save_soon()
         self._on_time()
 
@@ -114,11 +114,16 @@ class Logbook(QObject):
         self._queue.close(END_SECONDS)
         self._notebook = None
 
+    def _tools(self) -> Tools | None:
+        layer = self._presenter.annotation
+        usable = self._case is not None and layer is not None and layer.editable
+        return tools_of(layer, self._active_value()) if usable else None
+
     def _hand_tools_back(self) -> None:
-        resumed, self._resumed = self._resumed, True
-        layer, tools = self._presenter.annotation, self._notebook.tools if self._notebook else None
-        if not resumed and tools is not None and layer is not None and layer.editable:
-            take_up(layer, tools)
+        """Napari drops the brush when a layer is given other data."""
+        layer = self._presenter.annotation
+        if self._hand is not None and layer is not None and layer.editable:
+            take_up(layer, self._hand)
 
     def _listen(self) -> None:
         viewer = self._presenter.viewer
@@ -128,6 +133,12 @@ class Logbook(QObject):
             viewer.scene.camera.events,
         ):
             emitter.connect(self.touch)
+        viewer.layers.events.removing.connect(self._look_once_more)
+
+    def _look_once_more(self, event: object = None) -> None:
+        """A viewer that is closed by a program lets its layers go before anybody hears of it."""
+        del event
+        self.look()
 
     def _tell_failure(self, sentence: str, details: str) -> None:
         if not self._failed:

@@ -72,9 +72,9 @@ def case_rows(
         By whom what is known is known, by case id, as far as it has been counted.
     """
     summary = study.prediction_summary(study.active_run) if study.active_run else {}
-    rows = []
+    rows, notebook = [], study.notebook
     for case in study.cases:
-        predicted, page = summary.get(case.id, {}), study.notebook.page(case.id)
+        predicted, page = summary.get(case.id, {}), notebook.page(case.id)
         volumes = case.volumes_ml if case.status == "complete" else predicted.get("volumes_ml", {})
         rows.append(
             CaseRow(

@@ -89,6 +89,14 @@ def test_a_case_opened_again_is_shown_as_it_was_left(opened):
     assert tuple(viewer.scene.camera.center)[1:] == (11.0, 4.0)
 
 
+def test_the_brush_stays_in_the_hand_from_case_to_case(opened):
+    layer = opened.layer("annotation")
+    layer.mode, layer.brush_size = "paint", 5
+    for case in ("beta", "gamma", "alpha"):
+        opened.open(case)
+        assert (str(opened.layer("annotation").mode), opened.layer("annotation").brush_size) == ("paint", 5)
+
+
 def test_a_study_opened_again_goes_on_where_it_was_left(opened, make_session, study_path, qtbot):
     session, viewer = opened.session, opened.viewer
     opened.open("gamma")

@@ -222,9 +222,21 @@ class CaseProxy(QSortFilterProxyModel):
         self.setDynamicSortFilter(False)
         self.text = ""
         self.mark = ""
+        self._ranks: list[int] = []
+
+    def setSourceModel(self, model: CaseTableModel) -> None:
+        """Show the rows of ``model``."""
+        model.modelAboutToBeReset.connect(self._ranks.clear)
+        super().setSourceModel(model)
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Sort by a column."""
+        self._ranks.clear()
+        super().sort(column, order)
 
     def arrange(self) -> None:
         """Sort and filter anew."""
+        self._ranks.clear()
         self.invalidate()
 
     def filterAcceptsRow(self, source_row: int, source_parent: QModelIndex) -> bool:
@@ -235,11 +247,18 @@ class CaseProxy(QSortFilterProxyModel):
 
     def lessThan(self, left: QModelIndex, right: QModelIndex) -> bool:
         """Return whether ``left`` comes before ``right``; equal ones keep the order of the study."""
-        a, b = left.data(SORT_ROLE), right.data(SORT_ROLE)
-        if a == b:
-            before = left.row() < right.row()
-            return before if self.sortOrder() == Qt.SortOrder.AscendingOrder else not before
-        return _natural(a) < _natural(b)
+        if not self._ranks:
+            self._rank(left.column())
+        return self._ranks[left.row()] < self._ranks[right.row()]
+
+    def _rank(self, column: int) -> None:
+        """Compare each key once, and not each time that Qt asks."""
+        model, turned = self.sourceModel(), self.sortOrder() == Qt.SortOrder.DescendingOrder
+        keys = [_natural(model.index(row, column).data(SORT_ROLE)) for row in range(model.rowCount())]
+        order = sorted(range(len(keys)), key=lambda row: (keys[row], -row if turned else row))
+        self._ranks.extend([0] * len(order))
+        for rank, row in enumerate(order):
+            self._ranks[row] = rank
 
 
 def _natural(key: float | str) -> list[tuple[int, float, str]]:

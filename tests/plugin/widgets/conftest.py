@@ -80,6 +80,9 @@ class Recorder:
         self.structures: tuple[SimpleNamespace, ...] = ()
         self.rows: list[Row] = []
 
+    def set_case_order(self, case_ids: list[str]) -> None:
+        self.order = case_ids
+
     def removed_cases(self) -> list[SimpleNamespace]:
         return []
 

@@ -117,11 +117,11 @@ def test_keys(qtbot, dock, session, key, modifier, asked):
 
 def test_keys_do_not_fire_while_typing(qtbot, dock, session):
     dock.activateWindow()
-    dock.cases.filter.setFocus()
-    qtbot.waitUntil(dock.cases.filter.hasFocus)
-    qtbot.keyClicks(dock.cases.filter, "un")
+    dock.cases.filter.search.setFocus()
+    qtbot.waitUntil(dock.cases.filter.search.hasFocus)
+    qtbot.keyClicks(dock.cases.filter.search, "un")
     assert session.asked == []
-    assert dock.cases.filter.text() == "un"
+    assert dock.cases.filter.search.text() == "un"
 
 
 def test_training_can_be_paused_resumed_and_stopped(qtbot, dock, session):
