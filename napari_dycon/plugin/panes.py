@@ -1,4 +1,4 @@
-"""The canvases of the linked planes: the viewer's own, two further planes, and the structures in 3D."""
+"""The views of the linked planes: the viewer's own canvas and two further planes."""
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -6,20 +6,17 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Labels, Layer, Vectors
+from napari.layers import Layer
 from napari.qt import QtViewer
 from napari.utils.events import Event
 from qtpy.compat import isalive
 from qtpy.QtWidgets import QWidget
 
-from napari_dycon.plugin.keys import bind_keys
-from napari_dycon.plugin.mirrors import Mirror, MirroredLabels, Solid
+from napari_dycon.plugin.canvases import PLANE_OF_AXIS, close_canvas, new_canvas
+from napari_dycon.plugin.mirrors import Mirror, MirroredLabels
 from napari_dycon.plugin.orientation import (
-    AXIS_LABELS,
-    CAMERA_ORIENTATION,
     DISPLAY_CODES,
     PLANE_ORDER,
-    UNITS,
 )
 from napari_dycon.plugin.widgets.marks import PLANE_COLOURS, CanvasMarks, CrossLine, Marks
 
@@ -29,10 +26,6 @@ if TYPE_CHECKING:
 TOWARDS = tuple(reversed(DISPLAY_CODES))
 """Where the display axes z, y, x lead, one letter each."""
 OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "S": "I", "I": "S"}
-PLANE_OF_AXIS = {order[0]: plane for plane, order in PLANE_ORDER.items()}
-FACING = ("away", *CAMERA_ORIENTATION[1:])
-"""In 3D the patient faces the viewer: superior up, the patient's left on the right, not mirrored."""
-CROSS_WIDTH = 0.6
 DRAG_PIXELS = 3
 
 
@@ -236,7 +229,7 @@ class PlanePane(SliceView):
     def __init__(
         self, viewer: ViewerModel, plane: str, link: Link, session: Callable[[], "Session | None"]
     ) -> None:
-        self._owned, self.widget = _canvas(viewer, plane, session)
+        self._owned, self.widget = new_canvas(viewer, plane, session)
         super().__init__(self._owned, self.widget.canvas.native, link)
         self._mirrors: dict[Layer, Mirror] = {}
         self._wanted_plane, self._last_axis = plane, PLANE_ORDER[plane][0]
@@ -291,115 +284,10 @@ class PlanePane(SliceView):
         for mirror in self._mirrors.values():
             mirror.close()
         self._mirrors = {}
-        _close(self.widget)
+        close_canvas(self.widget)
 
     def _stepped(self, event: Event | None = None) -> None:
         self._link.stepped(self)
-
-
-class SolidPane:
-    """The structures in 3D, with the lines of the cross-hair.
-
-    Parameters
-    ----------
-    viewer
-        The viewer that is looked like.
-    session
-        Returns what the keys work on.
-    """
-
-    def __init__(self, viewer: ViewerModel, session: Callable[[], "Session | None"]) -> None:
-        self.model, self.widget = _canvas(viewer, "3D", session)
-        self.marks = CanvasMarks(self.widget.canvas.native, self._marks)
-        self._solids: dict[Layer, Solid] = {}
-        self._cross: Vectors | None = None
-        self.model.scene.camera.orientation = FACING
-
-    def add(self, layer: Labels) -> None:
-        """Show the structures of ``layer``."""
-        solid = self._solids[layer] = Solid(layer)
-        self.model.layers.append(solid.layer)
-        self.model.dims.order = PLANE_ORDER["coronal"]
-        self.model.dims.ndisplay = 3
-
-    def remove(self, layer: Layer) -> None:
-        """Show ``layer`` no longer."""
-        solid = self._solids.pop(layer, None)
-        if solid is not None:
-            self.model.layers.remove(solid.layer)
-
-    def renew(self, layer: Labels) -> None:
-        """Take over the array that ``layer`` was given."""
-        if layer in self._solids:
-            self._solids[layer].renew()
-
-    def look(self, layer: Labels) -> None:
-        """Take over the look of ``layer``."""
-        if layer in self._solids:
-            self._solids[layer].look()
-
-    def refresh(self, point: np.ndarray) -> None:
-        """Draw the structures anew, and the cross-hair at ``point``."""
-        for solid in self._solids.values():
-            if solid.layer.visible:
-                solid.refresh()
-        self._draw_cross(point)
-
-    def close(self) -> None:
-        """Let go of the layers and of the canvas."""
-        self._solids = {}
-        if isalive(self.marks):
-            self.marks.hide()
-            self.marks.deleteLater()
-        _close(self.widget)
-
-    def _draw_cross(self, point: np.ndarray) -> None:
-        if not self._solids:
-            return
-        first = next(iter(self._solids))
-        low, high = first.extent.world
-        lines = np.zeros((3, 2, 3))
-        for axis in range(3):
-            lines[axis, 0] = point
-            lines[axis, 0, axis] = low[axis]
-            lines[axis, 1, axis] = high[axis] - low[axis]
-        if self._cross is None:
-            colours = [PLANE_COLOURS[PLANE_OF_AXIS[axis]] for axis in range(3)]
-            self._cross = Vectors(
-                lines,
-                name="cross-hair",
-                edge_color=colours,
-                edge_width=CROSS_WIDTH,
-                vector_style="line",
-                units=UNITS,
-                axis_labels=AXIS_LABELS,
-            )
-            self.model.layers.append(self._cross)
-        else:
-            self._cross.data = lines
-
-    def _marks(self) -> Marks:
-        return Marks("3D", PLANE_COLOURS["3D"])
-
-
-def _canvas(
-    viewer: ViewerModel, title: str, session: Callable[[], "Session | None"]
-) -> tuple[ViewerModel, QtViewer]:
-    """Return a new viewer model and the widget that shows it; the study's keys work there too."""
-    model = ViewerModel(title=title)
-    model.theme = viewer.theme
-    model.scene.camera.orientation = CAMERA_ORIENTATION
-    bind_keys(model, lambda _: session())
-    widget = QtViewer(model)
-    widget.setAcceptDrops(False)
-    return model, widget
-
-
-def _close(widget: QtViewer) -> None:
-    if isalive(widget):
-        widget.hide()
-        widget.close()
-        widget.deleteLater()
 
 
 def _shows_slices(model: ViewerModel) -> bool:

@@ -18,10 +18,11 @@ from qtpy.compat import isalive
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QSplitter
 
+from napari_dycon.plugin.canvases import SolidPane
 from napari_dycon.plugin.lifecycle import Lifecycle, main_window
 from napari_dycon.plugin.mirrors import can_be_mirrored
 from napari_dycon.plugin.orientation import PLANE_ORDER
-from napari_dycon.plugin.panes import MainView, PlanePane, SliceView, SolidPane
+from napari_dycon.plugin.panes import MainView, PlanePane, SliceView
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
