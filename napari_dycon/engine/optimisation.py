@@ -14,7 +14,7 @@ from napari_dycon.engine.plan import Plan
 from napari_dycon.learning.batch import Batch
 from napari_dycon.learning.methods.base import Method
 
-logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # it announces the precision on stderr
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision on stderr
 
 WARM_UP = 0.01
 """Share of the progress over which the learning rate rises from 0."""
