@@ -191,15 +191,9 @@ def predict(
     TrainingError
         When the run has no model, a case does not exist or the study cannot be written.
     """
-    if study.read_only:
-        raise TrainingError("This study can only be read here, because it is open elsewhere; close it there.")
+    cases = _wanted(study, case_ids)
     configure_threads(threads)
     control = control or Control()
-    known = [record.id for record in study.cases]
-    cases = known if case_ids is None else list(case_ids)
-    for case in cases:
-        if case not in known:
-            raise TrainingError(f"There is no case {case} in this study.")
     predictor = Predictor.load(study, run_id, device)
     quality = _known_quality(study, run_id, predictor, control)
     predictor.trust(quality)
@@ -225,6 +219,17 @@ def predict(
         finished.append(case)
         yield event
     yield PredictionFinished(run_id, tuple(finished), control.stopped)
+
+
+def _wanted(study: Study, case_ids: Sequence[str] | None) -> list[str]:
+    """The cases to predict, after a check that this is possible."""
+    if study.read_only:
+        raise TrainingError("This study can only be read here, because it is open elsewhere; close it there.")
+    known = [record.id for record in study.cases]
+    for case in case_ids or ():
+        if case not in known:
+            raise TrainingError(f"There is no case {case} in this study.")
+    return known if case_ids is None else list(case_ids)
 
 
 def _known_quality(study: Study, run: str, predictor: Predictor, control: Control) -> Quality | None:

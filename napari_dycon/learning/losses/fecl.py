@@ -31,6 +31,27 @@ def cell_mean(values: Tensor, grid: tuple[int, int, int]) -> Tensor:
 
 
 @torch.no_grad()
+def class_shares(
+    target: Tensor, grid: tuple[int, int, int], classes: int, weight: Tensor | None = None
+) -> Tensor:
+    """Return how much of each cell of a feature map belongs to each class, `(B, C, *grid)` float32.
+
+    Parameters
+    ----------
+    target
+        `(B, X, Y, Z)` int64 class indices, 254 or 255.
+    grid
+        Shape of the feature map.
+    classes
+        Number of classes C.
+    weight
+        `(B, X, Y, Z)` importance of each voxel from 0 to 1, or None for 1.
+    """
+    importance = torch.ones_like(target, dtype=torch.float32) if weight is None else weight.float()
+    return torch.cat([cell_mean((importance * (target == c))[:, None], grid) for c in range(classes)], dim=1)
+
+
+@torch.no_grad()
 def patch_labels(
     target: Tensor,
     grid: tuple[int, int, int],
@@ -63,7 +84,7 @@ def patch_labels(
     Tensor
         `(B, x * y * z)` int64 classes, -1 where unclear.
     """
-    shares = torch.cat([cell_mean((target == c)[:, None].float(), grid) for c in range(classes)], dim=1)
+    shares = class_shares(target, grid, classes)
     known = cell_mean((target < IGNORE)[:, None].float(), grid)[:, 0]
     share, label = shares.max(dim=1)
     needed = torch.where(label == 0, purity if background_purity is None else background_purity, purity)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_dycon.learning.losses.fecl import UNCLEAR, cell_mean
+from napari_dycon.learning.losses.fecl import UNCLEAR
 
 _LEAST = 1e-6
 
@@ -24,27 +24,6 @@ class Prototypes(NamedTuple):
     """`(C, D)` float32 of length 1; 0 for a class without one."""
     present: Tensor
     """`(C,)` bool, which classes have one."""
-
-
-@torch.no_grad()
-def class_shares(
-    target: Tensor, grid: tuple[int, int, int], classes: int, weight: Tensor | None = None
-) -> Tensor:
-    """Return how much of each cell of a feature map belongs to each class, `(B, C, *grid)` float32.
-
-    Parameters
-    ----------
-    target
-        `(B, X, Y, Z)` int64 class indices, 254 or 255.
-    grid
-        Shape of the feature map.
-    classes
-        Number of classes C.
-    weight
-        `(B, X, Y, Z)` importance of each voxel from 0 to 1, or None for 1.
-    """
-    importance = torch.ones_like(target, dtype=torch.float32) if weight is None else weight.float()
-    return torch.cat([cell_mean((importance * (target == c))[:, None], grid) for c in range(classes)], dim=1)
 
 
 def class_prototypes(embedding: Tensor, shares: Tensor) -> Prototypes:

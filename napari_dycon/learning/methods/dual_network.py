@@ -15,10 +15,9 @@ from napari_dycon.learning.losses.evidence import (
     correction_losses,
     rectified_cross_entropy,
 )
-from napari_dycon.learning.losses.fecl import cell_mean, sample_anchors
+from napari_dycon.learning.losses.fecl import cell_mean, class_shares, sample_anchors
 from napari_dycon.learning.losses.prototypes import (
     class_prototypes,
-    class_shares,
     uncertain_cells,
     uncertain_contrast,
 )

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from napari_dycon.learning.batch import IGNORE, UNKNOWN, Batch
 from napari_dycon.learning.losses.evidence import Guess, calibration_loss, evidential_uncertainty, fuse
+from napari_dycon.learning.losses.fecl import class_shares
 from napari_dycon.learning.losses.prototypes import (
     PrototypeMemory,
     Prototypes,
     class_prototypes,
-    class_shares,
     place_contrast,
     prototype_contrast,
 )

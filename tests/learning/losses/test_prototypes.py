@@ -5,12 +5,11 @@ import pytest
 import torch
 
 from napari_dycon.learning.batch import IGNORE, UNKNOWN
-from napari_dycon.learning.losses.fecl import UNCLEAR
+from napari_dycon.learning.losses.fecl import UNCLEAR, class_shares
 from napari_dycon.learning.losses.prototypes import (
     PrototypeMemory,
     Prototypes,
     class_prototypes,
-    class_shares,
     place_contrast,
     prototype_contrast,
     uncertain_cells,
