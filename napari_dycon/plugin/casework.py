@@ -7,6 +7,7 @@ from napari_dycon.plugin import jobs, removals
 from napari_dycon.plugin.intentions import intention
 from napari_dycon.plugin.logbook import Logbook
 from napari_dycon.plugin.opencase import OpenCase
+from napari_dycon.plugin.question import CANCEL
 from napari_dycon.plugin.rows import next_case
 from napari_dycon.plugin.state import SessionState
 from napari_dycon.plugin.tasks import NAMES
@@ -122,6 +123,7 @@ class CaseIntentions(SessionState):
     def _show(self, case: OpenCase) -> None:
         before = self.case_id
         if before != case.case_id:
+            self.answer(CANCEL)
             self._log.leave()
             if before is not None and not self._back:
                 self._trail.append(before)

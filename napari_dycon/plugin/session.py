@@ -26,6 +26,7 @@ from napari_dycon.plugin.lifecycle import Lifecycle, main_window
 from napari_dycon.plugin.logbook import Logbook
 from napari_dycon.plugin.opencase import OpenCase
 from napari_dycon.plugin.preferences import preferred_device
+from napari_dycon.plugin.question import CANCEL
 from napari_dycon.plugin.viewing import ViewIntentions
 from napari_dycon.study.importing import ImportEvent
 from napari_dycon.study.schema import Structure
@@ -171,6 +172,7 @@ class Session(CaseIntentions, LearningIntentions, ViewIntentions):
 
     def close(self) -> None:
         """Stop the task at its next safe point, save everything and let go of the study."""
+        self.answer(CANCEL)
         for part in (self._tasks, self._loads, self._chores):
             if not part.close(END_SECONDS):
                 logger.error("A background task did not end within %s seconds.", END_SECONDS)

@@ -1,6 +1,7 @@
 """What a session knows, and the signals that tell of its changes."""
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
@@ -11,6 +12,7 @@ from napari_dycon.plugin.history import Curves
 from napari_dycon.plugin.knowing import KnownBy
 from napari_dycon.plugin.notices import notify
 from napari_dycon.plugin.presenter import Overlay, Presenter
+from napari_dycon.plugin.question import CANCEL, Asked, Question
 from napari_dycon.plugin.rows import CaseRow, case_rows
 from napari_dycon.plugin.task import TaskState
 from napari_dycon.plugin.tasks import Tasks
@@ -67,6 +69,7 @@ class SessionState:
     slice_state_changed = Signal(bool, str)
     engine_ready = Signal()
     planes_changed = Signal(bool)
+    question_changed = Signal()
 
     _loads: "JobQueue"
     _chores: "JobQueue"
@@ -87,6 +90,7 @@ class SessionState:
         self._visit: Suggestion | None = None
         self._finished: RunFinished | None = None
         self._interrupted: str | None = None
+        self._asked: Asked | None = None
         self._known = KnownBy(self.cases_changed.emit)
         self._presenter = Presenter(viewer)
         self._desk = Desk(self._presenter)
@@ -112,6 +116,24 @@ class SessionState:
     def task(self) -> TaskState:
         """What runs in the background."""
         return self._tasks.state
+
+    @property
+    def question(self) -> Question | None:
+        """What waits for an answer, or None."""
+        return None if self._asked is None else self._asked.question
+
+    def answer(self, key: str) -> None:
+        """Answer the open question; without one nothing happens."""
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            self.question_changed.emit()
+            asked.on_answer(key)
+
+    def _ask(self, question: Question, on_answer: Callable[[str], None]) -> None:
+        """Ask, and cancel the question before."""
+        self.answer(CANCEL)
+        self._asked = Asked(question, on_answer)
+        self.question_changed.emit()
 
     @property
     def curves(self) -> Curves:
