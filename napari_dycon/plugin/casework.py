@@ -25,6 +25,8 @@ class CaseIntentions(SessionState):
         """Show a case; it is read in the background and announced by ``case_opened``."""
         study = self._needed()
         self._wanted = case_id
+        if self.task.kind == "restructuring":
+            return  # it is opened when that is done
         if self._desk.case is not None and case_id == self.case_id:
             self._show(self._desk.case)
         else:

@@ -87,7 +87,7 @@ def training(
     """Train for ``minutes`` once everything painted is on disk, or bring the run ``resume`` to its end."""
 
     def source(control: Control) -> Iterator[object]:
-        _save(save_first)
+        save(save_first)
         from napari_dycon.engine.trainer import Trainer
 
         trainer = Trainer(
@@ -147,7 +147,7 @@ def importing(
     """Add scans to the study, one event a file; what is painted already is saved before, and stays."""
 
     def source(control: Control) -> Iterator[object]:
-        _save(save_first)
+        save(save_first)
         for event in study.add_scans(list(paths), labels_dir=labels):
             yield event
             if control.stopped:
@@ -173,7 +173,7 @@ def exporting(study: Study, folder: Path, save_first: Callable[[], bool]) -> Eve
 
     def source(control: Control) -> Iterator[object]:
         del control
-        _save(save_first)
+        save(save_first)
         yield Exported(tuple(study.export(folder, run=study.active_run)))
 
     return source
@@ -184,7 +184,7 @@ def loading(study: Study, case_id: str, save_first: Callable[[], bool]) -> Event
 
     def source(control: Control) -> Iterator[object]:
         del control
-        _save(save_first)
+        save(save_first)
         volume = study.volume(case_id)
         latest = _read_prediction(study, case_id)
         yield OpenCase(
@@ -212,7 +212,14 @@ def editing(case_id: str, action: Callable[[], None], touch: Callable[[], None])
     return source
 
 
-def _save(save_first: Callable[[], bool]) -> None:
+def save(save_first: Callable[[], bool]) -> None:
+    """Put everything painted on disk.
+
+    Raises
+    ------
+    StudyError
+        If that is not possible.
+    """
     if not (save_first() or save_first()):
         raise StudyError(
             "What you painted cannot be saved at the moment, so nothing was done; see the header."

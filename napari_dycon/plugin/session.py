@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from napari_dycon.engine.events import CasePredicted, Note, RunFinished, RunStarted
 from napari_dycon.errors import DyconError, StudyError
-from napari_dycon.plugin import jobs, removals
+from napari_dycon.plugin import jobs, removals, structuring
 from napari_dycon.plugin.background import JobQueue
 from napari_dycon.plugin.casework import CaseIntentions
 from napari_dycon.plugin.editing import predicted
@@ -27,6 +27,7 @@ from napari_dycon.plugin.logbook import Logbook
 from napari_dycon.plugin.opencase import OpenCase
 from napari_dycon.plugin.preferences import preferred_device
 from napari_dycon.plugin.question import CANCEL
+from napari_dycon.plugin.structuring import StructureIntentions
 from napari_dycon.plugin.viewing import ViewIntentions
 from napari_dycon.study.importing import ImportEvent
 from napari_dycon.study.schema import Structure
@@ -39,7 +40,7 @@ logger = logging.getLogger(__name__)
 END_SECONDS = 20.0
 
 
-class Session(CaseIntentions, LearningIntentions, ViewIntentions):
+class Session(CaseIntentions, LearningIntentions, StructureIntentions, ViewIntentions):
     """What the person wants, and what then happens.
 
     Parameters
@@ -100,30 +101,6 @@ class Session(CaseIntentions, LearningIntentions, ViewIntentions):
         """Write masks on each scan's own grid and volumes.csv to ``folder``."""
         source = jobs.exporting(self._needed(), Path(folder), self._desk.flush)
         self._tasks.run("exporting", "Exporting masks", source)
-
-    @intention
-    def add_structure(self, name: str) -> None:
-        """Add a structure and make it the active one."""
-        self.active_value = self._writable().add_structure(name).value
-        self._structures_edited()
-
-    @intention
-    def rename_structure(self, value: int, name: str) -> None:
-        """Give the structure with label ``value`` another name."""
-        self._writable().rename_structure(value, name)
-        self._structures_edited()
-
-    @intention
-    def recolour_structure(self, value: int, color: str) -> None:
-        """Give the structure with label ``value`` another colour, "#rrggbb"."""
-        self._writable().recolour_structure(value, color)
-        self._structures_edited()
-
-    @intention
-    def select_structure(self, value: int) -> None:
-        """Paint with label ``value`` from now on."""
-        self.active_value = value
-        self._structures_edited()
 
     @intention
     def toggle_slice_complete(self) -> None:
@@ -218,12 +195,6 @@ class Session(CaseIntentions, LearningIntentions, ViewIntentions):
         ):
             signal.emit()
 
-    def _structures_edited(self) -> None:
-        self._presenter.select_value(self.active_value)
-        self._presenter.show_structures(self.structures)
-        self.structures_changed.emit()
-        self.cases_changed.emit()
-
     def _edit(self, what: str, case: OpenCase, action: Callable[[], None]) -> None:
         source = jobs.editing(case.case_id, action, self._desk.toucher(case))
         self._loads.put(f"{what} {case.case_id}", source)
@@ -237,6 +208,8 @@ class Session(CaseIntentions, LearningIntentions, ViewIntentions):
                 self._on_removed(event)
             case removals.CaseRestored():
                 self._on_restored(event)
+            case structuring.Saved():
+                event.go_on()
             case jobs.PredictionLoaded():
                 self._desk.show_prediction(event)
                 self.overlay_changed.emit()
@@ -272,6 +245,8 @@ class Session(CaseIntentions, LearningIntentions, ViewIntentions):
                     self.open_case(event.case.id)
             case jobs.SuggestionsReady():
                 self._on_loaded(event)
+            case structuring.StructuresRewritten():
+                self._on_rewritten(event)
             case jobs.StudyMade():
                 self._adopt(event.study)
             case jobs.Exported():

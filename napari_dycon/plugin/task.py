@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-TaskKind = Literal["idle", "training", "predicting", "importing", "exporting"]
+TaskKind = Literal["idle", "training", "predicting", "importing", "exporting", "restructuring"]
 TaskPhase = Literal["running", "pausing", "paused", "stopping"]
 
 

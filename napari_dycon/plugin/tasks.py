@@ -19,6 +19,7 @@ NAMES = {
     "predicting": "Prediction",
     "importing": "Reading scans",
     "exporting": "The export",
+    "restructuring": "The change of the structures",
 }
 
 

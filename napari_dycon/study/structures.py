@@ -12,6 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from napari_dycon.errors import StudyError
@@ -110,6 +112,18 @@ def translated(study: Path, case: str, generation: int, annotation: Annotation) 
         if generation <= note.generations.get(case, 0):
             note.apply(annotation)
     return annotation
+
+
+def translated_mask(study: StudyFolder, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bring a mask that a model made of the structures of its day to those of today, in place.
+
+    A label value that another structure has got since is left alone.
+    """
+    values = {structure.value for structure in study.structures}
+    for note in read_notes(study.path):
+        if note.value not in values:
+            mask[mask == note.value] = note.becomes
+    return mask
 
 
 def read_notes(study: Path) -> tuple[Reassignment, ...]:

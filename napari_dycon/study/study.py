@@ -264,9 +264,12 @@ class Study(StudyFolder):
         return self._runs.probabilities_path(run_id, self.case(case_id).id, value)
 
     def prediction(self, run_id: str, case_id: str) -> NDArray[np.uint8] | None:
-        """Predicted label values; None where the case was not predicted."""
+        """Predicted label values, of the structures of today; None where the case was not predicted."""
         path = self.prediction_path(run_id, case_id)
-        return self._runs.read_prediction(run_id, case_id, self.geometry(case_id)) if path.is_file() else None
+        if not path.is_file():
+            return None
+        found = self._runs.read_prediction(run_id, case_id, self.geometry(case_id))
+        return None if found is None else structures.translated_mask(self, found)
 
     def entropy(self, run_id: str, case_id: str) -> NDArray[np.float32] | None:
         """Predictive entropy, 0 to 1 (divided by ln C); None where the case was not predicted."""

@@ -17,6 +17,7 @@ BUSY = {
     "predicting": "Prediction is under way.",
     "importing": "Scans are being added.",
     "exporting": "Masks are being exported.",
+    "restructuring": "Structures are being changed.",
     "idle": "",
 }
 

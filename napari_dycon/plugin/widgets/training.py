@@ -35,6 +35,7 @@ TITLES = {
     "predicting": "Predicting",
     "importing": "Adding scans",
     "exporting": "Exporting",
+    "restructuring": "Changing structures",
 }
 WAITING = {"pausing": "Pausing after this step…", "stopping": "Stopping after this step…", "paused": "Paused"}
 

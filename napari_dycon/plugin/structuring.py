@@ -1,0 +1,209 @@
+"""The structures of the study: named, coloured, chosen, merged and removed."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from napari_dycon.engine.control import Control
+from napari_dycon.errors import StudyError
+from napari_dycon.plugin import jobs
+from napari_dycon.plugin.intentions import intention
+from napari_dycon.plugin.logbook import Logbook
+from napari_dycon.plugin.opencase import OpenCase
+from napari_dycon.plugin.question import CANCEL, Question
+from napari_dycon.plugin.state import SessionState
+from napari_dycon.plugin.tasks import NAMES
+from napari_dycon.plugin.worker import EventSource, plain_words
+from napari_dycon.study.structures import read_notes
+from napari_dycon.study.study import Study
+
+CANCELLED = (CANCEL, "Cancel")
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Everything painted is on disk; ``go_on`` is what was waiting for that."""
+
+    go_on: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class StructuresRewritten:
+    """A merge or removal has ended.
+
+    Attributes
+    ----------
+    begun
+        Whether annotations on disk may be other ones now than those in memory.
+    problem
+        Why it failed; an empty text when it did not.
+    """
+
+    begun: bool
+    problem: str
+
+
+class StructureIntentions(SessionState):
+    """What the person wants of the structures."""
+
+    _log: Logbook
+    _set_aside: OpenCase | None = None
+
+    @intention
+    def add_structure(self, name: str) -> None:
+        """Add a structure and make it the active one."""
+        study = self._writable()
+        self.active_value = study.add_structure(name, value=fresh_value(study)).value
+        self._structures_edited()
+
+    @intention
+    def rename_structure(self, value: int, name: str) -> None:
+        """Give the structure with label ``value`` another name."""
+        self._writable().rename_structure(value, name)
+        self._structures_edited()
+
+    @intention
+    def recolour_structure(self, value: int, color: str) -> None:
+        """Give the structure with label ``value`` another colour, "#rrggbb"."""
+        self._writable().recolour_structure(value, color)
+        self._structures_edited()
+
+    @intention
+    def select_structure(self, value: int) -> None:
+        """Paint with label ``value`` from now on."""
+        self.active_value = value
+        self._structures_edited()
+
+    @intention
+    def merge_structures(self, value: int, into: int) -> None:
+        """Ask whether one structure shall become part of another in every case, and do it."""
+        study = self._rewritable()
+        self._loads.put("structures", saved(self._desk.flush, partial(self._ask_merge, study, value, into)))
+
+    @intention
+    def remove_structure(self, value: int) -> None:
+        """Ask what shall become of the voxels of a structure, and take it out of every case."""
+        study = self._rewritable()
+        if len(study.structures) == 1:
+            name = study.structure(value).name
+            raise StudyError(f"“{name}” is the only structure: add another one before you remove it.")
+        self._loads.put("structures", saved(self._desk.flush, partial(self._ask_removal, study, value)))
+
+    @intention
+    def _ask_merge(self, study: Study, value: int, into: int) -> None:
+        source, target = study.structure(value), study.structure(into)
+        text = f"Merge “{source.name}” into “{target.name}”? {painted(study, value)}"
+        change = partial(study.merge_structures, value, into)
+        self._ask(
+            Question(text, (("merge", "Merge"), CANCELLED)),
+            lambda key: self._rewrite(change) if key == "merge" else None,
+        )
+
+    @intention
+    def _ask_removal(self, study: Study, value: int) -> None:
+        text = f"Remove “{study.structure(value).name}”? {painted(study, value)}"
+        question = Question(text, (("unknown", "Remove"), CANCELLED))
+        if painted_cases(study, value):
+            answers = (("unknown", "Unlabelled"), ("background", "Background"), CANCELLED)
+            question = Question(f"{text} Its voxels become:", answers)
+        changes = {
+            key: partial(study.remove_structure, value, background=key == "background")
+            for key, _ in question.answers
+            if key != CANCEL
+        }
+        self._ask(question, lambda key: self._rewrite(changes[key]) if key in changes else None)
+
+    @intention
+    def _rewrite(self, change: Callable[[], None]) -> None:
+        study = self._rewritable()
+        if self._loads.busy:
+            raise StudyError("A case is still being read or changed: try again in a moment.")
+        self._log.leave()
+        self._presenter.retire()  # nothing may be painted from now on
+        self._set_aside = self._desk.hand_over()
+        if self._set_aside is not None:
+            self._wanted = self._set_aside.case_id
+        self._tasks.run("restructuring", "Changing structures", rewriting(study, change, self._desk.flush))
+        self.cases_changed.emit()
+
+    def _on_rewritten(self, event: StructuresRewritten) -> None:
+        study, kept, self._set_aside = self._needed(), self._set_aside, None
+        values = [structure.value for structure in study.structures]
+        if self.active_value not in values:
+            self.active_value = self._successor(study, values)
+        self._structures_edited()
+        self._known.look()
+        self.suggestions = [place for place in self.suggestions if place.structure in values]
+        self.suggestion_index = -1
+        self.suggestions_changed.emit()
+        if event.problem:
+            self.say("error", event.problem)
+        if kept is not None and not event.begun and kept.case_id == self._wanted:
+            self._show(kept)
+        elif self._wanted is not None:
+            self._loads.put("case", jobs.loading(study, self._wanted, self._desk.flush))
+        self._chores.put("suggestions", jobs.suggestions(study))
+
+    def _successor(self, study: Study, values: list[int]) -> int:
+        """Return what is painted from now on where the active structure is gone."""
+        heirs = (note.becomes for note in reversed(read_notes(study.path)) if note.value == self.active_value)
+        return next((heir for heir in heirs if heir in values), next(iter(values), 1))
+
+    def _rewritable(self) -> Study:
+        study = self._writable()
+        if self.task.busy:
+            raise StudyError(f"{NAMES[self.task.kind]} is under way: wait for its end or stop it first.")
+        return study
+
+    def _structures_edited(self) -> None:
+        self._presenter.select_value(self.active_value)
+        self._presenter.show_structures(self.structures)
+        self.structures_changed.emit()
+        self.cases_changed.emit()
+
+
+def saved(save_first: Callable[[], bool], go_on: Callable[[], None]) -> EventSource:
+    """Put everything painted on disk, then go on in the GUI thread."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        jobs.save(save_first)
+        yield Saved(go_on)
+
+    return source
+
+
+def rewriting(study: Study, change: Callable[[], None], save_first: Callable[[], bool]) -> EventSource:
+    """Change the structures in all annotations once everything painted is on disk."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        begun = False
+        try:
+            jobs.save(save_first)
+            begun = True
+            change()
+            problem = ""
+        except Exception as error:  # noqa: BLE001 - the case must come back into the viewer, whatever happened
+            problem = plain_words(error)
+        yield StructuresRewritten(begun, problem)
+
+    return source
+
+
+def fresh_value(study: Study) -> int | None:
+    """Return the lowest label value that no structure has, nor had: old predictions may still hold those."""
+    used = {structure.value for structure in study.structures}
+    used |= {note.value for note in read_notes(study.path)}
+    return next((value for value in range(1, 256) if value not in used), None)
+
+
+def painted_cases(study: Study, value: int) -> int:
+    """Return in how many cases a structure is painted, as far as it is saved."""
+    return sum(case.label_voxels.get(value, 0) > 0 for case in study.cases)
+
+
+def painted(study: Study, value: int) -> str:
+    """Say in how many cases a structure is painted."""
+    count = painted_cases(study, value)
+    return f"It is painted in {count} {'case' if count == 1 else 'cases'}." if count else "No case shows it."

@@ -1,0 +1,191 @@
+"""Merging and removing structures: asked first, done in every case, nothing else lost."""
+
+import numpy as np
+import pytest
+
+from napari_dycon.study.annotations import Known
+from napari_dycon.study.study import Study
+
+ATRIUM, VALVE = 1, 3
+
+
+def errors(notes):
+    return [text for level, text in notes if level == "error"]
+
+
+def ask(opened, intention, *arguments):
+    getattr(opened.session, intention)(*arguments)
+    opened.wait(lambda: opened.session.question is not None)
+    return opened.session.question
+
+
+def answer(opened, key):
+    opened.session.answer(key)
+    opened.rest()
+    opened.wait(lambda: opened.session.case_id is not None)
+
+
+@pytest.fixture
+def painted(opened):
+    """Two cases with both structures, the second open; its strokes are not saved yet."""
+    opened.paint((4, 10, 8), value=ATRIUM)
+    opened.paint((2, 10, 8), value=VALVE)
+    opened.open("beta")
+    opened.paint((5, 5, 5), value=ATRIUM)
+    opened.paint((7, 5, 5), value=VALVE)
+    return opened
+
+
+def test_a_merge_asks_first_and_tells_how_many_cases_it_is_about(painted):
+    question = ask(painted, "merge_structures", VALVE, ATRIUM)
+    assert question.text == "Merge “valve” into “atrium”? It is painted in 2 cases."
+    answer(painted, "cancel")
+    assert len(painted.study.structures) == 2
+    assert (painted.layer("annotation").data == VALVE).any()
+
+
+def test_a_merge_reaches_every_case_and_the_one_on_screen_with_its_last_strokes(painted):
+    painted.session.select_structure(VALVE)
+    before = painted.layer("annotation").data.copy()
+    ask(painted, "merge_structures", VALVE, ATRIUM)
+    answer(painted, "merge")
+    assert painted.session.case_id == "beta"
+    shown = painted.layer("annotation").data
+    assert np.array_equal(shown == ATRIUM, before > 0)
+    assert painted.layer("annotation").editable
+    assert painted.session.active_value == ATRIUM
+    assert painted.layer("annotation").selected_label == ATRIUM
+    for case in ("alpha", "beta"):
+        saved = painted.study.annotation(case)
+        assert set(np.unique(saved.labels)) == {0, ATRIUM}
+        assert (saved.labels == ATRIUM).sum() == (saved.known == Known.DRAWN).sum()
+
+
+def test_a_stroke_after_a_merge_is_kept_and_brings_nothing_back(painted):
+    ask(painted, "merge_structures", VALVE, ATRIUM)
+    answer(painted, "merge")
+    painted.layer("annotation").undo()
+    painted.paint((9, 5, 5), value=ATRIUM)
+    painted.session.save_now()
+    path = painted.study.path
+    painted.session.close()
+    with Study.open(path) as again:
+        saved = again.annotation("beta")
+        assert set(np.unique(saved.labels)) == {0, ATRIUM}
+        assert len(np.unique(np.nonzero(saved.labels)[2])) >= 3
+        assert [structure.name for structure in again.structures] == ["atrium"]
+
+
+@pytest.mark.parametrize(("key", "known"), [("unknown", Known.UNKNOWN), ("background", Known.DRAWN)])
+def test_a_removed_structure_becomes_what_was_answered(painted, key, known):
+    display = painted.session._desk.case.display
+    valve = display.apply(painted.session._desk.case.annotation.labels) == VALVE
+    question = ask(painted, "remove_structure", VALVE)
+    assert [text for _, text in question.answers] == ["Unlabelled", "Background", "Cancel"]
+    answer(painted, key)
+    saved = painted.study.annotation("beta")
+    assert (display.apply(saved.known)[valve] == known).all()
+    assert not display.apply(saved.labels)[valve].any()
+    assert (saved.labels == ATRIUM).any()
+    assert [structure.value for structure in painted.session.structures] == [ATRIUM]
+
+
+def test_a_structure_that_nobody_painted_is_removed_after_a_plain_question(opened):
+    opened.session.add_structure("vein")
+    question = ask(opened, "remove_structure", opened.session.active_value)
+    assert question.text == "Remove “vein”? No case shows it."
+    assert [text for _, text in question.answers] == ["Remove", "Cancel"]
+    answer(opened, "unknown")
+    assert [structure.name for structure in opened.session.structures] == ["atrium", "valve"]
+    assert opened.session.active_value == ATRIUM
+
+
+def test_a_new_structure_does_not_get_the_value_of_one_that_is_gone(painted):
+    ask(painted, "remove_structure", ATRIUM)
+    answer(painted, "unknown")
+    painted.session.add_structure("vein")
+    assert painted.session.active_value == 2
+    ask(painted, "remove_structure", 2)
+    answer(painted, "unknown")
+    painted.session.add_structure("aorta")
+    assert painted.session.active_value == 4
+
+
+def test_the_last_structure_stays(painted, notes):
+    ask(painted, "merge_structures", VALVE, ATRIUM)
+    answer(painted, "merge")
+    painted.session.remove_structure(ATRIUM)
+    assert "only structure" in errors(notes)[-1]
+
+
+def test_no_structure_is_merged_while_training(painted, engine, notes):
+    painted.rest()
+    engine.step_seconds = 0.1
+    painted.session.train("dycon", 1)
+    painted.session.merge_structures(VALVE, ATRIUM)
+    assert "Training is under way" in errors(notes)[-1]
+    painted.rest()
+    ask(painted, "merge_structures", VALVE, ATRIUM)
+    painted.session.train("dycon", 1)
+    painted.session.answer("merge")
+    assert "Training is under way" in errors(notes)[-1]
+    assert painted.session.case_id == "beta"
+    painted.rest()
+    assert len(painted.session.structures) == 2
+
+
+def test_a_case_opened_meanwhile_shows_what_came_of_it(painted):
+    ask(painted, "merge_structures", VALVE, ATRIUM)
+    painted.session.answer("merge")
+    painted.session.open_case("alpha")
+    painted.rest()
+    painted.wait(lambda: painted.session.case_id == "alpha")
+    assert set(np.unique(painted.layer("annotation").data)) == {0, ATRIUM}
+
+
+def test_where_nothing_can_be_saved_nothing_is_merged_and_the_strokes_stay(painted, notes, monkeypatch):
+    ask(painted, "merge_structures", VALVE, ATRIUM)
+    painted.paint((9, 5, 5), value=VALVE)
+    monkeypatch.setattr(painted.session._desk, "flush", lambda: False)
+    before = painted.layer("annotation").data.copy()
+    answer(painted, "merge")
+    assert "cannot be saved" in errors(notes)[-1]
+    assert len(painted.session.structures) == 2
+    assert np.array_equal(painted.layer("annotation").data, before)
+    assert painted.layer("annotation").editable
+    monkeypatch.undo()
+    painted.session.save_now()
+    assert (painted.study.annotation("beta").labels == VALVE).sum() == (before == VALVE).sum()
+
+
+def test_a_damaged_annotation_stops_a_merge_with_a_sentence(painted, notes):
+    painted.session.save_now()
+    path = painted.study.path / "annotations" / "alpha.known.nii.gz"
+    ask(painted, "merge_structures", VALVE, ATRIUM)
+    path.write_bytes(b"damaged")
+    answer(painted, "merge")
+    assert "alpha" in errors(notes)[-1]
+    assert len(painted.session.structures) == 2
+    assert (painted.layer("annotation").data == VALVE).any()
+
+
+def test_a_prediction_of_before_speaks_of_the_structures_of_today(painted):
+    painted.session.train("dycon", 1)
+    painted.wait(lambda: painted.session.has_prediction)
+    painted.rest()
+    predicted = painted.layer("prediction").data == ATRIUM
+    ask(painted, "merge_structures", ATRIUM, VALVE)
+    answer(painted, "merge")
+    assert predicted.any()
+    assert np.array_equal(painted.layer("prediction").data == VALVE, predicted)
+    painted.session.accept_case()
+    painted.rest()
+    assert set(np.unique(painted.layer("annotation").data)) == {0, VALVE}
+
+
+def test_structures_of_a_study_that_is_only_looked_at_stay(painted, make_session, notes):
+    other = make_session()
+    other.open_study(painted.study.path)
+    other.merge_structures(VALVE, ATRIUM)
+    assert "only look" in errors(notes)[-1]
+    assert other.question is None
