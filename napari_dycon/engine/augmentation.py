@@ -67,19 +67,20 @@ def sample_patch(
     centre: Sequence[float],
     size: Sequence[int],
     warp: Warp,
-) -> tuple[Tensor, Tensor | None]:
+    weight: NDArray[np.float16] | None = None,
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Take a warped patch out of a scan.
 
     Parameters
     ----------
-    image, target : (x, y, z) of the whole scan
+    image, target, weight : (x, y, z) of the whole scan
     centre : voxel coordinate that becomes the centre of the patch
     size : shape of the patch
 
     Returns
     -------
-    image patch float32 and target patch uint8; outside the scan the image repeats its border and the target
-    is unknown.
+    patches of the image (float32), the target (uint8) and the weight (float32); outside the scan the image
+    repeats its border, the target is unknown and the weight 1.
     """
     coordinates = _coordinates(centre, size, warp)
     box = [_range(c, n) for c, n in zip(coordinates, image.shape, strict=True)]
@@ -94,8 +95,9 @@ def sample_patch(
     values = torch.from_numpy(image[window].astype(np.float32))[None, None]
     patch = F.grid_sample(values, grid, mode="bilinear", padding_mode="border", align_corners=True)
     if target is None:
-        return patch[0, 0], None
-    return patch[0, 0], _nearest(target, coordinates)
+        return patch[0, 0], None, None
+    labels = _nearest(target, coordinates, UNKNOWN)
+    return patch[0, 0], labels, None if weight is None else _nearest(weight, coordinates, 1).float()
 
 
 def perturb(
@@ -156,16 +158,18 @@ def _range(coordinate: Tensor, length: int) -> tuple[int, int]:
     return start, min(length, max(start + 2, math.ceil(high) + 1))
 
 
-def _nearest(target: NDArray[np.uint8], coordinates: Sequence[Tensor]) -> Tensor:
+def _nearest(
+    volume: NDArray[np.uint8] | NDArray[np.float16], coordinates: Sequence[Tensor], outside: int
+) -> Tensor:
     inside = torch.ones(coordinates[0].shape, dtype=torch.bool)
     flat = torch.zeros(coordinates[0].shape, dtype=torch.int32)
-    for coordinate, length in zip(coordinates, target.shape, strict=True):
+    for coordinate, length in zip(coordinates, volume.shape, strict=True):
         index = coordinate.round().to(torch.int32)
         inside &= (index >= 0) & (index < length)
         flat = flat * length + index.clamp_(0, length - 1)
-    values = torch.from_numpy(np.ascontiguousarray(target)).reshape(-1)
+    values = torch.from_numpy(np.ascontiguousarray(volume)).reshape(-1)
     found = values.index_select(0, flat.reshape(-1)).reshape(flat.shape)
-    return found.masked_fill_(~inside, UNKNOWN)
+    return found.masked_fill_(~inside, outside)
 
 
 def _field(knots: Tensor, size: Sequence[int]) -> Tensor:

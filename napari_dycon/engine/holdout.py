@@ -1,4 +1,8 @@
-"""Labelled voxels kept away from training, so that the reported quality is honest."""
+"""Labelled voxels kept away from training, so that the reported quality is honest.
+
+Quality is measured on what a person drew or declared complete: a prediction that was accepted says what the
+model says, and interpolated voxels were seen by nobody.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -60,16 +64,20 @@ class HoldOut(BaseModel):
         if prepared.target is None or prepared.case in self.cases:
             return None
         mask = self._mask(prepared, GUARD)
+        if mask is not None and prepared.weight is not None:
+            mask = mask | _copies(mask, prepared.weight < 1, self.slices[prepared.case][0])
         return prepared.target if mask is None else np.where(mask, np.uint8(UNKNOWN), prepared.target)
 
     def validation_target(self, prepared: PreparedCase) -> Target | None:
         """What validation may know of a case; None when that is nothing."""
-        if prepared.target is None:
+        truth = prepared.truth
+        if truth is None or not has_known(truth):
             return None
         if prepared.case in self.cases:
-            return prepared.target
+            return truth
         mask = self._mask(prepared)
-        return None if mask is None else np.where(mask, prepared.target, np.uint8(UNKNOWN))
+        found = None if mask is None else np.where(mask, truth, np.uint8(UNKNOWN))
+        return found if found is not None and has_known(found) else None
 
     def _mask(self, prepared: PreparedCase, guard: int = 0) -> NDArray[np.bool_] | None:
         if prepared.case not in self.slices or prepared.target is None:
@@ -88,7 +96,8 @@ def choose_holdout(
 ) -> HoldOut:
     """Choose about a fifth of the complete cases, or a tenth of the known slices when those are few.
 
-    A structure is never held out entirely. Nothing is held out when too little is known.
+    A structure is never held out entirely. Nothing is held out when too little is known, and no case or slice
+    in which anything is known by acceptance or interpolation alone.
 
     Parameters
     ----------
@@ -99,9 +108,10 @@ def choose_holdout(
     """
     random = np.random.default_rng((seed, 7))
     labelled = [case for case in cases if case.target is not None]
-    earlier = (earlier or HoldOut()).of_cases({case.case for case in labelled})
-    free = [case for case in labelled if case.case not in seen and case.case not in earlier.cases]
-    complete = [case for case in labelled if case.target is not None and not (case.target == UNKNOWN).any()]
+    judged = [case for case in labelled if case.truth is not None and has_known(case.truth)]
+    earlier = (earlier or HoldOut()).of_cases({case.case for case in judged})
+    free = [case for case in judged if case.case not in seen and case.case not in earlier.cases]
+    complete = [case for case in judged if case.truth is not None and not (case.truth == UNKNOWN).any()]
     if len(complete) >= ENOUGH_CASES:
         names = {case.case for case in complete}
         able = [case.case for case in free if case.case in names]
@@ -116,7 +126,7 @@ def choose_holdout(
 
 
 def _choose_slices(labelled: Sequence[PreparedCase], random: np.random.Generator) -> HoldOut:
-    known = {case.case: _known_slices(case.target) for case in labelled if case.target is not None}
+    known = {case.case: _known_slices(case) for case in labelled}
     total = sum(len(indices) for _, indices, _ in known.values())
     if total < ENOUGH_SLICES:
         return HoldOut()
@@ -135,13 +145,42 @@ def _choose_slices(labelled: Sequence[PreparedCase], random: np.random.Generator
     return HoldOut(slices=chosen)
 
 
-def _known_slices(target: Target) -> tuple[int, list[int], list[int]]:
-    """Axis along which fewest slices hold known voxels, these slices, and those with foreground."""
-    known = target < IGNORE
-    by_axis = [np.flatnonzero(known.any(axis=_others(axis))) for axis in (2, 1, 0)]
-    axis = 2 - int(np.argmin([len(indices) / target.shape[2 - i] for i, indices in enumerate(by_axis)]))
-    painted = ((target > 0) & known).any(axis=_others(axis))
-    return axis, by_axis[2 - axis].tolist(), np.flatnonzero(painted).tolist()
+def _known_slices(case: PreparedCase) -> tuple[int, list[int], list[int]]:
+    """Axis along which fewest slices hold known voxels, these slices, and those with foreground.
+
+    Slices in which only a part is what a person said do not count: where corrections alone were drawn, the
+    model was wrong.
+    """
+    truth = case.truth
+    assert truth is not None
+    known = truth < IGNORE
+    by_axis = [_whole_slices(case, known, axis) for axis in (2, 1, 0)]
+    shares = [len(indices) / truth.shape[2 - i] for i, indices in enumerate(by_axis)]
+    axis = 2 - int(np.argmin([share or np.inf for share in shares]))
+    painted = np.asarray(((truth > 0) & known).any(axis=_others(axis)))
+    indices = by_axis[2 - axis]
+    return axis, indices.tolist(), indices[painted[indices]].tolist()
+
+
+def _whole_slices(case: PreparedCase, known: NDArray[np.bool_], axis: int) -> NDArray[np.intp]:
+    there = known.any(axis=_others(axis))
+    if case.judged is not None and case.target is not None:
+        there &= ~((case.target < IGNORE) & ~known).any(axis=_others(axis))
+    return np.flatnonzero(there)
+
+
+def _copies(hidden: NDArray[np.bool_], interpolated: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
+    """Interpolated voxels in the slices that lead up to hidden ones: they were made from them."""
+    along, there = (np.asarray(mask.any(axis=_others(axis))) for mask in (hidden, interpolated))
+    for grown, source in ((along, there), (along[::-1], there[::-1])):
+        for index in range(1, len(grown)):
+            grown[index] |= source[index] & grown[index - 1]
+    return interpolated & along.reshape([-1 if a == axis else 1 for a in range(3)])
+
+
+def has_known(target: Target) -> bool:
+    """Whether any voxel of a target has a class."""
+    return bool((target < IGNORE).any())
 
 
 def _others(axis: int) -> tuple[int, ...]:

@@ -31,11 +31,13 @@ class TrainingCase:
     image : float16 (x, y, z)
     target : uint8 (x, y, z), 255 where nothing may be learned; None for an unlabelled case
     unlabelled : whether unlabelled patches may be taken from it
+    weight : importance of each voxel of the target, (x, y, z); None for 1
     """
 
     image: NDArray[np.float16]
     target: NDArray[np.uint8] | None
     unlabelled: bool
+    weight: NDArray[np.float16] | None = None
 
 
 class PatchSampler:
@@ -74,15 +76,15 @@ class PatchSampler:
 
     def batch(self, iteration: int, unlabelled: bool = True) -> Batch:
         """Make the batch of an iteration, on request without its unlabelled patches."""
-        images, targets = [], []
-        for slot in range(self._plan.batch_labelled):
-            image, target = self._labelled_patch(np.random.default_rng((self._seed, iteration, 0, slot)))
-            images.append(image)
-            targets.append(target)
+        randoms = (
+            np.random.default_rng((self._seed, iteration, 0, n)) for n in range(self._plan.batch_labelled)
+        )
+        images, targets, weights = zip(*map(self._labelled_patch, randoms), strict=True)
         weak, strong = self._unlabelled_patches(iteration) if unlabelled else (None, None)
         return Batch(
             image=torch.stack(images)[:, None],
             target=torch.stack(targets).long(),
+            weight=_stacked(weights),
             weak=weak,
             strong=strong,
         )
@@ -108,17 +110,21 @@ class PatchSampler:
                     iteration += 1
                 yield waiting.popleft().result()
 
-    def _labelled_patch(self, random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def _labelled_patch(
+        self, random: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         plan = self._plan
         case, target, voxel = self._labelled_centre(random)
         centre = _place(voxel, target.shape, plan.patch_size, random)
         warp = random_warp(plan.augmentation, plan.spacing, random)
-        image, labels = sample_patch(case.image, target, centre, plan.patch_size, warp)
+        image, labels, weight = sample_patch(case.image, target, centre, plan.patch_size, warp, case.weight)
         if labels is None or bool((labels >= IGNORE).all()):
             centre = _place(voxel, target.shape, plan.patch_size, None)
-            image, labels = sample_patch(case.image, target, centre, plan.patch_size, identity_warp())
+            image, labels, weight = sample_patch(
+                case.image, target, centre, plan.patch_size, identity_warp(), case.weight
+            )
         assert labels is not None
-        return perturb(image, plan.augmentation, random), labels
+        return perturb(image, plan.augmentation, random), labels, weight
 
     def _labelled_centre(
         self, random: np.random.Generator
@@ -143,10 +149,18 @@ class PatchSampler:
             flat = int(random.integers(case.image.size) if voxels is None else random.choice(voxels))
             centre = _place(np.array(np.unravel_index(flat, shape)), shape, plan.patch_size, random)
             warp = random_warp(plan.augmentation, plan.spacing, random)
-            patch, _ = sample_patch(case.image, None, centre, plan.patch_size, warp)
+            patch, *_ = sample_patch(case.image, None, centre, plan.patch_size, warp)
             weak.append(patch)
             strong.append(perturb(patch, plan.augmentation, random, plan.augmentation.strong))
         return torch.stack(weak)[:, None], torch.stack(strong)[:, None]
+
+
+def _stacked(weights: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
+    """Weights of a batch; None where they are 1 everywhere."""
+    lesser = next((weight for weight in weights if weight is not None and bool((weight != 1).any())), None)
+    if lesser is None:
+        return None
+    return torch.stack([torch.ones_like(lesser) if weight is None else weight for weight in weights])
 
 
 def _centres(target: NDArray[np.uint8], random: np.random.Generator) -> dict[int, Voxels]:

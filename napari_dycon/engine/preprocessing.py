@@ -1,5 +1,6 @@
 """From scan and annotation to what a network sees: canonical axes, one spacing, robust intensities."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,12 +8,23 @@ from numpy.typing import NDArray
 
 from napari_dycon.engine.fingerprint import Intensity
 from napari_dycon.engine.plan import Plan
-from napari_dycon.engine.resampling import FloatArray, resample, resample_target, resampled_shape
+from napari_dycon.engine.resampling import (
+    FloatArray,
+    resample,
+    resample_target,
+    resample_weight,
+    resampled_shape,
+)
 from napari_dycon.io.geometry import Geometry, Reorientation
 from napari_dycon.io.volumes import Volume
-from napari_dycon.study.annotations import Annotation
+from napari_dycon.learning.batch import IGNORE
+from napari_dycon.study.annotations import TRAINING_WEIGHTS, Annotation, Known
 
 LARGEST_Z_SCORE = 8.0
+
+UNSEEN = frozenset({Known.INTERPOLATED, Known.ACCEPTED})
+"""What no person has drawn or declared complete; quality is not measured on it."""
+WEIGHTLESS = frozenset(known for known, weight in TRAINING_WEIGHTS.items() if weight == 0)
 
 
 @dataclass(frozen=True)
@@ -39,12 +51,28 @@ def prepare_image(volume: Volume, plan: Plan) -> PreparedImage:
     return PreparedImage(image.astype(np.float16), notes)
 
 
-def prepare_target(annotation: Annotation, geometry: Geometry, plan: Plan) -> NDArray[np.uint8]:
-    """Bring an annotation to the plan's grid as class indices, 254 (do not care) and 255 (unknown)."""
+def prepare_target(
+    annotation: Annotation, geometry: Geometry, plan: Plan, without: Collection[Known] = WEIGHTLESS
+) -> NDArray[np.uint8]:
+    """Bring an annotation to the plan's grid as class indices, 254 (do not care) and 255 (unknown).
+
+    What is known in one of the ways in `without` counts as unknown.
+    """
     reorientation = Reorientation.to(geometry, "RAS")
-    target = reorientation.apply(annotation.training_target(plan.structure_values))
+    target = reorientation.apply(annotation.training_target(plan.structure_values, without))
     shape = resampled_shape(target.shape, reorientation.spacing, plan.spacing)
     return resample_target(target, shape)
+
+
+def prepare_weight(
+    annotation: Annotation, weight: NDArray[np.float32], geometry: Geometry, plan: Plan
+) -> NDArray[np.float16]:
+    """Bring the importance of each voxel of an annotation to the plan's grid, in step with the target."""
+    reorientation = Reorientation.to(geometry, "RAS")
+    target = annotation.training_target(plan.structure_values, WEIGHTLESS)
+    learned = reorientation.apply(target) < IGNORE
+    shape = resampled_shape(learned.shape, reorientation.spacing, plan.spacing)
+    return resample_weight(reorientation.apply(weight), learned, shape).astype(np.float16)
 
 
 def normalise(image: FloatArray, intensity: Intensity) -> FloatArray:

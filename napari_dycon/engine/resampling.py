@@ -64,6 +64,16 @@ def resample_target(target: NDArray[np.uint8], shape: Sequence[int]) -> NDArray[
     return result
 
 
+def resample_weight(weight: FloatArray, voting: NDArray[np.bool_], shape: Sequence[int]) -> FloatArray:
+    """Resample the weights of labels: the mean of those that vote in `resample_target`, 1 where none does."""
+    if tuple(shape) == weight.shape:
+        return np.where(voting, weight, np.float32(1))
+    votes = resample(voting, shape)
+    some = votes > 0
+    mean = resample(np.where(voting, weight, np.float32(0)), shape) / np.where(some, votes, np.float32(1))
+    return np.asarray(np.where(some, mean, np.float32(1)), dtype=np.float32)
+
+
 def _values(target: NDArray[np.uint8]) -> list[int]:
     """Values in the target; "do not care" last, so that it never wins a tie."""
     found = np.flatnonzero(np.bincount(target.ravel(), minlength=256)).tolist()

@@ -95,6 +95,7 @@ def make_sampler(
             image=case.image,
             target=holdout.training_target(case),
             unlabelled=unlabelled and case.case not in holdout.cases and _has_unknown(case),
+            weight=case.weight,
         )
         for case in cases
     ]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dycon.engine.plan import Plan
-from napari_dycon.engine.preprocessing import prepare_image, prepare_target
+from napari_dycon.engine.preprocessing import UNSEEN, prepare_image, prepare_target, prepare_weight
 from napari_dycon.io.atomic import write_bytes_atomic
 from napari_dycon.learning.batch import UNKNOWN
 from napari_dycon.study.annotations import Annotation
@@ -34,17 +34,26 @@ class PreparedCase:
     ----------
     image : float16 (x, y, z)
     target : uint8 (x, y, z) of class indices, 254 and 255; None when nothing is known
+    weight : importance of each voxel of the target, (x, y, z); None where it is 1 everywhere
+    judged : the target with nothing but what a person drew or declared complete; None where that is all of it
     """
 
     case: str
     image: NDArray[np.float16]
     target: NDArray[np.uint8] | None
     notes: tuple[str, ...] = ()
+    weight: NDArray[np.float16] | None = None
+    judged: NDArray[np.uint8] | None = None
 
     @property
     def labelled(self) -> bool:
         """Whether a person has labelled any voxel."""
         return self.target is not None
+
+    @property
+    def truth(self) -> NDArray[np.uint8] | None:
+        """What quality may be measured against: neither accepted predictions nor interpolated voxels."""
+        return self.target if self.judged is None else self.judged
 
 
 class CaseStore:
@@ -73,7 +82,29 @@ class CaseStore:
         image = self._array(case, "image", self._image_key(case), lambda c: self._make_image(c, notes))
         if target is not None and bool((target == UNKNOWN).all()):
             target = None
-        return PreparedCase(case, image, target, tuple(notes))
+        if target is None:
+            return PreparedCase(case, image, None, tuple(notes))
+        weight, judged = self._weight(case, annotation), self._judged(case, annotation)
+        return PreparedCase(case, image, target, tuple(notes), weight, judged)
+
+    def _weight(self, case: str, annotation: Annotation) -> NDArray[np.float16] | None:
+        weight = annotation.training_weight()
+        if weight is None:
+            return None
+
+        def make(case: str) -> NDArray[Any]:
+            return prepare_weight(annotation, weight, self._study.geometry(case), self._plan)
+
+        return self._array(case, "weight", self._target_key(case, annotation), make)
+
+    def _judged(self, case: str, annotation: Annotation) -> NDArray[np.uint8] | None:
+        if not any(np.any(annotation.known == known) for known in UNSEEN):
+            return None
+
+        def make(case: str) -> NDArray[Any]:
+            return prepare_target(annotation, self._study.geometry(case), self._plan, UNSEEN)
+
+        return self._array(case, "judged", self._target_key(case, annotation), make)
 
     def _make_image(self, case: str, notes: list[str]) -> NDArray[Any]:
         prepared = prepare_image(self._study.volume(case), self._plan)

@@ -1,4 +1,4 @@
-"""Quality on labelled voxels: those that training never saw, or, to see whether it learned at all, any."""
+"""Quality on what a person labelled: what training never saw, or, to see whether it learned at all, any."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
@@ -139,9 +139,11 @@ def _prepared(study: Study, plan: Plan, holdout: HoldOut) -> list[PreparedCase]:
         if len(cases) == CASES_ON_THE_WAY:
             break
         try:
-            cases.append(store.prepare(case))
+            prepared = store.prepare(case)
         except DyconError:
             continue
+        if holdout.validation_target(prepared) is not None:
+            cases.append(prepared)
     return cases
 
 

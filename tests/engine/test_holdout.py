@@ -99,3 +99,87 @@ def test_what_was_held_out_stays_so_and_what_was_learned_is_never_tested_on():
         assert not set(second.cases) & seen
         assert " and " in second.where
     assert choose_holdout(cases[:4], 3, HoldOut(), seen).empty
+
+
+def partly(name, target, judged, weight=None):
+    image = np.zeros(target.shape, np.float16)
+    return PreparedCase(name, image, target, weight=weight, judged=judged)
+
+
+def accepted(name):
+    """Complete, but nobody drew any of it."""
+    target = complete(name).target
+    return partly(name, target, np.full_like(target, 255))
+
+
+def test_a_case_known_by_acceptance_alone_is_never_held_out_but_learned_from():
+    drawn = [complete(f"c{i}") for i in range(10)]
+    cases = [*drawn, *(accepted(f"a{i}") for i in range(10))]
+    for seed in range(10):
+        holdout = choose_holdout(cases, seed)
+        assert len(holdout.cases) == 2
+        assert all(name.startswith("c") for name in holdout.cases)
+    everything = HoldOut(cases=("a0",))
+    assert everything.validation_target(cases[10]) is None
+    assert (choose_holdout(cases, 0).training_target(cases[10]) == 1).any()
+    assert choose_holdout([accepted(f"a{i}") for i in range(10)], 0).empty
+
+
+def test_accepted_cases_do_not_make_enough_cases_to_hold_whole_ones_out():
+    cases = [complete("c0"), complete("c1"), *(accepted(f"a{i}") for i in range(10))]
+    holdout = choose_holdout(cases, 0)
+    assert not holdout.cases and set(holdout.slices) <= {"c0", "c1"} and holdout.slices
+
+
+def test_what_was_held_out_and_is_known_by_acceptance_alone_now_is_learned_from():
+    cases = [complete("c0"), complete("c1"), accepted("a0")]
+    again = choose_holdout(cases, 0, HoldOut(cases=("a0",)), {"c0", "c1"})
+    assert again.empty
+    assert again.training_target(cases[2]) is not None
+
+
+def test_of_a_corrected_prediction_neither_accepted_nor_corrected_slices_are_held_out():
+    target = complete("m").target
+    judged = np.full_like(target, 255)
+    judged[:, :, [2, 5, 8, 11, 14]] = target[:, :, [2, 5, 8, 11, 14]]  # drawn slices
+    judged[6:9, 6:9, 12] = target[6:9, 6:9, 12]  # a correction on an accepted slice
+    cases = [partly(f"m{i}", target, judged) for i in range(4)]
+    for seed in range(10):
+        holdout = choose_holdout(cases, seed)
+        assert holdout.slices
+        for case in cases:
+            for axis, indices in filter(None, [holdout.slices.get(case.case)]):
+                assert axis == 2 and set(indices) <= {2, 5, 8, 11, 14}
+            checked = holdout.validation_target(case)
+            assert checked is None or ((checked == 255) | (checked == judged)).all()
+
+
+def interpolated(name):
+    """Every sixth slice along z drawn, all between them interpolated."""
+    target = complete(name).target
+    judged, weight = np.full_like(target, 255), np.full(target.shape, 0.5, np.float16)
+    drawn = [0, 6, 12, 18]
+    judged[:, :, drawn], weight[:, :, drawn] = target[:, :, drawn], 1
+    target[:, :, 19:], weight[:, :, 19:] = 255, 1
+    return partly(name, target, judged, weight)
+
+
+def test_interpolated_slices_are_not_held_out_and_those_made_from_held_out_ones_not_learned_from():
+    cases = [interpolated(f"i{i}") for i in range(4)]
+    holdout = choose_holdout(cases, 3)
+    assert holdout.slices
+    for case in cases:
+        training = holdout.training_target(case)
+        axis, indices = holdout.slices.get(case.case, (2, ()))
+        assert axis == 2 and set(indices) <= {6, 12}
+        for index in indices:
+            assert (training[:, :, index - 5 : index + 6] == 255).all()
+            assert (training[:, :, [index - 6, index + 6]] < 254).all()
+        if not indices:
+            assert np.array_equal(training, case.target)
+
+
+def test_a_held_out_slice_of_which_nothing_is_left_is_not_looked_at():
+    case = sparse("a", (3, 9))
+    assert HoldOut(slices={"a": (1, (5,))}).validation_target(case) is None
+    assert HoldOut(slices={"a": (1, (3,))}).validation_target(case) is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -112,7 +114,7 @@ def still() -> Augmentation:
 def test_a_crop_without_augmentation_is_exact():
     image = np.random.default_rng(0).normal(size=(20, 21, 22)).astype(np.float16)
     target = np.random.default_rng(1).integers(0, 3, image.shape).astype(np.uint8)
-    patch, labels = sample_patch(image, target, (9.5, 10.5, 8.5), (8, 8, 8), identity_warp())
+    patch, labels, _ = sample_patch(image, target, (9.5, 10.5, 8.5), (8, 8, 8), identity_warp())
     np.testing.assert_allclose(patch, image[6:14, 7:15, 5:13].astype(np.float32), atol=2e-3)
     assert np.array_equal(labels, target[6:14, 7:15, 5:13])
 
@@ -124,7 +126,7 @@ def test_image_and_labels_move_together():
     random = np.random.default_rng(0)
     for _ in range(10):
         warp = random_warp(Augmentation(elastic_p=1.0), (1.0, 1.0, 2.0), random)
-        patch, labels = sample_patch(target.astype(np.float16), target, (19, 18, 14), (32, 32, 24), warp)
+        patch, labels, _ = sample_patch(target.astype(np.float16), target, (19, 18, 14), (32, 32, 24), warp)
         known = labels < 254
         wrong = ((patch > 0.5) != (labels == 1)) & known
         assert wrong.float().mean() < 0.03
@@ -160,3 +162,39 @@ def test_intensity_changes_leave_the_input_and_stay_finite():
         assert not torch.equal(changed, patch)
     assert torch.equal(patch, before)
     assert torch.isfinite(perturb(torch.zeros(8, 8, 8), everything, np.random.default_rng(0))).all()
+
+
+def weighted(seed=0):
+    """A scan whose label, weight and image say the same of every voxel."""
+    target = blob()
+    weight = np.where(target == 1, 0.5, 1).astype(np.float16)
+    return TrainingCase((target == 1).astype(np.float16), target, False, weight)
+
+
+def test_weights_move_with_the_labels():
+    sampler = PatchSampler([weighted()], plan_with(), 0)
+    for iteration in range(12):
+        batch = sampler.batch(iteration)
+        inside = batch.target == 1
+        assert batch.weight.dtype == torch.float32
+        assert (batch.weight[inside] == 0.5).all() and (batch.weight[~inside] == 1).all()
+
+
+def test_without_lesser_weights_there_are_none_and_batches_are_the_same():
+    plain = PatchSampler([case_with(blob())], plan_with(), 0)
+    weighed = PatchSampler(
+        [replace(case_with(blob()), weight=np.ones((30, 28, 20), np.float16))], plan_with(), 0
+    )
+    lesser = PatchSampler([replace(case_with(blob()), weight=weighted().weight)], plan_with(), 0)
+    for iteration in range(6):
+        one, two, three = (sampler.batch(iteration) for sampler in (plain, weighed, lesser))
+        assert one.weight is None and two.weight is None
+        assert torch.equal(one.image, three.image) and torch.equal(one.target, three.target)
+
+
+def test_a_patch_without_weights_weighs_one_beside_one_with_them():
+    cases = [weighted(), case_with(blob())]
+    batches = [PatchSampler(cases, plan_with(batch_labelled=4), 0).batch(i) for i in range(6)]
+    patches = torch.cat([batch.weight for batch in batches if batch.weight is not None])
+    lowest = patches.flatten(1).amin(1)
+    assert set(lowest.tolist()) == {0.5, 1.0}

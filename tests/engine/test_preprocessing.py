@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_dycon.engine import store
 from napari_dycon.engine.fingerprint import Intensity, fingerprint_study
 from napari_dycon.engine.plan import Machine, make_plan
 from napari_dycon.engine.preprocessing import normalise, prepare_image, prepare_target
 from napari_dycon.engine.store import CaseStore
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.volumes import read_volume
-from napari_dycon.study.annotations import Annotation
+from napari_dycon.study.annotations import Annotation, Known
 from tests.engine.conftest import ball_case, save_scan
 
 CPU = Machine(device="cpu", memory=16 * 2**30, cores=2)
@@ -105,3 +106,69 @@ def test_labels_at_unknown_voxels_change_nothing(plan):
     a = prepare_target(Annotation(labels, known), geometry, plan)
     b = prepare_target(Annotation(garbage, known.copy()), geometry, plan)
     assert np.array_equal(a, b)
+
+
+def striped(shape=(24, 20, 18)):
+    """Drawn where z is even, interpolated where it is odd, in the lower half; accepted in the upper one."""
+    labels = ball_case(0, shape)[1]
+    known = np.full(shape, Known.DRAWN, np.uint8)
+    known[:, :, 1::2] = Known.INTERPOLATED
+    known[shape[0] // 2 :] = Known.ACCEPTED
+    return Annotation(labels, known)
+
+
+def test_weight_and_truth_come_on_the_grid_of_the_target(make_study):
+    study = make_study()
+    case = study.cases[0].id
+    study.save_annotation(case, striped(), "complete")
+    for spacing in ((1.2, 1.2, 2.0), (1.2, 1.2, 1.0), (2.4, 1.2, 2.0)):
+        plan = make_plan(fingerprint_study(study), CPU, {"spacing": spacing})
+        found = CaseStore(study, plan).prepare(case)
+        assert found.weight.shape == found.judged.shape == found.target.shape
+        assert found.truth is found.judged
+        seen = found.judged < 254
+        assert np.array_equal(found.judged[seen], found.target[seen])
+        half = found.target.shape[0] // 2
+        accepted = np.zeros_like(seen)
+        accepted[: half - 1] = True  # the scan's x axis points left
+        assert (found.target[accepted] < 254).all() and not seen[accepted].any()
+        assert (found.weight[accepted] == 1).all()
+        columns = found.weight[half + 1 :]
+        assert columns.min() == 0.5 and columns.max() == 1
+
+
+def test_where_slices_are_averaged_so_are_their_weights(make_study):
+    study = make_study()
+    case = study.cases[0].id
+    study.save_annotation(case, striped(), "complete")
+    plan = make_plan(fingerprint_study(study), CPU, {"spacing": (1.2, 1.2, 4.0)})
+    weight = CaseStore(study, plan).prepare(case).weight
+    np.testing.assert_allclose(weight[-6:, :, 1:-1], 0.75, atol=0.01)
+
+
+def test_what_a_person_drew_has_neither_weights_nor_another_truth(make_study):
+    study = make_study()
+    plan = make_plan(fingerprint_study(study), CPU)
+    found = CaseStore(study, plan).prepare(study.cases[0].id)
+    assert found.weight is None and found.judged is None and found.truth is found.target
+    kinds = {path.name.split(".")[1] for path in (study.path / "cache").iterdir()}
+    assert kinds == {"image", "target"}
+    nothing = CaseStore(study, plan).prepare(study.cases[3].id)
+    assert nothing.truth is None and nothing.weight is None
+
+
+def test_weights_are_cached_and_follow_the_annotation(make_study, monkeypatch):
+    study = make_study()
+    plan = make_plan(fingerprint_study(study), CPU)
+    case = study.cases[0].id
+    study.save_annotation(case, striped(), "complete")
+    fresh = CaseStore(study, plan).prepare(case)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "prepare_weight", None)
+        patch.setattr(store, "prepare_target", None)
+        again = CaseStore(study, plan.model_copy(update={"cache_bytes": 0})).prepare(case)
+    assert np.array_equal(fresh.weight, again.weight) and np.array_equal(fresh.judged, again.judged)
+    annotation = striped()
+    annotation.known[:, :, 1] = Known.DRAWN
+    study.save_annotation(case, annotation, "complete")
+    assert (CaseStore(study, plan).prepare(case).weight != fresh.weight).any()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_dycon.engine.resampling import resample, resample_target, resampled_shape
+from napari_dycon.engine.resampling import resample, resample_target, resample_weight, resampled_shape
 
 
 def test_the_field_of_view_stays():
@@ -76,3 +76,18 @@ def test_coarser_voxels_are_known_only_where_a_known_voxel_lies_in_them():
     target[16:32] = 1
     coarse = resample_target(target, (12, 4, 4))
     assert np.flatnonzero((coarse != 255).all(axis=(1, 2))).tolist() == [4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("shape", [(5, 6, 7), (10, 12, 14), (3, 6, 4), (5, 3, 20)])
+def test_weights_are_means_of_those_that_vote(shape):
+    random = np.random.default_rng(0)
+    voting = random.random((5, 6, 7)) < 0.3
+    weight = random.choice(np.array([0.5, 1.0], np.float32), voting.shape)
+    found = resample_weight(np.where(voting, weight, np.float32(1e9)), voting, shape)
+    assert found.shape == shape and found.min() >= 0.5 - 1e-6 and found.max() <= 1 + 1e-6
+    everywhere = resample_weight(np.full_like(weight, 0.5), np.ones_like(voting), shape)
+    np.testing.assert_allclose(everywhere, 0.5, rtol=1e-5)
+    target = np.where(voting, 1, 255).astype(np.uint8)
+    learned = resample_target(target, shape) < 254
+    halves = resample_weight(np.where(voting, np.float32(0.5), np.float32(1)), voting, shape)
+    np.testing.assert_allclose(halves[learned], 0.5, rtol=1e-5)

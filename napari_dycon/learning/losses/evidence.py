@@ -179,7 +179,7 @@ def rectified_cross_entropy(learner: Tensor, teacher: Tensor, valid: Tensor) -> 
 
 
 def correction_losses(
-    first: Tensor, second: Tensor, target: Tensor, confidence: float
+    first: Tensor, second: Tensor, target: Tensor, confidence: float, weight: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     r"""Correct both networks where both are confident of different classes (CCE's L_cr).
 
@@ -195,6 +195,8 @@ def correction_losses(
         `(B, X, Y, Z)` int64 class indices, 254 or 255.
     confidence
         Least probability that both networks must give to their class.
+    weight
+        `(B, X, Y, Z)` non-negative importance of each voxel, or None for 1.
 
     Returns
     -------
@@ -206,11 +208,12 @@ def correction_losses(
         (sure, found), (other_sure, other_found) = p.detach().max(dim=1), q.detach().max(dim=1)
         chosen = known & (found != other_found) & (sure >= confidence) & (other_sure >= confidence)
         classes = torch.where(known, target, 0)
-        return _squared_error(p, classes, chosen), _squared_error(q, classes, chosen)
+        importance = chosen.float() if weight is None else torch.where(chosen, weight.float(), 0.0)
+        return _squared_error(p, classes, importance), _squared_error(q, classes, importance)
 
 
-def _squared_error(probabilities: Tensor, classes: Tensor, chosen: Tensor) -> Tensor:
-    """Return half the mean of |p - onehot|^2 = |p|^2 - 2 p_y + 1 over chosen voxels, without a one-hot."""
+def _squared_error(probabilities: Tensor, classes: Tensor, importance: Tensor) -> Tensor:
+    """Return half the weighted mean of |p - onehot|^2 = |p|^2 - 2 p_y + 1, without a one-hot."""
     own = probabilities.gather(1, classes[:, None])[:, 0]
     voxels = 0.5 * (probabilities.square().sum(dim=1) - 2.0 * own + 1.0)
-    return (voxels * chosen).sum() / chosen.sum().clamp_min(1)
+    return (voxels * importance).sum() / importance.sum().clamp_min(_LEAST)

@@ -123,7 +123,8 @@ class DualNetwork(NetworkPair):
     def _correction(self, outputs: list[Output], batch: Batch) -> Tensor:
         """L_cr: squared error where both networks are confident of different classes on labelled voxels."""
         one, other = (output.logits[: len(batch.image)] for output in outputs)
-        return torch.stack(correction_losses(one, other, batch.supervision, self.settings.confidence)).sum()
+        target, least = batch.supervision, self.settings.confidence
+        return torch.stack(correction_losses(one, other, target, least, batch.weight)).sum()
 
     def _consensus(self, around: Surroundings, strength: float) -> Consensus:
         """Entropy filter: believe a voxel if one network is certain of it, for what it takes it for.

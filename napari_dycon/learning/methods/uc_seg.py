@@ -173,7 +173,10 @@ class UCSeg(NetworkPair):
         truth, labelled, classes = batch.supervision, len(batch.image), self.student.spec.classes
         known = truth < IGNORE
         target = torch.cat([torch.where(known, truth, guess.target[:labelled]), guess.target[labelled:]])
-        weight = torch.cat([torch.where(known, 1.0, guess.certainty[:labelled]), guess.certainty[labelled:]])
+        trust = 1.0 if batch.weight is None else batch.weight.float()
+        weight = torch.cat(
+            [torch.where(known, trust, guess.certainty[:labelled]), guess.certainty[labelled:]]
+        )
         losses = []
         for output in outputs:
             embedding, grid = _embedding(output)

@@ -342,6 +342,20 @@ def test_correction_equals_the_equation_for_both_networks(classes):
     assert losses[0].item() > 0
 
 
+def test_correction_weighs_voxels_and_reads_no_weight_where_nothing_is_known():
+    first, second, target = _tensors(_logits(2, 1), _logits(2, 2), _labels(2))
+    plain = correction_losses(first, second, target, 0.6)
+    upper = torch.zeros(target.shape, dtype=torch.bool)
+    upper[:, : target.shape[1] // 2] = True
+    halves = [correction_losses(first, second, torch.where(m, target, UNKNOWN), 0.6) for m in (upper, ~upper)]
+    weight = torch.where(upper, 1e-9, 1.0).masked_fill(target >= IGNORE, float("nan"))
+    weighed = correction_losses(first, second, target, 0.6, weight)
+    for all_alike, upper_half, lower_half, found in zip(plain, *halves, weighed, strict=True):
+        assert upper_half != lower_half
+        assert all_alike != lower_half
+        assert found.item() == pytest.approx(lower_half.item(), rel=1e-4)
+
+
 def test_correction_has_the_gradient_of_the_equation():
     first, second, target = _logits(seed=1), _logits(seed=2), _labels()
     other, labels = _tensors(second, target)

@@ -105,6 +105,36 @@ def test_garbage_in_what_is_not_known_leaves_losses_bit_identical(name, progress
 
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("progress", PROGRESS)
+def test_weights_of_one_are_as_good_as_none(name, progress):
+    batch, method = _batch(classes=3), _build(name, SPEC.model_copy(update={"classes": 3}))
+    target = batch.supervision
+    plain, weighted = (
+        _losses(method, Batch(batch.image, target, weight, batch.weak, batch.strong), progress)
+        for weight in (None, torch.ones(target.shape))
+    )
+    assert plain.keys() == weighted.keys()
+    for key in plain:
+        assert torch.equal(plain[key], weighted[key]), key
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("progress", PROGRESS)
+def test_voxels_of_less_weight_pull_less(name, progress):
+    """Half of the voxels say the other class: the loss is lower where they weigh less."""
+    batch = _batch(partial=False)
+    method = _build(name)
+    _train(method, 12, total=40, optimiser=torch.optim.Adam(method.trainable_parameters(), lr=5e-3))
+    wrong = torch.rand(batch.target.shape, generator=torch.Generator().manual_seed(3)) < 0.5
+    target = torch.where(wrong, 1 - batch.target, batch.target)
+    found = [
+        _losses(method, Batch(batch.image, target, weight, batch.weak, batch.strong), progress)["supervised"]
+        for weight in (torch.where(wrong, share, 1.0) for share in (0.1, 0.5, 1.0))
+    ]
+    assert found[0] < found[1] < found[2]
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("progress", PROGRESS)
 def test_images_of_do_not_care_voxels_still_count_but_their_code_is_never_a_class(name, progress):
     """A class index as large as the codes would fail loudly if a loss read them as classes."""
     batch, method = _batch(), _build(name)
