@@ -2,6 +2,7 @@
 
 import warnings
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from napari_dycon.guidance.suggestions import Suggestion
 
 NO_OUTLINE_IN_3D = "Contours are not displayed during 3D rendering"
-ROLES = (styles.SCAN, styles.ENTROPY, styles.PREDICTION, styles.ANNOTATION)
+ROLES = (styles.SCAN, styles.KNOWN, styles.ENTROPY, styles.PREDICTION, styles.ANNOTATION, styles.VERSION)
 
 
 @dataclass
@@ -51,6 +52,7 @@ class Presenter:
         self._layers: dict[str, Layer] = {}
         self._shown: str | None = None
         self._display: DisplayView | None = None
+        self._tool: str | None = None
         self.overlay = Overlay()
         self.place_in_use: tuple[int, float] | None = None
         warnings.filterwarnings("ignore", message=NO_OUTLINE_IN_3D)
@@ -81,9 +83,12 @@ class Presenter:
         self._display, self._shown = case.display, case.case_id
         self._show_scan(case)
         self.show_prediction(case.prediction, case.entropy)
+        if self.layer(styles.KNOWN) is not None:
+            self._put(styles.KNOWN, case.display.apply(case.annotation.known))
         annotation = self._put(styles.ANNOTATION, case.display.apply(case.annotation.labels))
         annotation.editable = editable
         annotation.visible = True
+        self._hide_version()
         self._describe(case)
         self.show_structures(structures)
         self.select_value(active_value)
@@ -103,11 +108,39 @@ class Presenter:
         self._put(styles.ENTROPY, self._display.apply(unsure))
         self._put(styles.PREDICTION, self._display.apply(mask)).editable = False
 
+    def show_version(self, labels: np.ndarray) -> None:
+        """Show an older version, ``(x, y, z)`` in source order, in place of the annotation, now locked."""
+        annotation, active = self.annotation, self.viewer.layers.selection.active
+        if annotation is None or self._display is None:
+            return
+        self._tool = self._tool or annotation.mode
+        annotation.editable = annotation.visible = False
+        layer = self._put(styles.VERSION, self._display.apply(labels))
+        layer.colormap, layer.features = annotation.colormap, annotation.features
+        layer.visible, layer.editable = True, False
+        self.viewer.layers.selection.active = active
+
+    def end_version(self, editable: bool) -> None:
+        """Show the annotation again, with the tool that was in the hand."""
+        self._hide_version()
+        annotation, tool, self._tool = self.annotation, self._tool, None
+        if annotation is not None:
+            annotation.editable, annotation.visible = editable, True
+            if editable and tool is not None:
+                annotation.mode = tool
+
+    def _hide_version(self) -> None:
+        layer = self.layer(styles.VERSION)
+        if layer is not None and self._display is not None:
+            blank = np.broadcast_to(np.uint8(0), self._display.geometry.shape)
+            self._put(styles.VERSION, self._display.apply(blank))
+            layer.visible = layer.editable = False
+
     def show_structures(self, structures: tuple[Structure, ...]) -> None:
         """Give annotation and prediction the colours and names of ``structures``."""
         colours = styles.structure_colours(structures)
         names = pd.DataFrame({"index": [s.value for s in structures], "name": [s.name for s in structures]})
-        for role in (styles.PREDICTION, styles.ANNOTATION):
+        for role in (styles.PREDICTION, styles.ANNOTATION, styles.VERSION):
             layer = self.layer(role)
             if layer is not None:
                 layer.colormap = colours
@@ -118,10 +151,44 @@ class Presenter:
         if self.annotation is not None:
             self.annotation.selected_label = value
 
+    def show_window(self, limits: tuple[float, float]) -> None:
+        """Spread the intensities between ``limits`` from black to white."""
+        scan = self.layer(styles.SCAN)
+        if scan is not None:
+            scan.contrast_limits = limits
+
+    def shown_window(self) -> tuple[float, float]:
+        """Return what is black and what is white now, whoever chose it."""
+        scan = self.layer(styles.SCAN)
+        return (0.0, 1.0) if scan is None else (scan.contrast_limits[0], scan.contrast_limits[1])
+
     def refresh_annotation(self) -> None:
         """Redraw the annotation after its array was changed from outside the layer."""
         if self.annotation is not None:
             self.annotation.refresh()
+
+    def show_known(self, known: np.ndarray | None) -> None:
+        """Show how each voxel is known, ``(x, y, z)`` in source order and not copied; None hides it."""
+        viewer, layer = self._viewer(), self.layer(styles.KNOWN)
+        if viewer is None:
+            return
+        if layer is None and known is not None and self._display is not None:
+            active = viewer.layers.selection.active
+            layer = self._put(styles.KNOWN, self._display.apply(known))
+            viewer.layers.selection.active = active
+        if layer is not None:
+            layer.visible = known is not None and viewer.dims.ndisplay == 2
+
+    def refresh_known(self) -> None:
+        """Redraw the known map after something became known."""
+        layer = self.layer(styles.KNOWN)
+        if layer is not None and layer.visible:
+            layer.refresh(thumbnail=False, extent=False)
+
+    def voxel_at(self, point: Sequence[float]) -> tuple[float, ...] | None:
+        """Return the display coordinates in voxels of a point in mm; None where no case is shown."""
+        layer = self.layer(styles.SCAN)
+        return None if layer is None else tuple(layer.world_to_data(point))[-3:]
 
     def change_overlay(self, prediction: bool | None, entropy: bool | None, opacity: float | None) -> None:
         """Show or hide prediction and entropy and set the entropy's opacity; None leaves as it is."""
@@ -150,12 +217,16 @@ class Presenter:
 
     def current_slice(self) -> tuple[int, int] | None:
         """Return ``(source axis, source index)`` of the slice the person works on, or None in 3D."""
-        layer, place = self.layer(styles.SCAN), self.place_in_use or self._place_on_screen()
+        layer, place = self.layer(styles.SCAN), self.slice_place()
         if layer is None or self._display is None or place is None:
             return None
         axis, position = place
         index = round((position - float(layer.translate[axis])) / float(layer.scale[axis]))
         return self._display.to_source(axis, min(max(index, 0), layer.data.shape[axis] - 1))
+
+    def slice_place(self) -> tuple[int, float] | None:
+        """Return display axis and position in mm of the slice the person works on, or None in 3D."""
+        return self.place_in_use or self._place_on_screen()
 
     def _place_on_screen(self) -> tuple[int, float] | None:
         """Return display axis and position in mm of the viewer's slice, or None in 3D."""

@@ -1,0 +1,343 @@
+"""What a person decides about a part of the open scan: a slice, a case, a piece, an outlined region."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_dycon.engine.control import Control
+from napari_dycon.engine.events import Note
+from napari_dycon.errors import StudyError
+from napari_dycon.plugin import jobs
+from napari_dycon.plugin.editing import predicted
+from napari_dycon.plugin.intentions import intention
+from napari_dycon.plugin.layer_styles import SCAN
+from napari_dycon.plugin.opencase import OpenCase
+from napari_dycon.plugin.orientation import DisplayView
+from napari_dycon.plugin.question import CANCEL, Question
+from napari_dycon.plugin.sketching import Shape, Sketch
+from napari_dycon.plugin.state import SessionState
+from napari_dycon.plugin.worker import EventSource
+from napari_dycon.study.edits import Edit
+from napari_dycon.study.regions import Selection, connected, cuboid, one_slice, polygon
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+VERBS = {
+    "accept": "Accept",
+    "reject": "Reject",
+    "withdraw": "Take back",
+    "complete": "Complete",
+    "ignore": "Do not care about",
+    "forget": "Forget",
+    "reopen": "Reopen",
+}
+OF_PREDICTION = ("accept", "reject")
+NO_CHANGE = {
+    "accept": "Nothing to accept there: what you drew or completed stays.",
+    "reject": "Nothing to reject there: nothing is predicted, or you have drawn it.",
+    "withdraw": "Nothing was accepted there.",
+}
+HOW_TO_DRAW = {
+    "box": "Drag a box over the region.",
+    "polygon": "Click the corners; double-click the last.",
+    "outline": "Drag around the region.",
+    "point": "Click a piece of the prediction.",
+}
+DEPTH = (("one", "This slice"), ("here", "To slice on screen"), ("all", "All slices"), (CANCEL, "Cancel"))
+ANSWERS = (
+    ("complete", "Complete"),
+    ("accept", "Accept prediction"),
+    ("reject", "Reject prediction"),
+    ("ignore", "Do not care"),
+    ("forget", "Forget"),
+    (CANCEL, "Cancel"),
+)
+NO_PIECE = "There is no prediction under the pointer."
+_serial = count()
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """A box or polygon on one slice.
+
+    Attributes
+    ----------
+    axis, index
+        The slice, in source order.
+    selection
+        The voxels within.
+    """
+
+    axis: int
+    index: int
+    selection: Selection
+
+    def through(self, shape: Sequence[int], last: int | None) -> Selection:
+        """Extend it to slice ``last``, or through all slices of a scan of ``shape`` for None."""
+        ends = (0, shape[self.axis] - 1) if last is None else sorted((self.index, last))
+        box, sizes = [*self.selection.box], [part.stop - part.start for part in self.selection.box]
+        box[self.axis] = slice(ends[0], ends[1] + 1)
+        sizes[self.axis] = ends[1] + 1 - ends[0]
+        mask = self.selection.mask
+        return Selection((box[0], box[1], box[2]), None if mask is None else np.broadcast_to(mask, sizes))
+
+
+def outline_of(display: DisplayView, shape: Shape, corners: np.ndarray) -> Outline | None:
+    """Return the region of a drawn shape; None where no voxel lies in it.
+
+    Parameters
+    ----------
+    display
+        How the case is turned for the viewer.
+    shape
+        What was drawn.
+    corners
+        ``(n, 3)`` voxel coordinates in display order, on one slice.
+    """
+    source = np.stack(display.indices_to_source(tuple(corners.T)), axis=1)
+    size = display.geometry.shape
+    axis = int(np.ptp(source, axis=0).argmin())
+    index = int(np.clip(np.rint(source[0, axis]), 0, size[axis] - 1))
+    if shape == "box":
+        source[:, axis] = index
+        selection = cuboid(size, source.min(axis=0), source.max(axis=0))
+    elif len(source) < 3:
+        return None
+    else:
+        selection = polygon(size, axis, index, np.delete(source, axis, axis=1))
+    return Outline(axis, index, selection) if selection.voxels else None
+
+
+def decided(case: OpenCase, what: str, where: Selection | None, name: str, run: str | None) -> Edit:
+    """Apply a decision, one of `VERBS`, to a part of the open case; None is all of it."""
+    editor = case.editor
+    if what == "accept":
+        return editor.accept(predicted(case), where, name, run)
+    if what == "reject":
+        return editor.reject(predicted(case), where, name, run)
+    action: Callable[[Selection | None, str], Edit] = getattr(editor, what)
+    return action(where, name)
+
+
+def outcome(edit: Edit, what: str) -> str:
+    """Say in one sentence what a decision came to."""
+    if not edit:
+        return NO_CHANGE.get(what, "Nothing changed there.")
+    return f"{edit.name}: {edit.voxels:,} voxels changed.".replace(",", "\u2009")
+
+
+def deciding(case: OpenCase, what: str, action: Callable[[], Edit], touch: Callable[[], None]) -> EventSource:
+    """Make a decision that may look at every voxel, have it saved, and say what it came to."""
+
+    def source(control: Control) -> Iterator[object]:
+        made: list[Edit] = []
+        yield from jobs.editing(case.case_id, lambda: made.append(action()), touch)(control)
+        yield Note("info", outcome(made[0], what))
+
+    return source
+
+
+class RegionIntentions(SessionState):
+    """Decisions about predictions and regions, and the known map."""
+
+    def __init__(self, viewer: "ViewerModel") -> None:
+        super().__init__(viewer)
+        self._sketch = Sketch(lambda: self._presenter.viewer, self._drawn, self._sketch_left)
+        self._then: tuple[str, str] | None = None
+        self.known_shown = False
+        self._desk.saved.connect(self._refresh_known)
+        self.case_opened.connect(self._show_known)
+        viewer.dims.events.ndisplay.connect(self._show_known)
+
+    # ---- decisions ---------------------------------------------------------------------------
+
+    @intention
+    def decide(self, what: str, part: str) -> None:
+        """Accept, reject or withdraw: the slice on screen, the case, a piece or a region.
+
+        A piece is then clicked, a region drawn.
+        """
+        case = self._decidable(what)
+        if part == "slice":
+            self._decide_slice(case, what)
+        elif part == "case":
+            self._decide(case, what, None, part)
+        else:
+            self._draw("point" if part == "piece" else "box", (what, part))
+
+    def accept_slice(self) -> None:
+        """Take over the prediction on the slice on screen wherever no person has spoken."""
+        self.decide("accept", "slice")
+
+    def accept_case(self) -> None:
+        """Take over the prediction of the whole case wherever no person has spoken."""
+        self.decide("accept", "case")
+
+    @intention
+    def decide_piece(self, what: str) -> None:
+        """Accept or reject the connected piece of the prediction under the pointer."""
+        case = self._decidable(what)
+        place = self._presenter.voxel_at(self._pointer())
+        self._decide_at(case, what, None if place is None else case_voxel(case, place))
+
+    @intention
+    def toggle_case_complete(self) -> None:
+        """Declare every voxel of the open case known, or open the case again."""
+        self._writable()
+        case = self._desk.open_case()
+        complete = self._needed().case(case.case_id).status == "complete"
+        if complete:
+            self._put(case, "reopen", lambda: case.editor.reopen_case())
+        else:
+            self._put(case, "complete", lambda: case.editor.complete_case())
+
+    # ---- regions -----------------------------------------------------------------------------
+
+    @intention
+    def start_region(self, shape: Shape = "box") -> None:
+        """Let the person draw a box, polygon or outline on the slice on screen, and ask what about it."""
+        self._writable()
+        self._draw(shape, None)
+
+    def _draw(self, shape: Shape, then: tuple[str, str] | None) -> None:
+        self._desk.open_case()
+        self._slice_on_screen()
+        self.answer(CANCEL)
+        scan = self._presenter.layer(SCAN)
+        assert scan is not None
+        self._then = then
+        self._sketch.start(shape, scan)
+        self._ask(Question(HOW_TO_DRAW[shape], ((CANCEL, "Cancel"),)), self._drawing_ended)
+
+    def _drawing_ended(self, key: str) -> None:
+        del key
+        if self._sketch.drawing:
+            self._sketch.stop()
+
+    def _sketch_left(self) -> None:
+        self.answer(CANCEL)
+        self._sketch.stop()
+
+    @intention
+    def _drawn(self, corners: np.ndarray) -> None:
+        case, shape = self._desk.open_case(), self._sketch.drawing
+        assert shape is not None
+        if shape == "point":
+            self.answer(CANCEL)
+            assert self._then is not None
+            self._decide_at(case, self._then[0], case_voxel(case, corners[0]))
+            return
+        outline = outline_of(case.display, shape, corners)
+        if outline is None:
+            self._sketch.again()
+            return
+        self._sketch.hold()
+        question = Question("Through which slices? You may scroll to the last one.", DEPTH)
+        self._ask(question, partial(self._depth_chosen, outline))
+
+    @intention
+    def _depth_chosen(self, outline: Outline, key: str) -> None:
+        if key == CANCEL or self._desk.case is None:
+            self._sketch.stop()
+            return
+        case = self._desk.case
+        last = {"one": outline.index, "here": self._last_slice(outline)}.get(key)
+        selection = outline.through(case.volume.geometry.shape, last)
+        if self._then is not None:
+            self._sketch.stop()
+            self._decide(case, self._then[0], selection, self._then[1])
+            return
+        answers = tuple(answer for answer in ANSWERS if self.has_prediction or answer[0] not in OF_PREDICTION)
+        self._ask(Question("What about this region?", answers), partial(self._region_decided, selection))
+
+    @intention
+    def _region_decided(self, selection: Selection, key: str) -> None:
+        self._sketch.stop()
+        if key != CANCEL and self._desk.case is not None:
+            self._decide(self._decidable(key), key, selection, "region")
+
+    def _last_slice(self, outline: Outline) -> int:
+        axis, index = self._slice_on_screen()
+        return index if axis == outline.axis else outline.index
+
+    # ---- the known map -----------------------------------------------------------------------
+
+    @intention
+    def toggle_known_map(self) -> None:
+        """Show how each voxel is known, or hide it."""
+        self._desk.open_case()
+        self.known_shown = not self.known_shown
+        self._show_known()
+        self.overlay_changed.emit()
+
+    def _show_known(self, event: object = None) -> None:
+        del event
+        case = self._desk.case
+        self._presenter.show_known(case.annotation.known if self.known_shown and case is not None else None)
+
+    def _refresh_known(self, text: str, ok: bool) -> None:
+        del text, ok
+        if self.known_shown:
+            self._presenter.refresh_known()
+
+    # ---- inside ------------------------------------------------------------------------------
+
+    def _decidable(self, what: str) -> OpenCase:
+        self._writable()
+        case = self._desk.open_case()
+        if what in OF_PREDICTION:
+            predicted(case)
+        return case
+
+    def _decide_slice(self, case: OpenCase, what: str) -> None:
+        axis, index = self._slice_on_screen()
+        where = one_slice(case.annotation.shape, axis, index)
+        edit = decided(case, what, where, f"{VERBS[what]} slice", self._run)
+        self._desk.edited()
+        self.say("info", outcome(edit, what))
+
+    def _decide(self, case: OpenCase, what: str, where: Selection | None, part: str) -> None:
+        self._put(case, what, partial(decided, case, what, where, f"{VERBS[what]} {part}", self._run))
+
+    def _decide_at(self, case: OpenCase, what: str, voxel: tuple[int, int, int] | None) -> None:
+        prediction, run = predicted(case), self._run
+        if voxel is None or not prediction[voxel]:
+            raise StudyError(NO_PIECE)
+
+        def action() -> Edit:
+            return decided(case, what, connected(prediction, voxel), f"{VERBS[what]} piece", run)
+
+        self._put(case, what, action)
+
+    def _put(self, case: OpenCase, what: str, action: Callable[[], Edit]) -> None:
+        """Queue a decision; none replaces one that waits."""
+        source = deciding(case, what, action, self._desk.toucher(case))
+        self._loads.put(f"decision {next(_serial)}", source)
+
+    @property
+    def _run(self) -> str | None:
+        return None if self.study is None else self.study.active_run
+
+    def _pointer(self) -> Sequence[float]:
+        """Return where the pointer is, in mm of the display axes."""
+        return tuple(self._presenter.viewer.cursor.position)
+
+    def _slice_on_screen(self) -> tuple[int, int]:
+        current = self._presenter.current_slice()
+        if current is None:
+            raise StudyError("Slices can only be chosen in the 2D view: switch the viewer to 2D first.")
+        return current
+
+
+def case_voxel(case: OpenCase, place: Sequence[float]) -> tuple[int, int, int] | None:
+    """Return the voxel in source order at display coordinates; None outside the scan."""
+    index = np.rint(np.asarray(place)).astype(int)
+    if np.any(index < 0) or np.any(index >= case.display.shape):
+        return None
+    x, y, z = case.display.indices_to_source(tuple(index))
+    return int(x), int(y), int(z)
