@@ -169,12 +169,27 @@ def test_evaluation_scores_every_case_with_a_reference(trained, atria, tmp_path)
 
 
 def test_export_prefers_the_persons_labels(trained, atria, tmp_path):
-    succeed("export", trained, tmp_path / "out")
+    succeed("export", trained, tmp_path / "out", "--not-ready")
     written = sorted(path.name for path in (tmp_path / "out").glob("*.nii.gz"))
     assert written == [f"LA_{number:03d}.nii.gz" for number in range(4)]
     exported = np.asarray(nib.load(tmp_path / "out" / "LA_000.nii.gz").dataobj)
     np.testing.assert_array_equal(exported, np.asarray(nib.load(atria[1] / "LA_000.nii.gz").dataobj))
     assert (tmp_path / "out" / "volumes.csv").read_text().count("left atrium") == 4
+
+
+def test_a_model_that_is_not_ready_is_said_to_be_and_its_masks_are_left_out(trained, tmp_path):
+    result = tmp_path / "e.json"
+    text = succeed("export", trained, tmp_path / "out", "--json", result)
+    assert "The predictions of 2 cases were left out: the model was not ready yet." in text
+    assert "--not-ready" in text
+    assert json.loads(result.read_text())["left_out"] == ["LA_002", "LA_003"]
+    written = sorted(path.name for path in (tmp_path / "out").glob("*.nii.gz"))
+    assert written == ["LA_000.nii.gz", "LA_001.nii.gz"]
+    assert "left out" not in succeed("export", trained, tmp_path / "all", "--not-ready")
+    text = succeed("suggest", trained, "--json", result)
+    assert "was not ready yet" in text
+    found = json.loads(result.read_text())
+    assert not found["ready"] and all("middle" in place["reason"] for place in found["suggestions"])
 
 
 def test_a_control_is_trained_and_the_better_of_the_two_is_used(study, tmp_path):

@@ -82,7 +82,7 @@ def _whole_job(study: "Study", minutes: float, device: str, screen: Screen) -> d
         _predict(study, run, device, brake, screen)
     places = [place.to_dict() for place in suggest(study, run)]
     out = study.path / "export"
-    study.export(out, None, run)
+    study.export(out, None, run, not_ready=True)
     _copy_entropy(study, run, out / "entropy")
     write_json(out / "suggestions.json", places)
     scores = _evaluate(study, run, screen)

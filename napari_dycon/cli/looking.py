@@ -14,6 +14,7 @@ from napari_dycon.cli.studying import choose_run
 from napari_dycon.errors import DyconError
 
 LAUNCHER = "napari_dycon.plugin.launch"
+NOT_READY = "The model was not ready yet when it predicted, so its predictions do not guide; train on."
 
 
 def suggest(
@@ -22,15 +23,23 @@ def suggest(
     run: Run = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Say where to annotate next, and why."""
+    """Say where to annotate next, and why.
+
+    Predictions of a model that was not ready yet do not guide: the slices are evenly spread then, and that is
+    said.
+    """
     from napari_dycon.guidance.suggestions import suggest as find_places
     from napari_dycon.study.study import Study
 
     with Study.open(study, read_only=True) as opened:
         chosen = choose_run(opened, run) if run is not None else opened.active_run
         places = find_places(opened, chosen, count)
-    write_json(json_file, {"run": chosen, "suggestions": [place.to_dict() for place in places]})
+        ready = chosen is None or not opened.unready_predictions(chosen)
+    found = [place.to_dict() for place in places]
+    write_json(json_file, {"run": chosen, "ready": ready, "suggestions": found})
     screen = Screen()
+    if not ready:
+        screen.line(NOT_READY)
     if not places:
         screen.line("Nothing to suggest: every scan is completely labelled.")
         return

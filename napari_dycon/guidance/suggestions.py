@@ -84,7 +84,8 @@ def suggest(study: Study, run: str | None = None, count: int = 8) -> list[Sugges
     Returns
     -------
     list of Suggestion
-        Evenly spread slices of unlabelled cases when there is no prediction yet. At most two of a case, never
+        Evenly spread slices of unlabelled cases when there is no prediction yet, or none by a model that was
+        ready. At most two of a case, never
         a complete slice or one close to it. The same call on the same study gives the same answer.
     """
     run = run or study.active_run
@@ -100,7 +101,8 @@ def suggest(study: Study, run: str | None = None, count: int = 8) -> list[Sugges
 
 def _shortlist(study: Study, run: str | None, cases: Sequence[CaseRecord], count: int) -> list[CaseRecord]:
     summary = study.prediction_summary(run) if run is not None else {}
-    predicted = [case for case in cases if case.id in summary]
+    early = study.unready_predictions(run) if run is not None else set()
+    predicted = [case for case in cases if case.id in summary and case.id not in early]
     most_unsure = sorted(predicted, key=lambda case: _urgency(summary[case.id]), reverse=True)
     return most_unsure[: SHORTLIST * count]
 

@@ -16,6 +16,7 @@ from napari_dycon.plugin.history import Curves
 from napari_dycon.plugin.opencase import OpenCase, contrast_limits, intensity_range
 from napari_dycon.plugin.worker import EventSource
 from napari_dycon.study.editing import AnnotationEditor
+from napari_dycon.study.exporting import left_out, left_out_sentence
 from napari_dycon.study.study import Study
 
 
@@ -71,9 +72,18 @@ class StudyMade:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """The files written by an export."""
+    """The files written by an export, and how many predictions were left out, as no model was ready."""
 
     files: tuple[Path, ...]
+    left_out: int = 0
+
+    @property
+    def news(self) -> tuple[str, str]:
+        """What to tell the user."""
+        written = f"{len(self.files)} files were written."
+        if not self.left_out:
+            return "info", written
+        return "warning", f"{written} {left_out_sentence(self.left_out)}"
 
 
 def training(
@@ -174,7 +184,8 @@ def exporting(study: Study, folder: Path, save_first: Callable[[], bool]) -> Eve
     def source(control: Control) -> Iterator[object]:
         del control
         save(save_first)
-        yield Exported(tuple(study.export(folder, run=study.active_run)))
+        run = study.active_run
+        yield Exported(tuple(study.export(folder, run=run)), len(left_out(study, None, run)))
 
     return source
 

@@ -250,7 +250,7 @@ class Session(CaseIntentions, LearningIntentions, StructureIntentions, ViewInten
             case jobs.StudyMade():
                 self._adopt(event.study)
             case jobs.Exported():
-                self.say("info", f"{len(event.files)} files were written.")
+                self.say(*event.news)
 
     def _tell_import(self) -> None:
         for level, sentence in self._imported.sentences():

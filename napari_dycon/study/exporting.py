@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 Origin = Literal["annotation", "prediction"]
 
 
-def export(study: Study, out: Path, case_ids: Sequence[str] | None, run: str | None) -> list[Path]:
+def export(
+    study: Study, out: Path, case_ids: Sequence[str] | None, run: str | None, not_ready: bool = False
+) -> list[Path]:
     """Write one mask per case on the grid of its scan, and ``volumes.csv``.
 
     A mask is the annotation where the case is complete or was not predicted; else the prediction, with every
@@ -36,6 +38,8 @@ def export(study: Study, out: Path, case_ids: Sequence[str] | None, run: str | N
         Which cases; all by default.
     run
         Whose predictions; the active run's by default.
+    not_ready
+        Write also predictions that a model made that was not ready yet (see `left_out`).
 
     Returns
     -------
@@ -54,21 +58,44 @@ def export(study: Study, out: Path, case_ids: Sequence[str] | None, run: str | N
     }:
         raise StudyError(f"{out} belongs to the study itself; choose another folder to export to.")
     run = study.active_run if run is None else run
-    wanted = study.cases if case_ids is None else [study.case(case_id) for case_id in case_ids]
+    early = [] if not_ready else left_out(study, case_ids, run)
     paths: list[Path] = []
     rows: list[dict[str, object]] = []
-    for case in wanted:
-        found = _mask(study, case, run)
+    for case in _wanted(study, case_ids):
+        found = _mask(study, case, None if case.id in early else run)
         if found is None:
             continue
         mask, origin = found
         paths.append(out / f"{case.id}.nii.gz")
         export_mask(mask, study.scan_path(case.id), paths[-1])
         rows.extend(_rows(study, case, mask, origin))
+    if not paths and early:
+        raise StudyError(
+            "There is nothing to export yet: the model was not ready when it predicted. Train on and predict "
+            "again, or label a case."
+        )
     if not paths:
         raise StudyError("There is nothing to export yet: label a case, or train and predict first.")
     volumes_csv(rows, out / "volumes.csv")
     return [*paths, out / "volumes.csv"]
+
+
+def left_out(study: Study, case_ids: Sequence[str] | None, run: str | None) -> list[str]:
+    """Cases whose prediction is not exported, because the model that made it was not ready yet."""
+    run = study.active_run if run is None else run
+    early = set() if run is None else study.unready_predictions(run)
+    wanted = _wanted(study, case_ids)
+    return [case.id for case in wanted if case.id in early and case.status != "complete"]
+
+
+def left_out_sentence(count: int) -> str:
+    """What to tell the user about predictions that were not exported."""
+    masks = "The prediction of 1 case was" if count == 1 else f"The predictions of {count} cases were"
+    return f"{masks} left out: the model was not ready yet. Train on and predict again."
+
+
+def _wanted(study: Study, case_ids: Sequence[str] | None) -> Sequence[CaseRecord]:
+    return study.cases if case_ids is None else [study.case(case_id) for case_id in case_ids]
 
 
 def _mask(study: Study, case: CaseRecord, run: str | None) -> tuple[NDArray[np.uint8], Origin] | None:

@@ -310,6 +310,10 @@ class Study(StudyFolder):
         """
         return self._runs.read_summary(run_id)
 
+    def unready_predictions(self, run_id: str) -> set[str]:
+        """Cases whose prediction a model made that was not ready yet; such masks are not for use."""
+        return {case for case, row in self.prediction_summary(run_id).items() if not row.get("ready", True)}
+
     def save_prediction_summary(self, run_id: str, summary: Mapping[str, Mapping[str, Any]]) -> None:
         """Add what `prediction_summary` returns; cases that are not named keep theirs."""
         with self.mutex:
@@ -329,7 +333,11 @@ class Study(StudyFolder):
         return preflight.check(self, case_ids)
 
     def export(
-        self, out: Path | str, case_ids: Sequence[str] | None = None, run: str | None = None
+        self,
+        out: Path | str,
+        case_ids: Sequence[str] | None = None,
+        run: str | None = None,
+        not_ready: bool = False,
     ) -> list[Path]:
         """Write masks and ``volumes.csv`` into a folder (see `exporting.export`)."""
-        return exporting.export(self, Path(out), case_ids, run)
+        return exporting.export(self, Path(out), case_ids, run, not_ready)

@@ -155,3 +155,19 @@ def test_before_any_training_slices_are_spread_over_cases_and_planes(study):
     assert len({place.index for place in places if place.plane == "axial"}) > 2
     assert {place.plane for place in places} == {"axial", "coronal"}
     assert all(place.box[place.axis] == (place.index, place.index + 1) for place in places)
+
+
+def test_a_model_that_was_not_ready_does_not_guide(study):
+    for case in study.cases:
+        save(study, case.id, everywhere(0.9))
+    guided = suggest(study, count=4)
+    assert any("unclear" in place.reason for place in guided)
+    summary = study.prediction_summary(study.active_run)
+    early = {case: {**row, "ready": False} for case, row in summary.items()}
+    study.save_prediction_summary(study.active_run, early)
+    places = suggest(study, count=4)
+    assert places == suggest(study, None, count=4) and len(places) == 4
+    assert all("middle" in place.reason for place in places)
+    one = study.cases[2].id
+    study.save_prediction_summary(study.active_run, {one: summary[one]})
+    assert {place.case for place in suggest(study, count=4)} == {one}

@@ -451,6 +451,29 @@ def test_export_writes_what_the_study_would(opened, tmp_path, notes):
     assert errors(notes) == []
 
 
+def test_predictions_of_a_model_that_was_not_ready_are_not_exported_and_that_is_said_once(
+    opened, engine, tmp_path, notes
+):
+    run = opened.study.new_run("dycon")
+    for case in ("beta", "gamma"):
+        engine.predict(opened.study, run, case)
+        row = opened.study.prediction_summary(run)[case]
+        opened.study.save_prediction_summary(run, {case: {**row, "ready": False}})
+    opened.study.set_active_run(run)
+    opened.session.complete_case()
+    opened.rest()
+    opened.session.export(tmp_path / "out")
+    opened.rest()
+    names = {path.name for path in (tmp_path / "out").glob("*.nii.gz")}
+    assert "alpha.nii.gz" in names and not names & {"beta.nii.gz", "gamma.nii.gz"}
+    ((level, text),) = [(level, text) for level, text in notes if "written" in text]
+    assert level == "warning"
+    assert text == (
+        "2 files were written. The predictions of 2 cases were left out: the model was not ready yet. "
+        "Train on and predict again."
+    )
+
+
 def test_a_folder_that_is_no_study_is_told_and_the_open_one_stays(opened, tmp_path, notes):
     opened.session.open_study(tmp_path)
     assert errors(notes)

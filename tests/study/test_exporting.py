@@ -6,6 +6,7 @@ import pytest
 
 from napari_dycon.errors import StudyError
 from napari_dycon.study.annotations import Annotation, Known
+from napari_dycon.study.exporting import left_out
 
 
 def rows(path):
@@ -73,3 +74,32 @@ def test_the_studys_own_folders_and_the_scans_are_not_written_over(study, make_s
     with pytest.raises(Exception, match="is the scan itself"):
         study.export(scan.parent)
     assert scan.read_bytes() == before
+
+
+def predict(study, case, ready):
+    mask = np.ones(case.shape, np.uint8)
+    study.save_prediction(study.active_run, case.id, mask, np.zeros(case.shape))
+    row = {"volumes_ml": {}, "mean_entropy": 0.1, "empty": False, "ready": ready}
+    study.save_prediction_summary(study.active_run, {case.id: row})
+
+
+def test_predictions_of_a_model_that_was_not_ready_are_left_out_unless_asked_for(study, make_scan, tmp_path):
+    plain, begun, sound, complete = (study.add_scan(make_scan(name)) for name in "abcd")
+    study.set_active_run(study.new_run("dycon"))
+    own = Annotation.empty(begun.shape)
+    own.labels[0, 0, 0], own.known[0, 0, 0] = 1, Known.DRAWN
+    study.save_annotation(begun.id, own, "autosave")
+    study.save_annotation(complete.id, Annotation.full(own.labels), "complete")
+    for case in (plain, begun, complete):
+        predict(study, study.case(case.id), ready=False)
+    predict(study, sound, ready=True)
+    paths = study.export(tmp_path / "out")
+    assert [path.name for path in paths] == ["b.nii.gz", "c.nii.gz", "d.nii.gz", "volumes.csv"]
+    assert [row["source"] for row in rows(paths[-1])] == ["annotation", "prediction", "annotation"]
+    assert np.asarray(nib.load(paths[0]).dataobj).sum() == 1
+    assert left_out(study, None, None) == ["a", "b"]
+    assert left_out(study, ["b", "c"], study.active_run) == ["b"]
+    paths = study.export(tmp_path / "all", not_ready=True)
+    assert len(paths) == 5 and np.asarray(nib.load(paths[0]).dataobj).all()
+    with pytest.raises(StudyError, match="not ready when it predicted"):
+        study.export(tmp_path / "none", case_ids=["a"])
