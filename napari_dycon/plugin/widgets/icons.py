@@ -110,6 +110,11 @@ def _tick(painter: QPainter, colour: QColor) -> None:
     _lines(painter, (3.4, 8.6), (6.6, 11.8), (12.8, 4.6))
 
 
+def _cross(painter: QPainter, colour: QColor) -> None:
+    _lines(painter, (4.2, 4.2), (11.8, 11.8))
+    _lines(painter, (11.8, 4.2), (4.2, 11.8))
+
+
 def _tick_box(painter: QPainter, colour: QColor) -> None:
     painter.drawRoundedRect(QRectF(2.6, 2.6, 10.8, 10.8), 2, 2)
     _lines(painter, (5, 8.2), (7.2, 10.4), (11, 5.8))
@@ -158,6 +163,77 @@ def _warning(painter: QPainter, colour: QColor) -> None:
     painter.drawPoint(QPointF(8, 11.2))
 
 
+def _undo(painter: QPainter, colour: QColor) -> None:
+    arc = QPainterPath(QPointF(3, 6.2))
+    arc.lineTo(9.4, 6.2)
+    arc.cubicTo(14.2, 6.2, 14.2, 13, 9.4, 13)
+    arc.lineTo(6.4, 13)
+    painter.drawPath(arc)
+    _lines(painter, (6, 3), (2.8, 6.2), (6, 9.4))
+
+
+def _redo(painter: QPainter, colour: QColor) -> None:
+    painter.translate(ICON, 0)
+    painter.scale(-1, 1)
+    _undo(painter, colour)
+
+
+def _brush(painter: QPainter, colour: QColor) -> None:
+    _lines(painter, (13.4, 2.6), (7.6, 8.8))
+    tip = QPainterPath(QPointF(7.4, 8.6))
+    tip.cubicTo(3.6, 7.6, 4.8, 12, 2.4, 13)
+    tip.cubicTo(6, 14.4, 9.4, 12.6, 7.4, 8.6)
+    painter.setBrush(colour)
+    painter.drawPath(tip)
+
+
+def _range(painter: QPainter, colour: QColor) -> None:
+    hill = QPainterPath(QPointF(2, 13.2))
+    hill.cubicTo(6, 13.2, 5.4, 3.2, 8, 3.2)
+    hill.cubicTo(10.6, 3.2, 10, 13.2, 14, 13.2)
+    painter.drawPath(hill)
+    painter.fillRect(QRectF(6.3, 6, 3.4, 7.2), colour)
+
+
+def _interpolate(painter: QPainter, colour: QColor) -> None:
+    _lines(painter, (2.6, 3.2), (13.4, 3.2))
+    _lines(painter, (2.6, 12.8), (13.4, 12.8))
+    pen = painter.pen()
+    pen.setDashPattern([1.0, 1.6])
+    pen.setWidthF(1.3)
+    painter.setPen(pen)
+    _lines(painter, (3.4, 6.4), (13, 6.4))
+    _lines(painter, (3.4, 9.6), (13, 9.6))
+
+
+def _clean(painter: QPainter, colour: QColor) -> None:
+    for x, y, size in ((6.4, 9.4, 4.6), (12.2, 4.2, 2.6)):
+        star = QPainterPath(QPointF(x, y - size))
+        for dx, dy in ((size, 0), (0, size), (-size, 0), (0, -size)):
+            star.quadTo(QPointF(x, y), QPointF(x + dx, y + dy))
+        painter.drawPath(star)
+
+
+def _region(painter: QPainter, colour: QColor) -> None:
+    pen = painter.pen()
+    pen.setDashPattern([1.4, 1.8])
+    painter.setPen(pen)
+    painter.drawRect(QRectF(2.8, 3.6, 10.4, 8.8))
+
+
+def _known(painter: QPainter, colour: QColor) -> None:
+    painter.drawRoundedRect(QRectF(2.6, 2.6, 10.8, 10.8), 1.6, 1.6)
+    painter.fillRect(QRectF(3.2, 3.2, 4.8, 4.8), colour)
+    painter.fillRect(QRectF(8, 8, 4.8, 4.8), colour)
+
+
+def _more(painter: QPainter, colour: QColor) -> None:
+    painter.setBrush(colour)
+    painter.setPen(Qt.PenStyle.NoPen)
+    for x in (3.6, 8, 12.4):
+        painter.drawEllipse(QPointF(x, 8), 1.3, 1.3)
+
+
 _DRAWINGS: dict[str, Callable[[QPainter, QColor], None]] = {
     "complete": _complete,
     "partial": _partial,
@@ -169,6 +245,7 @@ _DRAWINGS: dict[str, Callable[[QPainter, QColor], None]] = {
     "play": _play,
     "stop": _stop,
     "tick": _tick,
+    "cross": _cross,
     "tick box": _tick_box,
     "empty box": _empty_box,
     "plus": _plus,
@@ -179,4 +256,13 @@ _DRAWINGS: dict[str, Callable[[QPainter, QColor], None]] = {
     "export": _export,
     "info": _info,
     "warning": _warning,
+    "undo": _undo,
+    "redo": _redo,
+    "brush": _brush,
+    "range": _range,
+    "interpolate": _interpolate,
+    "clean": _clean,
+    "region": _region,
+    "known": _known,
+    "more": _more,
 }

@@ -127,6 +127,12 @@ DyconDock QPushButton[role="count"] {
 }
 DyconDock QPushButton[role="count"]:hover { background: @control; color: @text; }
 DyconDock QPushButton[role="count"]:checked { background: @chosen; color: @text; }
+DyconDock QPushButton[role="tool"] {
+  background: transparent; padding: 5px 4px; min-width: 16px; min-height: 16px;
+}
+DyconDock QPushButton[role="tool"]:hover { background: @control; }
+DyconDock QPushButton[role="tool"]:checked { background: @chosen; }
+DyconDock QPushButton[role="tool"]:focus { border: 0px; }
 DyconDock QPushButton[role="icon"] { padding: 4px 5px; min-width: 14px; }
 DyconDock QPushButton::menu-indicator { image: none; width: 0px; }
 DyconDock QLineEdit {

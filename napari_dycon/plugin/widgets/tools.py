@@ -1,0 +1,256 @@
+"""One row of tools for labelling; while the session has a question, it is asked in the same place."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QAction, QActionGroup, QKeySequence
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QMenu,
+    QPushButton,
+    QShortcut,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_dycon.plugin.widgets.icons import icon, two_icons
+from napari_dycon.plugin.widgets.parts import ElidedLabel, allow, as_tooltip, menu_button, push_button, row
+from napari_dycon.plugin.widgets.theme import Theme
+
+HEIGHT = 30
+PAINTS = (
+    ("structure", "The structure"),
+    ("background", "Background, for certain"),
+    ("ignore", "Do not care"),
+    ("forget", "Forget"),
+)
+"""What the brush can say, and how it is called."""
+CLEANUPS = (
+    ("largest", "Keep the largest piece"),
+    ("islands", "Remove islands below 0.1 ml"),
+    ("holes", "Fill holes"),
+    ("slice holes", "Fill holes in every slice"),
+    ("smooth", "Smooth a little"),
+    ("smooth more", "Smooth more"),
+)
+
+
+class Question(Protocol):
+    """A sentence and its answers ``(key, text)``, the likely one first, "cancel" last."""
+
+    text: str
+    answers: Sequence[tuple[str, str]]
+
+
+class QuestionStrip(QWidget):
+    """A sentence with its answers as buttons, in the place of the tools."""
+
+    answered = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ElidedLabel()
+        self.buttons: dict[str, QPushButton] = {}
+        self._row = row(self.text)
+        self._row.setStretch(0, 1)
+        self.setLayout(self._row)
+
+    def ask(self, question: Question) -> None:
+        """Show ``question``."""
+        for button in self.buttons.values():
+            button.hide()
+            button.deleteLater()
+        self.text.show_text(question.text)
+        self.buttons = {}
+        for place, (key, text) in enumerate(question.answers):
+            button = push_button(text, "Enter" if place == 0 else "", None, "primary" if place == 0 else "")
+            button.setProperty("answer", key)
+            button.clicked.connect(self._answer)
+            self.buttons[key] = button
+            self._row.addWidget(button)
+        last = self.buttons[question.answers[-1][0]]
+        last.setToolTip("Esc")
+
+    def _answer(self) -> None:
+        self.answered.emit(self.sender().property("answer"))
+
+
+class ToolsPanel(QWidget):
+    """Undo and redo, what the brush says, operations on the active structure, and further menus.
+
+    Attributes
+    ----------
+    region_menu, more_menu
+        Menus to which others add their entries.
+    known_button
+        Stays down while the known map is shown.
+    """
+
+    undo_requested = Signal()
+    redo_requested = Signal()
+    paint_as_requested = Signal(str)
+    interpolate_requested = Signal()
+    cleanup_requested = Signal(str)
+    known_requested = Signal(bool)
+    answered = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._theme: Theme | None = None
+        self._primary = ""
+        self.paint_menu, self.cleanup_menu = self._paint_choices(), self._cleanups()
+        self.region_menu, self.more_menu = QMenu(self), QMenu(self)
+        self.undo_button = push_button("", "Undo (Ctrl+Z)", self.undo_requested, "tool")
+        self.redo_button = push_button("", "Redo (Ctrl+Shift+Z)", self.redo_requested, "tool")
+        self.paint_button = menu_button("", "What the brush says", self.paint_menu, "tool")
+        self.range_button = push_button("", "Paint only within a range of intensities (I)", None, "tool")
+        self.interpolate_button = push_button(
+            "", "Fill the slices between labelled ones", self.interpolate_requested, "tool"
+        )
+        self.cleanup_button = menu_button("", "Clean up the active structure", self.cleanup_menu, "tool")
+        self.region_button = menu_button("", "Region", self.region_menu, "tool")
+        self.known_button = push_button("", "Show what is known, and how", None, "tool")
+        self.more_button = menu_button("", "More", self.more_menu, "tool")
+        for button in (self.range_button, self.known_button):
+            button.setCheckable(True)
+        self.known_button.clicked.connect(self.known_requested)
+        self.strip = QuestionStrip()
+        self.strip.answered.connect(self.answered)
+        self._lay_out()
+        self._keys = [self._key("Return", self._confirm), self._key("Enter", self._confirm)]
+        self._keys.append(self._key("Escape", self._cancel))
+
+    def _lay_out(self) -> None:
+        tools = QWidget()
+        line = QHBoxLayout(tools)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(2)
+        for place, button in enumerate(self._icons()):
+            if place in (2, 4, 6):
+                line.addWidget(_gap())
+            line.addWidget(button, 1)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(tools)
+        self.pages.addWidget(self.strip)
+        self.pages.setFixedHeight(HEIGHT)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.pages)
+
+    # ---- showing -----------------------------------------------------------------------------
+
+    def set_question(self, question: Question | None) -> None:
+        """Ask ``question`` in the place of the tools; None shows the tools again."""
+        if question is not None:
+            self.strip.ask(question)
+            self._primary = question.answers[0][0]
+        self.pages.setCurrentIndex(0 if question is None else 1)
+        for key in self._keys:
+            key.setEnabled(question is not None)
+
+    def set_history(self, undo: str, redo: str) -> None:
+        """Name what would be undone and done again; empty where there is nothing."""
+        for button, verb, key, name in (
+            (self.undo_button, "Undo", "Ctrl+Z", undo),
+            (self.redo_button, "Redo", "Ctrl+Shift+Z", redo),
+        ):
+            button.setEnabled(bool(name))
+            button.setToolTip(as_tooltip(f"{verb}: {name} ({key})" if name else f"Nothing to {verb.lower()}"))
+        self._draw_icons()
+
+    def set_paint(self, how: str) -> None:
+        """Show what the brush says: a key of ``PAINTS``."""
+        for action in self.paint_menu.actions():
+            action.setChecked(action.data() == how)
+        name = dict(PAINTS)[how]
+        self.paint_button.setToolTip(as_tooltip(f"What the brush says: {name}"))
+
+    def set_blocked(self, labelling: str) -> None:
+        """Disable whatever changes labels, with the reason."""
+        for button in (
+            self.paint_button,
+            self.range_button,
+            self.interpolate_button,
+            self.cleanup_button,
+            self.region_button,
+        ):
+            allow(button, labelling)
+        self._draw_icons()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use the colours of ``theme``."""
+        self._theme = theme
+        self._draw_icons()
+
+    def _icons(self) -> dict[QPushButton, str]:
+        return {
+            self.undo_button: "undo",
+            self.redo_button: "redo",
+            self.paint_button: "brush",
+            self.range_button: "range",
+            self.interpolate_button: "interpolate",
+            self.cleanup_button: "clean",
+            self.region_button: "region",
+            self.known_button: "known",
+            self.more_button: "more",
+        }
+
+    def _draw_icons(self) -> None:
+        if self._theme is None:
+            return
+        theme = self._theme
+        for button, name in self._icons().items():
+            button.setIconSize(QSize(16, 16))
+            if button.isCheckable():
+                button.setIcon(two_icons(name, theme.muted, theme.text, theme.disabled))
+            else:
+                button.setIcon(icon(name, theme.text if button.isEnabled() else theme.disabled))
+
+    # ---- menus and keys ----------------------------------------------------------------------
+
+    def _paint_choices(self) -> QMenu:
+        menu, group = QMenu(self), QActionGroup(self)
+        for key, text in PAINTS:
+            action = menu.addAction(text)
+            action.setData(key)
+            action.setCheckable(True)
+            group.addAction(action)
+        menu.actions()[0].setChecked(True)
+        menu.triggered.connect(self._ask_paint)
+        return menu
+
+    def _cleanups(self) -> QMenu:
+        menu = QMenu(self)
+        for key, text in CLEANUPS:
+            menu.addAction(text).setData(key)
+        menu.triggered.connect(self._ask_cleanup)
+        return menu
+
+    def _ask_paint(self, action: QAction) -> None:
+        self.paint_as_requested.emit(action.data())
+
+    def _ask_cleanup(self, action: QAction) -> None:
+        self.cleanup_requested.emit(action.data())
+
+    def _key(self, key: str, slot: object) -> QShortcut:
+        shortcut = QShortcut(QKeySequence(key), self)
+        shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
+        shortcut.setEnabled(False)
+        shortcut.activated.connect(slot)
+        return shortcut
+
+    def _confirm(self) -> None:
+        self.answered.emit(self._primary)
+
+    def _cancel(self) -> None:
+        self.answered.emit("cancel")
+
+
+def _gap() -> QFrame:
+    line = QFrame()
+    line.setProperty("role", "rule")
+    line.setFixedSize(1, HEIGHT - 14)
+    return line
