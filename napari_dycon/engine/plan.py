@@ -124,11 +124,18 @@ class Plan(BaseModel):
         return 1 + len(self.structure_values)
 
 
-def make_plan(fingerprint: Fingerprint, machine: Machine, overrides: Mapping[str, Any] | None = None) -> Plan:
+def make_plan(
+    fingerprint: Fingerprint,
+    machine: Machine,
+    overrides: Mapping[str, Any] | None = None,
+    networks: float = 1.0,
+) -> Plan:
     """Plan training for a study on a machine.
 
     Parameters
     ----------
+    networks
+        How much memory the networks that a method trains at once take, in networks of the plan.
     overrides
         Fields of :class:`Plan` to set by hand; ``network`` and ``augmentation`` may be given in part.
 
@@ -163,8 +170,8 @@ def make_plan(fingerprint: Fingerprint, machine: Machine, overrides: Mapping[str
     plan = change_plan(plan, wishes)
     if "patch_size" in wishes:
         return plan
-    divisor = _divisor(plan.network.strides)
-    return change_plan(plan, {"patch_size": _patch_size(size, plan.spacing, divisor, _patch_voxels(machine))})
+    divisor, voxels = _divisor(plan.network.strides), _patch_voxels(machine, networks)
+    return change_plan(plan, {"patch_size": _patch_size(size, plan.spacing, divisor, voxels)})
 
 
 def change_plan(plan: Plan, overrides: Mapping[str, Any]) -> Plan:
@@ -236,10 +243,11 @@ def _divisor(strides: Sequence[Size]) -> Size:
     return x, y, z
 
 
-def _patch_voxels(machine: Machine) -> int:
+def _patch_voxels(machine: Machine, networks: float) -> int:
+    """Voxels of a patch; on a CPU time and not memory limits them."""
     if machine.device == "cpu":
         return 96 * 64 * 40
-    per_voxel = 2500 if machine.device == "cuda" else 6000
+    per_voxel = networks * (2500 if machine.device == "cuda" else 6000)
     return int(min(160 * 160 * 96, max(64**3, 0.5 * machine.memory / 4 / per_voxel)))
 
 

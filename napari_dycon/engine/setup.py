@@ -104,11 +104,11 @@ def make_sampler(
 
 def _started(study: Study, request: Request, machine: Machine, control: Control) -> Prepared:
     budget = Budget(request.minutes, request.iterations)
-    get_method(request.method)
+    networks = get_method(request.method).networks_at_once(request.overrides.get("method_settings") or {})
     notes: list[str] = []
     usable = _usable(study, notes)
     earlier = _earlier(study, request, notes)
-    plan = make_plan(fingerprint_study(study, usable), machine)
+    plan = make_plan(fingerprint_study(study, usable), machine, networks=networks)
     if earlier is not None:
         plan = adopt_plan(plan, earlier.plan())
     plan = change_plan(plan, request.overrides)
@@ -236,7 +236,8 @@ def _prepared(
             continue
         notes.extend(cases[-1].notes)
     if not any(case.target is not None and bool((case.target < IGNORE).any()) for case in cases):
-        raise TrainingError(NOTHING_TO_LEARN)
+        unread = [note for note in notes if "was left out of the training" in note]
+        raise TrainingError(unread[0] if unread else NOTHING_TO_LEARN)
     return cases
 
 

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from napari_dycon.engine import setup
 from napari_dycon.engine.fingerprint import CaseFingerprint, Fingerprint, fingerprint_study
 from napari_dycon.engine.plan import Machine, Plan, change_plan, make_plan, smaller_patch
 from napari_dycon.errors import TrainingError
+from napari_dycon.learning.methods.base import get_method
 from napari_dycon.learning.networks import build_network
+from tests.engine.conftest import TINY
 
 CPU = Machine(device="cpu", memory=16 * 2**30, cores=4)
 GPU = Machine(device="cuda", memory=24 * 2**30, cores=8, bfloat16=True)
@@ -146,3 +149,37 @@ def test_hounsfield_units_are_recognised_by_their_values(make_study, tmp_path):
     intensity = fingerprint_study(study).intensity
     assert intensity.kind == "ct"
     assert 130 < intensity.low < intensity.mean < intensity.high < 300
+
+
+def test_two_networks_get_half_the_patch_on_a_card_and_the_same_on_a_cpu():
+    fingerprint = study_of((256, 256, 160))
+    for machine in (GPU, GPU.model_copy(update={"memory": 8 * 2**30}), MPS):
+        one, two, four = (
+            math.prod(make_plan(fingerprint, machine, networks=count).patch_size) for count in (1, 2, 4)
+        )
+        assert 0.35 * one < two <= max(64**3, 0.55 * one)
+        assert four <= two < one
+    assert make_plan(fingerprint, CPU) == make_plan(fingerprint, CPU, networks=4)
+
+
+@pytest.mark.parametrize("method", ["cps", "uc_seg", "dual_network"])
+def test_a_method_with_two_networks_says_so(method):
+    kind = get_method(method)
+    assert kind.networks_at_once({}) == kind.networks_at_once({"partner": "unet"}) == 2
+    assert kind.networks_at_once({"partner": "vnet"}) == 4
+    assert get_method("dycon").networks_at_once({}) == 1
+
+
+def test_the_plan_of_a_training_counts_the_networks_of_its_method(make_study, train, monkeypatch):
+    asked = []
+
+    def spy(fingerprint, machine, overrides=None, networks=1.0):
+        asked.append(networks)
+        return make_plan(fingerprint, machine, overrides, networks)
+
+    monkeypatch.setattr(setup, "make_plan", spy)
+    study = make_study()
+    for method in ("dycon", "cps"):
+        train(study, method, iterations=1)
+    train(study, "cps", iterations=1, overrides={**TINY, "method_settings": {"partner": "vnet"}})
+    assert asked == [1, 2, 4]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
@@ -110,6 +110,11 @@ class Method(nn.Module, ABC):
     def trainable_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters for the optimiser."""
         return (parameter for parameter in self.parameters() if parameter.requires_grad)
+
+    @classmethod
+    def networks_at_once(cls, settings: Mapping[str, Any]) -> float:
+        """Memory that training with some settings takes, in networks of the plan; a teacher's is little."""
+        return 1.0
 
     @classmethod
     def _accept(cls, settings: MethodSettings | None) -> MethodSettings:
