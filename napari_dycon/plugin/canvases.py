@@ -13,6 +13,7 @@ from napari_dycon.plugin.keys import bind_keys
 from napari_dycon.plugin.mirrors import Solid
 from napari_dycon.plugin.orientation import AXIS_LABELS, CAMERA_ORIENTATION, PLANE_ORDER, UNITS
 from napari_dycon.plugin.widgets.marks import PLANE_COLOURS, CanvasMarks, Marks
+from napari_dycon.plugin.windowdrag import WindowDrag
 
 if TYPE_CHECKING:
     from napari_dycon.plugin.session import Session
@@ -118,6 +119,7 @@ def new_canvas(
     bind_keys(model, lambda _: session())
     widget = QtViewer(model)
     widget.setAcceptDrops(False)
+    WindowDrag(widget.canvas.native, session)
     return model, widget
 
 

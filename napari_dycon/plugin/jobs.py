@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_dycon.engine.control import Control
 from napari_dycon.errors import StudyError
+from napari_dycon.plugin.greys import windows_of
 from napari_dycon.plugin.history import Curves
 from napari_dycon.plugin.opencase import OpenCase, contrast_limits, intensity_range
 from napari_dycon.plugin.worker import EventSource
@@ -198,14 +199,16 @@ def loading(study: Study, case_id: str, save_first: Callable[[], bool]) -> Event
         save(save_first)
         volume = study.volume(case_id)
         latest = _read_prediction(study, case_id)
+        contrast, full = contrast_limits(volume.array), intensity_range(volume.array)
         yield OpenCase(
             case_id=case_id,
             volume=volume,
             editor=AnnotationEditor(study.annotation(case_id), volume.geometry),
             prediction=latest.prediction,
             entropy=latest.entropy,
-            contrast=contrast_limits(volume.array),
-            intensity_range=intensity_range(volume.array),
+            contrast=contrast,
+            intensity_range=full,
+            windows=windows_of(volume.array, contrast, full),
         )
 
     return source

@@ -1,69 +1,97 @@
-"""Keys that work in the viewer while a study is open; the dock has the same ones."""
+"""Binds the keys of the chosen scheme to the viewers of a study; the dock has the same ones."""
 
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from napari.layers import Image, Labels, Layer
+from napari.utils.events import Event
+
+from napari_dycon.plugin.keyschemes import COMMANDS, Command, bound_keys
+from napari_dycon.plugin.preferences import preferred_scheme
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_dycon.plugin.session import Session
 
-
-def _next(session: "Session") -> None:
-    session.next_suggestion(1)
+SessionOf = Callable[["ViewerModel"], "Session | None"]
 
 
-def _previous(session: "Session") -> None:
-    session.next_suggestion(-1)
+class Keyboard:
+    """The keys of one viewer model.
+
+    Napari asks the active layer for a key before the viewer, and its labels layers have tools on many keys;
+    so keys are bound to the viewer and to its images and labels.
+
+    Parameters
+    ----------
+    model
+        The viewer or viewer model, only weakly referenced.
+    session_of
+        Returns what the keys work on; asked at each press, so that nothing is kept alive.
+    """
+
+    def __init__(self, model: "ViewerModel", session_of: SessionOf) -> None:
+        self._model = weakref.ref(model)
+        self._session_of = session_of
+        self._bound: dict[str, Callable[[object], None]] = {}
+        model.layers.events.inserted.connect(self._inserted)
+
+    def bind(self, scheme: str) -> None:
+        """Bind the keys of ``scheme`` in place of those of the scheme before."""
+        model = self._model()
+        if model is None:
+            return
+        holders = [model, *(layer for layer in model.layers if _has_keys(layer))]
+        for holder in holders:
+            for key in self._bound:
+                holder.bind_key(key, None)
+        self._bound = {
+            key: self._handler(command)
+            for command in COMMANDS
+            if command.act is not None
+            for key in bound_keys(command, scheme)
+        }
+        for holder in holders:
+            self._bind_to(holder)
+
+    def _inserted(self, event: Event) -> None:
+        if _has_keys(event.value):
+            self._bind_to(event.value)
+
+    def _bind_to(self, holder: "ViewerModel | Layer") -> None:
+        for key, handler in self._bound.items():
+            holder.bind_key(key, handler, overwrite=True)
+
+    def _handler(self, command: Command) -> Callable[[object], None]:
+        model_ref, session_of = self._model, self._session_of
+
+        def handle(_: object) -> None:
+            model = model_ref()
+            session = None if model is None else session_of(model)
+            if session is not None:
+                command.act(session)
+
+        handle.__doc__ = command.title
+        return handle
 
 
-def _next_case(session: "Session") -> None:
-    session.open_next()
+_keyboards: "weakref.WeakKeyDictionary[ViewerModel, Keyboard]" = weakref.WeakKeyDictionary()
 
 
-def _previous_case(session: "Session") -> None:
-    session.open_previous()
+def bind_keys(viewer: "ViewerModel", session_of: SessionOf) -> None:
+    """Bind the keys of the preferred scheme to ``viewer`` and to the layers it has or gets."""
+    if viewer not in _keyboards:
+        _keyboards[viewer] = Keyboard(viewer, session_of)
+    _keyboards[viewer].bind(preferred_scheme())
 
 
-def _slice_complete(session: "Session") -> None:
-    session.toggle_slice_complete()
+def rebind_keys() -> None:
+    """Bind the keys of the preferred scheme wherever keys are bound."""
+    for keyboard in list(_keyboards.values()):
+        keyboard.bind(preferred_scheme())
 
 
-def _prediction(session: "Session") -> None:
-    session.set_overlay(prediction=not session.overlay.prediction)
-
-
-def _entropy(session: "Session") -> None:
-    session.set_overlay(entropy=not session.overlay.entropy)
-
-
-def _three_planes(session: "Session") -> None:
-    session.toggle_planes()
-
-
-KEYS: dict[str, tuple[str, Callable[["Session"], None]]] = {
-    "N": ("Go to the next suggestion", _next),
-    "Shift+N": ("Go to the suggestion before", _previous),
-    "J": ("Save, and open the next case", _next_case),
-    "K": ("Back to the case before", _previous_case),
-    "Ctrl+Enter": ("Slice complete, or not", _slice_complete),
-    "G": ("Show or hide the prediction", _prediction),
-    "U": ("Show or hide the uncertainty", _entropy),
-    "Q": ("Three planes and 3D, or one plane", _three_planes),
-}
-
-
-def bind_keys(viewer: "ViewerModel", session_of: Callable[["ViewerModel"], "Session"]) -> None:
-    """Bind the keys to ``viewer``; the session is looked up at each press, so that nothing is kept alive."""
-    for key, (title, action) in KEYS.items():
-        viewer.bind_key(key, _handler(title, action, session_of), overwrite=True)
-
-
-def _handler(
-    title: str, action: Callable[["Session"], None], session_of: Callable[["ViewerModel"], "Session"]
-) -> Callable[["ViewerModel"], None]:
-    def handle(viewer: "ViewerModel") -> None:
-        action(session_of(viewer))
-
-    handle.__doc__ = title
-    return handle
+def _has_keys(layer: Layer) -> bool:
+    return isinstance(layer, Image | Labels)

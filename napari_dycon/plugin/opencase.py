@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from napari_dycon.io.volumes import Volume
+from napari_dycon.plugin.greys import Window
 from napari_dycon.plugin.orientation import DisplayView
 from napari_dycon.study.annotations import Annotation
 from napari_dycon.study.editing import AnnotationEditor
@@ -23,6 +24,8 @@ class OpenCase:
         uint8 mask and float map from 0 to 1, or None before there is one.
     contrast, intensity_range
         Limits of the grey scale and of its slider, in units of the scan.
+    windows
+        The grey-scale windows that suit the scan, first the automatic one.
     """
 
     case_id: str
@@ -32,6 +35,7 @@ class OpenCase:
     entropy: np.ndarray | None
     contrast: tuple[float, float]
     intensity_range: tuple[float, float]
+    windows: tuple[Window, ...] = ()
 
     @property
     def annotation(self) -> Annotation:

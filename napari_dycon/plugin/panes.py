@@ -37,6 +37,9 @@ class Link(Protocol):
     def move_to(self, point: Sequence[float]) -> None:
         """Let all planes meet at ``point``, ``(z, y, x)`` in mm."""
 
+    def pointed_at(self, position: Sequence[float]) -> None:
+        """Remember that the pointer is over ``position``, in mm."""
+
     def use(self, view: "SliceView") -> None:
         """Work in ``view`` from now on."""
 
@@ -179,6 +182,7 @@ class SliceView:
             self.marks.update()
 
     def _moved(self, model: ViewerModel, event: Event) -> None:
+        self._link.pointed_at(event.position)
         if "Shift" in event.modifiers and not event.is_dragging and _shows_slices(model):
             self._link.move_to(event.position)
 

@@ -19,6 +19,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QSplitter
 
 from napari_dycon.plugin.canvases import SolidPane
+from napari_dycon.plugin.layer_styles import is_about_labels
 from napari_dycon.plugin.lifecycle import Lifecycle, main_window
 from napari_dycon.plugin.mirrors import can_be_mirrored
 from napari_dycon.plugin.orientation import PLANE_ORDER
@@ -65,6 +66,7 @@ class LinkedPlanes:
         self._renewed = False
         self._in_use: SliceView | None = None
         self.point = np.zeros(3)
+        self.pointer: tuple[float, ...] | None = None
         self._timers = {
             name: _timer(milliseconds, action)
             for name, milliseconds, action in (
@@ -149,6 +151,18 @@ class LinkedPlanes:
             self.point[axis] = start + round((min(max(wanted[axis], start), stop) - start) / step) * step
         self._timers["move"].start()
 
+    def step(self, slices: int) -> None:
+        """Go on by ``slices`` in the plane in use."""
+        view, viewer = self._in_use or self._main, self._viewer()
+        if view is not None and viewer is not None and viewer.dims.ndim >= 3:
+            moved = self.point.copy()
+            moved[view.axis] += slices * viewer.dims.range[-3:][view.axis].step
+            self.move_to(moved)
+
+    def pointed_at(self, position: Sequence[float]) -> None:
+        """Remember that the pointer is over ``position``, in mm, on whichever canvas."""
+        self.pointer = tuple(position)
+
     def use(self, view: SliceView) -> None:
         """Work in ``view`` from now on: slice marks and accepted slices are those of its plane."""
         if view is not self._in_use:
@@ -216,7 +230,7 @@ class LinkedPlanes:
         with self._acting():
             for pane in self._panes:
                 pane.add(layer, self._place_of(layer))
-        if isinstance(layer, Labels):
+        if isinstance(layer, Labels) and is_about_labels(layer):
             self._solid.add(layer)
             self._hear(layer.events.paint, self._painted)
             for name in ("visible", "colormap", "opacity"):

@@ -1,10 +1,42 @@
 """The user's preferences from napari's own settings page."""
 
+from collections.abc import Callable
+from typing import Any
+
 from napari.settings import get_plugin_settings
 
 PLUGIN = "napari-dycon"
+DEFAULT_SCHEME = "napari"
 
 
 def preferred_device() -> str:
     """Return the device of Preferences > DyCON: auto, cpu, cuda or mps."""
     return str(get_plugin_settings(PLUGIN).training.device)
+
+
+def preferred_scheme() -> str:
+    """Return the key scheme of Preferences > DyCON: napari, slicer or itk-snap."""
+    keys = _keys()
+    return DEFAULT_SCHEME if keys is None else str(keys.key_scheme)
+
+
+def prefer_scheme(scheme: str) -> None:
+    """Use the keys of ``scheme`` from now on, here and after the next start."""
+    keys = _keys()
+    if keys is not None:
+        keys.key_scheme = scheme
+
+
+def hear_scheme(listener: Callable[..., None]) -> None:
+    """Call ``listener``, a bound method that is only weakly referenced, when the scheme was changed."""
+    keys = _keys()
+    if keys is not None:
+        keys.events.key_scheme.connect(listener)
+
+
+def _keys() -> Any:
+    """The group of settings, or None where napari does not know the plugin."""
+    try:
+        return get_plugin_settings(PLUGIN).keys
+    except KeyError:
+        return None

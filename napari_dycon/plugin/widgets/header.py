@@ -40,7 +40,7 @@ class HeaderPanel(QWidget):
         self.read_only.hide()
         self.device = plain_label("", "chip")
         self.planes_button = flat_button(
-            "Planes", "Axial, coronal, sagittal and 3D beside each other (Q)", self._ask_planes
+            "Planes", "Axial, coronal, sagittal and 3D beside each other", self._ask_planes
         )
         self.planes_button.setCheckable(True)
         for chip in (self.read_only, self.device):

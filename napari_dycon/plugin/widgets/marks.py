@@ -12,6 +12,7 @@ PLANE_COLOURS = {"axial": "#f0625d", "coronal": "#6ecb63", "sagittal": "#f2d45c"
 LETTER_COLOUR = "#f4f5f8"
 SHADE = QColor(0, 0, 0, 170)
 GAP = 22
+HALO = tuple((across, down) for across in (-1, 0, 1) for down in (-1, 0, 1) if across or down)
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,14 @@ class CrossLine:
 
 @dataclass(frozen=True)
 class Marks:
-    """What to draw: a title and its colour, letters (left, right, top, bottom) and lines."""
+    """What to draw: a title and its colour, letters (left, right, top, bottom), lines, a note below."""
 
     title: str = ""
     colour: str = LETTER_COLOUR
     letters: tuple[str, str, str, str] = ("", "", "", "")
     lines: tuple[CrossLine, ...] = ()
     in_use: bool = False
+    note: str = ""
 
 
 class CanvasMarks(QWidget):
@@ -98,7 +100,10 @@ class CanvasMarks(QWidget):
             (top, align.AlignHCenter | align.AlignTop, LETTER_COLOUR),
             (bottom, align.AlignHCenter | align.AlignBottom, LETTER_COLOUR),
             (marks.title, align.AlignLeft | align.AlignTop, marks.colour),
+            (marks.note, align.AlignLeft | align.AlignBottom, LETTER_COLOUR),
         ):
-            for pen, shift in ((SHADE, 1), (QColor(colour), 0)):
-                painter.setPen(pen)
-                painter.drawText(box.translated(shift, shift), where, text)
+            painter.setPen(SHADE)
+            for across, down in HALO:
+                painter.drawText(box.translated(across, down), where, text)
+            painter.setPen(QColor(colour))
+            painter.drawText(box, where, text)

@@ -81,7 +81,14 @@ def menu_button(text: str, tip: str, menu: QMenu, role: str = "") -> QPushButton
 def allow(button: QWidget, reason: str) -> None:
     """Enable ``button`` when ``reason`` is empty; else disable it and say why in its tooltip."""
     button.setEnabled(not reason)
-    tip = button.property("tip") or ""
+    button.setProperty("reason", reason)
+    set_tip(button, button.property("tip") or "")
+
+
+def set_tip(button: QWidget, tip: str) -> None:
+    """Give ``button`` another tooltip; why it is disabled, if it is, is told below."""
+    reason = button.property("reason") or ""
+    button.setProperty("tip", tip)
     button.setToolTip(as_tooltip(f"{tip}\n\n{reason}" if tip and reason else tip or reason))
 
 

@@ -1,0 +1,122 @@
+"""The keys of the chosen scheme in the dock: shortcuts, tooltips of buttons, lines of the list."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from qtpy.compat import isalive
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QShortcut, QWidget
+
+from napari_dycon.plugin.keyschemes import (
+    COMMANDS,
+    HELP_KEYS,
+    MOUSE,
+    SCHEMES,
+    bound_keys,
+    key_text,
+    keys_of,
+    with_key,
+)
+from napari_dycon.plugin.widgets.keysheet import KeyLine, KeySheet
+from napari_dycon.plugin.widgets.parts import set_tip
+
+if TYPE_CHECKING:
+    from napari_dycon.plugin.session import Session
+    from napari_dycon.plugin.widgets.dock import DyconDock
+
+QT_NAMES = {"Ctrl+Enter": "Ctrl+Return", "Ctrl+Shift+Enter": "Ctrl+Shift+Return"}
+LISTS_NEED = {"Left", "Right", "Up", "Down", "PageUp", "PageDown"}
+"""Keys with which the person moves in a table that has the focus."""
+
+
+class DockKeys:
+    """Shortcuts that work wherever the focus is in the window, and what the dock says about them.
+
+    Parameters
+    ----------
+    dock
+        Owns the shortcuts and shows the list as one of its pages.
+    session
+        What they work on.
+
+    Attributes
+    ----------
+    sheet
+        The list of keys.
+    """
+
+    def __init__(self, dock: "DyconDock", session: "Session") -> None:
+        self._dock, self._session = dock, session
+        self._tips = [(button, button.property("tip") or "", name) for button, name in _buttons(dock)]
+        self._shortcuts: list[QShortcut] = []
+        self.sheet = KeySheet()
+        self.sheet.set_schemes(tuple(SCHEMES.items()))
+        self.sheet.scheme_requested.connect(session.use_keys)
+        self.sheet.closed.connect(dock.show_page)
+        dock.tools.more_menu.addAction("Keys…", self.toggle_list)
+        session.keys_changed.connect(self.show)
+        self.show()
+
+    def toggle_list(self) -> None:
+        """Open the list of keys, or go back to the work."""
+        if self._dock.pages.currentWidget() is self.sheet:
+            self._dock.show_page()
+        else:
+            self._dock.pages.setCurrentWidget(self.sheet)
+            self.sheet.begin()
+
+    def show(self) -> None:
+        """Use the keys of the scheme that was chosen in place of those before."""
+        if isalive(self._dock):
+            scheme = self._session.key_scheme
+            self._bind(scheme)
+            self.sheet.set_keys(scheme, key_lines(scheme))
+            for button, tip, command in self._tips:
+                set_tip(button, with_key(tip, command, scheme))
+
+    def _bind(self, scheme: str) -> None:
+        for shortcut in self._shortcuts:
+            shortcut.setEnabled(False)
+            shortcut.deleteLater()
+        self._shortcuts = [self._shortcut(key, self.toggle_list) for key in HELP_KEYS]
+        for command in COMMANDS:
+            for key in bound_keys(command, scheme) if command.act is not None else ():
+                if key not in LISTS_NEED:
+                    action = self._action(command.act)
+                    self._shortcuts.append(self._shortcut(key, action, command.repeats))
+
+    def _action(self, act: Callable[["Session"], None]) -> Callable[[], None]:
+        return lambda: act(self._session)
+
+    def _shortcut(self, key: str, action: Callable[[], None], repeats: bool = False) -> QShortcut:
+        shortcut = QShortcut(QKeySequence(QT_NAMES.get(key, key)), self._dock)
+        shortcut.setAutoRepeat(repeats)
+        shortcut.activated.connect(action)
+        shortcut.activatedAmbiguously.connect(action)
+        return shortcut
+
+
+def _buttons(dock: "DyconDock") -> tuple[tuple[QWidget, str], ...]:
+    """Return the buttons whose tooltips end in a key, each with its command."""
+    return (
+        (dock.review.next_button, "next_place"),
+        (dock.review.previous_button, "previous_place"),
+        (dock.cases.line.next, "next_case"),
+        (dock.cases.line.back, "previous_case"),
+        (dock.review.prediction, "prediction"),
+        (dock.review.uncertainty, "uncertainty"),
+        (dock.header.planes_button, "planes"),
+        (dock.structures.slice_button, "slice_complete"),
+        (dock.structures.case_button, "case_complete"),
+    )
+
+
+def key_lines(scheme: str) -> Sequence[KeyLine]:
+    """Return the lines of the list for ``scheme``; what has no key is left out."""
+    lines = []
+    for command in COMMANDS:
+        keys = tuple(key_text(key) for key in keys_of(command, scheme))
+        if keys:
+            lines.append(KeyLine(command.group, command.title, keys))
+    lines += [KeyLine("Mouse", title, (how,)) for title, how in MOUSE]
+    return sorted(lines, key=lambda line: line.group == "Help")
