@@ -27,6 +27,8 @@ from napari_dycon.study.regions import Selection, connected, cuboid, one_slice, 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from napari_dycon.plugin.planes import LinkedPlanes
+
 VERBS = {
     "accept": "Accept",
     "reject": "Reject",
@@ -48,13 +50,19 @@ HOW_TO_DRAW = {
     "outline": "Drag around the region.",
     "point": "Click a piece of the prediction.",
 }
-DEPTH = (("one", "This slice"), ("here", "To slice on screen"), ("all", "All slices"), (CANCEL, "Cancel"))
-ANSWERS = (
+DEPTH = (("one", "This slice"), ("here", "To shown slice"), ("all", "All"), (CANCEL, "Cancel"))
+MORE = "more"
+WITHOUT_MODEL = (
     ("complete", "Complete"),
-    ("accept", "Accept prediction"),
-    ("reject", "Reject prediction"),
     ("ignore", "Do not care"),
     ("forget", "Forget"),
+    (CANCEL, "Cancel"),
+)
+WITH_MODEL = (
+    ("complete", "Complete"),
+    ("accept", "Accept"),
+    ("reject", "Reject"),
+    (MORE, "More…"),
     (CANCEL, "Cancel"),
 )
 NO_PIECE = "There is no prediction under the pointer."
@@ -143,13 +151,21 @@ def deciding(case: OpenCase, what: str, action: Callable[[], Edit], touch: Calla
 
 
 class RegionIntentions(SessionState):
-    """Decisions about predictions and regions, and the known map."""
+    """Decisions about predictions and regions, and the known map.
+
+    Attributes
+    ----------
+    known_shown
+        Whether it is shown how each voxel is known.
+    """
+
+    _planes: "LinkedPlanes | None"
 
     def __init__(self, viewer: "ViewerModel") -> None:
         super().__init__(viewer)
+        self.known_shown = False
         self._sketch = Sketch(lambda: self._presenter.viewer, self._drawn, self._sketch_left)
         self._then: tuple[str, str] | None = None
-        self.known_shown = False
         self._desk.saved.connect(self._refresh_known)
         self.case_opened.connect(self._show_known)
         viewer.dims.events.ndisplay.connect(self._show_known)
@@ -237,7 +253,7 @@ class RegionIntentions(SessionState):
             self._sketch.again()
             return
         self._sketch.hold()
-        question = Question("Through which slices? You may scroll to the last one.", DEPTH)
+        question = Question("How deep?", DEPTH)
         self._ask(question, partial(self._depth_chosen, outline))
 
     @intention
@@ -252,11 +268,14 @@ class RegionIntentions(SessionState):
             self._sketch.stop()
             self._decide(case, self._then[0], selection, self._then[1])
             return
-        answers = tuple(answer for answer in ANSWERS if self.has_prediction or answer[0] not in OF_PREDICTION)
-        self._ask(Question("What about this region?", answers), partial(self._region_decided, selection))
+        answers = WITH_MODEL if self.has_prediction else WITHOUT_MODEL
+        self._ask(Question("Region", answers), partial(self._region_decided, selection))
 
     @intention
     def _region_decided(self, selection: Selection, key: str) -> None:
+        if key == MORE:
+            self._ask(Question("Region", WITHOUT_MODEL), partial(self._region_decided, selection))
+            return
         self._sketch.stop()
         if key != CANCEL and self._desk.case is not None:
             self._decide(self._decidable(key), key, selection, "region")
@@ -325,6 +344,9 @@ class RegionIntentions(SessionState):
 
     def _pointer(self) -> Sequence[float]:
         """Return where the pointer is, in mm of the display axes."""
+        planes = self._planes
+        if planes is not None and planes.shown and planes.pointer is not None:
+            return planes.pointer
         return tuple(self._presenter.viewer.cursor.position)
 
     def _slice_on_screen(self) -> tuple[int, int]:

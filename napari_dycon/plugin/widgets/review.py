@@ -5,6 +5,7 @@ from qtpy.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent
 from qtpy.QtWidgets import QMenu, QSizePolicy, QSlider, QStyleOption, QVBoxLayout, QWidget
 from superqt import QToggleSwitch
 
+from napari_dycon.plugin.widgets.deciding import ACCEPT, REJECT, SplitButton
 from napari_dycon.plugin.widgets.icons import icon
 from napari_dycon.plugin.widgets.parts import (
     ElidedLabel,
@@ -100,8 +101,7 @@ class ReviewPanel(QWidget):
     opacity_requested = Signal(float)
     predict_case_requested = Signal()
     predict_all_requested = Signal()
-    accept_slice_requested = Signal()
-    accept_case_requested = Signal()
+    decision_requested = Signal(str, str)
     next_requested = Signal()
     previous_requested = Signal()
 
@@ -113,31 +113,35 @@ class ReviewPanel(QWidget):
         menu.addAction("Predict all cases", self.predict_all_requested)
         self.predict_button = menu_button("Predict", "Predict with the latest training", menu, "flat")
         self.predict_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
-        self.prediction = Switch("Prediction", "Outline of what the model found (G)")
-        self.uncertainty = Switch("Uncertainty", "Where the model is unsure (U)")
+        self.prediction = Switch("Prediction", "Outline of what the model found")
+        self.uncertainty = Switch("Uncertainty", "Where the model is unsure")
         self.legend = EntropyLegend()
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.opacity.setValue(80)
         self.opacity.setProperty("tip", "Strength of the overlays")
         self.opacity.setToolTip("Strength of the overlays")
-        self.accept_slice_button = push_button(
+        self.accept = SplitButton(
             "Accept slice",
-            "Take the prediction on this slice as your annotation; what you drew stays (Ctrl+Shift+A)",
-            self.accept_slice_requested,
+            "Accept the prediction on this slice as your annotation; what you drew stays",
+            "tick",
+            ACCEPT,
         )
-        self.accept_case_button = push_button(
-            "Accept case",
-            "Take the prediction of the whole scan as your annotation; what you drew stays",
-            self.accept_case_requested,
+        self.reject = SplitButton(
+            "Reject slice",
+            "Reject the prediction on this slice: it is background there; what you drew stays",
+            "cross",
+            REJECT,
         )
+        for decision in (self.accept, self.reject):
+            decision.chosen.connect(self.decision_requested)
         self.next_button = push_button(
             "Next place to look",
-            "Go to the next place where your time is worth most (N)",
+            "Go to the next place where your time is worth most",
             self.next_requested,
         )
         self.next_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
-        self.previous_button = push_button("", "Back to the place before (Shift+N)", self.previous_requested)
+        self.previous_button = push_button("", "Back to the place before", self.previous_requested)
         self.previous_button.setFixedWidth(30)
         self.position = plain_label("", "muted")
         self.reason = ElidedLabel("muted")
@@ -161,11 +165,10 @@ class ReviewPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(5)
-        for part in (title, toggles, looks, row(self.accept_slice_button, self.accept_case_button), places):
+        for part in (title, toggles, looks, row(self.accept, self.reject), places):
             layout.addLayout(part)
         layout.addWidget(self.reason)
-        for button in (self.accept_slice_button, self.accept_case_button, self.next_button):
-            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.next_button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def set_overlay(self, prediction: bool, uncertainty: bool, opacity: float) -> None:
         """Show which overlays are on; emits nothing."""
@@ -196,8 +199,8 @@ class ReviewPanel(QWidget):
                 allow(part, looking)
             else:
                 part.setEnabled(not looking)
-        for button in (self.accept_slice_button, self.accept_case_button):
-            allow(button, accepting)
+        for decision in (self.accept, self.reject):
+            decision.allow(accepting)
         allow(self.predict_button, predicting)
         self._predict_case.setEnabled(not predicting_case)
         self._draw_icons()
@@ -217,11 +220,11 @@ class ReviewPanel(QWidget):
     def _draw_icons(self) -> None:
         if self._theme is None:
             return
+        for decision in (self.accept, self.reject):
+            decision.draw(self._theme)
         for button, name in (
             (self.next_button, "right"),
             (self.previous_button, "left"),
-            (self.accept_slice_button, "tick"),
-            (self.accept_case_button, "tick"),
             (self.predict_button, "down"),
         ):
             button.setIcon(icon(name, self._theme.text if button.isEnabled() else self._theme.muted))

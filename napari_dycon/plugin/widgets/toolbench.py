@@ -6,6 +6,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject
 
 from napari_dycon.plugin.widgets import reasons
+from napari_dycon.plugin.widgets.regionbench import RegionBench
 
 if TYPE_CHECKING:
     from napari_dycon.plugin.session import Session
@@ -26,6 +27,7 @@ class Toolbench(QObject):
     def __init__(self, tools: "ToolsPanel", session: "Session") -> None:
         super().__init__(tools)
         self._tools, self._session = tools, session
+        self._regions = RegionBench(tools, session)
         tools.answered.connect(session.answer)
         session.question_changed.connect(self._show_question)
 
@@ -37,6 +39,7 @@ class Toolbench(QObject):
     def show_reasons(self) -> None:
         """Disable what cannot be done now."""
         self._tools.set_blocked(reasons.marking(self._session))
+        self._regions.show_known()
 
     def _show_question(self) -> None:
         if isalive(self._tools):
