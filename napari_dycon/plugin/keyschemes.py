@@ -64,6 +64,7 @@ def _suggestion(step: int) -> Callable[["Session"], None]:
 
 
 CASES, PAINTING, LABELS, VIEW, MODEL = "Cases", "Painting", "Labels", "View", "Model"
+GROUPS = (CASES, PAINTING, LABELS, VIEW, MODEL, "Mouse", "Help")
 COMMANDS: tuple[Command, ...] = (
     Command("next_case", "Save, and open the next case", CASES, lambda s: s.open_next(), ("J", "J", "J")),
     Command("previous_case", "Back to the case before", CASES, lambda s: s.open_previous(), ("K", "K", "K")),
@@ -183,6 +184,29 @@ COMMANDS: tuple[Command, ...] = (
         lambda s: s.toggle_known_map(),
         ("Shift+K",) * 3,
     ),
+    Command(
+        "reject_slice",
+        "Reject the prediction on this slice",
+        MODEL,
+        lambda s: s.decide("reject", "slice"),
+        ("Ctrl+Shift+X",) * 3,
+    ),
+    Command(
+        "accept_piece",
+        "Accept the piece under the pointer",
+        MODEL,
+        lambda s: s.decide_piece("accept"),
+        ("A",) * 3,
+    ),
+    Command(
+        "reject_piece",
+        "Reject the piece under the pointer",
+        MODEL,
+        lambda s: s.decide_piece("reject"),
+        ("D",) * 3,
+    ),
+    Command("region", "Draw a region", LABELS, lambda s: s.start_region(), ("R", "Shift+R", "R")),
+    Command("known", "Show what is known, or hide it", VIEW, lambda s: s.toggle_known_map(), ("M",) * 3),
     Command("keys", "This list", "Help", None, ("F1 ?",) * 3),
 )
 MOUSE: tuple[tuple[str, str], ...] = (

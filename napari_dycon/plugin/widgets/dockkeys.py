@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QShortcut, QWidget
 
 from napari_dycon.plugin.keyschemes import (
     COMMANDS,
+    GROUPS,
     HELP_KEYS,
     MOUSE,
     SCHEMES,
@@ -119,4 +120,4 @@ def key_lines(scheme: str) -> Sequence[KeyLine]:
         if keys:
             lines.append(KeyLine(command.group, command.title, keys))
     lines += [KeyLine("Mouse", title, (how,)) for title, how in MOUSE]
-    return sorted(lines, key=lambda line: line.group == "Help")
+    return sorted(lines, key=lambda line: GROUPS.index(line.group))

@@ -1,0 +1,140 @@
+"""Keys, their list and the grey-scale window in the real window, with real events."""
+
+from types import SimpleNamespace
+
+import pytest
+from napari.utils.events import EmitterGroup
+from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_dycon.plugin import preferences
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture(autouse=True)
+def chosen(monkeypatch):
+    """Preferences of our own: the person's are neither read nor written."""
+    keys = SimpleNamespace(key_scheme="napari", events=EmitterGroup(key_scheme=None))
+    monkeypatch.setattr(preferences, "_keys", lambda: keys)
+    return keys
+
+
+@pytest.fixture
+def window(desk):
+    """The desk with its dock, in a window that has the keys."""
+    desk.viewer.window.resize(1200, 800)
+    desk.viewer.window.show()
+    desk.dock = desk.add_dock()[1]
+    desk.canvas = desk.viewer.window._qt_window._qt_viewer.canvas.native
+    desk.viewer.window._qt_window.activateWindow()
+    desk.canvas.setFocus()
+    desk.wait(lambda: desk.canvas.width() > 100)
+    desk.qtbot.wait(100)
+    return desk
+
+
+def mode(desk):
+    return str(desk.viewer.layers["annotation"].mode)
+
+
+def drag(canvas, start, moved, button, modifier):
+    """Drag from ``start`` by ``moved``, in pixels."""
+    end = QPointF(start[0] + moved[0], start[1] + moved[1])
+    nothing, kind = Qt.MouseButton.NoButton, QEvent.Type
+    for what, place, pressed, held in (
+        (kind.MouseButtonPress, QPointF(*start), button, button),
+        (kind.MouseMove, end, nothing, button),
+        (kind.MouseButtonRelease, end, button, nothing),
+    ):
+        globally = QPointF(canvas.mapToGlobal(place.toPoint()))
+        QApplication.sendEvent(canvas, QMouseEvent(what, place, globally, pressed, held, modifier))
+
+
+def test_the_napari_scheme_leaves_naparis_tools_alone(window):
+    for key, tool in ((Qt.Key.Key_P, "paint"), (Qt.Key.Key_1, "erase"), (Qt.Key.Key_Z, "pan_zoom")):
+        QTest.keyClick(window.canvas, key)
+        assert mode(window) == tool
+
+
+def test_another_scheme_works_at_once_and_tooltips_name_its_keys(window):
+    assert "(Q)" in window.dock.header.planes_button.toolTip()
+    box = window.dock.keys.sheet.scheme
+    box.setCurrentIndex(box.findData("slicer"))
+    box.activated.emit(box.currentIndex())
+    assert "(Shift+Q)" in window.dock.header.planes_button.toolTip()
+    QTest.keyClick(window.canvas, Qt.Key.Key_4)
+    assert mode(window) == "erase"
+    QTest.keyClick(window.canvas, Qt.Key.Key_2)
+    assert mode(window) == "paint"
+    before = window.viewer.dims.current_step[0]
+    QTest.keyClick(window.canvas, Qt.Key.Key_F)
+    assert window.viewer.dims.current_step[0] == before + 1
+    window.session.use_keys("napari")
+    QTest.keyClick(window.canvas, Qt.Key.Key_4)
+    assert mode(window) == "fill"
+
+
+def test_a_key_works_while_a_table_has_the_focus_but_letters_can_be_typed(window):
+    window.dock.cases.view.setFocus()
+    shown = window.viewer.layers["prediction"].visible
+    QTest.keyClick(window.dock.cases.view, Qt.Key.Key_G)
+    assert window.viewer.layers["prediction"].visible is not shown
+    QTest.keyClicks(window.dock.cases.filter.search, "g")
+    assert window.dock.cases.filter.search.text() == "g"
+    assert window.viewer.layers["prediction"].visible is not shown
+
+
+def test_f1_opens_the_list_and_a_search_finds_a_key(window):
+    sheet = window.dock.keys.sheet
+    QTest.keyClick(window.dock, Qt.Key.Key_F1)
+    assert sheet.isVisible()
+    assert len(sheet.list.lines) > 20
+    QTest.keyClicks(sheet.search, "bigger brush")
+    assert [(line.title, line.keys) for line in sheet.list.lines] == [("Bigger brush", ("]",))]
+    QTest.keyClick(sheet.search, Qt.Key.Key_Escape)
+    assert sheet.isVisible() and len(sheet.list.lines) > 20
+    QTest.keyClick(sheet.search, Qt.Key.Key_Escape)
+    assert not sheet.isVisible()
+
+
+def test_shift_and_a_right_drag_change_the_window_and_paint_nothing(window):
+    annotation, scan = window.viewer.layers["annotation"], window.viewer.layers["scan"]
+    for tool in ("pan_zoom", "paint", "erase", "fill"):
+        annotation.mode = tool
+        labels, (low, high) = annotation.data.copy(), scan.contrast_limits
+        zoom, point = window.viewer.scene.camera.zoom, window.viewer.dims.point
+        middle = (window.canvas.width() // 2, window.canvas.height() // 2)
+        shift = Qt.KeyboardModifier.ShiftModifier
+        drag(window.canvas, middle, (60, 0), Qt.MouseButton.RightButton, shift)
+        assert scan.contrast_limits[0] < low and scan.contrast_limits[1] > high
+        assert (annotation.data == labels).all()
+        assert (window.viewer.scene.camera.zoom, window.viewer.dims.point) == (zoom, point)
+
+
+def test_the_window_is_that_of_every_plane(window):
+    window.session.toggle_planes()
+    pane = window.session._planes.panes["coronal"]
+    window.wait(lambda: pane.marks.width() > 50)
+    canvas = pane.widget.canvas.native
+    drag(canvas, (40, 40), (0, -30), Qt.MouseButton.RightButton, Qt.KeyboardModifier.ShiftModifier)
+    limits = window.viewer.layers["scan"].contrast_limits
+    assert list(pane.model.layers["scan"].contrast_limits) == list(limits)
+    assert window.session.window.name == "own"
+    window.session.toggle_planes()
+
+
+def test_the_one_plane_shows_its_name_and_the_sides_of_the_body(window):
+    marks = window.session._one_plane
+    assert marks._marks().letters == ("R", "L", "A", "P")
+    assert marks._marks().title.startswith("Axial ")
+    assert marks._marks().lines == ()
+    window.session.show_plane("sagittal")
+    assert marks._marks().letters == ("A", "P", "S", "I")
+    window.session.toggle_planes()
+    assert marks._marks().title == ""
+    window.session.toggle_planes()
+    window.session.close()
+    assert marks._marks().letters == ("", "", "", "")
