@@ -1,72 +1,114 @@
-"""Kill painting and training sessions at random instants, and count what is lost.
+"""Kill labelling and training sessions at random instants, and count what is lost.
 
-    python benchmarks/kill.py --painting 20 --training 5
+    python benchmarks/kill.py --painting 250 --training 5
 
-A painting session is a process that paints one stroke every 100 ms through the same editor and autosaver as
-the dock, and logs each. After ``kill -9`` the study is opened again: every stroke that was more than five
-seconds old must be there. A training session is ``dycon train``; after ``kill -9`` it is resumed and must go
-on from its last checkpoint.
+A labelling session is a process that does something every 100 ms through the same editor and autosaver as
+the dock: strokes mostly, and between them accepted predictions, interpolation, clean-up, undo and redo, and
+earlier versions restored. Each step is logged. Every second session is killed while its annotation is being
+written, the others at any instant. After ``kill -9`` the study is opened again. Every step that was more
+than five seconds old must be there, no voxel may hold what it never held, every kept version must be whole,
+and nothing half-written may lie about. A training session is ``dycon train``; after ``kill -9`` it is
+resumed and must go on from its last checkpoint.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from common import atrium_study
+from common import ATRIA, atrium_study
+from painter import Done, Painter, Voxels, oldest_state, paint, read_log, states, voxels_of
 
 from napari_dycon.study.study import Study
 
 ALLOWED_LOSS_S = 5.0
-PAINTER = """
-import sys, time
-from napari_dycon.study.autosave import Autosaver
-from napari_dycon.study.editing import AnnotationEditor
-from napari_dycon.study.study import Study
-
-study = Study.open(sys.argv[1])
-case = study.cases[-1]
-editor = AnnotationEditor(study.annotation(case.id), study.volume(case.id).geometry)
-saver = Autosaver(study, on_saved=print, on_error=print)
-for stroke in range(100_000):
-    x, y = 5 + stroke % 60, 5 + stroke // 60
-    editor.labels[x, y, 10] = 1
-    editor.stroke(([x], [y], [10]))
-    saver.touch(case.id, editor)
-    with open(sys.argv[2], "a") as log:
-        log.write(f"{time.time()} {x} {y}\\n")
-    time.sleep(0.1)
-"""
+SHORTEST_S, LONGEST_S = 1.0, 6.0
+LEFTOVERS = (".dycon-tmp-*", "*.next.nii.gz")
+Result = dict[str, object]
 
 
-def kill_painting(folder: Path, seconds: float) -> dict[str, float]:
-    """Kill one painting session; return its length and the age of the oldest lost stroke, in seconds."""
-    atrium_study(folder / "study", cases=2, labelled=1).close()
-    log = folder / "strokes.txt"
-    process = subprocess.Popen(
-        [sys.executable, "-c", PAINTER, str(folder / "study"), str(log)], stdout=subprocess.DEVNULL
+def kill_painting(template: Path, folder: Path, seed: int, seconds: float, in_save: bool) -> Result:
+    """Kill one labelling session and look at what is on disk."""
+    study, log = folder / "study", folder / "steps.txt"
+    shutil.copytree(template, study, ignore=shutil.ignore_patterns(".study*"))
+    session = multiprocessing.get_context("fork").Process(
+        target=paint, args=(study, seed, ATRIA / "labels", log)
     )
-    wait_for(log, process)
+    session.start()
+    wait_for(log, session)
     time.sleep(seconds)
+    caught = in_save and wait_for_save(study)
+    session.kill()
     killed = time.time()
-    process.kill()
-    process.wait()
-    strokes = [line.split() for line in log.read_text().splitlines() if line.count(" ") == 2]
-    with Study.open(folder / "study") as study:
-        annotation = study.annotation(study.cases[-1].id)
-    drawn = (annotation.labels > 0) & (annotation.known > 0)
-    lost = [killed - float(when) for when, x, y in strokes if not drawn[int(x), int(y), 10]]
-    stray = int(np.count_nonzero(annotation.labels)) - sum(
-        bool(drawn[int(x), int(y), 10]) for _, x, y in strokes
-    )
-    return {"seconds": seconds, "strokes": len(strokes), "lost_s": max(lost, default=0.0), "stray": stray}
+    session.join()
+    return {"seconds": round(seconds, 2), "in_save": caught} | inspect(study, seed, log, killed, template)
+
+
+def inspect(folder: Path, seed: int, log: Path, killed: float, template: Path) -> Result:
+    """Open what a killed session left, and compare it with what the session did."""
+    done, kinds = read_log(log)
+    half = sum(1 for _ in leftovers(folder))
+    with Study.open(folder) as study, Study.open(template, read_only=True) as before:
+        case = study.cases[-1].id
+        was = list(states(Replay(study, before, seed), done))
+        lost, stray = compare(voxels_of(study.annotation(case)), was, done, killed)
+        kept = [voxels_of(study.annotation_version(case, v.generation)) for v in study.versions(case)[1:]]
+        stray += sum(oldest_state(version, was)[1] for version in kept)
+        sound = not study.read_only and not study.notes and not list(leftovers(folder))
+    for name in ("study.json", "study.json.bak"):
+        json.loads((folder / name).read_bytes())
+    return {
+        "steps": len(done),
+        "lost_s": round(lost, 2),
+        "stray": stray,
+        "versions": len(kept),
+        "half_written": half,
+        "sound": sound,
+        "kinds": kinds,
+    }
+
+
+class Replay(Painter):
+    """A painter that begins where the killed session began, and restores versions that it left."""
+
+    def __init__(self, after: Study, before: Study, seed: int) -> None:
+        super().__init__(before, seed, ATRIA / "labels")
+        self.study = after
+
+
+def compare(found: Voxels, was: list[Voxels], done: list[Done], killed: float) -> tuple[float, int]:
+    """Age in seconds of the oldest step that is lost, and number of voxels that were never like that."""
+    oldest, stray = oldest_state(found, was)
+    lost = [entry.ended for entry in done[oldest:] if entry.ended is not None]
+    return (killed - lost[0] if lost else 0.0), stray
+
+
+def leftovers(folder: Path) -> Iterator[Path]:
+    """Yield files of writes that did not end."""
+    for pattern in LEFTOVERS:
+        yield from folder.rglob(pattern)
+
+
+def wait_for_save(folder: Path, seconds: float = 4.0) -> bool:
+    """Wait until something is being written, and a little longer; return whether it was."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if any(leftovers(folder)):
+            time.sleep(random.uniform(0, 0.03))
+            return True
+        time.sleep(0.001)
+    return False
 
 
 def kill_training(folder: Path, seconds: float) -> dict[str, int]:
@@ -108,29 +150,47 @@ def parse(line: str) -> dict[str, object]:
         return {}
 
 
-def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the painter has begun."""
-    while not path.exists():
-        if process.poll() is not None:
-            raise RuntimeError("the painter did not start")
-        time.sleep(0.05)
+def wait_for(log: Path, session: multiprocessing.Process) -> None:
+    """Wait until the session has begun."""
+    while not (log.exists() and log.stat().st_size):
+        if session.exitcode is not None:
+            raise RuntimeError("the session did not start")
+        time.sleep(0.02)
+
+
+def painting(kills: int, chance: random.Random) -> int:
+    """Kill so many labelling sessions; return how many left what they must not leave."""
+    failures, lost, counts = 0, [], Counter[str]()
+    with tempfile.TemporaryDirectory() as home:
+        template = Path(home) / "template"
+        atrium_study(template, cases=2, labelled=1).close()
+        for index in range(kills):
+            with tempfile.TemporaryDirectory() as folder:
+                seed, seconds = chance.randrange(1 << 30), chance.uniform(SHORTEST_S, LONGEST_S)
+                found = kill_painting(template, Path(folder), seed, seconds, index % 2 == 1)
+            failures += found["lost_s"] > ALLOWED_LOSS_S or found["stray"] != 0 or not found["sound"]
+            lost.append(found["lost_s"])
+            counts.update(found["kinds"])
+            counts.update(kills=1, steps=found["steps"], in_save=found["in_save"], versions=found["versions"])
+            counts.update(half_written=bool(found["half_written"]), stray=found["stray"])
+            print("painting", json.dumps(found), flush=True)
+    if lost:
+        figures = {"p50": np.median(lost), "p95": np.percentile(lost, 95), "max": max(lost)}
+        print("painting lost_s", {name: round(float(value), 2) for name, value in figures.items()})
+        print("painting in all", dict(counts))
+    return failures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--painting", type=int, default=20)
+    parser.add_argument("--painting", type=int, default=250)
     parser.add_argument("--training", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     chance = random.Random(options.seed)
-    failures = 0
-    for _ in range(options.painting):
-        with tempfile.TemporaryDirectory() as folder:
-            result = kill_painting(Path(folder), chance.uniform(1, 15))
-        failures += result["lost_s"] > ALLOWED_LOSS_S or result["stray"] != 0
-        print("painting", json.dumps(result), flush=True)
+    failures = painting(options.painting, chance)
     for _ in range(options.training):
         with tempfile.TemporaryDirectory() as folder:
             result = kill_training(Path(folder), chance.uniform(1, 40))

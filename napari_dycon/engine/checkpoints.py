@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from napari_dycon.errors import TrainingError
-from napari_dycon.io.atomic import make_folder, write_bytes_atomic, write_text_atomic
+from napari_dycon.io.atomic import make_folder_in, write_bytes_atomic, write_text_atomic
 
 FORMAT = 1
 GENERATIONS = 2
@@ -75,7 +75,7 @@ class CheckpointFolder:
             "sha256": hashlib.sha256(content).hexdigest(),
             "state": dict(checkpoint.state),
         }
-        make_folder(self._folder)
+        make_folder_in(self._folder.parent, self._folder)
         tensors, description = self._paths(checkpoint.iteration)
         write_bytes_atomic(tensors, content)
         write_text_atomic(description, json.dumps(header, indent=1) + "\n")

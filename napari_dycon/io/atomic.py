@@ -19,6 +19,8 @@ _RENAME_PAUSE_SECONDS = 0.05
 _SPARE_BYTES = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_AWAY_NAMES = ("ENOENT", "ENOTDIR", "ENODEV", "ENXIO", "ENOTCONN", "ESTALE", "EHOSTDOWN", "EHOSTUNREACH")
+_AWAY = {getattr(errno, name) for name in _AWAY_NAMES if hasattr(errno, name)}  # Windows lacks some
 
 
 @contextlib.contextmanager
@@ -68,20 +70,41 @@ def require_space(final: Path, size: int) -> None:
     VolumeError
         If it has not, or if the folder cannot be reached.
     """
-    try:
+    with in_plain_words(final):
         free = shutil.disk_usage(final.parent).free
         if free < size + _SPARE_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    except OSError as error:
-        raise VolumeError(_sentence(error, final)) from error
 
 
 def make_folder(folder: Path) -> None:
     """Create a folder and those above it; a `VolumeError` says why not."""
-    try:
+    with in_plain_words(Path(folder)):
         Path(folder).mkdir(parents=True, exist_ok=True)
+
+
+def make_folder_in(home: Path, folder: Path) -> None:
+    """Create a folder somewhere inside another one, which must be there.
+
+    Where it is not, a drive or share has dropped out, and what was written into a new folder of that name
+    would be out of sight when it is back.
+
+    Raises
+    ------
+    VolumeError
+        If `home` cannot be reached, or the folder not be made.
+    """
+    with in_plain_words(folder):
+        for part in [*reversed(folder.relative_to(home).parents[:-1]), folder.relative_to(home)]:
+            (home / part).mkdir(exist_ok=True)
+
+
+@contextlib.contextmanager
+def in_plain_words(final: Path) -> Iterator[None]:
+    """Turn an `OSError` of the block into a `VolumeError` with a sentence about `final`."""
+    try:
+        yield
     except OSError as error:
-        raise VolumeError(_sentence(error, Path(folder))) from error
+        raise VolumeError(_sentence(error, final)) from error
 
 
 def sweep_leftovers(folder: Path) -> list[Path]:
@@ -141,6 +164,11 @@ def _sentence(error: OSError, final: Path) -> str:
         return (
             f"{final.name} could not be written because {final.parent} or the file is write-protected; "
             "nothing was overwritten, choose another folder or ask for write access."
+        )
+    if error.errno in _AWAY:
+        return (
+            f"{final.name} could not be written because {final.parent} cannot be reached; nothing was "
+            "overwritten, connect the drive or share again."
         )
     reason = error.strerror or str(error)
     return f"{final.name} could not be written to {final.parent} ({reason}); nothing was overwritten."

@@ -1,5 +1,6 @@
 """``python -m napari_dycon.plugin.launch [STUDY]``: napari with the DyCON dock, on a study if named."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,8 +32,14 @@ def main(arguments: list[str]) -> int:
     _enlarge(viewer)
     if arguments:
         get_session(viewer).open_study(Path(arguments[0]))
+    _quit_when_told_to_end()
     napari.run()
     return 0
+
+
+def _quit_when_told_to_end() -> None:
+    """Let the system's request to end (at shutdown, or by ``kill``) save everything, as closing does."""
+    signal.signal(signal.SIGTERM, lambda *_: QGuiApplication.quit())
 
 
 def _enlarge(viewer: "napari.Viewer") -> None:

@@ -39,6 +39,7 @@ class Lifecycle(QObject):
         app = QApplication.instance()
         if app is not None:
             app.aboutToQuit.connect(self._close)
+            app.commitDataRequest.connect(self._on_logging_off)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Notice the window's closing; never consumes an event."""
@@ -46,6 +47,11 @@ class Lifecycle(QObject):
             self._on_closing()
             QTimer.singleShot(0, self._close_if_hidden)
         return False
+
+    def _on_logging_off(self, manager: object = None) -> None:
+        """Save before the system ends the session, which may not ask again."""
+        del manager
+        self._on_closing()
 
     def _close_if_hidden(self) -> None:
         window = None if self._window is None else self._window()

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from napari_dycon.errors import StudyError, VolumeError
-from napari_dycon.io.atomic import write_text_atomic
+from napari_dycon.errors import GridMismatchError, StudyError, VolumeError
+from napari_dycon.io.atomic import in_plain_words, make_folder, make_folder_in, write_text_atomic
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.masks import read_mask, write_mask
 from napari_dycon.io.volumes import read_geometry
@@ -129,24 +129,48 @@ class AnnotationStore:
         VolumeError
             If the disk is full or write-protected, or what was written does not read back.
         """
-        with self._mutex:
+        with self._mutex, in_plain_words(self._final(case, "labels")):
             return self._write(case, annotation, scan, reason, tuple(names), run)
 
-    def recover(self, cases: list[str]) -> None:
-        """Finish or discard what a crash left half done; only while the study's lock is held."""
+    def recover(self, cases: list[str]) -> tuple[str, ...]:
+        """Finish or discard what a crash left half done; only while the study's lock is held.
+
+        Returns
+        -------
+        tuple of str
+            A sentence for each damaged record, which was set aside: labels count as they are then.
+        """
+        notes = []
         for case in cases:
-            if any(self._next(case, part).exists() for part in PARTS):
-                self._settle(case, self.version(case))
+            try:
+                if any(self._next(case, part).exists() for part in PARTS):
+                    self._settle(case, self.version(case))
+                else:
+                    self.version(case)
+            except StudyError:
+                notes.append(
+                    f"The record of the annotation of {case} was damaged and is set aside in {self._strays}; "
+                    "the labels are used as they are. Please check them."
+                )
+                for path in (self._record(case), *(self._next(case, part) for part in PARTS)):
+                    self._put_aside(path)
+        return tuple(notes)
 
     def set_aside(self, case: str) -> None:
         """Move annotation files that belong to no case of the study into ``history/``."""
-        stray = [path for path in self._paths(case) if path.is_file()]
-        for path in stray:
-            target = self._history / "strays" / f"{now().replace(':', '')}-{path.name}"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(path, target)
+        for path in self._paths(case):
+            self._put_aside(path)
         for part in PARTS:
             self._next(case, part).unlink(missing_ok=True)
+
+    @property
+    def _strays(self) -> Path:
+        return self._history / "strays"
+
+    def _put_aside(self, path: Path) -> None:
+        if path.is_file():
+            make_folder(self._strays)
+            shutil.move(path, self._strays / f"{now().replace(':', '')}-{path.name}")
 
     def _write(
         self,
@@ -157,7 +181,7 @@ class AnnotationStore:
         names: tuple[str, ...],
         run: str | None,
     ) -> Version:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder_in(self._folder.parent, self._folder)
         before = self.version(case)
         self._prepare(case, before)
         write_mask(self._next(case, "labels"), annotation.labels, scan)
@@ -165,7 +189,7 @@ class AnnotationStore:
         if before is not None and self.versions(case).due(before, reason):
             self.versions(case).keep(before, self._paths(case))
         version = Version(
-            generation=1 if before is None else before.generation + 1,
+            generation=1 + (self.versions(case).newest if before is None else before.generation),
             reason=reason,
             names=names,
             run=run,
@@ -178,7 +202,7 @@ class AnnotationStore:
             complete_slices=annotation.complete_counts(),
         )
         write_text_atomic(self._record(case), version.model_dump_json())
-        with contextlib.suppress(PermissionError):  # it counts already; the next write renames it first
+        with contextlib.suppress(OSError):  # it counts already; the next write renames it first
             self._settle(case, version)
         return version
 
@@ -231,13 +255,17 @@ class AnnotationStore:
         """Read labels that are not the ones that were saved, beside the known map that was."""
         version, labels = self.version(case), self._final(case, "labels")
         known = None if version is None else self._current(case, "known", version)
-        if known is None or not labels.is_file():
+        try:
+            if known is None or not labels.is_file():
+                raise VolumeError(f"its files in {self._folder} are not the ones that were saved.")
+            return _painted(read_mask(labels, geometry), read_mask(known, geometry, allowed=list(Known)))
+        except GridMismatchError:
+            raise
+        except VolumeError as error:
             raise StudyError(
-                f"The annotation of {case} is damaged: its files in {self._folder} are not the ones that "
-                "were saved; "
-                f"restore an earlier version from {self._history / case}."
-            )
-        return _painted(read_mask(labels, geometry), read_mask(known, geometry, allowed=list(Known)))
+                f"The annotation of {case} is damaged: {error} Restore an earlier version, "
+                f"from {self._history / case}."
+            ) from error
 
     def _current(self, case: str, part: Part, version: Version) -> Path | None:
         for path in (self._final(case, part), self._next(case, part)):

@@ -292,8 +292,8 @@ class StudyFolder:
                 keep_damaged(path)
                 write_record(path, record)
             sweep_leftovers(path)
-            AnnotationStore(path).recover([case.id for case in record.cases])
-            study = cls._opened(path, record, lock, notes)
+            damaged = AnnotationStore(path).recover([case.id for case in record.cases])
+            study = cls._opened(path, record, lock, (*notes, *damaged))
             study._finish_structures()
             return study
         except BaseException:
@@ -311,10 +311,17 @@ class StudyFolder:
     def _opened(cls, path: Path, record: StudyRecord, lock: StudyLock | None, notes: tuple[str, ...]) -> Self:
         """Bring the record up to annotations that were saved after it."""
         study = cls(path, record, lock, notes)
-        cases = tuple(study.annotated(case, study._annotations.version(case.id)) for case in record.cases)
+        cases = tuple(map(study._caught_up, record.cases))
         if cases != record.cases:
             study._record = record.model_copy(update={"cases": cases})
         return study
+
+    def _caught_up(self, case: CaseRecord) -> CaseRecord:
+        """Bring one record up to its annotation; where that cannot be read, opening the case will say so."""
+        try:
+            return self.annotated(case, self._annotations.version(case.id))
+        except StudyError:
+            return case
 
     def _with(self, old: Structure, **changes: str) -> tuple[Structure, ...]:
         changed = _structure(**{**dict(old), **changes})

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dycon.errors import StudyError
+from napari_dycon.io.atomic import in_plain_words, make_folder_in
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.masks import read_map, read_mask, write_map, write_mask
 from napari_dycon.study.files import read_json, write_json
@@ -36,7 +37,9 @@ class RunStore:
         """Make the folder of a new run and return its id, for example ``001-dycon``."""
         numbers = [int(name.split("-")[0]) for name in self.ids()]
         run = f"{max(numbers, default=0) + 1:03d}-{method}"
-        self.folder(run).mkdir(parents=True)
+        make_folder_in(self._runs.parent, self._runs)
+        with in_plain_words(self.folder(run)):
+            self.folder(run).mkdir()
         return run
 
     def folder(self, run: str) -> Path:
@@ -81,7 +84,7 @@ class RunStore:
         scan: Path,
     ) -> None:
         """Write entropy, probabilities by label value, and last the mask, on the grid of the scan."""
-        self.prediction_path(run, case).parent.mkdir(parents=True, exist_ok=True)
+        make_folder_in(self._predictions.parent, self.prediction_path(run, case).parent)
         write_map(self.entropy_path(run, case), entropy, scan)
         for value, map_ in probabilities.items():
             write_map(self.probabilities_path(run, case, value), map_, scan)
@@ -96,7 +99,7 @@ class RunStore:
 
     def write_summary(self, run: str, summary: Mapping[str, Mapping[str, Any]]) -> None:
         """Add summaries of cases to those that are there."""
-        self._summary(run).parent.mkdir(parents=True, exist_ok=True)
+        make_folder_in(self._predictions.parent, self._summary(run).parent)
         merged = {**self.read_summary(run), **{case: dict(row) for case, row in summary.items()}}
         write_json(self._summary(run), merged)
 

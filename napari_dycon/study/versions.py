@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_dycon.errors import StudyError
-from napari_dycon.io.atomic import atomic_path
+from napari_dycon.io.atomic import atomic_path, make_folder
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.masks import read_mask
 from napari_dycon.study.annotations import Annotation, Known
@@ -81,6 +81,11 @@ class Versions:
         found = (_record(path) for path in self._folder.glob("*.json"))
         return sorted((v for v in found if v is not None), key=lambda v: v.generation, reverse=True)
 
+    @property
+    def newest(self) -> int:
+        """Number of the newest kept version; 0 where there is none."""
+        return max((int(path.stem) for path in self._folder.glob("[0-9]*.json")), default=0)
+
     def read(self, generation: int, geometry: Geometry) -> Annotation:
         """Read a kept version.
 
@@ -107,7 +112,7 @@ class Versions:
 
         The first version of all, usually what was imported, is kept as long as the newest ones.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         for source, target in zip(files, self._paths(version.generation), strict=True):
             with atomic_path(target) as temporary:
                 shutil.copyfile(source, temporary)

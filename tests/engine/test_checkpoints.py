@@ -13,6 +13,7 @@ from napari_dycon.errors import TrainingError
 
 @pytest.fixture
 def folder(tmp_path):
+    (tmp_path / "001-dycon").mkdir()
     return CheckpointFolder(tmp_path / "001-dycon" / "checkpoints")
 
 

@@ -89,6 +89,7 @@ def test_a_stop_at_any_step_of_a_save_leaves_the_old_annotation_or_the_new_one(t
     old, new, later = (numbered(number, geometry.shape) for number in (1, 2, 3))
     outcomes = []
     for step in range(200):
+        (tmp_path / str(step)).mkdir()
         store = AnnotationStore(tmp_path / str(step))
         store.write(CASE, old, scan, "import")
         with pytest.MonkeyPatch.context() as patch:
