@@ -10,7 +10,7 @@ import napari
 import numpy as np
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QWidget
+from qtpy.QtWidgets import QApplication, QMenu, QWidget
 
 from napari_dycon.plugin.session import get_session
 from napari_dycon.plugin.widgets.dock import DyconDock
@@ -51,6 +51,14 @@ class User:
             lambda: widget.isVisible() and widget.isEnabled(), 30, f"cannot press {widget.text()!r}"
         )
         QTest.mouseClick(widget, LEFT)
+        self.wait(0.3)
+
+    def choose(self, menu: QMenu, text: str) -> None:
+        """Open a menu and press one of its lines."""
+        line = next(action for action in menu.actions() if action.text() == text)
+        menu.popup(QPoint(200, 200))
+        self.wait(0.2)
+        QTest.mouseClick(menu, LEFT, pos=menu.actionGeometry(line).center())
         self.wait(0.3)
 
     def open_case(self, name: str) -> None:

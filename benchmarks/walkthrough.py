@@ -80,7 +80,7 @@ def whole_job(user: User, folder: Path, minutes: float) -> None:
 
     correct(user, "LA_010")
     user.picture("7-correct")
-    user.click(dock.review.accept_case_button)
+    user.choose(dock.review.accept.menu, "Accept the whole case")
     user.picture("8-accepted")
 
     dock.training.minutes.setValue(max(0.5, minutes / 4))

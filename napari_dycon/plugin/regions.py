@@ -50,7 +50,7 @@ HOW_TO_DRAW = {
     "outline": "Drag around the region.",
     "point": "Click a piece of the prediction.",
 }
-DEPTH = (("one", "This slice"), ("here", "To shown slice"), ("all", "All"), (CANCEL, "Cancel"))
+DEPTH = (("one", "This one"), ("here", "Up to here"), ("all", "All"), (CANCEL, "Cancel"))
 MORE = "more"
 WITHOUT_MODEL = (
     ("complete", "Complete"),
@@ -62,7 +62,7 @@ WITH_MODEL = (
     ("complete", "Complete"),
     ("accept", "Accept"),
     ("reject", "Reject"),
-    (MORE, "More…"),
+    (MORE, "More"),
     (CANCEL, "Cancel"),
 )
 NO_PIECE = "There is no prediction under the pointer."
@@ -253,7 +253,7 @@ class RegionIntentions(SessionState):
             self._sketch.again()
             return
         self._sketch.hold()
-        question = Question("How deep?", DEPTH)
+        question = Question("Which slices?", DEPTH)
         self._ask(question, partial(self._depth_chosen, outline))
 
     @intention
@@ -274,7 +274,10 @@ class RegionIntentions(SessionState):
     @intention
     def _region_decided(self, selection: Selection, key: str) -> None:
         if key == MORE:
-            self._ask(Question("Region", WITHOUT_MODEL), partial(self._region_decided, selection))
+            self._ask(
+                Question("What about this region?", WITHOUT_MODEL[1:]),
+                partial(self._region_decided, selection),
+            )
             return
         self._sketch.stop()
         if key != CANCEL and self._desk.case is not None:

@@ -82,13 +82,13 @@ class Sketch:
         viewer = self._viewer()
         viewer.layers.selection.events.active.disconnect(self._activated)
         layer = self._layer
-        if layer is None or layer not in viewer.layers:
-            return
-        layer.mode = "pan_zoom"
-        self._clear(layer)
-        if viewer.layers.selection.active is layer:
+        if layer is not None and layer in viewer.layers:
+            layer.mode = "pan_zoom"
+            self._clear(layer)
+        if viewer.layers.selection.active in (None, layer):
             self._give_back(viewer)
-        layer.visible = False
+        if layer is not None:
+            layer.visible = False
 
     def _give_back(self, viewer: "ViewerModel") -> None:
         tool, mode = self._hand

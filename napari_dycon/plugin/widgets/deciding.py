@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QHBoxLayout, QMenu, QSizePolicy, QWidget
 
 from napari_dycon.plugin.widgets.icons import icon
@@ -45,7 +46,7 @@ class SplitButton(QWidget):
                 self.menu.addAction(words).setData((what, part))
             else:
                 self.menu.addSeparator()
-        self.menu.triggered.connect(lambda action: self.chosen.emit(*action.data()))
+        self.menu.triggered.connect(self._choose)
         self.button = push_button(text, tip, self._choose_first)
         self.button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.more = menu_button("", f"{tip.split()[0]}: slice, piece, box, case", self.menu, "icon")
@@ -67,6 +68,9 @@ class SplitButton(QWidget):
         colour = theme.text if self.button.isEnabled() else theme.muted
         self.button.setIcon(icon(self._sign, colour))
         self.more.setIcon(icon("down", colour))
+
+    def _choose(self, action: QAction) -> None:
+        self.chosen.emit(*action.data())
 
     def _choose_first(self) -> None:
         self.chosen.emit(*self._first[:2])

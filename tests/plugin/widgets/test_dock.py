@@ -76,10 +76,10 @@ def test_a_small_window_scrolls_instead_of_squeezing(qtbot, dock):
     ("press", "asked"),
     [
         (lambda dock: dock.structures.slice_button, ("toggle_slice_complete",)),
-        (lambda dock: dock.structures.case_button, ("complete_case",)),
+        (lambda dock: dock.structures.case_button, ("toggle_case_complete",)),
         (lambda dock: dock.training.train_button, ("train", "dycon", 5.0)),
-        (lambda dock: dock.review.accept_slice_button, ("accept_slice",)),
-        (lambda dock: dock.review.accept_case_button, ("accept_case",)),
+        (lambda dock: dock.review.accept.button, ("decide", "accept", "slice")),
+        (lambda dock: dock.review.reject.button, ("decide", "reject", "slice")),
         (lambda dock: dock.review.prediction, ("set_overlay", ("prediction", False))),
         (lambda dock: dock.review.uncertainty, ("set_overlay", ("entropy", True))),
     ],
@@ -207,7 +207,7 @@ def test_a_read_only_study_can_be_looked_at_but_not_changed(make_dock, session, 
         dock.structures.add_button,
         dock.structures.slice_button,
         dock.training.train_button,
-        dock.review.accept_case_button,
+        dock.review.accept.button,
     ):
         assert not button.isEnabled()
         assert reasons.READ_ONLY in button.toolTip()

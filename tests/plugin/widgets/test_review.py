@@ -22,14 +22,26 @@ def panel(qtbot, theme):
 @pytest.mark.parametrize(
     ("button", "signal"),
     [
-        ("accept_slice_button", "accept_slice_requested"),
-        ("accept_case_button", "accept_case_requested"),
         ("next_button", "next_requested"),
     ],
 )
 def test_buttons_say_what_the_user_wants(qtbot, panel, button, signal):
     with qtbot.waitSignal(getattr(panel, signal)):
         qtbot.mouseClick(getattr(panel, button), Qt.MouseButton.LeftButton)
+
+
+@pytest.mark.parametrize("what", ["accept", "reject"])
+def test_the_buttons_decide_about_the_slice_and_their_menus_about_the_rest(qtbot, panel, what):
+    split = getattr(panel, what)
+    with qtbot.waitSignal(panel.decision_requested) as asked:
+        qtbot.mouseClick(split.button, Qt.MouseButton.LeftButton)
+    assert asked.args == [what, "slice"]
+    offered = [action.data() for action in split.menu.actions() if action.data()]
+    assert {(what, part) for part in ("slice", "piece", "region", "case")} <= set(offered)
+    action = next(action for action in split.menu.actions() if action.data() == (what, "case"))
+    with qtbot.waitSignal(panel.decision_requested) as asked:
+        action.trigger()
+    assert asked.args == [what, "case"]
 
 
 def test_switches_ask_for_the_overlays(qtbot, panel):
@@ -93,5 +105,5 @@ def test_blocked_overlays_and_acceptance_say_why(panel):
     panel.set_blocked("No prediction yet.", "Read only.", "Train first.", "Open a case.")
     assert not panel.uncertainty.isEnabled()
     assert "No prediction yet." in panel.uncertainty.toolTip()
-    assert "Read only." in panel.accept_case_button.toolTip()
+    assert "Read only." in panel.accept.button.toolTip()
     assert "Train first." in panel.predict_button.toolTip()
