@@ -17,7 +17,7 @@ from napari_dycon.plugin.worker import EventSource, plain_words
 from napari_dycon.study.structures import read_notes
 from napari_dycon.study.study import Study
 
-CANCELLED = (CANCEL, "Cancel")
+LONGEST_NAME = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,37 +81,30 @@ class StructureIntentions(SessionState):
         self._loads.put("structures", saved(self._desk.flush, partial(self._ask_merge, study, value, into)))
 
     @intention
-    def remove_structure(self, value: int) -> None:
-        """Ask what shall become of the voxels of a structure, and take it out of every case."""
+    def remove_structure(self, value: int, background: bool = False) -> None:
+        """Ask whether a structure shall leave every case, its voxels unlabelled or background, and do it."""
         study = self._rewritable()
         if len(study.structures) == 1:
             name = study.structure(value).name
             raise StudyError(f"“{name}” is the only structure: add another one before you remove it.")
-        self._loads.put("structures", saved(self._desk.flush, partial(self._ask_removal, study, value)))
+        ask = partial(self._ask_removal, study, value, background)
+        self._loads.put("structures", saved(self._desk.flush, ask))
 
     @intention
     def _ask_merge(self, study: Study, value: int, into: int) -> None:
-        source, target = study.structure(value), study.structure(into)
-        text = f"Merge “{source.name}” into “{target.name}”? {painted(study, value)}"
+        names = f"{quoted(study, value)} into {quoted(study, into)}"
         change = partial(study.merge_structures, value, into)
-        self._ask(
-            Question(text, (("merge", "Merge"), CANCELLED)),
-            lambda key: self._rewrite(change) if key == "merge" else None,
-        )
+        self._ask_change(f"Merge {names}{painted(study, value, 'in')}?", "Merge", change)
 
     @intention
-    def _ask_removal(self, study: Study, value: int) -> None:
-        text = f"Remove “{study.structure(value).name}”? {painted(study, value)}"
-        question = Question(text, (("unknown", "Remove"), CANCELLED))
-        if painted_cases(study, value):
-            answers = (("unknown", "Unlabelled"), ("background", "Background"), CANCELLED)
-            question = Question(f"{text} Its voxels become:", answers)
-        changes = {
-            key: partial(study.remove_structure, value, background=key == "background")
-            for key, _ in question.answers
-            if key != CANCEL
-        }
-        self._ask(question, lambda key: self._rewrite(changes[key]) if key in changes else None)
+    def _ask_removal(self, study: Study, value: int, background: bool) -> None:
+        change = partial(study.remove_structure, value, background=background)
+        text = f"Remove {quoted(study, value)}{painted(study, value, 'from')}?"
+        self._ask_change(text, "Remove", change)
+
+    def _ask_change(self, text: str, verb: str, change: Callable[[], None]) -> None:
+        question = Question(text, (("change", verb), (CANCEL, "Cancel")))
+        self._ask(question, lambda key: self._rewrite(change) if key == "change" else None)
 
     @intention
     def _rewrite(self, change: Callable[[], None]) -> None:
@@ -119,6 +112,7 @@ class StructureIntentions(SessionState):
         if self._loads.busy:
             raise StudyError("A case is still being read or changed: try again in a moment.")
         self._log.leave()
+        self.close_versions()
         self._presenter.retire()  # nothing may be painted from now on
         self._set_aside = self._desk.hand_over()
         if self._set_aside is not None:
@@ -198,12 +192,13 @@ def fresh_value(study: Study) -> int | None:
     return next((value for value in range(1, 256) if value not in used), None)
 
 
-def painted_cases(study: Study, value: int) -> int:
-    """Return in how many cases a structure is painted, as far as it is saved."""
-    return sum(case.label_voxels.get(value, 0) > 0 for case in study.cases)
+def painted(study: Study, value: int, how: str) -> str:
+    """Say in how many cases a structure is painted, as far as it is saved: `` in 3 cases``."""
+    count = sum(case.label_voxels.get(value, 0) > 0 for case in study.cases)
+    return f" {how} {count} {'case' if count == 1 else 'cases'}" if count else ""
 
 
-def painted(study: Study, value: int) -> str:
-    """Say in how many cases a structure is painted."""
-    count = painted_cases(study, value)
-    return f"It is painted in {count} {'case' if count == 1 else 'cases'}." if count else "No case shows it."
+def quoted(study: Study, value: int) -> str:
+    """Return the name of a structure, short enough for a question."""
+    name = study.structure(value).name
+    return f"“{name}”" if len(name) <= LONGEST_NAME else f"“{name[: LONGEST_NAME - 1].rstrip()}…”"

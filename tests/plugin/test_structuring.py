@@ -38,7 +38,7 @@ def painted(opened):
 
 def test_a_merge_asks_first_and_tells_how_many_cases_it_is_about(painted):
     question = ask(painted, "merge_structures", VALVE, ATRIUM)
-    assert question.text == "Merge “valve” into “atrium”? It is painted in 2 cases."
+    assert question.text == "Merge “valve” into “atrium” in 2 cases?"
     answer(painted, "cancel")
     assert len(painted.study.structures) == 2
     assert (painted.layer("annotation").data == VALVE).any()
@@ -48,7 +48,7 @@ def test_a_merge_reaches_every_case_and_the_one_on_screen_with_its_last_strokes(
     painted.session.select_structure(VALVE)
     before = painted.layer("annotation").data.copy()
     ask(painted, "merge_structures", VALVE, ATRIUM)
-    answer(painted, "merge")
+    answer(painted, "change")
     assert painted.session.case_id == "beta"
     shown = painted.layer("annotation").data
     assert np.array_equal(shown == ATRIUM, before > 0)
@@ -63,7 +63,7 @@ def test_a_merge_reaches_every_case_and_the_one_on_screen_with_its_last_strokes(
 
 def test_a_stroke_after_a_merge_is_kept_and_brings_nothing_back(painted):
     ask(painted, "merge_structures", VALVE, ATRIUM)
-    answer(painted, "merge")
+    answer(painted, "change")
     painted.layer("annotation").undo()
     painted.paint((9, 5, 5), value=ATRIUM)
     painted.session.save_now()
@@ -76,13 +76,13 @@ def test_a_stroke_after_a_merge_is_kept_and_brings_nothing_back(painted):
         assert [structure.name for structure in again.structures] == ["atrium"]
 
 
-@pytest.mark.parametrize(("key", "known"), [("unknown", Known.UNKNOWN), ("background", Known.DRAWN)])
-def test_a_removed_structure_becomes_what_was_answered(painted, key, known):
+@pytest.mark.parametrize(("background", "known"), [(False, Known.UNKNOWN), (True, Known.DRAWN)])
+def test_a_removed_structure_becomes_what_was_asked_for(painted, background, known):
     display = painted.session._desk.case.display
     valve = display.apply(painted.session._desk.case.annotation.labels) == VALVE
-    question = ask(painted, "remove_structure", VALVE)
-    assert [text for _, text in question.answers] == ["Unlabelled", "Background", "Cancel"]
-    answer(painted, key)
+    question = ask(painted, "remove_structure", VALVE, background)
+    assert question.text == "Remove “valve” from 2 cases?"
+    answer(painted, "change")
     saved = painted.study.annotation("beta")
     assert (display.apply(saved.known)[valve] == known).all()
     assert not display.apply(saved.labels)[valve].any()
@@ -93,27 +93,27 @@ def test_a_removed_structure_becomes_what_was_answered(painted, key, known):
 def test_a_structure_that_nobody_painted_is_removed_after_a_plain_question(opened):
     opened.session.add_structure("vein")
     question = ask(opened, "remove_structure", opened.session.active_value)
-    assert question.text == "Remove “vein”? No case shows it."
+    assert question.text == "Remove “vein”?"
     assert [text for _, text in question.answers] == ["Remove", "Cancel"]
-    answer(opened, "unknown")
+    answer(opened, "change")
     assert [structure.name for structure in opened.session.structures] == ["atrium", "valve"]
     assert opened.session.active_value == ATRIUM
 
 
 def test_a_new_structure_does_not_get_the_value_of_one_that_is_gone(painted):
     ask(painted, "remove_structure", ATRIUM)
-    answer(painted, "unknown")
+    answer(painted, "change")
     painted.session.add_structure("vein")
     assert painted.session.active_value == 2
     ask(painted, "remove_structure", 2)
-    answer(painted, "unknown")
+    answer(painted, "change")
     painted.session.add_structure("aorta")
     assert painted.session.active_value == 4
 
 
 def test_the_last_structure_stays(painted, notes):
     ask(painted, "merge_structures", VALVE, ATRIUM)
-    answer(painted, "merge")
+    answer(painted, "change")
     painted.session.remove_structure(ATRIUM)
     assert "only structure" in errors(notes)[-1]
 
@@ -127,7 +127,7 @@ def test_no_structure_is_merged_while_training(painted, engine, notes):
     painted.rest()
     ask(painted, "merge_structures", VALVE, ATRIUM)
     painted.session.train("dycon", 1)
-    painted.session.answer("merge")
+    painted.session.answer("change")
     assert "Training is under way" in errors(notes)[-1]
     assert painted.session.case_id == "beta"
     painted.rest()
@@ -136,7 +136,7 @@ def test_no_structure_is_merged_while_training(painted, engine, notes):
 
 def test_a_case_opened_meanwhile_shows_what_came_of_it(painted):
     ask(painted, "merge_structures", VALVE, ATRIUM)
-    painted.session.answer("merge")
+    painted.session.answer("change")
     painted.session.open_case("alpha")
     painted.rest()
     painted.wait(lambda: painted.session.case_id == "alpha")
@@ -148,7 +148,7 @@ def test_where_nothing_can_be_saved_nothing_is_merged_and_the_strokes_stay(paint
     painted.paint((9, 5, 5), value=VALVE)
     monkeypatch.setattr(painted.session._desk, "flush", lambda: False)
     before = painted.layer("annotation").data.copy()
-    answer(painted, "merge")
+    answer(painted, "change")
     assert "cannot be saved" in errors(notes)[-1]
     assert len(painted.session.structures) == 2
     assert np.array_equal(painted.layer("annotation").data, before)
@@ -163,7 +163,7 @@ def test_a_damaged_annotation_stops_a_merge_with_a_sentence(painted, notes):
     path = painted.study.path / "annotations" / "alpha.known.nii.gz"
     ask(painted, "merge_structures", VALVE, ATRIUM)
     path.write_bytes(b"damaged")
-    answer(painted, "merge")
+    answer(painted, "change")
     assert "alpha" in errors(notes)[-1]
     assert len(painted.session.structures) == 2
     assert (painted.layer("annotation").data == VALVE).any()
@@ -175,7 +175,7 @@ def test_a_prediction_of_before_speaks_of_the_structures_of_today(painted):
     painted.rest()
     predicted = painted.layer("prediction").data == ATRIUM
     ask(painted, "merge_structures", ATRIUM, VALVE)
-    answer(painted, "merge")
+    answer(painted, "change")
     assert predicted.any()
     assert np.array_equal(painted.layer("prediction").data == VALVE, predicted)
     painted.session.accept_case()

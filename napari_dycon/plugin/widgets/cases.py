@@ -25,6 +25,7 @@ class CasesPanel(QWidget):
     order_changed = Signal(list)
     remove_requested = Signal(list)
     restore_requested = Signal(str)
+    versions_requested = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,6 +157,7 @@ class CasesPanel(QWidget):
         flagged, to_review = all(row.flagged for row in rows), all(row.to_review for row in rows)
         if not many:
             menu.addAction("Open", lambda: self.open_case_requested.emit(cases[0]))
+            menu.addAction("Versions…", lambda: self.versions_requested.emit(cases[0]))
         predict = menu.addAction(f"Predict{many}", lambda: self.predict_requested.emit(self.selected_cases()))
         menu.addSeparator()
         review = menu.addAction(

@@ -1,9 +1,10 @@
 """The structures as coloured chips, and the two marks that say what is finished."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
-from qtpy.QtCore import QAbstractItemModel, QModelIndex, QRect, QRectF, QSize, Qt, Signal
+from qtpy.QtCore import QAbstractItemModel, QModelIndex, QPoint, QRect, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QAction, QColor, QFont, QFontMetrics, QMouseEvent, QPainter, QPen, QResizeEvent
 from qtpy.QtWidgets import (
     QColorDialog,
@@ -37,7 +38,8 @@ WIDEST = 220
 SPACING = 2
 ROWS_SHOWN = 3
 PLANES = ("axial", "coronal", "sagittal")
-EDIT_TIP = "Double click the name to rename it, the swatch for another colour"
+EDIT_TIP = "Rename, recolour, merge or remove the active structure"
+CHIP_TIP = "Double click the name to rename it, the swatch for another colour; right click for more"
 
 
 class Structure(Protocol):
@@ -117,6 +119,7 @@ class ChipList(QListWidget):
         self.setFlow(QListWidget.Flow.LeftToRight)
         self.setWrapping(True)
         self.setResizeMode(QListWidget.ResizeMode.Adjust)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.setSpacing(SPACING)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
@@ -157,6 +160,8 @@ class StructuresPanel(QWidget):
     add_requested = Signal(str)
     rename_requested = Signal(int, str)
     recolour_requested = Signal(int, str)
+    merge_requested = Signal(int, int)
+    remove_requested = Signal(int, bool)
     plane_requested = Signal(str)
     slice_complete_requested = Signal()
     case_complete_requested = Signal()
@@ -172,25 +177,30 @@ class StructuresPanel(QWidget):
         self.plane_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
         self.plane_button.hide()
         self.add_button = flat_button("Add", "Add a structure", self._ask_name)
+        self.edit_menu = QMenu(self)
+        self.edit_button = menu_button("", EDIT_TIP, self.edit_menu, "flat")
+        self.edit_menu.aboutToShow.connect(self._fill_edit_menu)
         self.new_name = QLineEdit()
         self.new_name.setPlaceholderText("Name, then Enter")
         self.new_name.setMaxLength(60)
         self.new_name.hide()
         self.slice_button = push_button(
             "Slice complete",
-            "Everything on this slice is labelled: what is not painted is background (Ctrl+Enter)",
+            "Everything on this slice is labelled: what is not painted is background",
             self._ask_slice_complete,
         )
         self.slice_button.setCheckable(True)
         self.case_button = push_button(
             "Case complete",
-            "Every slice of this scan is labelled: what is not painted is background (Ctrl+Shift+Enter)",
-            self.case_complete_requested,
+            "Every slice of this scan is labelled: what is not painted is background",
+            self._ask_case_complete,
         )
+        self.case_button.setCheckable(True)
         self._theme: Theme | None = None
         self.new_name.returnPressed.connect(self._add)
         self.new_name.editingFinished.connect(self._end_add)
         self.chips.itemClicked.connect(self._select)
+        self.chips.customContextMenuRequested.connect(self._show_menu)
         self.chips.name_typed.connect(self._rename)
         self.chips.swatch_double_clicked.connect(self._ask_colour)
         self._lay_out()
@@ -206,7 +216,8 @@ class StructuresPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        title = row(plain_label("Structures", "title"), 1, self.plane_button, self.new_name, self.add_button)
+        head = (plain_label("Structures", "title"), 1, self.plane_button, self.new_name)
+        title = row(*head, self.add_button, self.edit_button)
         title.setStretch(3, 100)
         layout.addLayout(title)
         layout.addWidget(self.chips)
@@ -220,7 +231,7 @@ class StructuresPanel(QWidget):
             item = QListWidgetItem(structure.name)
             item.setData(VALUE_ROLE, structure.value)
             item.setData(COLOUR_ROLE, structure.color)
-            item.setToolTip(as_tooltip(f"{structure.name} (label {structure.value})\n{EDIT_TIP}"))
+            item.setToolTip(as_tooltip(f"{structure.name} (label {structure.value})\n{CHIP_TIP}"))
             item.setFlags(
                 Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEditable
             )
@@ -234,9 +245,15 @@ class StructuresPanel(QWidget):
         self.plane_button.setVisible(bool(text) and self.new_name.isHidden())
         self._draw_icons()
 
+    def set_case_state(self, complete: bool) -> None:
+        """Show whether the open case is complete."""
+        self.case_button.setChecked(complete)
+        self._draw_icons()
+
     def set_blocked(self, editing: str, marking: str) -> None:
         """Disable changes of the structures or the marks, each with the reason."""
         allow(self.add_button, editing)
+        allow(self.edit_button, editing)
         allow(self.slice_button, marking)
         allow(self.case_button, marking)
         triggers = QListWidget.EditTrigger
@@ -250,19 +267,18 @@ class StructuresPanel(QWidget):
         self._theme = self.delegate.theme = theme
         self.add_button.setIcon(icon("plus", theme.muted))
         self.plane_button.setIcon(icon("down", theme.muted))
+        self.edit_button.setIcon(icon("more", theme.muted))
         self._draw_icons()
         self.chips.viewport().update()
 
     def _draw_icons(self) -> None:
         if self._theme is None:
             return
-        complete = self.slice_button.isChecked()
-        for button, name in (
-            (self.slice_button, "tick box" if complete else "empty box"),
-            (self.case_button, "tick"),
-        ):
+        for button in (self.slice_button, self.case_button):
+            complete = button.isChecked()
             colour = self._theme.text if button.isEnabled() else self._theme.muted
-            button.setIcon(icon(name, self._theme.good if complete and name == "tick box" else colour))
+            name = "tick box" if complete else "empty box"
+            button.setIcon(icon(name, self._theme.good if complete else colour))
 
     def _select(self, item: QListWidgetItem) -> None:
         self.select_requested.emit(item.data(VALUE_ROLE))
@@ -273,6 +289,45 @@ class StructuresPanel(QWidget):
     def _ask_slice_complete(self, checked: bool) -> None:
         self.slice_button.setChecked(not checked)
         self.slice_complete_requested.emit()
+
+    def _ask_case_complete(self, checked: bool) -> None:
+        self.case_button.setChecked(not checked)
+        self.case_complete_requested.emit()
+
+    # ---- the menu of a structure -------------------------------------------------------------
+
+    def _show_menu(self, where: QPoint) -> None:
+        item = self.chips.itemAt(where)
+        if item is None or not self.edit_button.isEnabled():
+            return
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.fill_menu(menu, item.data(VALUE_ROLE))
+        menu.popup(self.chips.viewport().mapToGlobal(where))
+
+    def _fill_edit_menu(self) -> None:
+        self.edit_menu.clear()
+        if any(value == self.delegate.active for value, _ in self._structures()):
+            self.fill_menu(self.edit_menu, self.delegate.active)
+
+    def fill_menu(self, menu: QMenu, value: int) -> None:
+        """Add what can be done with the structure of label ``value``."""
+        name = next(name for other, name in self._structures() if other == value)
+        menu.addAction(f"Rename {quoted(name)}", lambda: self.chips.editItem(self._item(value)))
+        menu.addAction("Colour…", lambda: self._ask_colour(value))
+        menu.addSeparator()
+        merge, remove = menu.addMenu("Merge into"), menu.addMenu("Remove")
+        for other, other_name in self._structures():
+            if other != value:
+                merge.addAction(quoted(other_name), partial(self.merge_requested.emit, value, other))
+        remove.addAction("Its voxels become unlabelled…", partial(self.remove_requested.emit, value, False))
+        remove.addAction("Its voxels become background…", partial(self.remove_requested.emit, value, True))
+        for part in (merge, remove):
+            part.menuAction().setEnabled(not merge.isEmpty())
+
+    def _structures(self) -> list[tuple[int, str]]:
+        items = (self.chips.item(place) for place in range(self.chips.count()))
+        return [(item.data(VALUE_ROLE), item.text()) for item in items]
 
     def _ask_name(self) -> None:
         self.plane_button.hide()
@@ -311,3 +366,8 @@ class StructuresPanel(QWidget):
     def _item(self, value: int) -> QListWidgetItem:
         items = (self.chips.item(place) for place in range(self.chips.count()))
         return next(item for item in items if item.data(VALUE_ROLE) == value)
+
+
+def quoted(name: str) -> str:
+    """Return a name as a menu shows it: an ampersand is no key there."""
+    return f"“{name}”".replace("&", "&&")

@@ -1,0 +1,62 @@
+"""The list of cases or, in the same place, the versions of the open case; bound to the session."""
+
+from typing import TYPE_CHECKING
+
+from qtpy.compat import isalive
+from qtpy.QtWidgets import QMenu, QStackedWidget
+
+from napari_dycon.plugin.widgets import reasons
+from napari_dycon.plugin.widgets.cases import CasesPanel
+from napari_dycon.plugin.widgets.theme import Theme
+from napari_dycon.plugin.widgets.versions import VersionsPanel
+
+if TYPE_CHECKING:
+    from napari_dycon.plugin.session import Session
+
+
+class Shelf(QStackedWidget):
+    """Shows one of two lists, so that nothing else in the dock moves.
+
+    Parameters
+    ----------
+    cases
+        The list of cases.
+    session
+        Its versions are shown as long as it has any.
+    """
+
+    def __init__(self, cases: CasesPanel, session: "Session") -> None:
+        super().__init__()
+        self._session = session
+        self.cases, self.versions = cases, VersionsPanel()
+        self.addWidget(self.cases)
+        self.addWidget(self.versions)
+        cases.versions_requested.connect(session.show_versions)
+        self.versions.look_requested.connect(session.look_at_version)
+        self.versions.restore_requested.connect(session.restore_version)
+        self.versions.close_requested.connect(session.close_versions)
+        session.versions_changed.connect(self.show_versions)
+
+    def offer(self, menu: QMenu) -> None:
+        """Add the way to the versions of the open case to ``menu``."""
+        menu.addAction("Versions…", lambda: self._session.show_versions())
+
+    def show_versions(self) -> None:
+        """Show the versions of the session's case, or the cases where it has none."""
+        if not isalive(self):
+            return
+        versions, shown = self._session.versions, self.currentWidget() is self.versions
+        if versions is not None:
+            self.versions.set_versions(versions)
+        self.setCurrentWidget(self.cases if versions is None else self.versions)
+        if versions is not None and not shown:
+            self.versions.table.setFocus()
+
+    def show_reasons(self) -> None:
+        """Disable restoring where nothing may be changed."""
+        self.versions.set_blocked(reasons.editing(self._session))
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use the colours of ``theme``."""
+        self.cases.set_theme(theme)
+        self.versions.set_theme(theme)

@@ -1,0 +1,129 @@
+"""Versions and structures in the real window: looked at, restored, undone, merged, removed, opened again."""
+
+import numpy as np
+import pytest
+
+from napari_dycon.study.study import Study
+
+pytestmark = pytest.mark.gui
+
+CASE, OTHER = "patient-03", "patient-04"
+
+
+@pytest.fixture
+def dock(desk):
+    return desk.add_dock()[1]
+
+
+def rest(desk):
+    desk.wait(lambda: not (desk.session.task.busy or desk.session._loads.busy))
+
+
+def annotation(desk):
+    return desk.viewer.layers["annotation"]
+
+
+def paint(desk, centre, value):
+    annotation(desk).brush_size = 5
+    annotation(desk).paint(centre, value)
+
+
+def list_versions(desk, dock):
+    next(a for a in dock.tools.more_menu.actions() if a.text() == "Versions…").trigger()
+    desk.wait(lambda: desk.session.versions is not None)
+    rest(desk)
+    return dock.shelf.versions
+
+
+def press(desk, button):
+    desk.wait(button.isEnabled)
+    button.click()
+
+
+def answer(desk, dock, key):
+    desk.wait(lambda: desk.session.question is not None)
+    dock.tools.strip.buttons[key].click()
+    rest(desk)
+    desk.wait(lambda: desk.session.case_id == CASE)
+    rest(desk)
+
+
+def test_an_older_version_is_looked_at_restored_and_the_restoring_undone(desk, dock):
+    values = [structure.value for structure in desk.session.structures]
+    paint(desk, (5, 12, 12), values[0])
+    desk.session.save_now()
+    press(desk, dock.structures.case_button)
+    rest(desk)
+    desk.session.save_now()
+    paint(desk, (5, 20, 20), values[1])
+    annotation(desk).mode = "paint"
+    mine = annotation(desk).data.copy()
+
+    panel = list_versions(desk, dock)
+    assert panel.isVisibleTo(dock)
+    assert panel.table.rowCount() == 3
+    panel.table.selectRow(2)
+    desk.wait(lambda: not annotation(desk).visible)
+    older = desk.viewer.layers["older version"]
+    assert set(np.unique(older.data)) == {0, values[0]}
+    older.mode = annotation(desk).mode = "paint"
+    assert (older.mode, annotation(desk).mode) == ("pan_zoom", "pan_zoom")
+    desk.viewer.dims.ndisplay = 3
+    desk.viewer.dims.ndisplay = 2
+    assert not older.editable
+    assert np.array_equal(annotation(desk).data, mine)
+
+    press(desk, panel.restore_button)
+    desk.wait(lambda: desk.session.versions is None)
+    assert dock.cases.isVisibleTo(dock)
+    assert np.array_equal(annotation(desk).data, np.where(mine == values[0], mine, 0))
+    assert annotation(desk).mode == "paint"
+    desk.session.undo()
+    desk.wait(lambda: np.array_equal(annotation(desk).data, mine))
+    rest(desk)
+    desk.session.save_now()
+    with Study.open(desk.session.study.path, read_only=True) as study:
+        assert study.case(CASE).status == "complete"
+        display = desk.session._desk.case.display
+        assert np.array_equal(display.apply(study.annotation(CASE).labels), mine)
+
+
+def test_structures_merged_and_removed_leave_everything_else_as_it_was(desk, dock, study_path):
+    first, second = (structure.value for structure in desk.session.structures[:2])
+    desk.session.add_structure("vein")
+    third = desk.session.active_value
+    paint(desk, (5, 8, 8), first)
+    paint(desk, (9, 20, 20), second)
+    paint(desk, (13, 12, 12), third)
+    display = desk.session._desk.case.display
+    desk.session.save_now()
+    before = {case.id: desk.session.study.annotation(case.id) for case in desk.session.study.cases}
+
+    dock.structures.merge_requested.emit(second, first)
+    answer(desk, dock, "change")
+    dock.structures.remove_requested.emit(third, False)
+    answer(desk, dock, "change")
+    assert [structure.value for structure in desk.session.structures] == [first]
+    assert dock.structures.chips.count() == 1
+    assert set(np.unique(annotation(desk).data)) == {0, first}
+    paint(desk, (16, 25, 25), first)
+    painted = display.apply(desk.session._desk.case.annotation.labels)[16].copy()
+    assert painted.any()
+    panel = list_versions(desk, dock)
+    panel.table.selectRow(panel.table.rowCount() - 1)
+    desk.wait(lambda: not annotation(desk).visible)
+    assert set(np.unique(desk.viewer.layers["older version"].data)) <= {0, first}
+    desk.session.close()
+
+    with Study.open(study_path) as study:
+        assert [structure.value for structure in study.structures] == [first]
+        for case, old in before.items():
+            now = study.annotation(case)
+            gone = old.labels == third
+            kept = ~gone & (old.known > 0)
+            assert np.array_equal(now.labels[kept], np.where(old.labels == second, first, old.labels)[kept])
+            assert np.array_equal(now.known[kept], old.known[kept])
+            if case == CASE:
+                assert np.array_equal(display.apply(now.labels)[16], painted)
+            assert not now.labels[gone].any()
+            assert not now.known[gone].any()
