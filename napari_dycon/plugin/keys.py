@@ -9,6 +9,7 @@ from napari.utils.events import Event
 
 from napari_dycon.plugin.keyschemes import COMMANDS, Command, bound_keys
 from napari_dycon.plugin.preferences import preferred_scheme
+from napari_dycon.plugin.presenter import ROLES
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -21,8 +22,8 @@ SessionOf = Callable[["ViewerModel"], "Session | None"]
 class Keyboard:
     """The keys of one viewer model.
 
-    Napari asks the active layer for a key before the viewer, and its labels layers have tools on many keys;
-    so keys are bound to the viewer and to its images and labels.
+    Napari asks the active layer for a key before the viewer, and its layers have tools on many keys; so keys
+    are bound to the viewer and to the layers of the study. Layers of others keep the keys they have.
 
     Parameters
     ----------
@@ -36,15 +37,13 @@ class Keyboard:
         self._model = weakref.ref(model)
         self._session_of = session_of
         self._bound: dict[str, Callable[[object], None]] = {}
+        self._holders: weakref.WeakSet[ViewerModel | Layer] = weakref.WeakSet((model,))
+        self._holders.update(layer for layer in model.layers if _is_ours(layer))
         model.layers.events.inserted.connect(self._inserted)
 
     def bind(self, scheme: str) -> None:
         """Bind the keys of ``scheme`` in place of those of the scheme before."""
-        model = self._model()
-        if model is None:
-            return
-        holders = [model, *(layer for layer in model.layers if _has_keys(layer))]
-        for holder in holders:
+        for holder in self._holders:
             for key in self._bound:
                 holder.bind_key(key, None)
         self._bound = {
@@ -53,11 +52,12 @@ class Keyboard:
             if command.act is not None
             for key in bound_keys(command, scheme)
         }
-        for holder in holders:
+        for holder in self._holders:
             self._bind_to(holder)
 
     def _inserted(self, event: Event) -> None:
-        if _has_keys(event.value):
+        if _is_ours(event.value):
+            self._holders.add(event.value)
             self._bind_to(event.value)
 
     def _bind_to(self, holder: "ViewerModel | Layer") -> None:
@@ -93,5 +93,5 @@ def rebind_keys() -> None:
         keyboard.bind(preferred_scheme())
 
 
-def _has_keys(layer: Layer) -> bool:
-    return isinstance(layer, Image | Labels)
+def _is_ours(layer: Layer) -> bool:
+    return isinstance(layer, Image | Labels) and layer.name in ROLES

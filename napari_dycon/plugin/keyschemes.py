@@ -32,6 +32,8 @@ class Command:
         Napari's action of the same effect; in the napari scheme its keys are left to napari.
     repeats
         Whether holding the key goes on.
+    in_dock
+        Whether the key works before anything else in the window does; a layer of someone else may need it.
     """
 
     id: str
@@ -41,6 +43,7 @@ class Command:
     keys: tuple[str, str, str]
     action: str | None = None
     repeats: bool = False
+    in_dock: bool = True
 
 
 def _tool(mode: str) -> Callable[["Session"], None]:
@@ -111,6 +114,22 @@ COMMANDS: tuple[Command, ...] = (
         "increase_brush_size",
         repeats=True,
     ),
+    Command("undo", "Undo", PAINTING, lambda s: s.undo(), ("Ctrl+Z", "Ctrl+Z Z", "Ctrl+Z"), in_dock=False),
+    Command(
+        "redo",
+        "Redo",
+        PAINTING,
+        lambda s: s.redo(),
+        ("Ctrl+Shift+Z", "Ctrl+Shift+Z Y", "Ctrl+Shift+Z"),
+        in_dock=False,
+    ),
+    Command(
+        "range",
+        "Paint only within a range of intensities",
+        PAINTING,
+        lambda s: s.limit_paint(not s.range_on),
+        ("I", "I 1", "I"),
+    ),
     Command("previous_structure", "Structure before", PAINTING, _structure(-1), ("-", "Q", ",")),
     Command("next_structure", "Next structure", PAINTING, _structure(1), ("=", "W", ".")),
     Command("slice_back", "Slice back", VIEW, _slices(-1), ("Left", "Left B", "Down Left"), repeats=True),
@@ -168,14 +187,14 @@ COMMANDS: tuple[Command, ...] = (
         "Accept the piece under the pointer",
         MODEL,
         lambda s: s.decide_piece("accept"),
-        ("Y",) * 3,
+        ("Y", "A", "Y"),
     ),
     Command(
         "reject_piece",
         "Reject the piece under the pointer",
         MODEL,
         lambda s: s.decide_piece("reject"),
-        ("Shift+Y",) * 3,
+        ("Shift+Y", "Shift+A", "Shift+Y"),
     ),
     Command(
         "known_map",
@@ -192,21 +211,13 @@ COMMANDS: tuple[Command, ...] = (
         ("Ctrl+Shift+X",) * 3,
     ),
     Command(
-        "accept_piece",
-        "Accept the piece under the pointer",
-        MODEL,
-        lambda s: s.decide_piece("accept"),
-        ("A",) * 3,
-    ),
-    Command(
-        "reject_piece",
-        "Reject the piece under the pointer",
-        MODEL,
-        lambda s: s.decide_piece("reject"),
-        ("D",) * 3,
+        "interpolate",
+        "Fill the slices between labelled ones",
+        LABELS,
+        lambda s: s.propose_between(),
+        ("Ctrl+I", "Ctrl+I 7", "Ctrl+I"),
     ),
     Command("region", "Draw a region", LABELS, lambda s: s.start_region(), ("R", "Shift+R", "R")),
-    Command("known", "Show what is known, or hide it", VIEW, lambda s: s.toggle_known_map(), ("M",) * 3),
     Command("keys", "This list", "Help", None, ("F1 ?",) * 3),
 )
 MOUSE: tuple[tuple[str, str], ...] = (

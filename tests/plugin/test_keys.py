@@ -31,6 +31,7 @@ def press(opened, key, layer="annotation"):
 def test_no_key_means_two_things(scheme):
     keys = [key for command in COMMANDS for key in bound_keys(command, scheme)]
     assert len(keys) == len(set(keys))
+    assert len(COMMANDS) == len({command.id for command in COMMANDS})
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -70,11 +71,30 @@ def test_a_scheme_works_at_once_and_is_gone_with_the_next(opened):
     assert not press(opened, "4")
 
 
-def test_layers_that_come_later_have_the_keys_too(opened):
+def test_a_layer_that_is_made_again_has_the_keys_too(opened):
     opened.session.use_keys("slicer")
-    opened.viewer.add_labels(np.zeros((4, 4, 4), np.uint8), name="mine")
-    press(opened, "4", "mine")
+    opened.viewer.layers.remove("annotation")
+    opened.open("beta")
+    press(opened, "4")
     assert str(opened.layer("annotation").mode) == "erase"
+
+
+def test_layers_of_others_keep_their_keys(opened):
+    undone = []
+    mine = opened.viewer.add_labels(np.zeros((4, 4, 4), np.uint8), name="mine")
+    mine.undo = lambda: undone.append("mine")
+    opened.session.use_keys("slicer")
+    press(opened, "Ctrl+Z", "mine")
+    assert undone == ["mine"]
+
+
+def test_undo_takes_back_what_was_painted(opened):
+    annotation = opened.layer("annotation")
+    opened.paint((5, 12, 10))
+    assert annotation.data.any()
+    press(opened, "Ctrl+Z")
+    opened.rest()
+    assert not annotation.data.any()
 
 
 def test_a_scheme_is_remembered(opened, chosen):

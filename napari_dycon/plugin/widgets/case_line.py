@@ -30,9 +30,9 @@ class CaseLine(QWidget):
         self.note = QLineEdit()
         self.note.setMaxLength(LONGEST_NOTE)
         self.note.setProperty("tip", "Your words about this case; the search finds them")
-        self.back = push_button("", "Back to the case that was open before (K)", self._ask_previous, "icon")
+        self.back = push_button("", "Back to the case that was open before", self._ask_previous, "icon")
         self.next = push_button(
-            "Next case", "Save, and open the next case of the list that is not complete (J)", self._ask_next
+            "Next case", "Save, and open the next case of the list that is not complete", self._ask_next
         )
         self._wait = QTimer(self)
         self._wait.setSingleShot(True)

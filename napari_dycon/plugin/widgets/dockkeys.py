@@ -82,7 +82,7 @@ class DockKeys:
         self._shortcuts = [self._shortcut(key, self.toggle_list) for key in HELP_KEYS]
         for command in COMMANDS:
             for key in bound_keys(command, scheme) if command.act is not None else ():
-                if key not in LISTS_NEED:
+                if command.in_dock and key not in LISTS_NEED:
                     action = self._action(command.act)
                     self._shortcuts.append(self._shortcut(key, action, command.repeats))
 
@@ -109,6 +109,10 @@ def _buttons(dock: "DyconDock") -> tuple[tuple[QWidget, str], ...]:
         (dock.header.planes_button, "planes"),
         (dock.structures.slice_button, "slice_complete"),
         (dock.structures.case_button, "case_complete"),
+        (dock.tools.interpolate_button, "interpolate"),
+        (dock.tools.region_button, "region"),
+        (dock.review.accept.button, "accept_slice"),
+        (dock.review.reject.button, "reject_slice"),
     )
 
 
