@@ -169,7 +169,7 @@ def test_evaluation_scores_every_case_with_a_reference(trained, atria, tmp_path)
 
 
 def test_export_prefers_the_persons_labels(trained, atria, tmp_path):
-    succeed("export", trained, tmp_path / "out", "--not-ready")
+    succeed("export", trained, tmp_path / "out")
     written = sorted(path.name for path in (tmp_path / "out").glob("*.nii.gz"))
     assert written == [f"LA_{number:03d}.nii.gz" for number in range(4)]
     exported = np.asarray(nib.load(tmp_path / "out" / "LA_000.nii.gz").dataobj)
@@ -177,15 +177,15 @@ def test_export_prefers_the_persons_labels(trained, atria, tmp_path):
     assert (tmp_path / "out" / "volumes.csv").read_text().count("left atrium") == 4
 
 
-def test_a_model_that_is_not_ready_is_said_to_be_and_its_masks_are_left_out(trained, tmp_path):
+def test_a_model_that_is_not_ready_is_said_to_be_and_is_no_guide(trained, tmp_path):
     result = tmp_path / "e.json"
     text = succeed("export", trained, tmp_path / "out", "--json", result)
+    assert "2 masks come from a model that was not ready yet" in text
+    assert json.loads(result.read_text())["not_ready"] == ["LA_002", "LA_003"]
+    text = succeed("export", trained, tmp_path / "ready", "--ready-only")
     assert "The predictions of 2 cases were left out: the model was not ready yet." in text
-    assert "--not-ready" in text
-    assert json.loads(result.read_text())["left_out"] == ["LA_002", "LA_003"]
-    written = sorted(path.name for path in (tmp_path / "out").glob("*.nii.gz"))
+    written = sorted(path.name for path in (tmp_path / "ready").glob("*.nii.gz"))
     assert written == ["LA_000.nii.gz", "LA_001.nii.gz"]
-    assert "left out" not in succeed("export", trained, tmp_path / "all", "--not-ready")
     text = succeed("suggest", trained, "--json", result)
     assert "was not ready yet" in text
     found = json.loads(result.read_text())

@@ -102,28 +102,28 @@ def export(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the masks.", show_default=False)],
     case: Cases = None,
     run: Run = None,
-    not_ready: Annotated[
-        bool, typer.Option("--not-ready", help="Write also predictions of a model that was not ready yet.")
+    ready_only: Annotated[
+        bool, typer.Option("--ready-only", help="Leave out predictions of a model that was not ready yet.")
     ] = False,
     json_file: JsonFile = None,
 ) -> None:
     """Write masks on the grid of each scan, and volumes.csv.
 
     Complete annotations are written as they are; elsewhere the prediction with your own labels on top.
-    Predictions of a model that was not ready yet are left out, and that is said.
+    Predictions of a model that was not ready yet are named.
     """
-    from napari_dycon.study.exporting import left_out, left_out_sentence
+    from napari_dycon.study.exporting import early_sentence, left_out, left_out_sentence
     from napari_dycon.study.study import Study
 
     with Study.open(study, read_only=True) as opened:
         cases, chosen = choose_cases(opened, case), choose_run(opened, run) if opened.runs() else None
-        written = opened.export(out, cases, chosen, not_ready)
-        early = [] if not_ready else left_out(opened, cases, chosen)
-    write_json(json_file, {"files": [str(path) for path in written], "left_out": early})
+        written = opened.export(out, cases, chosen, not_ready=not ready_only)
+        early = left_out(opened, cases, chosen)
+    write_json(json_file, {"files": [str(path) for path in written], "not_ready": early})
     screen = Screen()
     screen.line(f"Wrote {count(len(written), 'file')} to {out}")
     if early:
-        screen.line(f"{left_out_sentence(len(early))} To write them all the same, add --not-ready.")
+        screen.line((left_out_sentence if ready_only else early_sentence)(len(early)))
 
 
 def choose_cases(study: "Study", wanted: list[str] | None) -> list[str] | None:

@@ -81,11 +81,19 @@ def export(
 
 
 def left_out(study: Study, case_ids: Sequence[str] | None, run: str | None) -> list[str]:
-    """Cases whose prediction is not exported, because the model that made it was not ready yet."""
+    """Cases whose prediction is exported only when asked for: the model that made it was not ready yet."""
     run = study.active_run if run is None else run
     early = set() if run is None else study.unready_predictions(run)
     wanted = _wanted(study, case_ids)
     return [case.id for case in wanted if case.id in early and case.status != "complete"]
+
+
+def early_sentence(count: int) -> str:
+    """What to tell the user about predictions that were exported though they came too early."""
+    masks = "1 mask comes" if count == 1 else f"{count} masks come"
+    return (
+        f"{masks} from a model that was not ready yet: train on and predict again before you use such masks."
+    )
 
 
 def left_out_sentence(count: int) -> str:
