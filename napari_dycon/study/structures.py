@@ -106,6 +106,26 @@ def finish(study: StudyFolder, store: AnnotationStore) -> None:
             _write_notes(study.path, notes)
 
 
+def catch_up(study: StudyFolder, store: AnnotationStore, case_id: str, since: str) -> None:
+    """Bring a case that is put back to the structures of today; it was away since that ISO date and time."""
+    notes, version, found = read_notes(study.path), store.version(case_id), store.bare_geometry(case_id)
+    missed = [note for note in notes if note.when >= since and case_id not in note.generations]
+    if found is None or not missed:
+        return
+    reached = {case_id: 0 if version is None else version.generation}
+    kept = (
+        note.model_copy(update={"generations": note.generations | reached}) if note in missed else note
+        for note in notes
+    )
+    _write_notes(study.path, tuple(kept))
+    path, geometry = found
+    annotation = store.read(case_id, geometry)
+    names = [note.name for note in missed if note.apply(annotation)]
+    if names:
+        record = study.case(case_id)
+        study.replace_case(study.annotated(record, store.write(case_id, annotation, path, "merge", names)))
+
+
 def translated(study: Path, case: str, generation: int, annotation: Annotation) -> Annotation:
     """Bring an older version of a case to the structures of today, in place."""
     for note in read_notes(study):

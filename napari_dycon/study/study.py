@@ -144,8 +144,11 @@ class Study(StudyFolder):
         return removing.removed_cases(self)
 
     def restore_case(self, folder: str) -> CaseRecord:
-        """Put a removed case back (see `removing.restore_case`)."""
-        return removing.restore_case(self, folder)
+        """Put a removed case back (see `removing.restore_case`); it gets the structures of today."""
+        away = [item.removed for item in self.removed_cases() if item.folder == folder]
+        record = removing.restore_case(self, folder)
+        structures.catch_up(self, self._annotations, record.id, *away)
+        return self.case(record.id)
 
     def set_aside(self, case_id: str) -> None:
         """Move annotation files that belong to no case into ``history/``; for the modules of this layer."""

@@ -1,5 +1,6 @@
 import contextlib
 
+import numpy as np
 import pytest
 
 from napari_dycon.errors import StudyError
@@ -132,3 +133,28 @@ def test_what_cannot_be_done_is_told(study, cases):
     reader = Study.open(study.path)
     with pytest.raises(StudyError, match="Nothing was changed"):
         reader.remove_structure(2)
+
+
+def test_a_case_put_back_after_a_merge_has_the_structures_of_today(study, cases):
+    removed = study.remove_case("a")
+    study.merge_structures(2, into=1)
+    study.restore_case(removed.folder)
+    assert (study.annotation("a").labels[:, :, :2] == 1).all()
+    assert study.case("a").volumes_ml == study.case("b").volumes_ml
+    earlier = study.versions("a")[-1].generation
+    study.restore_version("a", earlier)
+    assert (study.annotation("a").labels[:, :, :2] == 1).all()
+    again = study.remove_case("a")
+    study.restore_case(again.folder)
+    assert [version.reason for version in study.versions("a")][-2:] == ["merge", "complete"]
+
+
+def test_a_prediction_of_before_speaks_of_the_structures_of_today(study, cases):
+    run = study.new_run("dycon")
+    mask = np.zeros(cases[0].shape, np.uint8)
+    mask[:, :, 0], mask[:, :, 1] = 1, 2
+    study.save_prediction(run, "a", mask, np.zeros(mask.shape, np.float32))
+    study.merge_structures(2, into=1)
+    assert (study.prediction(run, "a")[:, :, :2] == 1).all()
+    study.remove_structure(1)
+    assert not study.prediction(run, "a").any()
