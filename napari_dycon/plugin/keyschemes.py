@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 NAPARI, SLICER, ITK_SNAP = "napari", "slicer", "itk-snap"
 SCHEMES = {NAPARI: "napari", SLICER: "Like 3D Slicer", ITK_SNAP: "Like ITK-SNAP"}
-HELP_KEYS = ("F1", "?")
+HELP_KEYS = ("F1", "?", "Shift+?")
 
 
 @dataclass(frozen=True)
