@@ -88,6 +88,7 @@ class CaseIntentions(SessionState):
             self._wanted = None  # it may be on its way
         if self.case_id in case_ids:
             self._log.leave()
+            self.close_versions()
             self._presenter.retire()  # nothing may be painted from now on
         self._loads.put("remove", removals.removing(study, list(case_ids), self._desk.flush))
 
@@ -130,6 +131,7 @@ class CaseIntentions(SessionState):
             if before is not None and not self._back:
                 self._trail.append(before)
         self._back = False
+        self._leave_versions()
         self._desk.show(case, self.structures, self.active_value)
         visit, self._visit = self._visit, None
         visits = visit is not None and visit.case == case.case_id

@@ -7,6 +7,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_dycon.errors import StudyError
+from napari_dycon.plugin.brushes import KNOWN_BY, NAMES, Says
 from napari_dycon.plugin.jobs import PredictionLoaded
 from napari_dycon.plugin.notices import notify
 from napari_dycon.plugin.opencase import OpenCase
@@ -17,6 +18,7 @@ from napari_dycon.study.schema import Structure
 from napari_dycon.study.study import Study
 
 MOST_LABELS = 255
+LOOKING = "This is an older version, only to look at: restore it or close the list of versions first."
 
 
 class Desk:
@@ -24,19 +26,22 @@ class Desk:
 
     Signals: ``saved`` carries a line for the header and whether all is well; ``slice_changed`` tells whether
     the slice on screen is complete, and a line about it; ``written`` follows each write to disk; ``picked``
-    carries the label value that was chosen in napari's own controls.
+    carries the label value that was chosen in napari's own controls; ``history`` says that something else can
+    be undone or done again.
     """
 
     saved = Signal(str, bool)
     slice_changed = Signal(bool, str)
     written = Signal()
     picked = Signal(int)
+    history = Signal()
 
     def __init__(self, presenter: Presenter) -> None:
         self._presenter = presenter
         self._hook = PaintingHook(self._stroked, self._touched, self._replaced, self.picked.emit)
         self._saver: Saver | None = None
         self._seen_slice: tuple[int, int] | None = None
+        self._looking = False
         self.case: OpenCase | None = None
 
     def open_study(self, study: Study) -> None:
@@ -57,7 +62,10 @@ class Desk:
         layer = self._presenter.annotation
         assert layer is not None
         self._hook.attach(layer)
+        self._presenter.brush.expect = case.editor.expect_mark
+        self._presenter.brush.guard = case.editor.painting
         self.tell_slice()
+        self.history.emit()
 
     def show_prediction(self, latest: PredictionLoaded) -> None:
         """Swap in a newer prediction of the open case; that of any other case is left alone."""
@@ -83,16 +91,27 @@ class Desk:
         self.edited()
 
     def open_case(self) -> OpenCase:
-        """Return the case in the viewer.
+        """Return the case in the viewer, to change it.
 
         Raises
         ------
         StudyError
-            When there is none.
+            When there is none, or an older version of it is looked at.
         """
         if self.case is None:
             raise StudyError("No case is open: click one in the list first.")
+        if self._looking:
+            raise StudyError(LOOKING)
         return self.case
+
+    def look_at(self, labels: np.ndarray | None) -> None:
+        """Show an older version in place of the annotation, which nothing can change then; None ends that."""
+        if labels is not None:
+            self._looking = True
+            self._presenter.show_version(labels)
+        elif self._looking:
+            self._looking = False
+            self._presenter.end_version(editable=self._saver is not None and self.case is not None)
 
     def edited(self) -> None:
         """Redraw and save after the annotation was changed by anything but the brush."""
@@ -100,6 +119,7 @@ class Desk:
         self.saved.emit("Saving…", True)
         self._presenter.refresh_annotation()
         self.tell_slice()
+        self.history.emit()
 
     def flush(self) -> bool:
         """Put everything painted on disk; return whether it is. May be called from any thread."""
@@ -147,12 +167,25 @@ class Desk:
             raise StudyError("Slices can only be chosen in the 2D view: switch the viewer to 2D first.")
         return current
 
-    def _stroked(self, indices: tuple[np.ndarray, ...]) -> None:
+    def _stroked(self, indices: tuple[np.ndarray, ...], value: int) -> None:
         if self.case is not None:
-            self.case.editor.stroke(self.case.display.indices_to_source(indices))
+            self._tell_stroke(self.case, self.case.display.indices_to_source(indices), value)
             self._touch_saver()
             self.saved.emit("Saving…", True)
             self.tell_slice()
+            self.history.emit()
+
+    def _tell_stroke(self, case: OpenCase, indices: tuple[np.ndarray, ...], value: int) -> None:
+        """Let the known map follow a stroke; what was painted as a mark becomes what it says."""
+        says = self._presenter.brush.meaning(value)
+        if says is Says.STRUCTURE:
+            case.editor.stroke(indices, name="Paint" if value else "Erase")
+            return
+        with case.editor.painting():
+            case.editor.labels[indices] = 0
+            case.editor.stroke(indices, KNOWN_BY[says], NAMES[says])
+            case.editor.expect_mark(value, None)
+        self._presenter.refresh_annotation()
 
     def _touched(self) -> None:
         """Undo, redo and a mere change of slice look alike; only the first two leave the slice as it was."""

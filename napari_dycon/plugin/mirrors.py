@@ -11,6 +11,8 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 from napari.utils.events import Event
 
+from napari_dycon.plugin.brushes import BrushedLabels
+
 LOOK = ("visible", "opacity", "blending", "colormap")
 IMAGE_LOOK = (*LOOK, "contrast_limits_range", "contrast_limits", "gamma", "interpolation2d")
 LABELS_LOOK = (*LOOK, "contour", "show_selected_label", "features", "editable")
@@ -27,8 +29,8 @@ SOLID_SIDE = 160
 """Most voxels along an axis that are drawn in 3D; of larger arrays every second, third … is."""
 
 
-class MirroredLabels(Labels):
-    """A labels layer whose history is that of ``owner``.
+class MirroredLabels(BrushedLabels):
+    """A labels layer whose history and brush are those of ``owner``.
 
     Parameters
     ----------
@@ -45,6 +47,8 @@ class MirroredLabels(Labels):
         self.owner = owner
         self.handing_over = False
         super().__init__(owner.data, name=owner.name, **_place(owner))
+        if isinstance(owner, BrushedLabels):
+            self.brush = owner.brush
 
     def undo(self) -> None:
         """Undo the last stroke of any canvas."""

@@ -5,17 +5,21 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from napari.layers import Labels
 
+Indices = tuple[np.ndarray, ...]
+LARGEST_BOX = 1 << 25
+"""Voxels around a stroke up to which its parts are joined in a mask."""
+
 
 class PaintingHook:
     """Hears every change of one annotation layer: strokes, fills, undo, redo.
 
-    napari emits ``paint`` once a stroke, after the array was changed, or once a fill, *before* it is; a
-    refresh follows then. Undo and redo emit only ``set_data``, as does every change of the slice on screen.
+    Our layer emits ``paint`` once a stroke or fill, after the array was changed (see `BrushedLabels`).
+    Changes by a program emit only ``set_data``, as does every change of the slice on screen.
 
     Parameters
     ----------
     on_stroke
-        Called with display indices, one array an axis, of the voxels of a stroke.
+        Called with display indices, one array an axis, of the voxels of a stroke, and the value they got.
     on_touched
         Called when the array may have changed without a stroke.
     on_replaced
@@ -26,7 +30,7 @@ class PaintingHook:
 
     def __init__(
         self,
-        on_stroke: Callable[[tuple[np.ndarray, ...]], None],
+        on_stroke: Callable[[Indices, int], None],
         on_touched: Callable[[], None],
         on_replaced: Callable[[], None],
         on_picked: Callable[[int], object],
@@ -36,7 +40,6 @@ class PaintingHook:
         self._on_replaced = on_replaced
         self._on_picked = on_picked
         self._layer: Labels | None = None
-        self._announced: list[tuple[np.ndarray, ...]] = []
 
     def attach(self, layer: Labels) -> None:
         """Listen to ``layer`` instead of the one before."""
@@ -59,15 +62,10 @@ class PaintingHook:
             self._layer.events.data.disconnect(self._given_data)
             self._layer.events.selected_label.disconnect(self._picked)
         self._layer = None
-        self._announced = []
 
     def _painted(self, event: object) -> None:
-        assert self._layer is not None
-        for indices, value in strokes(event.value):
-            if np.all(self._layer.data[indices] == value):
-                self._on_stroke(indices)
-            else:
-                self._announced.append(indices)
+        for indices, value in joined(strokes(event.value)):
+            self._on_stroke(indices, value)
 
     def _picked(self, event: object = None) -> None:
         del event
@@ -80,13 +78,32 @@ class PaintingHook:
 
     def _refreshed(self, event: object = None) -> None:
         del event
-        announced, self._announced = self._announced, []
-        for indices in announced:
-            self._on_stroke(indices)
         self._on_touched()
 
 
-def strokes(atoms: Iterable[object]) -> Iterator[tuple[tuple[np.ndarray, ...], object]]:
+def joined(parts: Iterable[tuple[Indices, object]]) -> Iterator[tuple[Indices, int]]:
+    """Yield the voxels of each value once, however often the brush went over them."""
+    found: dict[int, list[Indices]] = {}
+    for indices, value in parts:
+        found.setdefault(int(np.max(value)), []).append(indices)
+    for value, pieces in found.items():
+        yield _union(pieces), value
+
+
+def _union(pieces: list[Indices]) -> Indices:
+    if len(pieces) == 1:
+        return pieces[0]
+    low = np.min([[axis.min() for axis in piece] for piece in pieces], axis=0)
+    high = np.max([[axis.max() for axis in piece] for piece in pieces], axis=0)
+    if np.prod(high - low + 1) > LARGEST_BOX:
+        return tuple(np.concatenate(axes) for axes in zip(*pieces, strict=True))
+    touched = np.zeros(high - low + 1, bool)
+    for piece in pieces:
+        touched[tuple(axis - start for axis, start in zip(piece, low, strict=True))] = True
+    return tuple(axis + start for axis, start in zip(np.nonzero(touched), low, strict=True))
+
+
+def strokes(atoms: Iterable[object]) -> Iterator[tuple[Indices, object]]:
     """Yield for each atom of a napari ``paint`` event the indices it changes and the value they get.
 
     An atom is either a bounding box with a mask (None for all of it) or a plain tuple of indices, values
@@ -99,8 +116,6 @@ def strokes(atoms: Iterable[object]) -> Iterator[tuple[tuple[np.ndarray, ...], o
             yield tuple(np.asarray(axis) for axis in atom[0]), atom[2]
 
 
-def _box_indices(
-    box: tuple[slice, ...], mask: np.ndarray | None, shape: tuple[int, ...]
-) -> tuple[np.ndarray, ...]:
+def _box_indices(box: tuple[slice, ...], mask: np.ndarray | None, shape: tuple[int, ...]) -> Indices:
     inside = np.nonzero(np.ones(shape, bool) if mask is None else mask)
     return tuple(axis + (part.start or 0) for axis, part in zip(inside, box, strict=True))

@@ -12,6 +12,7 @@ from napari.layers import Labels, Layer
 
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.plugin import layer_styles as styles
+from napari_dycon.plugin.brushes import Brush, BrushedLabels, mark_values
 from napari_dycon.plugin.opencase import OpenCase
 from napari_dycon.plugin.orientation import AXIS_LABELS, CAMERA_ORIENTATION, PLANE_ORDER, UNITS, DisplayView
 from napari_dycon.study.schema import Structure
@@ -22,7 +23,15 @@ if TYPE_CHECKING:
     from napari_dycon.guidance.suggestions import Suggestion
 
 NO_OUTLINE_IN_3D = "Contours are not displayed during 3D rendering"
-ROLES = (styles.SCAN, styles.KNOWN, styles.ENTROPY, styles.PREDICTION, styles.ANNOTATION, styles.VERSION)
+ROLES = (
+    styles.SCAN,
+    styles.KNOWN,
+    styles.ENTROPY,
+    styles.PREDICTION,
+    styles.ANNOTATION,
+    styles.VERSION,
+    styles.PREVIEW,
+)
 
 
 @dataclass
@@ -54,6 +63,7 @@ class Presenter:
         self._display: DisplayView | None = None
         self._tool: str | None = None
         self.overlay = Overlay()
+        self.brush = Brush()
         self.place_in_use: tuple[int, float] | None = None
         warnings.filterwarnings("ignore", message=NO_OUTLINE_IN_3D)
 
@@ -88,6 +98,8 @@ class Presenter:
         annotation = self._put(styles.ANNOTATION, case.display.apply(case.annotation.labels))
         annotation.editable = editable
         annotation.visible = True
+        self.brush.scan = case.display.apply(case.volume.array)
+        self.show_preview(None)
         self._hide_version()
         self._describe(case)
         self.show_structures(structures)
@@ -107,6 +119,18 @@ class Presenter:
         unsure = np.broadcast_to(np.float32(0), shape) if entropy is None else entropy
         self._put(styles.ENTROPY, self._display.apply(unsure))
         self._put(styles.PREDICTION, self._display.apply(mask)).editable = False
+
+    def show_preview(self, labels: np.ndarray | None) -> None:
+        """Outline what is proposed, ``(x, y, z)`` in source order; None takes it away."""
+        annotation, layer = self.annotation, self.layer(styles.PREVIEW)
+        if self._display is None or annotation is None or (labels is None and layer is None):
+            return
+        active = self.viewer.layers.selection.active
+        shown = np.broadcast_to(np.uint8(0), self._display.geometry.shape) if labels is None else labels
+        layer = self._put(styles.PREVIEW, self._display.apply(shown))
+        layer.colormap = styles.preview_colours(annotation.colormap)
+        layer.visible, layer.editable = labels is not None, False
+        self.viewer.layers.selection.active = active
 
     def show_version(self, labels: np.ndarray) -> None:
         """Show an older version, ``(x, y, z)`` in source order, in place of the annotation, now locked."""
@@ -138,7 +162,8 @@ class Presenter:
 
     def show_structures(self, structures: tuple[Structure, ...]) -> None:
         """Give annotation and prediction the colours and names of ``structures``."""
-        colours = styles.structure_colours(structures)
+        self.brush.marks = mark_values([structure.value for structure in structures])
+        colours = styles.structure_colours(structures, self.brush.marks)
         names = pd.DataFrame({"index": [s.value for s in structures], "name": [s.name for s in structures]})
         for role in (styles.PREDICTION, styles.ANNOTATION, styles.VERSION):
             layer = self.layer(role)
@@ -302,6 +327,8 @@ class Presenter:
             "axis_labels": AXIS_LABELS,
         }
         layer = styles.make_layer(role, data, **common, **made_with)
+        if isinstance(layer, BrushedLabels):
+            layer.brush = self.brush
         viewer = self.viewer
         above = [viewer.layers.index(other) for other in self._above(role)]
         viewer.layers.insert(min(above, default=len(viewer.layers)), layer)

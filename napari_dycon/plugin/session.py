@@ -7,28 +7,30 @@ they never touch the study, the worker or a layer.
 import logging
 import weakref
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_dycon.engine.events import CasePredicted, Note, RunFinished, RunStarted
 from napari_dycon.errors import DyconError, StudyError
-from napari_dycon.plugin import jobs, removals, structuring
+from napari_dycon.plugin import jobs, labelling, removals, structuring, versioning
 from napari_dycon.plugin.background import JobQueue
 from napari_dycon.plugin.casework import CaseIntentions
-from napari_dycon.plugin.editing import predicted
 from napari_dycon.plugin.history import Curves
 from napari_dycon.plugin.importing import ImportNews
 from napari_dycon.plugin.intentions import intention
 from napari_dycon.plugin.keys import bind_keys
+from napari_dycon.plugin.labelling import LabellingIntentions
 from napari_dycon.plugin.learning import LearningIntentions
 from napari_dycon.plugin.lifecycle import Lifecycle, main_window
 from napari_dycon.plugin.logbook import Logbook
 from napari_dycon.plugin.opencase import OpenCase
 from napari_dycon.plugin.preferences import preferred_device
 from napari_dycon.plugin.question import CANCEL
+from napari_dycon.plugin.regions import RegionIntentions
 from napari_dycon.plugin.structuring import StructureIntentions
+from napari_dycon.plugin.versioning import VersionIntentions
 from napari_dycon.plugin.viewing import ViewIntentions
+from napari_dycon.plugin.windowing import WindowIntentions
 from napari_dycon.study.importing import ImportEvent
 from napari_dycon.study.schema import Structure
 from napari_dycon.study.study import Study
@@ -40,7 +42,16 @@ logger = logging.getLogger(__name__)
 END_SECONDS = 20.0
 
 
-class Session(CaseIntentions, LearningIntentions, StructureIntentions, ViewIntentions):
+class Session(
+    CaseIntentions,
+    LabellingIntentions,
+    LearningIntentions,
+    RegionIntentions,
+    StructureIntentions,
+    VersionIntentions,
+    ViewIntentions,
+    WindowIntentions,
+):
     """What the person wants, and what then happens.
 
     Parameters
@@ -57,7 +68,11 @@ class Session(CaseIntentions, LearningIntentions, StructureIntentions, ViewInten
             self._presenter, lambda: self.active_value, self.cases_changed.emit, self._on_failure
         )
         self._desk.written.connect(self._count_again)
+        self._desk.written.connect(self._list_again)
         self._imported = ImportNews()
+        self._hear_scheme()
+        self.case_opened.connect(self._rewindow)
+        self.case_opened.connect(self._mark_plane)
         self._lifecycle = Lifecycle(main_window(viewer), self.save_now, self.close)
         self._tasks.event.connect(self._on_event)
         self._tasks.ended.connect(self._on_end)
@@ -115,19 +130,6 @@ class Session(CaseIntentions, LearningIntentions, StructureIntentions, ViewInten
         case = self._desk.open_case()
         self._edit("complete", case, case.editor.complete_case)
 
-    @intention
-    def accept_slice(self) -> None:
-        """Take over the prediction on the slice on screen wherever the person has not drawn."""
-        self._writable()
-        self._desk.accept_slice()
-
-    @intention
-    def accept_case(self) -> None:
-        """Take over the prediction of the whole case wherever the person has not drawn."""
-        self._writable()
-        case = self._desk.open_case()
-        self._edit("accept", case, partial(case.editor.accept, predicted(case)))
-
     def save_now(self) -> None:
         """Put everything painted on disk before going on."""
         self._log.look()
@@ -150,6 +152,7 @@ class Session(CaseIntentions, LearningIntentions, StructureIntentions, ViewInten
     def close(self) -> None:
         """Stop the task at its next safe point, save everything and let go of the study."""
         self.answer(CANCEL)
+        self.close_versions()
         for part in (self._tasks, self._loads, self._chores):
             if not part.close(END_SECONDS):
                 logger.error("A background task did not end within %s seconds.", END_SECONDS)
@@ -203,7 +206,9 @@ class Session(CaseIntentions, LearningIntentions, StructureIntentions, ViewInten
         match event:
             case OpenCase() if event.case_id == self._wanted:
                 # Asked for twice: what was painted in between is not on disk yet.
-                self._show(self._desk.open_case() if event.case_id == self.case_id else event)
+                self._show(self._desk.case if event.case_id == self.case_id else event)
+            case versioning.VersionsListed() | versioning.VersionRead() | versioning.VersionRestored():
+                self._on_version_event(event)
             case removals.CasesRemoved():
                 self._on_removed(event)
             case removals.CaseRestored():
@@ -213,8 +218,14 @@ class Session(CaseIntentions, LearningIntentions, StructureIntentions, ViewInten
             case jobs.PredictionLoaded():
                 self._desk.show_prediction(event)
                 self.overlay_changed.emit()
+            case labelling.Proposed():
+                self._on_proposed(event)
+            case labelling.LabelsChanged():
+                self._on_labels_changed(event)
             case jobs.Edited() if event.case_id == self.case_id:
                 self._desk.edited()
+            case Note():
+                self.say(event.level, event.text)
             case jobs.SuggestionsReady():
                 self.suggestions, self.suggestion_index = list(event.suggestions), -1
                 self.suggestions_changed.emit()

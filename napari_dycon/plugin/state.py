@@ -16,6 +16,7 @@ from napari_dycon.plugin.question import CANCEL, Asked, Question
 from napari_dycon.plugin.rows import CaseRow, case_rows
 from napari_dycon.plugin.task import TaskState
 from napari_dycon.plugin.tasks import Tasks
+from napari_dycon.plugin.versionlist import CaseVersions
 from napari_dycon.study.schema import Structure
 from napari_dycon.study.study import Study
 
@@ -54,6 +55,8 @@ class SessionState:
         A line about what is on disk, and whether all is well.
     slice_state
         Whether the slice on screen is complete, and a line about it.
+    versions
+        The versions of the open case while the person looks through them, or None.
     """
 
     study_changed = Signal()
@@ -70,6 +73,7 @@ class SessionState:
     engine_ready = Signal()
     planes_changed = Signal(bool)
     question_changed = Signal()
+    versions_changed = Signal()
 
     _loads: "JobQueue"
     _chores: "JobQueue"
@@ -91,6 +95,7 @@ class SessionState:
         self._finished: RunFinished | None = None
         self._interrupted: str | None = None
         self._asked: Asked | None = None
+        self.versions: CaseVersions | None = None
         self._known = KnownBy(self.cases_changed.emit)
         self._presenter = Presenter(viewer)
         self._desk = Desk(self._presenter)

@@ -6,20 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.compat import isalive
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QColor, QDragEnterEvent, QDropEvent, QKeySequence
-from qtpy.QtWidgets import QFrame, QScrollArea, QShortcut, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+from qtpy.QtGui import QColor, QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from napari_dycon.plugin.layer_styles import ENTROPY_RGB
 from napari_dycon.plugin.widgets import reasons
 from napari_dycon.plugin.widgets.cases import CasesPanel
+from napari_dycon.plugin.widgets.dockkeys import DockKeys
 from napari_dycon.plugin.widgets.doors import Doors, dropped_paths
 from napari_dycon.plugin.widgets.header import EmptyPanel, HeaderPanel
 from napari_dycon.plugin.widgets.messages import MessageLine
 from napari_dycon.plugin.widgets.parts import rule
 from napari_dycon.plugin.widgets.review import ReviewPanel
+from napari_dycon.plugin.widgets.shelf import Shelf
 from napari_dycon.plugin.widgets.structures import StructuresPanel
 from napari_dycon.plugin.widgets.theme import Theme, style_sheet
+from napari_dycon.plugin.widgets.toolbench import Toolbench
+from napari_dycon.plugin.widgets.tools import ToolsPanel
 from napari_dycon.plugin.widgets.training import TrainingPanel
+from napari_dycon.plugin.widgets.windowmenu import WindowMenu
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -67,7 +72,13 @@ class DyconDock(QWidget):
         self._doors = Doors(self, self.session)
         self.empty, self.header, self.cases = EmptyPanel(), HeaderPanel(), CasesPanel()
         self.structures, self.training, self.review = StructuresPanel(), TrainingPanel(), ReviewPanel()
+        self.tools = ToolsPanel()
+        self.shelf = Shelf(self.cases, self.session)
+        self.shelf.offer(self.tools.more_menu)
+        self._bench = Toolbench(self.tools, self.session)
         self.messages = MessageLine()
+        WindowMenu(self.tools.more_menu, self.session)
+        self.keys = DockKeys(self, self.session)
         self.review.legend.set_colour(QColor.fromRgbF(*ENTROPY_RGB).name())
         self.cases.removed_cases = self.session.removed_cases
         self.setAcceptDrops(True)
@@ -76,7 +87,6 @@ class DyconDock(QWidget):
         self._lay_out()
         self._bind_intentions()
         self._bind_state()
-        self._add_shortcuts()
         self._show_theme()
         self._show_all()
 
@@ -87,10 +97,10 @@ class DyconDock(QWidget):
         column = QVBoxLayout(self.work)
         column.setContentsMargins(10, 8, 10, 4)
         column.setSpacing(7)
-        for panel in (self.header, self.cases, self.structures, self.training, self.review):
+        for panel in (self.header, self.shelf, self.structures, self.tools, self.training, self.review):
             if panel is not self.header:
                 column.addWidget(rule())
-            column.addWidget(panel, 1 if panel is self.cases else 0)
+            column.addWidget(panel, 1 if panel is self.shelf else 0)
         self._scroll = QScrollArea()
         self._scroll.setWidget(self.work)
         self._scroll.setWidgetResizable(True)
@@ -99,6 +109,7 @@ class DyconDock(QWidget):
         self.pages = QStackedWidget()
         self.pages.addWidget(self.empty)
         self.pages.addWidget(self._scroll)
+        self.pages.addWidget(self.keys.sheet)
         bottom = QVBoxLayout()
         bottom.setContentsMargins(10, 0, 10, 4)
         bottom.addWidget(self.messages)
@@ -144,9 +155,11 @@ class DyconDock(QWidget):
             (self.structures.add_requested, session.add_structure),
             (self.structures.rename_requested, session.rename_structure),
             (self.structures.recolour_requested, session.recolour_structure),
+            (self.structures.merge_requested, session.merge_structures),
+            (self.structures.remove_requested, session.remove_structure),
             (self.structures.plane_requested, session.show_plane),
             (self.structures.slice_complete_requested, session.toggle_slice_complete),
-            (self.structures.case_complete_requested, session.complete_case),
+            (self.structures.case_complete_requested, session.toggle_case_complete),
             (self.training.train_requested, session.train),
             (self.training.pause_requested, session.pause),
             (self.training.resume_requested, session.resume),
@@ -156,8 +169,7 @@ class DyconDock(QWidget):
             (self.review.opacity_requested, self._ask_opacity),
             (self.review.predict_case_requested, self._predict_case),
             (self.review.predict_all_requested, session.predict),
-            (self.review.accept_slice_requested, session.accept_slice),
-            (self.review.accept_case_requested, session.accept_case),
+            (self.review.decision_requested, session.decide),
             (self.review.next_requested, self._next_place),
             (self.review.previous_requested, self._previous_place),
         ):
@@ -179,26 +191,10 @@ class DyconDock(QWidget):
             (session.slice_state_changed, self._on_slice_state_changed),
             (session.engine_ready, self._on_engine_ready),
             (session.planes_changed, self._on_planes_changed),
+            (session.versions_changed, self._on_versions_changed),
             (self._viewer.events.theme, self._on_theme_changed),
         ):
             signal.connect(slot)
-
-    def _add_shortcuts(self) -> None:
-        for keys, button in (
-            ("N", self.review.next_button),
-            ("Shift+N", self.review.previous_button),
-            ("J", self.cases.line.next),
-            ("K", self.cases.line.back),
-            ("G", self.review.prediction),
-            ("U", self.review.uncertainty),
-            ("Q", self.header.planes_button),
-            ("Ctrl+Return", self.structures.slice_button),
-            ("Ctrl+Shift+Return", self.structures.case_button),
-            ("Ctrl+Shift+A", self.review.accept_slice_button),
-        ):
-            shortcut = QShortcut(QKeySequence(keys), self)
-            shortcut.activated.connect(button.click)
-            shortcut.activatedAmbiguously.connect(button.click)
 
     # ---- what the session tells --------------------------------------------------------------
 
@@ -256,6 +252,10 @@ class DyconDock(QWidget):
         self.header.set_planes(shown)
 
     @while_alive
+    def _on_versions_changed(self) -> None:
+        self._show_reasons()
+
+    @while_alive
     def _on_theme_changed(self, event: object = None) -> None:
         self._show_theme()
 
@@ -264,12 +264,14 @@ class DyconDock(QWidget):
     def _show_theme(self) -> None:
         theme = Theme.named(self._viewer.theme)
         self.setStyleSheet(style_sheet(theme))
-        for panel in (self.empty, self.cases, self.structures, self.training, self.review, self.messages):
+        self.keys.sheet.set_theme(theme)
+        panels = (self.empty, self.shelf, self.structures, self.tools, self.training, self.review)
+        for panel in (*panels, self.messages):
             panel.set_theme(theme)
 
     def _show_all(self) -> None:
         study = self.session.study
-        self.pages.setCurrentIndex(0 if study is None else 1)
+        self.show_page()
         if study is not None:
             self.header.set_study(study.record.name, str(study.path), study.read_only)
         self.header.set_saved(*self.session.saved)
@@ -282,6 +284,12 @@ class DyconDock(QWidget):
         self._show_suggestion()
         self._show_overlay()
         self._show_task()
+        self._bench.show_all()
+        self.shelf.show_versions()
+
+    def show_page(self) -> None:
+        """Show the work, or the two ways to begin it."""
+        self.pages.setCurrentWidget(self.empty if self.session.study is None else self._scroll)
 
     def _show_engine(self) -> None:
         self.header.set_device(self.session.device)
@@ -289,7 +297,9 @@ class DyconDock(QWidget):
         self._show_reasons()
 
     def _show_cases(self) -> None:
-        self.cases.set_rows(self.session.case_rows())
+        rows = self.session.case_rows()
+        self.cases.set_rows(rows)
+        self.structures.set_case_state(any(row.open and row.status == "complete" for row in rows))
         self._show_reasons()
 
     def _show_structures(self) -> None:
@@ -320,6 +330,8 @@ class DyconDock(QWidget):
         self.header.set_blocked(reasons.adding(session), reasons.exporting(session))
         self.cases.set_blocked(reasons.editing(session), reasons.marking(session), reasons.going(session))
         self.structures.set_blocked(reasons.editing(session), reasons.marking(session))
+        self._bench.show_reasons()
+        self.shelf.show_reasons()
         self.training.set_blocked(reasons.training(session, self.cases.model.labelled))
         self.review.set_blocked(
             reasons.looking(session),

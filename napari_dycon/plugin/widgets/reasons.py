@@ -7,6 +7,7 @@ if TYPE_CHECKING:
 
 READ_ONLY = "Another session has this study open, so it can only be looked at here."
 NO_CASE = "Open a case first: click one in the table."
+OLDER = "This is an older version: restore it, or close the list of versions."
 NO_PREDICTION = "This case has no prediction yet."
 NO_MODEL = "Nothing has been trained in this study yet."
 NO_LABELS = "Nothing is labelled yet. Paint one slice, then press Slice complete."
@@ -24,6 +25,10 @@ BUSY = {
 
 def _read_only(session: "Session") -> str:
     return READ_ONLY if session.study is not None and session.study.read_only else ""
+
+
+def _older(session: "Session") -> str:
+    return OLDER if session.versions is not None and session.versions.looking else ""
 
 
 def _busy(session: "Session") -> str:
@@ -49,7 +54,7 @@ def editing(session: "Session") -> str:
 
 def marking(session: "Session") -> str:
     """Return why a slice or case cannot be marked complete."""
-    return _read_only(session) or ("" if session.case_id else NO_CASE)
+    return _read_only(session) or _older(session) or ("" if session.case_id else NO_CASE)
 
 
 def going(session: "Session") -> str:
@@ -86,7 +91,7 @@ def looking(session: "Session") -> str:
 
 def accepting(session: "Session") -> str:
     """Return why the prediction cannot be accepted."""
-    return _read_only(session) or looking(session)
+    return _read_only(session) or _older(session) or looking(session)
 
 
 def prediction_state(session: "Session") -> str:

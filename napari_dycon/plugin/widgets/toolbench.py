@@ -28,18 +28,41 @@ class Toolbench(QObject):
         super().__init__(tools)
         self._tools, self._session = tools, session
         self._regions = RegionBench(tools, session)
-        tools.answered.connect(session.answer)
-        session.question_changed.connect(self._show_question)
+        for signal, slot in (
+            (tools.answered, session.answer),
+            (tools.undo_requested, session.undo),
+            (tools.redo_requested, session.redo),
+            (tools.paint_as_requested, session.paint_as),
+            (tools.interpolate_requested, session.propose_between),
+            (tools.cleanup_requested, session.clean_up),
+            (tools.intensity.limited, session.limit_paint),
+            (tools.intensity.range_chosen, session.set_paint_range),
+            (session.question_changed, self._show_question),
+            (session.tools_changed, self._show_tools),
+            (session.structures_changed, self._show_tools),
+        ):
+            signal.connect(slot)
 
     def show_all(self) -> None:
         """Show everything anew."""
         self._show_question()
+        self._show_tools()
         self.show_reasons()
 
     def show_reasons(self) -> None:
         """Disable what cannot be done now."""
         self._tools.set_blocked(reasons.marking(self._session))
         self._regions.show_known()
+
+    def _show_tools(self) -> None:
+        tools, session = self._tools, self._session
+        if not isalive(tools):
+            return
+        tools.set_history(session.undo_name, session.redo_name)
+        tools.set_paint(session.says.value)
+        tools.set_range(session.range_on, session.paint_range, session.intensity_bounds)
+        names = {structure.value: structure.name for structure in session.structures}
+        tools.set_structure(names.get(session.active_value, ""))
 
     def _show_question(self) -> None:
         if isalive(self._tools):

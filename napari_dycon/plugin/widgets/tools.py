@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_dycon.plugin.widgets.icons import icon, two_icons
+from napari_dycon.plugin.widgets.intensity import IntensityPanel, intensity_menu
 from napari_dycon.plugin.widgets.parts import ElidedLabel, allow, as_tooltip, menu_button, push_button, row
 from napari_dycon.plugin.widgets.theme import Theme
 
@@ -92,7 +93,7 @@ class ToolsPanel(QWidget):
     undo_requested = Signal()
     redo_requested = Signal()
     paint_as_requested = Signal(str)
-    interpolate_requested = Signal()
+    interpolate_requested = Signal(bool)
     cleanup_requested = Signal(str)
     known_requested = Signal(bool)
     answered = Signal(str)
@@ -106,9 +107,14 @@ class ToolsPanel(QWidget):
         self.undo_button = push_button("", "Undo (Ctrl+Z)", self.undo_requested, "tool")
         self.redo_button = push_button("", "Redo (Ctrl+Shift+Z)", self.redo_requested, "tool")
         self.paint_button = menu_button("", "What the brush says", self.paint_menu, "tool")
-        self.range_button = push_button("", "Paint only within a range of intensities (I)", None, "tool")
-        self.interpolate_button = push_button(
-            "", "Fill the slices between labelled ones", self.interpolate_requested, "tool"
+        self.intensity = IntensityPanel()
+        range_menu = intensity_menu(self.intensity, self)
+        self.range_button = menu_button(
+            "", "Paint only within a range of intensities (I)", range_menu, "tool"
+        )
+        self.interpolate_menu = self._interpolations()
+        self.interpolate_button = menu_button(
+            "", "Fill the slices between labelled ones", self.interpolate_menu, "tool"
         )
         self.cleanup_button = menu_button("", "Clean up the active structure", self.cleanup_menu, "tool")
         self.region_button = menu_button("", "Region", self.region_menu, "tool")
@@ -168,6 +174,16 @@ class ToolsPanel(QWidget):
         name = dict(PAINTS)[how]
         self.paint_button.setToolTip(as_tooltip(f"What the brush says: {name}"))
 
+    def set_range(self, on: bool, chosen: tuple[float, float], bounds: tuple[float, float]) -> None:
+        """Show whether painting keeps to a range of intensities, and to which."""
+        self.range_button.setChecked(on)
+        self.intensity.set_range(on, chosen, bounds)
+
+    def set_structure(self, name: str) -> None:
+        """Name the active structure in the menus."""
+        self._active_entry.setText(f"Between slices of {name}" if name else "Between slices")
+        self.cleanup_button.setProperty("tip", f"Clean up {name}" if name else "Clean up")
+
     def set_blocked(self, labelling: str) -> None:
         """Disable whatever changes labels, with the reason."""
         for button in (
@@ -183,6 +199,7 @@ class ToolsPanel(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Use the colours of ``theme``."""
         self._theme = theme
+        self.intensity.set_theme(theme)
         self._draw_icons()
 
     def _icons(self) -> dict[QPushButton, str]:
@@ -221,6 +238,17 @@ class ToolsPanel(QWidget):
         menu.actions()[0].setChecked(True)
         menu.triggered.connect(self._ask_paint)
         return menu
+
+    def _interpolations(self) -> QMenu:
+        menu = QMenu(self)
+        self._active_entry = menu.addAction("Between slices")
+        self._active_entry.setData(False)
+        menu.addAction("Between slices of all structures").setData(True)
+        menu.triggered.connect(self._ask_interpolation)
+        return menu
+
+    def _ask_interpolation(self, action: QAction) -> None:
+        self.interpolate_requested.emit(action.data())
 
     def _cleanups(self) -> QMenu:
         menu = QMenu(self)
