@@ -57,6 +57,10 @@ class Recorder:
     slice_state_changed = Signal(bool, str)
     engine_ready = Signal()
     planes_changed = Signal(bool)
+    versions_changed = Signal()
+    question_changed = Signal()
+    keys_changed = Signal()
+    tools_changed = Signal()
 
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
@@ -77,6 +81,14 @@ class Recorder:
         self.slice_state = (False, "")
         self.has_prediction = False
         self.planes_shown = False
+        self.versions = None
+        self.question = None
+        self.key_scheme = "napari"
+        self.known_shown = False
+        self.windows, self.window = (), ""
+        self.undo_name = self.redo_name = ""
+        self.says = SimpleNamespace(value="structure")
+        self.range_on, self.paint_range, self.intensity_bounds = False, (0.0, 1.0), (0.0, 1.0)
         self.structures: tuple[SimpleNamespace, ...] = ()
         self.rows: list[Row] = []
 
