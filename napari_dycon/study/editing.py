@@ -26,6 +26,7 @@ from napari_dycon.study.edits import (
     Step,
     UndoHistory,
     copying,
+    lie_within,
     result_of,
     writing,
 )
@@ -33,9 +34,7 @@ from napari_dycon.study.regions import (
     Box,
     Selection,
     box_around,
-    contains,
     everything,
-    relative,
     selected,
     slowest_axis,
 )
@@ -87,6 +86,7 @@ class AnnotationEditor(Decider):
         self._reason = AUTOSAVE
         self._names: list[str] = []
         self._run: str | None = None
+        self._marks: dict[int, Known] = {}
 
     @property
     def labels(self) -> NDArray[np.uint8]:
@@ -150,6 +150,25 @@ class AnnotationEditor(Decider):
         was painted.
         """
         return self._lock
+
+    def expect_mark(self, value: int, how: Known | None) -> None:
+        """Take label ``value`` for background known as `how` where a stroke that is not told yet leaves it.
+
+        So what nobody can see in the labels is painted with a colour of its own, and neither a save nor an
+        operation in the middle of the stroke takes the value for a structure. None: expect it no longer.
+        """
+        with self._lock:
+            if how is None:
+                self._marks.pop(value, None)
+            else:
+                self._marks[value] = how
+
+    def steps_extent(self) -> tuple[int, int]:
+        """Return how many voxels undoing and doing again would look at."""
+        with self._lock:
+            steps = self._history.last, self._history.next
+        undo, redo = (0 if step is None else step.edit.extent for step in steps)
+        return undo, redo
 
     def reconcile(self) -> bool:
         """Find voxels that changed without a stroke, by undo, redo or a program, and set how they are known.
@@ -367,14 +386,7 @@ class AnnotationEditor(Decider):
         """Let a stroke own what was seen of it before it was told; anything else is a step of its own."""
         if not self._found:
             return
-        inside = [contains(box, patch.box) for patch in self._found.patches]
-        if all(inside):
-            stroke = np.zeros(tuple(part.stop - part.start for part in box), bool)
-            stroke[tuple(axis - part.start for axis, part in zip(indices, box, strict=True))] = True
-            inside = [
-                bool(stroke[relative(patch.box, box)][patch.where()].all()) for patch in self._found.patches
-            ]
-        if all(inside):
+        if lie_within(self._found.patches, box, indices):
             edit.patches.extend(self._found.patches)
             self._found = Edit(ELSEWHERE)
         else:
@@ -391,9 +403,16 @@ class AnnotationEditor(Decider):
         if not different.any():
             return False
         before = Annotation(seen, known).copy()
-        now = labels[different]
+        now, marks = labels[different], tuple(self._marks.items())
+        marked = np.zeros(now.shape, np.uint8)
+        for value, how in marks:
+            marked[now == value] = 1 + how
+        if marked.any():
+            now[marked > 0] = 0
+            labels[different] = now
         as_opened = now == self._opening.labels[part][different]
-        known[different] = np.where(as_opened, self._opening.known[part][different], np.uint8(Known.DRAWN))
+        told = np.where(as_opened, self._opening.known[part][different], np.uint8(Known.DRAWN))
+        known[different] = np.where(marked > 0, marked - np.uint8(1), told)
         seen[different] = now
         self._found.add(Patch.between(part, before, Annotation(seen, known)))
         self._changed = True

@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dycon.study.annotations import Annotation
-from napari_dycon.study.regions import Box, Selection, bounding_box, extent, shifted, slowest_axis
+from napari_dycon.study.regions import (
+    Box,
+    Selection,
+    bounding_box,
+    contains,
+    extent,
+    relative,
+    shifted,
+    slowest_axis,
+)
 
 HISTORY_BYTES = 128 << 20
 Side = Literal["before", "after"]
@@ -225,6 +234,16 @@ def difference(before: Annotation, after: Annotation, selection: Selection, name
         copying(after, mask)(part, where)
 
     return planned(before, selection, take, name, reason)
+
+
+def lie_within(patches: Iterable[Patch], box: Box, indices: tuple[NDArray[np.intp], ...]) -> bool:
+    """Tell whether patches change only voxels at some indices, which lie in a box."""
+    patches = list(patches)
+    if not all(contains(box, patch.box) for patch in patches):
+        return False
+    chosen = np.zeros(extent(box), bool)
+    chosen[tuple(axis - part.start for axis, part in zip(indices, box, strict=True))] = True
+    return all(chosen[relative(patch.box, box)][patch.where()].all() for patch in patches)
 
 
 @dataclass(eq=False)
