@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -85,7 +86,8 @@ class Job(QObject):
     def stop_and_wait(self, seconds: float) -> bool:
         """Stop, wait at most ``seconds``, and deliver nothing any more; return whether it has ended."""
         self._on_events, self._on_end = _ignore_events, _ignore_end
-        self._timer.stop()
+        with suppress(RuntimeError):  # the application, and with it the timer, may be gone already
+            self._timer.stop()
         self._worker.quit()
         ended = self._worker.wait(seconds)
         self._ended = ended

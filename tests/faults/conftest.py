@@ -191,7 +191,7 @@ class Learner:
                 self.steps = step
                 if step == 5:
                     self.deed()
-                time.sleep(0.005)
+                time.sleep(0.02)
                 yield StepFinished(step, step / 100_000, {"supervised": 1 / step}, 1.0, 2.0, 3.0)
             (study.run_dir(run) / "checkpoints").mkdir()
             (study.run_dir(run) / "checkpoints" / "saved").touch()

@@ -46,8 +46,9 @@ ERRORS = {
 def test_50_51_52_whatever_ends_a_training_is_told_and_the_next_one_can_begin(
     desk, learner, notes, painted_on_disk
 ):
-    _, dock = (desk.viewer.window, DyconDock(desk.viewer))
+    dock = DyconDock(desk.viewer)
     desk.qtbot.addWidget(dock)
+    desk.wait(lambda: bool(desk.session.methods), 60)
     held = []
 
     def fail(error):
