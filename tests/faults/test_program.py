@@ -15,7 +15,7 @@ from napari_dycon.study.study import Study
 pytestmark = [pytest.mark.gui, pytest.mark.skipif(sys.platform == "win32", reason="forks and signals")]
 
 PROGRAM = """
-import ctypes, json, os, signal, sys
+import ctypes, json, os, signal, sys, time
 import napari
 from qtpy.QtCore import QTimer
 from napari_dycon.plugin import jobs, launch
@@ -27,7 +27,7 @@ def training(study, method, minutes, device, save_first, resume=None):
         save_first()
         while not control.stopped:
             yield "step"
-            control.wait_while_paused()
+            time.sleep(0.02)
     return source
 
 
