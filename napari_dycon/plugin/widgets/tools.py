@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QAction, QActionGroup, QKeySequence
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
+from qtpy.QtGui import QAction, QActionGroup
 from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
     QFrame,
     QHBoxLayout,
+    QLineEdit,
     QMenu,
     QPushButton,
-    QShortcut,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -22,6 +25,7 @@ from napari_dycon.plugin.widgets.parts import ElidedLabel, allow, as_tooltip, me
 from napari_dycon.plugin.widgets.theme import Theme
 
 HEIGHT = 30
+CONFIRM = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 PAINTS = (
     ("structure", "The structure"),
     ("background", "Background, for certain"),
@@ -126,8 +130,6 @@ class ToolsPanel(QWidget):
         self.strip = QuestionStrip()
         self.strip.answered.connect(self.answered)
         self._lay_out()
-        self._keys = [self._key("Return", self._confirm), self._key("Enter", self._confirm)]
-        self._keys.append(self._key("Escape", self._cancel))
 
     def _lay_out(self) -> None:
         tools = QWidget()
@@ -154,8 +156,7 @@ class ToolsPanel(QWidget):
             self.strip.ask(question)
             self._primary = question.answers[0][0]
         self.pages.setCurrentIndex(0 if question is None else 1)
-        for key in self._keys:
-            key.setEnabled(question is not None)
+        self._hear_keys(question is not None)
 
     def set_history(self, undo: str, redo: str) -> None:
         """Name what would be undone and done again; empty where there is nothing."""
@@ -263,18 +264,24 @@ class ToolsPanel(QWidget):
     def _ask_cleanup(self, action: QAction) -> None:
         self.cleanup_requested.emit(action.data())
 
-    def _key(self, key: str, slot: object) -> QShortcut:
-        shortcut = QShortcut(QKeySequence(key), self)
-        shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
-        shortcut.setEnabled(False)
-        shortcut.activated.connect(slot)
-        return shortcut
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Let Enter and Esc answer the question wherever the focus is in the window, but in a text."""
+        if event.type() != QEvent.Type.KeyPress or not isinstance(watched, QWidget):
+            return False
+        typing = isinstance(watched, QLineEdit | QAbstractSpinBox | QAbstractButton)
+        if typing or watched.window() is not self.window():
+            return False
+        answer = {Qt.Key.Key_Escape: "cancel"} | dict.fromkeys(CONFIRM, self._primary)
+        if event.key() not in answer:
+            return False
+        self.answered.emit(answer[event.key()])
+        return True
 
-    def _confirm(self) -> None:
-        self.answered.emit(self._primary)
-
-    def _cancel(self) -> None:
-        self.answered.emit("cancel")
+    def _hear_keys(self, hear: bool) -> None:
+        app = QApplication.instance()
+        app.removeEventFilter(self)
+        if hear:
+            app.installEventFilter(self)
 
 
 def _gap() -> QFrame:
