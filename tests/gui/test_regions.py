@@ -1,0 +1,142 @@
+"""Regions and pieces with the mouse on the real window."""
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+
+from napari_dycon.plugin import jobs
+from napari_dycon.study.annotations import Known
+
+pytestmark = pytest.mark.gui
+LEFT = Qt.MouseButton.LeftButton
+
+
+class Hand:
+    """The mouse over the viewer's canvas, and the dock beside it."""
+
+    def __init__(self, desk):
+        self.desk, self.viewer, self.session = desk, desk.viewer, desk.session
+        _, self.dock = desk.add_dock()
+        self.viewer.window.resize(1200, 900)
+        self.viewer.window.show()
+        self.canvas = self.viewer.window._qt_window._qt_viewer.canvas.native
+        desk.wait(lambda: self.canvas.width() > 100)
+        desk.qtbot.wait(100)
+        self.viewer.reset_view()
+        self.viewer.layers["annotation"].mode = "paint"
+        self.viewer.window._qt_window.activateWindow()
+
+    @property
+    def known(self):
+        return self.session._desk.case.display.apply(self.session._desk.case.annotation.known)
+
+    def at(self, row, column):
+        """Where a voxel of the slice on screen is on the canvas."""
+        camera, scale = self.viewer.scene.camera, self.viewer.layers["scan"].scale
+        rows, columns = self.viewer.dims.order[-2:]
+        x = (column * scale[columns] - camera.center[-1]) * camera.zoom + self.canvas.width() / 2
+        y = (row * scale[rows] - camera.center[-2]) * camera.zoom + self.canvas.height() / 2
+        return QPoint(round(x), round(y))
+
+    def drag(self, start, end):
+        QTest.mouseMove(self.canvas, self.at(*start))
+        QTest.mousePress(self.canvas, LEFT, pos=self.at(*start))
+        for share in (0.5, 1.0):
+            where = [a + share * (b - a) for a, b in zip(start, end, strict=True)]
+            QTest.mouseMove(self.canvas, self.at(*where))
+            self.desk.qtbot.wait(20)
+        QTest.mouseRelease(self.canvas, LEFT, pos=self.at(*end))
+
+    def choose(self, menu, key):
+        next(action for action in menu.actions() if action.data() == key).trigger()
+
+    def answer(self, key):
+        self.desk.wait(lambda: key in self.dock.tools.strip.buttons)
+        QTest.mouseClick(self.dock.tools.strip.buttons[key], LEFT)
+
+    def asked(self, key):
+        self.desk.wait(
+            lambda: self.session.question is not None and self.session.question.answers[0][0] == key
+        )
+
+    def rest(self):
+        self.desk.wait(lambda: not self.session._loads.busy)
+
+
+@pytest.fixture
+def hand(desk):
+    return Hand(desk)
+
+
+def test_a_box_is_dragged_in_every_plane_and_the_brush_comes_back(hand):
+    expected = np.zeros(hand.known.shape, bool)
+    height = hand.dock.tools.height()
+    for plane in ("axial", "coronal", "sagittal"):
+        hand.session.show_plane(plane)
+        hand.desk.qtbot.wait(50)
+        axis, row, column = hand.viewer.dims.order
+        where = [slice(None)] * 3
+        where[axis], where[row], where[column] = (
+            hand.viewer.dims.current_step[axis],
+            slice(6, 11),
+            slice(5, 13),
+        )
+        expected[tuple(where)] = True
+        hand.choose(hand.dock.tools.region_menu, "box")
+        hand.drag((5.6, 4.6), (10.4, 12.4))
+        hand.asked("one")
+        assert hand.dock.tools.height() == height, "the question takes the place of the tools"
+        hand.answer("one")
+        hand.answer("complete")
+        hand.rest()
+        assert hand.viewer.layers.selection.active is hand.viewer.layers["annotation"]
+        assert hand.viewer.layers["annotation"].mode == "paint"
+    assert np.array_equal(hand.known == Known.COMPLETED, expected)
+    assert not hand.viewer.layers["annotation"].data.any(), "nothing was painted on the way"
+
+
+def test_a_polygon_is_clicked_and_escape_calls_it_off(hand):
+    hand.choose(hand.dock.tools.region_menu, "polygon")
+    for place in ((4, 4), (4, 20), (20, 20), (20, 4)):
+        QTest.mouseMove(hand.canvas, hand.at(*place))
+        QTest.mouseClick(hand.canvas, LEFT, pos=hand.at(*place))
+        hand.desk.qtbot.wait(30)
+    QTest.mouseDClick(hand.canvas, LEFT, pos=hand.at(20, 4))
+    hand.asked("one")
+    hand.answer("one")
+    hand.answer("ignore")
+    hand.rest()
+    assert 200 < (hand.known == Known.IGNORE).sum() < 300
+    hand.choose(hand.dock.tools.region_menu, "polygon")
+    QTest.mouseClick(hand.canvas, LEFT, pos=hand.at(4, 4))
+    hand.canvas.setFocus()
+    QTest.keyClick(hand.canvas, Qt.Key.Key_Escape)
+    hand.desk.wait(lambda: hand.session.question is None)
+    assert hand.viewer.layers["annotation"].mode == "paint"
+    assert hand.viewer.layers["region"].nshapes == 0
+
+
+def test_a_piece_is_clicked_or_decided_by_a_key_over_it(hand):
+    shape = hand.session._desk.case.volume.geometry.shape
+    mask = np.zeros(shape, np.uint8)
+    mask[4:9, 4:9, :] = mask[20:26, 20:26, :] = 1
+    case = hand.session.case_id
+    hand.session._on_loaded(jobs.PredictionLoaded(case, mask, mask * np.float32(0.1)))
+    z = hand.viewer.dims.current_step[0]
+    found = [place[1:] for place in np.argwhere(hand.viewer.layers["prediction"].data) if place[0] == z]
+    hand.choose(hand.dock.review.accept.menu, ("accept", "piece"))
+    QTest.mouseMove(hand.canvas, hand.at(*found[0]))
+    QTest.mouseClick(hand.canvas, LEFT, pos=hand.at(*found[0]))
+    hand.desk.wait(lambda: hand.session.question is None)
+    hand.rest()
+    assert (hand.known == Known.ACCEPTED).sum() in (25 * shape[2], 36 * shape[2])
+    QTest.mouseMove(hand.canvas, hand.at(*found[-1]))
+    hand.desk.qtbot.wait(50)
+    hand.session.decide_piece("reject")
+    hand.rest()
+    decided = (hand.known == Known.ACCEPTED) | (hand.known == Known.DRAWN)
+    assert np.array_equal(decided, hand.viewer.layers["prediction"].data > 0)
+    hand.dock.tools.known_button.click()
+    assert hand.viewer.layers["known map"].visible
+    assert "interpolated" in hand.dock.tools.known_button.toolTip()
