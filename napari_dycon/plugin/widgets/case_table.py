@@ -84,7 +84,7 @@ def known_by(case: CaseRow) -> str:
         (case.shares.person, "by you"),
         (case.shares.accepted, "accepted"),
         (case.shares.interpolated, "interpolated"),
-        (case.shares.ignored, "left out"),
+        (case.shares.ignored, "do not care"),
     )
     parts = ", ".join(f"{percent(share)} {word}" for share, word in shares if share > 0)
     return f"{percent(case.known_fraction)} of the voxels are known: {parts}"

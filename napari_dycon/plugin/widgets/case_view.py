@@ -29,7 +29,7 @@ from napari_dycon.plugin.widgets.case_table import (
     CaseRow,
 )
 from napari_dycon.plugin.widgets.icons import draw_icon
-from napari_dycon.plugin.widgets.theme import Theme, mix
+from napari_dycon.plugin.widgets.theme import Theme
 
 ROW = 22
 WIDTHS = {STATUS: 24, MARKS: 36, LABELLED: 80, VOLUME: 60, UNSURE: 74, TIME: 54}
@@ -48,8 +48,8 @@ def share_colours(theme: Theme) -> dict[str, str]:
     return {
         "person": theme.good,
         "accepted": theme.accent,
-        "interpolated": mix(theme.good, theme.control, 0.5),
-        "ignored": theme.muted,
+        "interpolated": "#e3cc58" if theme.dark else "#b59a1e",
+        "ignored": "#c07ab8",
     }
 
 
