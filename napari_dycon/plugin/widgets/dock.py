@@ -75,7 +75,7 @@ class DyconDock(QWidget):
         self.tools = ToolsPanel()
         self.shelf = Shelf(self.cases, self.session)
         self.shelf.offer(self.tools.more_menu)
-        self._bench = Toolbench(self.tools, self.session)
+        self._bench = Toolbench(self.tools, self.session, self)
         self.messages = MessageLine()
         WindowMenu(self.tools.more_menu, self.session)
         self.keys = DockKeys(self, self.session)

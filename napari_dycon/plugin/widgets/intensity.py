@@ -33,8 +33,12 @@ class IntensityPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 10, 12, 8)
         layout.setSpacing(8)
-        for part in (self.switch, self.slider, self.note):
-            layout.addWidget(part)
+        sides = QVBoxLayout()
+        sides.setContentsMargins(12, 0, 12, 0)
+        sides.addWidget(self.slider)
+        layout.addWidget(self.switch)
+        layout.addLayout(sides)
+        layout.addWidget(self.note)
         self.setFixedWidth(WIDTH)
 
     def set_range(self, on: bool, chosen: tuple[float, float], bounds: tuple[float, float]) -> None:

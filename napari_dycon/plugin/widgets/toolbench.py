@@ -3,7 +3,9 @@
 from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Qt
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QShortcut, QWidget
 
 from napari_dycon.plugin.widgets import reasons
 from napari_dycon.plugin.widgets.regionbench import RegionBench
@@ -22,9 +24,11 @@ class Toolbench(QObject):
         The row of tools; the bench lives as long as it.
     session
         What they work on.
+    dock
+        Where the keys of undo work; in the canvases, the layers have them.
     """
 
-    def __init__(self, tools: "ToolsPanel", session: "Session") -> None:
+    def __init__(self, tools: "ToolsPanel", session: "Session", dock: QWidget) -> None:
         super().__init__(tools)
         self._tools, self._session = tools, session
         self._regions = RegionBench(tools, session)
@@ -42,6 +46,10 @@ class Toolbench(QObject):
             (session.structures_changed, self._show_tools),
         ):
             signal.connect(slot)
+        for keys, slot in (("Ctrl+Z", session.undo), ("Ctrl+Shift+Z", session.redo)):
+            shortcut = QShortcut(QKeySequence(keys), dock)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(slot)
 
     def show_all(self) -> None:
         """Show everything anew."""

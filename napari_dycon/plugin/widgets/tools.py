@@ -124,7 +124,7 @@ class ToolsPanel(QWidget):
         self.region_button = menu_button("", "Region", self.region_menu, "tool")
         self.known_button = push_button("", "Show what is known, and how", None, "tool")
         self.more_button = menu_button("", "More", self.more_menu, "tool")
-        for button in (self.range_button, self.known_button):
+        for button in (self.paint_button, self.range_button, self.known_button):
             button.setCheckable(True)
         self.known_button.clicked.connect(self.known_requested)
         self.strip = QuestionStrip()
@@ -172,6 +172,7 @@ class ToolsPanel(QWidget):
         """Show what the brush says: a key of ``PAINTS``."""
         for action in self.paint_menu.actions():
             action.setChecked(action.data() == how)
+        self.paint_button.setChecked(how != PAINTS[0][0])
         name = dict(PAINTS)[how]
         self.paint_button.setToolTip(as_tooltip(f"What the brush says: {name}"))
 
@@ -222,7 +223,7 @@ class ToolsPanel(QWidget):
         theme = self._theme
         for button, name in self._icons().items():
             button.setIconSize(QSize(16, 16))
-            if button.isCheckable():
+            if button in (self.range_button, self.known_button):
                 button.setIcon(two_icons(name, theme.muted, theme.text, theme.disabled))
             else:
                 button.setIcon(icon(name, theme.text if button.isEnabled() else theme.disabled))

@@ -1,0 +1,167 @@
+"""Undo by name, brushes that say more than a structure, intensity range, slices in between, tidying up."""
+
+import numpy as np
+import pytest
+
+from napari_dycon.study.annotations import Known
+
+
+def state(opened):
+    """Labels and known map of the open case, as displayed."""
+    case = opened.session._desk.case
+    return case.display.apply(case.annotation.labels), case.display.apply(case.annotation.known)
+
+
+def saved(opened):
+    opened.session.save_now()
+    annotation = opened.study.annotation("alpha")
+    turn = opened.session._desk.case.display.apply
+    return turn(annotation.labels), turn(annotation.known)
+
+
+def texts(notes):
+    return [text for _, text in notes]
+
+
+def test_undo_names_what_it_takes_back_on_whatever_slice_it_was(opened):
+    opened.paint((2, 10, 10), 1)
+    opened.session.toggle_slice_complete()
+    opened.viewer.dims.set_point(0, 20.0)
+    assert opened.session.undo_name == "Slice complete"
+    opened.session.undo()
+    assert (opened.session.undo_name, opened.session.redo_name) == ("Paint", "Slice complete")
+    opened.session.undo()
+    assert not state(opened)[1].any()
+    opened.session.redo()
+    assert state(opened)[0][2, 10, 10] == 1
+    assert opened.session.redo_name == "Slice complete"
+
+
+@pytest.mark.parametrize(
+    ("says", "known"), [("background", Known.DRAWN), ("ignore", Known.IGNORE), ("forget", Known.UNKNOWN)]
+)
+def test_a_stroke_says_it_also_of_voxels_without_a_label(opened, says, known):
+    opened.paint((2, 10, 10), 1)
+    before = [array.copy() for array in state(opened)]
+    opened.session.paint_as(says)
+    opened.paint((2, 10, 11), 1, size=5)
+    labels, now = saved(opened)
+    assert (now[2, 10, 10:13] == known).all()
+    assert (labels[2, 10, 10:13] == 0).all()
+    assert not np.isin(labels, (252, 253, 254)).any()
+    opened.session.undo()
+    for array, old in zip(state(opened), before, strict=True):
+        assert np.array_equal(array, old)
+
+
+def test_a_mark_in_the_middle_of_its_stroke_is_never_saved_as_a_label(opened):
+    opened.session.paint_as("ignore")
+    layer = opened.layer("annotation")
+    with layer.block_history():
+        opened.paint((2, 10, 10), 1)
+        assert layer.data[2, 10, 10] not in (0, 1)  # it is seen while it is painted
+        opened.session._desk.edited()  # a save falls due just now
+        labels, known = saved(opened)
+        assert not labels.any()
+        assert known[2, 10, 10] == Known.IGNORE
+        opened.paint((2, 10, 13), 1)
+    labels, known = saved(opened)
+    assert not labels.any()
+    assert known[2, 10, 13] == Known.IGNORE
+    assert not layer.data.any()
+
+
+def test_marks_are_painted_in_three_dimensions_too(opened):
+    opened.session.paint_as("background")
+    opened.layer("annotation").n_edit_dimensions = 3
+    opened.paint((4, 10, 10), 1, size=5)
+    assert (state(opened)[1][3:6, 10, 10] == Known.DRAWN).all()
+
+
+def test_choosing_another_structure_ends_the_marks_and_hides_the_known_map(opened):
+    opened.session.paint_as("ignore")
+    assert opened.session.known_shown
+    opened.session.select_structure(3)
+    opened.paint((2, 10, 10), 3)
+    assert state(opened)[0][2, 10, 10] == 3
+    assert not opened.session.known_shown
+
+
+def test_painting_keeps_to_the_range_and_only_what_is_painted_is_known_but_erasing_is_free(opened):
+    scan = opened.layer("scan").data
+    low, high = np.percentile(scan, (40, 100))
+    opened.session.set_paint_range(float(low), float(high))
+    opened.session.limit_paint(True)
+    opened.paint((5, 12, 10), 1, size=9)
+    labels, known = state(opened)
+    assert 5 < (labels == 1).sum() < 60
+    assert (scan[labels == 1] >= low).all()
+    assert np.array_equal(known == Known.DRAWN, labels == 1)
+    opened.session.set_paint_range(float(high), float(high))
+    opened.paint((5, 12, 10), 0, size=9)
+    assert not state(opened)[0].any()
+
+
+def test_slices_in_between_are_proposed_filled_after_the_answer_and_undone_as_one(opened):
+    for index in (2, 7):
+        opened.paint((index, 12, 10), 1, size=7)
+    opened.session.propose_between()
+    opened.wait(lambda: opened.session.question is not None)
+    assert not state(opened)[0][4].any()
+    assert opened.layer("preview").visible
+    opened.session.answer("fill")
+    opened.rest()
+    labels, known = state(opened)
+    assert (labels[3:7, 12, 10] == 1).all()
+    assert (known[3:7, 12, 10] == Known.INTERPOLATED).all()
+    assert not opened.layer("preview").visible
+    assert opened.session.undo_name == "Interpolate atrium, 4 slices"
+    opened.session.undo()
+    assert not state(opened)[0][3:7].any()
+
+
+def test_a_proposal_that_is_cancelled_leaves_nothing(opened):
+    for index in (2, 7):
+        opened.paint((index, 12, 10), 1, size=7)
+    opened.session.propose_between()
+    opened.wait(lambda: opened.session.question is not None)
+    opened.session.answer("cancel")
+    assert not opened.layer("preview").visible
+    assert not state(opened)[0][4].any()
+
+
+def test_without_two_labelled_slices_one_sentence_says_what_to_do(opened, notes):
+    opened.paint((2, 12, 10), 1)
+    opened.session.propose_between()
+    opened.rest()
+    assert opened.session.question is None
+    assert "label two slices" in texts(notes)[-1]
+
+
+def test_the_largest_piece_is_kept_and_the_others_come_back_with_undo(opened):
+    opened.paint((2, 12, 10), 1, size=7)
+    opened.paint((8, 4, 4), 1, size=2)
+    opened.session.clean_up("largest")
+    opened.rest()
+    assert not state(opened)[0][8].any()
+    assert state(opened)[0][2, 12, 10] == 1
+    opened.session.undo()
+    assert state(opened)[0][8].any()
+
+
+def test_a_structure_without_labels_is_not_called_clean(opened, notes):
+    opened.session.clean_up("largest")
+    opened.rest()
+    assert texts(notes)[-1] == "Nothing is labelled as atrium yet."
+
+
+def test_what_others_write_into_the_layer_is_kept_whatever_the_brush_says(opened):
+    opened.session.paint_as("ignore")
+    layer = opened.layer("annotation")
+    layer.data[3, 5:8, 5:8] = 1
+    layer.data_setitem((np.array([4]), np.array([5]), np.array([5])), 3)
+    layer.refresh()
+    labels, known = saved(opened)
+    assert (labels[3, 5:8, 5:8] == 1).all()
+    assert labels[4, 5, 5] == 3
+    assert (known[3, 5:8, 5:8] == Known.DRAWN).all()
