@@ -221,7 +221,6 @@ def test_accepting_a_slice_fills_only_what_nobody_has_drawn_on_that_slice(opened
 
 
 def test_undo_takes_back_the_acceptance_first_and_then_the_stroke_before_it(opened):
-    opened.paint((2, 10, 10))
     predict_all(opened)
     opened.session.accept_case()
     opened.rest()
