@@ -15,7 +15,7 @@ from napari_dycon.plugin.widgets.theme import Theme
 Series = tuple[Sequence[float], Sequence[float]]
 INTERVAL_MS = 250
 POINTS = 160
-PLOT_HEIGHT = 84
+PLOT_HEIGHT = 72
 WORDS = {"supervised": "labelled", "uncl": "UnCL", "fecl": "FeCL", "pseudo": "pseudo-labels"}
 
 

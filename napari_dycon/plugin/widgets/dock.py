@@ -96,9 +96,9 @@ class DyconDock(QWidget):
         self.work = QWidget()
         column = QVBoxLayout(self.work)
         column.setContentsMargins(10, 8, 10, 4)
-        column.setSpacing(7)
+        column.setSpacing(6)
         for panel in (self.header, self.shelf, self.structures, self.tools, self.training, self.review):
-            if panel is not self.header:
+            if panel not in (self.header, self.tools):
                 column.addWidget(rule())
             column.addWidget(panel, 1 if panel is self.shelf else 0)
         self._scroll = QScrollArea()

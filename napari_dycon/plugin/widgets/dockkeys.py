@@ -1,6 +1,7 @@
 """The keys of the chosen scheme in the dock: shortcuts, tooltips of buttons, lines of the list."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
@@ -83,11 +84,8 @@ class DockKeys:
         for command in COMMANDS:
             for key in bound_keys(command, scheme) if command.act is not None else ():
                 if command.in_dock and key not in LISTS_NEED:
-                    action = self._action(command.act)
+                    action = partial(command.act, self._session)  # holds no dock
                     self._shortcuts.append(self._shortcut(key, action, command.repeats))
-
-    def _action(self, act: Callable[["Session"], None]) -> Callable[[], None]:
-        return lambda: act(self._session)
 
     def _shortcut(self, key: str, action: Callable[[], None], repeats: bool = False) -> QShortcut:
         shortcut = QShortcut(QKeySequence(QT_NAMES.get(key, key)), self._dock)

@@ -24,7 +24,7 @@ from napari_dycon.plugin.widgets.intensity import IntensityPanel, intensity_menu
 from napari_dycon.plugin.widgets.parts import ElidedLabel, allow, as_tooltip, menu_button, push_button, row
 from napari_dycon.plugin.widgets.theme import Theme
 
-HEIGHT = 30
+HEIGHT = 28
 CONFIRM = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 PAINTS = (
     ("structure", "The structure"),
