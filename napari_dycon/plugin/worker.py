@@ -103,13 +103,20 @@ class EventWorker(WorkerBase):
                 self._events.append(event)
         except BaseException as error:  # noqa: BLE001 - the thread's last line of defence: reported as text
             words, details = plain_words(error), traceback.format_exc()
-            traceback.clear_frames(error.__traceback__)
+            _let_go(error)
             return words, details
         return None
 
     def _emit(self, name: str, *values: object) -> None:
         with suppress(RuntimeError):  # the application, and with it the signals, may be gone already
             getattr(self.signals, name).emit(*values)
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Free what the frames of ``error`` and of those that led to it hold: networks, scans."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def plain_words(error: BaseException) -> str:

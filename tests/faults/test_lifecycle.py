@@ -66,7 +66,7 @@ def test_50_51_52_whatever_ends_a_training_is_told_and_the_next_one_can_begin(
         assert any(words in text for level, text in notes if level == "error"), words
         assert not any("Traceback" in text for _, text in notes)
         assert dock.training.train_button.isEnabled()
-        assert not WorkerBase._worker_set, "napari would wait for this worker for ever"
+        desk.wait(lambda: not WorkerBase._worker_set)  # napari would wait for such a worker for ever
         notes.clear()
     gc.collect()
     assert [ref() for ref in held] == [None] * len(held), "what the step held is free again"
