@@ -26,7 +26,9 @@ from napari_dycon.engine.checkpoints import Checkpoint, CheckpointFolder
 from napari_dycon.study.annotations import Annotation
 from napari_dycon.study.study import Study
 study = Study.open(sys.argv[1], read_only=False)
-case, kept = study.cases[0].id, CheckpointFolder(study.path / "runs" / "one" / "checkpoints")
+case, run = study.cases[0].id, study.path / "runs" / "one"
+run.mkdir(parents=True, exist_ok=True)
+kept = CheckpointFolder(run / "checkpoints")
 print("begun", flush=True)
 for step in range(1, 100000):
     made = Annotation.empty(study.cases[0].shape)
@@ -163,9 +165,9 @@ def test_71_74_any_file_operation_may_fail_and_nothing_is_lost_or_falsely_saved(
     study, paint, columns, faults, tmp_path, what, error
 ):
     """At each single operation: opening a file, flushing, renaming, removing it, making a folder."""
-    CheckpointFolder(study.path / "runs" / "one" / "checkpoints").save(
-        Checkpoint(1, {"w": torch.zeros(10)}, {})
-    )
+    run = study.path / "runs" / "one"
+    run.mkdir(parents=True)
+    CheckpointFolder(run / "checkpoints").save(Checkpoint(1, {"w": torch.zeros(10)}, {}))
     study.close()
     at, struck = 0, True
     while struck:
