@@ -30,7 +30,7 @@ case, run = study.cases[0].id, study.path / "runs" / "one"
 run.mkdir(parents=True, exist_ok=True)
 kept = CheckpointFolder(run / "checkpoints")
 print("begun", flush=True)
-for step in range(1, 100000):
+for step in range(int(sys.argv[2]), 100000):
     made = Annotation.empty(study.cases[0].shape)
     made.labels[:], made.known[:] = step % 250 + 1, 1
     study.save_annotation(case, made, "accept" if step % 3 else "autosave")
@@ -44,9 +44,10 @@ for step in range(1, 100000):
 def test_69_kill_9_leaves_every_kind_of_file_whole(study):
     """Labels, their versions, checkpoints and the study file; benchmarks/kill.py does it 250 times."""
     study.close()
+    done = 0
     for pause in (0.02, 0.055, 0.1):
         writer = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(study.path)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", KILLED, str(study.path), str(done + 1)], stdout=subprocess.PIPE, text=True
         )
         lines = [writer.stdout.readline() for _ in range(3)]
         assert lines[0] == "begun\n"

@@ -16,6 +16,7 @@ def errors(notes):
 def ask(opened, intention, *arguments):
     getattr(opened.session, intention)(*arguments)
     opened.wait(lambda: opened.session.question is not None)
+    opened.rest()
     return opened.session.question
 
 
