@@ -243,15 +243,7 @@ class AnnotationEditor(Decider):
         StudyError
             While an operation is under way on another thread.
         """
-        with self._alone():
-            with self._lock:
-                self._settle(self._history.last)
-                step = self._history.last
-                if step is None:
-                    return None
-                self._history.back()
-            self._move(step, "before")
-            return step.edit
+        return self._travel("before")
 
     def redo(self) -> Edit | None:
         """Make the edit again that was undone last; return it, or None where there is none.
@@ -261,15 +253,7 @@ class AnnotationEditor(Decider):
         StudyError
             While an operation is under way on another thread.
         """
-        with self._alone():
-            with self._lock:
-                self._settle(self._history.next)
-                step = self._history.next
-                if step is None:
-                    return None
-                self._history.forth()
-            self._move(step, "after")
-            return step.edit
+        return self._travel("after")
 
     def perform(
         self, edit: Edit, where: Region | Selection | None, change: Change, *, opening: bool = False
@@ -343,6 +327,17 @@ class AnnotationEditor(Decider):
         written = patch.write(self.annotation.cut(patch.box), side)
         np.copyto(self._seen[patch.box], patch.labels(side), where=written)
         return written
+
+    def _travel(self, side: Side) -> Edit | None:
+        with self._alone():
+            with self._lock:
+                self._settle(self._history.step(side))
+                step = self._history.step(side)
+                if step is None:
+                    return None
+                self._history.travel(side)
+            self._move(step, side)
+            return step.edit
 
     def _move(self, step: Step, side: Side) -> None:
         order = slice(None, None, -1) if side == "before" else slice(None)

@@ -304,13 +304,14 @@ class UndoHistory:
         self._done.append(step)
         self.trim()
 
-    def back(self) -> None:
-        """Count the newest step as undone."""
-        self._undone.append(self._done.pop())
+    def step(self, side: Side) -> Step | None:
+        """The step whose state ``side`` comes next: "before" for undo, "after" for redo."""
+        return self.last if side == "before" else self.next
 
-    def forth(self) -> None:
-        """Count the step undone last as done again."""
-        self._done.append(self._undone.pop())
+    def travel(self, side: Side) -> None:
+        """Count that step as undone, or as done again."""
+        away, to = (self._done, self._undone) if side == "before" else (self._undone, self._done)
+        to.append(away.pop())
 
     def trim(self) -> None:
         """Forget the oldest steps beyond the limit."""

@@ -1,5 +1,9 @@
 """A real viewer with the dock on a small phantom study."""
 
+import subprocess
+import sys
+import textwrap
+
 import pytest
 
 from napari_dycon.plugin.session import get_session
@@ -72,3 +76,19 @@ def desk(qtbot, make_napari_viewer, study_path):
     one.open("patient-03")
     yield one
     one.session.close()
+
+
+@pytest.fixture
+def run_program():
+    """Run a program with a window of its own in another process, with the study's folder as argument."""
+
+    def run(code, study_path):
+        return subprocess.run(
+            [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(code), str(study_path)],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run

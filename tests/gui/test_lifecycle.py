@@ -1,9 +1,5 @@
 """Docks, windows and the program may go away at any moment; training and painting do not."""
 
-import os
-import subprocess
-import sys
-import textwrap
 import threading
 import warnings
 
@@ -142,16 +138,8 @@ PROGRAM = """
 @pytest.mark.parametrize(
     "goodbye", ["QApplication.instance().quit()", "viewer.close()"], ids=["program", "window"]
 )
-def test_quitting_during_training_ends_the_process_with_everything_saved(study_path, goodbye):
-    code = textwrap.dedent(PROGRAM).replace("{goodbye}", goodbye)
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", code, str(study_path)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env=os.environ,
-    )
+def test_quitting_during_training_ends_the_process_with_everything_saved(run_program, study_path, goodbye):
+    done = run_program(PROGRAM.replace("{goodbye}", goodbye), study_path)
     assert done.returncode == 0, done.stderr
     assert "left the event loop" in done.stdout
     with Study.open(study_path) as study:

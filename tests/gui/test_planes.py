@@ -1,10 +1,6 @@
 """Three planes beside each other: one cross-hair, one annotation, nothing left when they are gone."""
 
 import gc
-import os
-import subprocess
-import sys
-import textwrap
 import threading
 
 import numpy as np
@@ -269,16 +265,8 @@ PROGRAM = """
 @pytest.mark.parametrize(
     "goodbye", ["QApplication.instance().quit()", "viewer.close()"], ids=["program", "window"]
 )
-def test_quitting_with_the_planes_shown(study_path, goodbye):
-    code = textwrap.dedent(PROGRAM).replace("{goodbye}", goodbye)
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", code, str(study_path)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env=os.environ,
-    )
+def test_quitting_with_the_planes_shown(run_program, study_path, goodbye):
+    done = run_program(PROGRAM.replace("{goodbye}", goodbye), study_path)
     assert done.returncode == 0, done.stderr
     assert "left the event loop" in done.stdout
     assert "Traceback" not in done.stderr

@@ -3,7 +3,6 @@
 from qtpy.QtCore import QModelIndex, QPoint, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QFont, QKeyEvent, QPainter, QResizeEvent
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QApplication,
     QHeaderView,
     QMenu,
@@ -29,6 +28,7 @@ from napari_dycon.plugin.widgets.case_table import (
     CaseRow,
 )
 from napari_dycon.plugin.widgets.icons import draw_icon
+from napari_dycon.plugin.widgets.parts import prepare_table
 from napari_dycon.plugin.widgets.theme import Theme
 
 ROW = 22
@@ -143,18 +143,9 @@ class CaseView(QTableView):
         self.setItemDelegate(CaseDelegate(self))
         self.setSortingEnabled(True)
         self.sortByColumn(NAME, Qt.SortOrder.AscendingOrder)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
-        self.setTabKeyNavigation(False)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
-        self.setMinimumHeight(84)
-        self.verticalHeader().hide()
-        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.verticalHeader().setDefaultSectionSize(ROW)
+        prepare_table(self, ROW)
         self._prepare_header()
         self.clicked.connect(self._choose_unless_selecting)
 

@@ -4,7 +4,18 @@ from collections.abc import Callable
 
 from qtpy.QtCore import QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QFrame,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QTableView,
+    QWidget,
+)
 from superqt import QElidingLabel
 
 from napari_dycon.plugin.widgets.theme import Theme
@@ -17,6 +28,20 @@ def plain_label(text: str = "", role: str = "") -> QLabel:
     label.setText(text)
     label.setProperty("role", role)
     return label
+
+
+def prepare_table(table: QTableView, row_height: int) -> None:
+    """Let a table of the dock have rows that are chosen whole and never edited, in pixels high."""
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    table.setTabKeyNavigation(False)
+    table.setShowGrid(False)
+    table.setWordWrap(False)
+    table.setMinimumHeight(84)
+    table.verticalHeader().hide()
+    table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+    table.verticalHeader().setDefaultSectionSize(row_height)
 
 
 class ElidedLabel(QElidingLabel):

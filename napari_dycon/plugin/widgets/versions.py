@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_dycon.plugin.widgets.case_table import percent
-from napari_dycon.plugin.widgets.parts import ElidedLabel, allow, as_tooltip, push_button, row
+from napari_dycon.plugin.widgets.parts import ElidedLabel, allow, as_tooltip, prepare_table, push_button, row
 from napari_dycon.plugin.widgets.theme import Theme
 
 HEADINGS = ("Saved", "What was done", "Known")
@@ -54,17 +54,8 @@ class VersionTable(QTableWidget):
     def __init__(self) -> None:
         super().__init__(0, len(HEADINGS))
         self.setHorizontalHeaderLabels(HEADINGS)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setTabKeyNavigation(False)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
-        self.setMinimumHeight(84)
-        self.verticalHeader().hide()
-        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.verticalHeader().setDefaultSectionSize(ROW)
+        prepare_table(self, ROW)
         self._prepare_header()
 
     def _prepare_header(self) -> None:
