@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -116,3 +118,27 @@ def brush_strokes(mask: np.ndarray) -> list[list[tuple[float, float]]]:
         first, last = np.flatnonzero(mask[row])[[0, -1]]
         strokes.append([(float(row), float(column)) for column in (first, (first + last) / 2, last)])
     return strokes
+
+
+def at_the_screen(
+    description: str, prefix: str, size: tuple[int, int], job: Callable[[User, Path, float], None]
+) -> None:
+    """Read the arguments, open a window of ``size`` with the dock, and let a user do ``job``.
+
+    The job gets the user, a folder for its files, which is removed in the end, and the minutes to train.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("pictures", type=Path)
+    parser.add_argument("--minutes", type=float, default=4.0)
+    options = parser.parse_args()
+    options.pictures.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        viewer = napari.Viewer()
+        _, dock = viewer.window.add_plugin_dock_widget("napari-dycon", "Study")
+        user = User(viewer, dock, options.pictures, prefix)
+        user.wait(0.5)
+        viewer.window._qt_window.resize(*size)
+        job(user, Path(folder), options.minutes)
+        viewer.close()

@@ -8,16 +8,13 @@ leaves a picture.
 
 from __future__ import annotations
 
-import argparse
 import json
-import tempfile
 from pathlib import Path
 
-import napari
 import nibabel as nib
 import numpy as np
 from common import ATRIA
-from driving import LEFT, User, brush_strokes
+from driving import LEFT, User, at_the_screen, brush_strokes
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
@@ -30,27 +27,14 @@ from napari_dycon.study.schema import Structure
 FIRST, SECOND, SLICES = "LA_000", "LA_010", 6
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("pictures", type=Path)
-    parser.add_argument("--minutes", type=float, default=4.0)
-    options = parser.parse_args()
-    options.pictures.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        viewer = napari.Viewer()
-        _, dock = viewer.window.add_plugin_dock_widget("napari-dycon", "Study")
-        user = User(viewer, dock, options.pictures, "first")
-        user.wait(0.5)
-        viewer.window._qt_window.resize(1360, 860)
-        begin(user, Path(folder))
-        label(user)
-        train(user, options.minutes)
-        correct(user)
-        go_back(user)
-        finish(user, Path(folder))
-        viewer.close()
+def whole_job(user: User, folder: Path, minutes: float) -> None:
+    """Label, train, correct, go back, export."""
+    begin(user, folder)
+    label(user)
+    train(user, minutes)
+    correct(user)
+    go_back(user)
+    finish(user, folder)
 
 
 def begin(user: User, folder: Path) -> None:
@@ -182,4 +166,4 @@ def known(user: User) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    at_the_screen(__doc__, "first", (1360, 860), whole_job)

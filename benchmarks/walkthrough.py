@@ -8,38 +8,17 @@ documentation are made by
 
 from __future__ import annotations
 
-import argparse
 import json
-import tempfile
 from pathlib import Path
 
-import napari
 import nibabel as nib
 import numpy as np
 from common import ATRIA
-from driving import User, brush_strokes
+from driving import User, at_the_screen, brush_strokes
 
 from napari_dycon.io.volumes import read_geometry
 from napari_dycon.plugin.orientation import DisplayView
 from napari_dycon.study.schema import Structure
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("pictures", type=Path)
-    parser.add_argument("--minutes", type=float, default=4.0)
-    options = parser.parse_args()
-    options.pictures.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        viewer = napari.Viewer()
-        _, dock = viewer.window.add_plugin_dock_widget("napari-dycon", "Study")
-        user = User(viewer, dock, options.pictures, "walkthrough")
-        user.wait(0.5)
-        viewer.window._qt_window.resize(1280, 800)
-        whole_job(user, Path(folder), options.minutes)
-        viewer.close()
 
 
 def whole_job(user: User, folder: Path, minutes: float) -> None:
@@ -124,4 +103,4 @@ def check_export(folder: Path, scans: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    at_the_screen(__doc__, "walkthrough", (1280, 800), whole_job)
