@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_dycon.learning.batch import IGNORE
-
 UNCLEAR = -1
 """Label of a patch that is mixed or mostly unknown."""
 
@@ -56,6 +54,7 @@ def patch_labels(
     target: Tensor,
     grid: tuple[int, int, int],
     classes: int,
+    weight: Tensor | None = None,
     *,
     purity: float = 0.5,
     background_purity: float | None = None,
@@ -71,6 +70,8 @@ def patch_labels(
         Shape of the feature map.
     classes
         Number of classes C.
+    weight
+        `(B, X, Y, Z)` importance of each voxel from 0 to 1, or None for 1; 0.5 is half known.
     purity
         Least share of the known voxels that must have the class.
     background_purity
@@ -84,8 +85,8 @@ def patch_labels(
     Tensor
         `(B, x * y * z)` int64 classes, -1 where unclear.
     """
-    shares = class_shares(target, grid, classes)
-    known = cell_mean((target < IGNORE)[:, None].float(), grid)[:, 0]
+    shares = class_shares(target, grid, classes, weight)
+    known = shares.sum(dim=1)
     share, label = shares.max(dim=1)
     needed = torch.where(label == 0, purity if background_purity is None else background_purity, purity)
     clear = (known >= min_known) & (known > 0) & (share >= needed * known - 1e-6)

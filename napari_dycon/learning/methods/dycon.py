@@ -234,6 +234,7 @@ class DyCON(Method):
             views.target,
             grid,
             classes,
+            views.weight,
             purity=settings.purity,
             background_purity=settings.background_purity,
             min_known=settings.min_known,

@@ -59,6 +59,8 @@ class Views(NamedTuple):
     teacher: Output
     target: Tensor
     """`(Bl + Bu, X, Y, Z)`; unknown throughout in unlabelled patches."""
+    weight: Tensor | None
+    """`(Bl, X, Y, Z)` importance of each voxel of the labelled patches."""
     labelled: int
 
 
@@ -103,7 +105,7 @@ class DyCONPaper(Method):
             target = torch.cat([target, unknown])
         student = self.student(images, project=True)
         teacher = self.teacher(images + self._noise_like(images), project=True)
-        return Views(student, teacher, target, len(batch.image))
+        return Views(student, teacher, target, batch.weight, len(batch.image))
 
     def _noise_like(self, images: Tensor) -> Tensor:
         size = self.settings.noise
@@ -126,7 +128,7 @@ class DyCONPaper(Method):
         student, teacher = views.student.embedding, views.teacher.embedding
         assert student is not None and teacher is not None
         grid = (student.shape[2], student.shape[3], student.shape[4])
-        labels = patch_labels(views.target[:labelled], grid, classes)
+        labels = patch_labels(views.target[:labelled], grid, classes, views.weight)
         _, entropy = softmax_entropy(views.student.logits[:labelled].detach())
         entropy = cell_mean(entropy[:, None], grid).flatten(1)
         crops = zip(_cells(student[:labelled]), _cells(teacher[:labelled]), labels, entropy, strict=True)

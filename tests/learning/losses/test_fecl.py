@@ -221,6 +221,19 @@ def test_a_patch_has_the_class_of_most_of_its_known_voxels(voxels, options, expe
     assert patch_labels(_one_cell(*voxels), (1, 1, 1), 3, **options).item() == expected
 
 
+@pytest.mark.parametrize(
+    ("voxels", "weights", "expected"),
+    [
+        ([1, 1, 1, 2, 2, 2, 2], [1, 1, 1, 0.5, 0.5, 0.5, 0.5], 1),
+        ([1, 1, 1, UNKNOWN], [0.5, 0.5, 0.5, 1], UNCLEAR),
+        ([1, 1, 1, 1], [0.5, 0.5, 0.5, 0.5], 1),
+    ],
+)
+def test_a_voxel_of_weight_a_half_is_half_a_vote_and_half_known(voxels, weights, expected):
+    weight = torch.tensor(weights).reshape(1, -1, 1, 1)
+    assert patch_labels(_one_cell(*voxels), (1, 1, 1), 3, weight, purity=0.6).item() == expected
+
+
 def test_anchors_are_balanced_bounded_and_never_unclear():
     labels = torch.cat([torch.zeros(500), torch.ones(40), torch.full((100,), -1), torch.full((3,), 2)]).long()
     labels = labels[torch.randperm(len(labels))]
