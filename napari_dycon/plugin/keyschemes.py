@@ -120,7 +120,7 @@ COMMANDS: tuple[Command, ...] = (
         "Redo",
         PAINTING,
         lambda s: s.redo(),
-        ("Ctrl+Shift+Z", "Ctrl+Shift+Z Y", "Ctrl+Shift+Z"),
+        ("Ctrl+Shift+Z", "Ctrl+Y Ctrl+Shift+Z Y", "Ctrl+Shift+Z Ctrl+Y"),
         in_dock=False,
     ),
     Command(

@@ -77,6 +77,35 @@ def test_another_scheme_works_at_once_and_tooltips_name_its_keys(window):
     assert mode(window) == "fill"
 
 
+@pytest.mark.parametrize("scheme", ["slicer", "itk-snap"])
+def test_control_y_does_again_where_the_scheme_says_so_and_turns_to_3d_in_naparis(window, scheme):
+    annotation, control = window.viewer.layers["annotation"], Qt.KeyboardModifier.ControlModifier
+    annotation.paint((5, 12, 12), 1)
+    painted = annotation.data.copy()
+    window.session.use_keys(scheme)
+    for place in (window.canvas, window.dock.cases.view):
+        place.setFocus()
+        QTest.keyClick(place, Qt.Key.Key_Z, control)
+        window.wait(lambda: not annotation.data.any())
+        QTest.keyClick(place, Qt.Key.Key_Y, control)
+        window.wait(lambda: (annotation.data == painted).all())
+        assert window.viewer.dims.ndisplay == 2
+    QTest.keyClick(window.dock, Qt.Key.Key_F1)
+    QTest.keyClicks(window.dock.keys.sheet.search, "redo")
+    assert "Ctrl+Y" in window.dock.keys.sheet.list.lines[0].keys
+    window.session.use_keys("napari")
+    assert window.dock.keys.sheet.list.lines[0].keys == ("Ctrl+Shift+Z",)
+    QTest.keyClick(window.canvas, Qt.Key.Key_Y, control)
+    assert window.viewer.dims.ndisplay == 3
+
+
+def test_the_arrows_of_undo_name_the_keys_of_the_scheme(window):
+    redo = window.dock.tools.redo_button
+    assert "(Ctrl+Shift+Z)" in redo.toolTip()
+    window.session.use_keys("slicer")
+    assert "(Ctrl+Y)" in redo.toolTip()
+
+
 def test_a_key_works_while_a_table_has_the_focus_but_letters_can_be_typed(window):
     window.dock.cases.view.setFocus()
     shown = window.viewer.layers["prediction"].visible

@@ -57,6 +57,16 @@ def marking(session: "Session") -> str:
     return _read_only(session) or _older(session) or ("" if session.case_id else NO_CASE)
 
 
+def undoing(session: "Session") -> str:
+    """Return why nothing can be undone or done again, whatever was done."""
+    return _read_only(session) or _older(session)
+
+
+def knowing(session: "Session") -> str:
+    """Return why the known map cannot be shown."""
+    return _older(session) or ("" if session.case_id else NO_CASE)
+
+
 def going(session: "Session") -> str:
     """Return why one cannot go on to another case."""
     return "" if session.study is not None and session.study.cases else NO_SCANS

@@ -1,5 +1,6 @@
 """Binds the tools to the session."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
@@ -7,6 +8,7 @@ from qtpy.QtCore import QObject, Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut, QWidget
 
+from napari_dycon.plugin.keyschemes import BY_ID, key_text, keys_of
 from napari_dycon.plugin.widgets import reasons
 from napari_dycon.plugin.widgets.regionbench import RegionBench
 
@@ -46,10 +48,32 @@ class Toolbench(QObject):
             (session.structures_changed, self._show_tools),
         ):
             signal.connect(slot)
-        for keys, slot in (("Ctrl+Z", session.undo), ("Ctrl+Shift+Z", session.redo)):
-            shortcut = QShortcut(QKeySequence(keys), dock)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(slot)
+        self._dock = dock
+        self._shortcuts: list[QShortcut] = []
+        session.keys_changed.connect(self.bind_keys)
+        self.bind_keys()
+
+    def bind_keys(self) -> None:
+        """Have undo and redo on the keys of the scheme, but for letters: those are typed in the dock."""
+        if not isalive(self._tools):
+            return
+        for shortcut in self._shortcuts:
+            shortcut.setEnabled(False)
+            shortcut.deleteLater()
+        scheme, session = self._session.key_scheme, self._session
+        self._shortcuts = [
+            self._shortcut(key, slot)
+            for command, slot in (("undo", session.undo), ("redo", session.redo))
+            for key in keys_of(BY_ID[command], scheme)
+            if "+" in key
+        ]
+        self._show_tools()
+
+    def _shortcut(self, key: str, slot: Callable[[], None]) -> QShortcut:
+        shortcut = QShortcut(QKeySequence(key), self._dock)
+        shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        shortcut.activated.connect(slot)
+        return shortcut
 
     def show_all(self) -> None:
         """Show everything anew."""
@@ -60,17 +84,23 @@ class Toolbench(QObject):
     def show_reasons(self) -> None:
         """Disable what cannot be done now."""
         self._tools.set_blocked(reasons.marking(self._session))
+        self._show_history()
         self._regions.show_known()
 
     def _show_tools(self) -> None:
         tools, session = self._tools, self._session
         if not isalive(tools):
             return
-        tools.set_history(session.undo_name, session.redo_name)
+        self._show_history()
         tools.set_paint(session.says.value)
         tools.set_range(session.range_on, session.paint_range, session.intensity_bounds)
         names = {structure.value: structure.name for structure in session.structures}
         tools.set_structure(names.get(session.active_value, ""))
+
+    def _show_history(self) -> None:
+        session = self._session
+        keys = [key_text(keys_of(BY_ID[command], session.key_scheme)[0]) for command in ("undo", "redo")]
+        self._tools.set_history(session.undo_name, session.redo_name, keys, reasons.undoing(session))
 
     def _show_question(self) -> None:
         if isalive(self._tools):

@@ -21,7 +21,15 @@ from qtpy.QtWidgets import (
 
 from napari_dycon.plugin.widgets.icons import icon, two_icons
 from napari_dycon.plugin.widgets.intensity import IntensityPanel, intensity_menu
-from napari_dycon.plugin.widgets.parts import ElidedLabel, allow, as_tooltip, menu_button, push_button, row
+from napari_dycon.plugin.widgets.parts import (
+    ElidedLabel,
+    allow,
+    as_tooltip,
+    menu_button,
+    push_button,
+    row,
+    set_tip,
+)
 from napari_dycon.plugin.widgets.theme import Theme
 
 HEIGHT = 28
@@ -108,8 +116,8 @@ class ToolsPanel(QWidget):
         self._primary = ""
         self.paint_menu, self.cleanup_menu = self._paint_choices(), self._cleanups()
         self.region_menu, self.more_menu = QMenu(self), QMenu(self)
-        self.undo_button = push_button("", "Undo (Ctrl+Z)", self.undo_requested, "tool")
-        self.redo_button = push_button("", "Redo (Ctrl+Shift+Z)", self.redo_requested, "tool")
+        self.undo_button = push_button("", "Undo", self.undo_requested, "tool")
+        self.redo_button = push_button("", "Redo", self.redo_requested, "tool")
         self.paint_button = menu_button("", "What the brush says", self.paint_menu, "tool")
         self.intensity = IntensityPanel()
         range_menu = intensity_menu(self.intensity, self)
@@ -158,14 +166,13 @@ class ToolsPanel(QWidget):
         self.pages.setCurrentIndex(0 if question is None else 1)
         self._hear_keys(question is not None)
 
-    def set_history(self, undo: str, redo: str) -> None:
-        """Name what would be undone and done again; empty where there is nothing."""
-        for button, verb, key, name in (
-            (self.undo_button, "Undo", "Ctrl+Z", undo),
-            (self.redo_button, "Redo", "Ctrl+Shift+Z", redo),
+    def set_history(self, undo: str, redo: str, keys: Sequence[str], blocked: str) -> None:
+        """Name what would be undone and done again, empty where there is nothing; or why it cannot be."""
+        for button, verb, name, key in zip(
+            (self.undo_button, self.redo_button), ("Undo", "Redo"), (undo, redo), keys, strict=True
         ):
-            button.setEnabled(bool(name))
-            button.setToolTip(as_tooltip(f"{verb}: {name} ({key})" if name else f"Nothing to {verb.lower()}"))
+            set_tip(button, f"{verb}: {name} ({key})" if name else f"{verb} ({key})")
+            allow(button, blocked or ("" if name else f"There is nothing to {verb.lower()}."))
         self._draw_icons()
 
     def set_paint(self, how: str) -> None:
