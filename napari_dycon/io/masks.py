@@ -5,7 +5,9 @@ A mask is written with the header of its scan, read back and compared before it 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import gzip
+import zlib
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,11 @@ from napari_dycon.io import headers, nifti
 from napari_dycon.io.atomic import atomic_path, require_space
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.layout import copy_in_order
+from napari_dycon.io.pieces import Piece, gzipped
 from napari_dycon.io.volumes import Volume, read_geometry, read_volume
 
 _LISTED_VALUES = 6
+READ_BYTES = 1 << 18
 
 
 def read_mask(path: Path, like: Geometry, *, allowed: Collection[int] | None = None) -> NDArray[np.uint8]:
@@ -103,6 +107,39 @@ def write_map(path: Path, values: NDArray[Any], source: Path | Volume, maximum: 
     _write(path, stored, source, slope=maximum / 255.0)
 
 
+def write_pieces(
+    path: Path, pieces: Sequence[Piece], shape: tuple[int, int, int], source: Path, *, read_back: bool
+) -> None:
+    """Write a label map as ``.nii.gz`` from its slices, each compressed before, as `write_mask` does.
+
+    Parameters
+    ----------
+    path, source
+        As for `write_mask`.
+    pieces
+        Slices along the last axis, in order.
+    shape
+        Voxels of all of them together.
+    read_back
+        Read the whole file as any program would; else its bytes are compared, and that each piece is sound
+        was seen when it was made.
+
+    Raises
+    ------
+    GridMismatchError, VolumeError
+        As `write_mask`.
+    """
+    original = _fitting_header(path, shape, source)
+    content = gzipped([Piece.holding(headers.mask_header(original) + bytes(4)), *pieces])
+    require_space(path, len(content))
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+        if temporary.read_bytes() != content:
+            raise _unfaithful(path)
+        if read_back:
+            _require_readable(path, temporary, original)
+
+
 def as_labels(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
     """Convert whole numbers from 0 to 255 to uint8; `name` is used in messages.
 
@@ -128,7 +165,9 @@ def as_labels(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
 def label_counts(mask: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Number of voxels of each value 0 to 255 in a mask (x, y, z)."""
     counts = np.zeros(256, np.int64)
-    for plane in mask:  # a whole large volume at once would be converted to 8 bytes a voxel
+    for plane in (
+        mask.T if mask.flags.f_contiguous else mask
+    ):  # a whole large volume at once would be converted to 8 bytes a voxel
         counts += np.bincount(plane.ravel(), minlength=256)
     return counts
 
@@ -183,15 +222,7 @@ def _by(shape: tuple[int, ...]) -> str:
 
 
 def _write(path: Path, stored: NDArray[np.uint8], source: Path | Volume, slope: float) -> None:
-    if not nifti.is_nifti(path):
-        raise VolumeError(f"{path.name} must end in .nii.gz or .nii; masks are written as NIfTI.")
-    original, geometry = _source_header(source)
-    if stored.shape != geometry.shape:
-        raise GridMismatchError(
-            f"{path.name} was not written: the mask has {_by(stored.shape)} voxels and its scan "
-            f"{_by(geometry.shape)}."
-        )
-    _require_another_file(path, source)
+    original = _fitting_header(path, stored.shape, source)
     stored = copy_in_order(stored, "F")  # a snapshot: someone may paint on while this is written
     header = headers.mask_header(original, slope)
     content = headers.encode(header, stored, compress=path.name.lower().endswith(".gz"))
@@ -199,6 +230,20 @@ def _write(path: Path, stored: NDArray[np.uint8], source: Path | Volume, slope: 
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
         _verify(path, temporary, header, original, stored)
+
+
+def _fitting_header(path: Path, shape: tuple[int, ...], source: Path | Volume) -> bytes:
+    """Header of the scan, once it is sure that a mask of that shape may be written there."""
+    if not nifti.is_nifti(path):
+        raise VolumeError(f"{path.name} must end in .nii.gz or .nii; masks are written as NIfTI.")
+    original, geometry = _source_header(source)
+    if shape != geometry.shape:
+        raise GridMismatchError(
+            f"{path.name} was not written: the mask has {_by(shape)} voxels and its scan "
+            f"{_by(geometry.shape)}."
+        )
+    _require_another_file(path, source)
+    return original
 
 
 def _source_header(source: Path | Volume) -> tuple[bytes, Geometry]:
@@ -227,6 +272,18 @@ def _verify(final: Path, written: Path, header: bytes, original: bytes, stored: 
         raise _unfaithful(final) from error
     same_place = headers.geometry_bytes(found.raw) == headers.geometry_bytes(original)
     if found.raw != header or not same_place or not np.array_equal(voxels, stored):
+        raise _unfaithful(final)
+
+
+def _require_readable(final: Path, written: Path, original: bytes) -> None:
+    """Read a file to its end, its checksum too, and compare every geometry byte."""
+    try:
+        found = nifti.read_header(written)
+        with gzip.open(written) as stream:  # a part at a time: reading all at once would stall painting
+            size = sum(len(part) for part in iter(lambda: stream.read(READ_BYTES), b""))
+    except (VolumeError, OSError, EOFError, zlib.error) as error:
+        raise _unfaithful(final) from error
+    if size != found.end or headers.geometry_bytes(found.raw) != headers.geometry_bytes(original):
         raise _unfaithful(final)
 
 

@@ -203,7 +203,7 @@ def loading(study: Study, case_id: str, save_first: Callable[[], bool]) -> Event
         yield OpenCase(
             case_id=case_id,
             volume=volume,
-            editor=AnnotationEditor(study.annotation(case_id), volume.geometry),
+            editor=AnnotationEditor(study.annotation(case_id).in_file_order(), volume.geometry),
             prediction=latest.prediction,
             entropy=latest.entropy,
             contrast=contrast,

@@ -23,9 +23,10 @@ from pydantic import ValidationError
 from napari_dycon.errors import GridMismatchError, StudyError, VolumeError
 from napari_dycon.io.atomic import in_plain_words, make_folder, make_folder_in, write_text_atomic
 from napari_dycon.io.geometry import Geometry
-from napari_dycon.io.masks import read_mask, write_mask
+from napari_dycon.io.masks import read_mask, write_pieces
 from napari_dycon.io.volumes import read_geometry
 from napari_dycon.study.annotations import Annotation, Known
+from napari_dycon.study.draft import Draft
 from napari_dycon.study.files import now, sha256_of
 from napari_dycon.study.versions import AUTOSAVE, KEPT_VERSIONS, PARTS, Part, Version, Versions
 
@@ -102,7 +103,7 @@ class AnnotationStore:
     def write(
         self,
         case: str,
-        annotation: Annotation,
+        annotation: Annotation | Draft,
         scan: Path,
         reason: str,
         names: Sequence[str] = (),
@@ -130,7 +131,8 @@ class AnnotationStore:
             If the disk is full or write-protected, or what was written does not read back.
         """
         with self._mutex, in_plain_words(self._final(case, "labels")):
-            return self._write(case, annotation, scan, reason, tuple(names), run)
+            draft = annotation if isinstance(annotation, Draft) else Draft.of(annotation)
+            return self._write(case, draft, scan, reason, tuple(names), run)
 
     def recover(self, cases: list[str]) -> tuple[str, ...]:
         """Finish or discard what a crash left half done; only while the study's lock is held.
@@ -175,7 +177,7 @@ class AnnotationStore:
     def _write(
         self,
         case: str,
-        annotation: Annotation,
+        draft: Draft,
         scan: Path,
         reason: str,
         names: tuple[str, ...],
@@ -184,8 +186,7 @@ class AnnotationStore:
         make_folder_in(self._folder.parent, self._folder)
         before = self.version(case)
         self._prepare(case, before)
-        write_mask(self._next(case, "labels"), annotation.labels, scan)
-        write_mask(self._next(case, "known"), annotation.known, scan)
+        self._write_files(case, draft, scan)
         if before is not None and self.versions(case).due(before, reason):
             self.versions(case).keep(before, self._paths(case))
         version = Version(
@@ -196,15 +197,22 @@ class AnnotationStore:
             saved=now(),
             labels=sha256_of(self._next(case, "labels")),
             known=sha256_of(self._next(case, "known")),
-            known_fraction=annotation.known_fraction,
-            label_voxels=annotation.label_voxels(),
-            known_voxels=annotation.known_voxels(),
-            complete_slices=annotation.complete_counts(),
+            known_fraction=draft.known_fraction,
+            label_voxels=draft.label_voxels,
+            known_voxels=draft.known_voxels,
+            complete_slices=draft.complete_counts,
         )
         write_text_atomic(self._record(case), version.model_dump_json())
         with contextlib.suppress(OSError):  # it counts already; the next write renames it first
             self._settle(case, version)
         return version
+
+    def _write_files(self, case: str, draft: Draft, scan: Path) -> None:
+        """Write both files beside the old ones; the first ones of a draft are read back as a whole."""
+        for part, pieces in zip(PARTS, (draft.labels, draft.known), strict=True):
+            path = self._next(case, part)
+            write_pieces(path, pieces, draft.shape, scan, read_back=not draft.read_back)
+        draft.read_back = True
 
     def _prepare(self, case: str, version: Version | None) -> None:
         """Make room for new ``.next`` files."""

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_dycon.errors import StudyError
 from napari_dycon.io.geometry import Geometry
-from napari_dycon.study.annotation_store import AUTOSAVE
 from napari_dycon.study.annotations import Annotation, Known, Region
 from napari_dycon.study.autosave import Autosaver
 from napari_dycon.study.decisions import Decider
@@ -22,7 +21,6 @@ from napari_dycon.study.edits import (
     Edit,
     Patch,
     Side,
-    Snapshot,
     Step,
     UndoHistory,
     copying,
@@ -33,17 +31,20 @@ from napari_dycon.study.edits import (
 from napari_dycon.study.regions import (
     Box,
     Selection,
+    bounding_box,
     box_around,
     everything,
     selected,
+    shifted,
     slowest_axis,
 )
+from napari_dycon.study.unsaved import Snapshot, Unsaved
+from napari_dycon.study.versions import AUTOSAVE
 
 __all__ = ["AnnotationEditor", "Autosaver", "Snapshot"]
 
 VOXELS_AT_A_TIME = 1 << 19
 ELSEWHERE = "Change by another tool"
-MOST_NAMES = 20
 
 
 class AnnotationEditor(Decider):
@@ -82,10 +83,7 @@ class AnnotationEditor(Decider):
         self._operation = Lock()
         self._history = UndoHistory(memory)
         self._found = Edit(ELSEWHERE)
-        self._changed = False
-        self._reason = AUTOSAVE
-        self._names: list[str] = []
-        self._run: str | None = None
+        self._unsaved = Unsaved(annotation.shape)
         self._marks: dict[int, Known] = {}
 
     @property
@@ -140,7 +138,7 @@ class AnnotationEditor(Decider):
                 edit.add(Patch.between(part.box, old, Annotation(self._seen[part.box], self.known[part.box])))
             if edit:
                 self._history.push(Step(edit))
-            self._changed = True
+            self._unsaved.touch(box)
         return edit
 
     def painting(self) -> AbstractContextManager[object]:
@@ -187,15 +185,10 @@ class AnnotationEditor(Decider):
                 changed |= self._reconcile(part)
         return changed
 
-    def snapshot(self) -> tuple[Annotation, str] | None:
-        """Copy the annotation for saving, with the reason (see `take`); None where nothing changed."""
-        taken = self.take()
-        return None if taken is None else (taken.annotation, taken.reason)
-
     def take(self) -> Snapshot | None:
-        """Copy the annotation for saving; None where nothing changed since the last time.
+        """Take over into the draft what changed, for saving; None where nothing changed since the last time.
 
-        Looks at every voxel, so not for the GUI thread. A stroke may fall between two parts of the copy; in
+        Compares every voxel, so not for the GUI thread. A stroke may fall between two parts of the draft; in
         each voxel label and known value belong together all the same.
 
         Returns
@@ -204,24 +197,12 @@ class AnnotationEditor(Decider):
             Its reason is ``"autosave"`` after strokes, else that of the last operation (see `Edit`).
         """
         self.reconcile()
-        with self._lock:
-            if not self._changed:
-                return None
-            reason, self._changed, self._reason = self._reason, False, AUTOSAVE
-            names, run, self._names, self._run = tuple(self._names), self._run, [], None
-        copy = Annotation(np.empty_like(self._seen), np.empty_like(self.known))
-        for part in self._slabs():
-            with self._lock:
-                copy.labels[part], copy.known[part] = self._seen[part], self.known[part]
-        return Snapshot(copy, reason, names, run)
+        return self._unsaved.take(lambda box: Annotation(self._seen[box], self.known[box]).copy(), self._lock)
 
     def not_saved(self, reason: str, names: Sequence[str] = (), run: str | None = None) -> None:
         """Take a snapshot back that could not be saved: the next one will hold it."""
         with self._lock:
-            self._changed = True
-            self._reason = reason if self._reason == AUTOSAVE else self._reason
-            self._names = [*names, *self._names][-MOST_NAMES:]
-            self._run = self._run or run
+            self._unsaved.put_back(reason, names, run)
 
     # ---- edits -------------------------------------------------------------------------------
 
@@ -303,7 +284,7 @@ class AnnotationEditor(Decider):
             with self._lock:
                 self._history.trim()
                 if total or total.reason != AUTOSAVE:  # a decision counts though it finds nothing to change
-                    self._tell(total)
+                    self._unsaved.tell(total)
         return total
 
     def _change(
@@ -326,6 +307,7 @@ class AnnotationEditor(Decider):
     def _write(self, patch: Patch, side: Side) -> NDArray[np.bool_]:
         written = patch.write(self.annotation.cut(patch.box), side)
         np.copyto(self._seen[patch.box], patch.labels(side), where=written)
+        self._unsaved.touch(patch.box)
         return written
 
     def _travel(self, side: Side) -> Edit | None:
@@ -348,14 +330,7 @@ class AnnotationEditor(Decider):
             for patch in step.opening.patches[order]:
                 patch.write(self._opening.cut(patch.box), side)
             verb = "Undo" if side == "before" else "Redo"
-            self._tell(Edit(f"{verb}: {step.edit.name}"))
-
-    def _tell(self, edit: Edit) -> None:
-        """Remember for the next save what was done."""
-        self._changed = True
-        self._reason = edit.reason if edit.reason != AUTOSAVE else self._reason
-        self._names = [*self._names, edit.name][-MOST_NAMES:]
-        self._run = edit.run or self._run
+            self._unsaved.tell(Edit(f"{verb}: {step.edit.name}"))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -393,10 +368,17 @@ class AnnotationEditor(Decider):
             yield part.box
 
     def _reconcile(self, part: Box) -> bool:
-        labels, seen, known = self.labels[part], self._seen[part], self.known[part]
-        different = labels != seen
+        different = self.labels[part] != self._seen[part]
         if not different.any():
             return False
+        inside = bounding_box(different)
+        assert inside is not None
+        self._take_over(shifted(inside, part), different[inside])
+        return True
+
+    def _take_over(self, box: Box, different: NDArray[np.bool_]) -> None:
+        """Set how the voxels of a mask are known, which nobody has told of, and note that as a change."""
+        labels, seen, known = self.labels[box], self._seen[box], self.known[box]
         before = Annotation(seen, known).copy()
         now, marks = labels[different], tuple(self._marks.items())
         marked = np.zeros(now.shape, np.uint8)
@@ -405,10 +387,9 @@ class AnnotationEditor(Decider):
         if marked.any():
             now[marked > 0] = 0
             labels[different] = now
-        as_opened = now == self._opening.labels[part][different]
-        told = np.where(as_opened, self._opening.known[part][different], np.uint8(Known.DRAWN))
+        as_opened = now == self._opening.labels[box][different]
+        told = np.where(as_opened, self._opening.known[box][different], np.uint8(Known.DRAWN))
         known[different] = np.where(marked > 0, marked - np.uint8(1), told)
         seen[different] = now
-        self._found.add(Patch.between(part, before, Annotation(seen, known)))
-        self._changed = True
-        return True
+        self._found.add(Patch.between(box, before, Annotation(seen, known)))
+        self._unsaved.touch(box)

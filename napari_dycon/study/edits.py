@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -323,12 +323,3 @@ class UndoHistory:
         chains: Iterable[list[Step]] = (self._done, self._undone)
         for chain in chains:
             yield from chain
-
-
-class Snapshot(NamedTuple):
-    """A copy of an annotation for saving, and what was done to it since the last one."""
-
-    annotation: Annotation
-    reason: str
-    names: tuple[str, ...]
-    run: str | None

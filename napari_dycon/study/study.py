@@ -15,6 +15,7 @@ from napari_dycon.io.volumes import Volume, read_geometry
 from napari_dycon.study import exporting, importing, preflight, removing, structures
 from napari_dycon.study.annotation_store import AUTOSAVE, Version
 from napari_dycon.study.annotations import Annotation
+from napari_dycon.study.draft import Draft
 from napari_dycon.study.files import scan_path
 from napari_dycon.study.folder import StudyFolder
 from napari_dycon.study.lock import StudyLock
@@ -87,7 +88,7 @@ class Study(StudyFolder):
     def save_annotation(
         self,
         case_id: str,
-        annotation: Annotation,
+        annotation: Annotation | Draft,
         reason: str,
         names: Sequence[str] = (),
         run: str | None = None,

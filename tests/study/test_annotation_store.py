@@ -67,7 +67,7 @@ def cut_at(monkeypatch, step):
     for owner, name in [
         (os, "replace"),
         (annotation_store, "_rename"),
-        (annotation_store, "write_mask"),
+        (annotation_store, "write_pieces"),
         (annotation_store, "write_text_atomic"),
         (annotation_store.shutil, "copyfile"),
     ]:

@@ -4,6 +4,7 @@ import pytest
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.study import editing
 from napari_dycon.study.annotations import Annotation, Known
+from napari_dycon.study.draft import Draft
 from napari_dycon.study.editing import AnnotationEditor
 
 SHAPE = (6, 5, 4)
@@ -115,28 +116,43 @@ def test_a_stroke_from_before_accepting_can_still_be_undone(editor):
     assert A not in known(editor)
 
 
+def drafted(taken):
+    """Labels and known map of a snapshot, as they will be in the files."""
+    return [
+        np.frombuffer(b"".join(piece.inflated() for piece in pieces), np.uint8).reshape(SHAPE, order="F")
+        for pieces in (taken.draft.labels, taken.draft.known)
+    ]
+
+
 def test_a_snapshot_holds_what_was_painted_and_comes_once(editor):
-    assert editor.snapshot() is None
+    assert editor.take() is None
     paint(editor, A)
-    copy, reason = editor.snapshot()
-    assert reason == "autosave"
-    np.testing.assert_array_equal(copy.labels, editor.labels)
-    np.testing.assert_array_equal(copy.known, editor.known)
-    assert not np.shares_memory(copy.labels, editor.labels)
-    assert editor.snapshot() is None
+    taken = editor.take()
+    assert taken.reason == "autosave"
+    np.testing.assert_array_equal(drafted(taken), [editor.labels, editor.known])
+    assert editor.take() is None
     editor.labels[B] = 2  # not told by a stroke
-    assert editor.snapshot() is not None
+    np.testing.assert_array_equal(drafted(editor.take()), [editor.labels, editor.known])
 
 
 def test_a_snapshot_that_could_not_be_saved_comes_again_with_its_reason(editor):
     editor.accept(np.full(SHAPE, 5, np.uint8))
-    _, reason = editor.snapshot()
+    reason = editor.take().reason
     assert reason == "accept"
     paint(editor, A)
     editor.not_saved(reason)
-    assert editor.snapshot()[1] == "accept"
+    assert editor.take().reason == "accept"
     editor.complete_case()
-    assert editor.snapshot()[1] == "complete"
+    assert editor.take().reason == "complete"
+
+
+def test_a_snapshot_that_could_not_be_made_comes_again_whole(editor, monkeypatch):
+    paint(editor, A)
+    with monkeypatch.context() as patch:
+        patch.setattr(Draft, "put", lambda *details: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            editor.take()
+    np.testing.assert_array_equal(drafted(editor.take()), [editor.labels, editor.known])
 
 
 def test_an_editor_of_another_grid_is_refused():

@@ -228,7 +228,7 @@ def test_saving_hears_what_was_done_since_the_last_time():
     taken = editor.take()
     assert taken.names == ("Accept slice 1", "Undo: Accept slice 1")
     assert (taken.reason, taken.run) == ("accept", "002-dycon")
-    assert not taken.annotation.known.any()
+    assert taken.draft.known_fraction == 0
     assert editor.take() is None
     editor.redo()
     assert editor.take().names == ("Redo: Accept slice 1",)
