@@ -32,8 +32,8 @@ class Hand:
             layer.brush_size = max(SMALLEST_BRUSH, layer.brush_size + step)
 
     def toggle_annotation(self) -> None:
-        """Show or hide the annotation."""
-        layer = self._presenter.annotation
+        """Show or hide the annotation, or the older version in its place."""
+        layer = self._presenter.labels_on_screen
         if layer is not None:
             layer.visible = not layer.visible
 

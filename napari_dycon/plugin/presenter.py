@@ -13,6 +13,7 @@ from napari.layers import Labels, Layer
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.plugin import layer_styles as styles
 from napari_dycon.plugin.brushes import Brush, BrushedLabels, mark_values
+from napari_dycon.plugin.listing import LayerRows
 from napari_dycon.plugin.opencase import OpenCase
 from napari_dycon.plugin.orientation import AXIS_LABELS, CAMERA_ORIENTATION, PLANE_ORDER, UNITS, DisplayView
 from napari_dycon.study.schema import Structure
@@ -62,6 +63,8 @@ class Presenter:
         self._shown: str | None = None
         self._display: DisplayView | None = None
         self._tool: str | None = None
+        self._looking_back = self._known_wanted = False
+        self._rows = LayerRows(viewer)
         self.overlay = Overlay()
         self.brush = Brush()
         self.place_in_use: tuple[int, float] | None = None
@@ -84,6 +87,11 @@ class Presenter:
     def annotation(self) -> Labels | None:
         """The layer the person paints on, if it is in the viewer."""
         return self.layer(styles.ANNOTATION)
+
+    @property
+    def labels_on_screen(self) -> Labels | None:
+        """The annotation or, while an older version is looked at, that."""
+        return self.layer(styles.VERSION if self._looking_back else styles.ANNOTATION)
 
     def show_case(
         self, case: OpenCase, structures: tuple[Structure, ...], active_value: int, editable: bool = True
@@ -131,6 +139,7 @@ class Presenter:
         layer.colormap = styles.preview_colours(annotation.colormap)
         layer.visible, layer.editable = labels is not None, False
         self.viewer.layers.selection.active = active
+        self.list_layer(layer, labels is not None)
 
     def show_version(self, labels: np.ndarray) -> None:
         """Show an older version, ``(x, y, z)`` in source order, in place of the annotation, now locked."""
@@ -143,6 +152,9 @@ class Presenter:
         layer.colormap, layer.features = annotation.colormap, annotation.features
         layer.visible, layer.editable = True, False
         self.viewer.layers.selection.active = active
+        self.list_layer(layer, True)
+        self._looking_back = True
+        self._apply_known()
 
     def end_version(self, editable: bool) -> None:
         """Show the annotation again, with the tool that was in the hand."""
@@ -159,6 +171,9 @@ class Presenter:
             blank = np.broadcast_to(np.uint8(0), self._display.geometry.shape)
             self._put(styles.VERSION, self._display.apply(blank))
             layer.visible = layer.editable = False
+            self.list_layer(layer, False)
+        self._looking_back = False
+        self._apply_known()
 
     def show_structures(self, structures: tuple[Structure, ...]) -> None:
         """Give annotation and prediction the colours and names of ``structures``."""
@@ -201,8 +216,24 @@ class Presenter:
             active = viewer.layers.selection.active
             layer = self._put(styles.KNOWN, self._display.apply(known))
             viewer.layers.selection.active = active
+        self._known_wanted = known is not None
+        self._apply_known()
         if layer is not None:
-            layer.visible = known is not None and viewer.dims.ndisplay == 2
+            self.list_layer(layer, self._known_wanted)
+
+    def _apply_known(self) -> None:
+        """Show the known map unless it is about something else than the labels on screen."""
+        layer = self.layer(styles.KNOWN)
+        if layer is not None:
+            in_slices = self.viewer.dims.ndisplay == 2
+            layer.visible = self._known_wanted and in_slices and not self._looking_back
+
+    def list_layer(self, layer: Layer, listed: bool) -> None:
+        """Show or hide the row of ``layer`` in napari's list; the annotation takes over from a hidden one."""
+        self._rows.list_layer(layer, listed)
+        selection = self.viewer.layers.selection
+        if not listed and layer in selection and self.annotation is not None:
+            selection.active = self.annotation
 
     def refresh_known(self) -> None:
         """Redraw the known map after something became known."""

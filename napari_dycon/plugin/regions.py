@@ -164,7 +164,8 @@ class RegionIntentions(SessionState):
     def __init__(self, viewer: "ViewerModel") -> None:
         super().__init__(viewer)
         self.known_shown = False
-        self._sketch = Sketch(lambda: self._presenter.viewer, self._drawn, self._sketch_left)
+        rows = self._presenter.list_layer
+        self._sketch = Sketch(lambda: self._presenter.viewer, self._drawn, self._sketch_left, rows)
         self._then: tuple[str, str] | None = None
         self._desk.saved.connect(self._refresh_known)
         self.case_opened.connect(self._show_known)

@@ -31,6 +31,8 @@ class Sketch:
         Called with the corners, ``(n, 3)`` voxel coordinates in display order; one of them for a click.
     on_left
         Called when the person takes up another layer before that.
+    list_layer
+        Shows or hides the row of a layer in napari's list.
     """
 
     def __init__(
@@ -38,10 +40,12 @@ class Sketch:
         viewer: "Callable[[], ViewerModel]",
         on_drawn: Callable[[np.ndarray], None],
         on_left: Callable[[], None],
+        list_layer: Callable[[Layer, bool], None],
     ) -> None:
         self._viewer = viewer
         self._on_drawn = on_drawn
         self._on_left = on_left
+        self._list_layer = list_layer
         self._layer: Shapes | None = None
         self._hand: tuple[Layer | None, str] = (None, "pan_zoom")
         self.drawing: Shape | None = None
@@ -56,6 +60,7 @@ class Sketch:
         layer = self._ready(like)
         self.drawing, self.shown = shape, True
         layer.visible = True
+        self._list_layer(layer, True)
         viewer.layers.selection.active = layer
         layer.mode = MODES.get(shape, "pan_zoom")
         viewer.layers.selection.events.active.connect(self._activated)
@@ -89,6 +94,7 @@ class Sketch:
             self._give_back(viewer)
         if layer is not None:
             layer.visible = False
+            self._list_layer(layer, False)
 
     def _give_back(self, viewer: "ViewerModel") -> None:
         tool, mode = self._hand

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from napari_dycon.plugin.widgets import reasons
 from napari_dycon.study.study import Study
 
 pytestmark = pytest.mark.gui
@@ -86,6 +87,35 @@ def test_an_older_version_is_looked_at_restored_and_the_restoring_undone(desk, d
         assert study.case(CASE).status == "complete"
         display = desk.session._desk.case.display
         assert np.array_equal(display.apply(study.annotation(CASE).labels), mine)
+
+
+def test_while_an_older_version_is_on_screen_no_control_changes_anything_and_each_says_why(desk, dock):
+    session = desk.session
+    for centre in ((5, 12, 12), (5, 20, 20)):
+        paint(desk, centre, 1)
+        session.save_now()
+    session.toggle_known_map()
+    panel, mine = list_versions(desk, dock), annotation(desk).data.copy()
+    panel.table.selectRow(1)
+    desk.wait(lambda: not annotation(desk).visible)
+    tools, structures, review = dock.tools, dock.structures, dock.review
+    for button in (
+        *(tools.undo_button, tools.redo_button, tools.paint_button, tools.range_button),
+        *(tools.interpolate_button, tools.cleanup_button, tools.region_button, tools.known_button),
+        *(structures.slice_button, structures.case_button, review.accept.button, review.reject.button),
+    ):
+        assert not button.isEnabled()
+        assert reasons.OLDER in button.toolTip()
+    session.undo()
+    assert np.array_equal(annotation(desk).data, mine)
+    assert not desk.viewer.layers["known map"].visible, "it is about other labels than those on screen"
+    for visible in (False, True):
+        session.toggle_annotation()
+        assert desk.viewer.layers["older version"].visible is visible
+        assert not annotation(desk).visible
+    session.close_versions()
+    assert annotation(desk).visible and desk.viewer.layers["known map"].visible
+    assert tools.undo_button.isEnabled() and tools.known_button.isEnabled()
 
 
 def test_structures_merged_and_removed_leave_everything_else_as_it_was(desk, dock, study_path):

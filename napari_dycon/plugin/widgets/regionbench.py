@@ -52,7 +52,7 @@ class RegionBench(QObject):
         button = self._tools.known_button
         if not isalive(button):
             return
-        blocked = "" if self._session.case_id else reasons.NO_CASE
+        blocked = reasons.knowing(self._session)
         button.setEnabled(not blocked)
         button.setChecked(self._session.known_shown)
         button.setToolTip(as_tooltip(f"{KNOWN_TIP}\n\n{blocked}") if blocked else known_tip())
