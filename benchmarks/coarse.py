@@ -23,7 +23,7 @@ from scipy import ndimage
 def main() -> None:
     wish = _arguments()
     for index, path in enumerate(sorted((ATRIA / "images").glob("*.nii.gz"))[: wish.training + wish.test]):
-        first = "first-" if index in wish.first else ""
+        first = "A_" if index in wish.first else ""
         _make(path, wish.folder, "" if index < wish.training else "test-", first + path.name, wish.whole)
 
 
