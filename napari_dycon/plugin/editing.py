@@ -14,6 +14,7 @@ from napari_dycon.plugin.opencase import OpenCase
 from napari_dycon.plugin.painting import PaintingHook
 from napari_dycon.plugin.presenter import Presenter
 from napari_dycon.plugin.saving import Saver
+from napari_dycon.study.regions import Selection
 from napari_dycon.study.schema import Structure
 from napari_dycon.study.study import Study
 
@@ -42,6 +43,7 @@ class Desk:
         self._saver: Saver | None = None
         self._seen_slice: tuple[int, int] | None = None
         self._looking = False
+        self._told_history: tuple[list[str], list[str]] | None = None
         self.case: OpenCase | None = None
 
     def open_study(self, study: Study) -> None:
@@ -65,7 +67,7 @@ class Desk:
         self._presenter.brush.expect = case.editor.expect_mark
         self._presenter.brush.guard = case.editor.painting
         self.tell_slice()
-        self.history.emit()
+        self._tell_history()
 
     def show_prediction(self, latest: PredictionLoaded) -> None:
         """Swap in a newer prediction of the open case; that of any other case is left alone."""
@@ -119,7 +121,7 @@ class Desk:
         self.saved.emit("Saving…", True)
         self._presenter.refresh_annotation()
         self.tell_slice()
-        self.history.emit()
+        self._tell_history()
 
     def flush(self) -> bool:
         """Put everything painted on disk; return whether it is. May be called from any thread."""
@@ -167,25 +169,33 @@ class Desk:
             raise StudyError("Slices can only be chosen in the 2D view: switch the viewer to 2D first.")
         return current
 
-    def _stroked(self, indices: tuple[np.ndarray, ...], value: int) -> None:
+    def _stroked(self, box: tuple[slice, ...], mask: np.ndarray, value: int) -> None:
         if self.case is not None:
-            self._tell_stroke(self.case, self.case.display.indices_to_source(indices), value)
+            self._tell_stroke(self.case, Selection(*self.case.display.part_to_source(box, mask)), value)
             self._touch_saver()
             self.saved.emit("Saving…", True)
             self.tell_slice()
-            self.history.emit()
+            self._tell_history()
 
-    def _tell_stroke(self, case: OpenCase, indices: tuple[np.ndarray, ...], value: int) -> None:
+    def _tell_stroke(self, case: OpenCase, where: Selection, value: int) -> None:
         """Let the known map follow a stroke; what was painted as a mark becomes what it says."""
         says = self._presenter.brush.meaning(value)
         if says is Says.STRUCTURE:
-            case.editor.stroke(indices, name="Paint" if value else "Erase")
+            case.editor.stroke(where, name="Paint" if value else "Erase")
             return
         with case.editor.painting():
-            case.editor.labels[indices] = 0
-            case.editor.stroke(indices, KNOWN_BY[says], NAMES[says])
+            np.copyto(case.editor.labels[where.box], np.uint8(0), where=where.mask)
+            case.editor.stroke(where, KNOWN_BY[says], NAMES[says])
             case.editor.expect_mark(value, None)
         self._presenter.refresh_annotation()
+
+    def _tell_history(self) -> None:
+        """Say that something else can be undone, or done again; after most strokes it reads the same."""
+        editor = None if self.case is None else self.case.editor
+        names = None if editor is None else (editor.undo_names[:1], editor.redo_names[:1])
+        if names != self._told_history:
+            self._told_history = names
+            self.history.emit()
 
     def _touched(self) -> None:
         """Undo, redo and a mere change of slice look alike; only the first two leave the slice as it was."""

@@ -77,6 +77,17 @@ class DisplayView:
             source[axis] = mirrored
         return source[0], source[1], source[2]
 
+    def part_to_source(
+        self, box: tuple[slice, ...], mask: np.ndarray
+    ) -> tuple[tuple[slice, ...], np.ndarray]:
+        """Return box and mask of a part in source order; given in display order, mask of the box's shape."""
+        source: dict[int, slice] = {}
+        for display_axis, part in enumerate(box):
+            axis, first = self.to_source(display_axis, part.start)
+            _, last = self.to_source(display_axis, part.stop - 1)
+            source[axis] = slice(min(first, last), max(first, last) + 1)
+        return (source[0], source[1], source[2]), self.invert(mask)
+
     def plane_of(self, display_axis: int) -> str:
         """Return the plane perpendicular to ``display_axis``: axial, coronal or sagittal."""
         return plane_of_axis(self.geometry, self.to_source(display_axis, 0)[0])

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from napari.layers import Labels
 
-Indices = tuple[np.ndarray, ...]
-LARGEST_BOX = 1 << 25
-"""Voxels around a stroke up to which its parts are joined in a mask."""
+Box = tuple[slice, ...]
+Mask = np.ndarray
 
 
 class PaintingHook:
@@ -19,7 +18,7 @@ class PaintingHook:
     Parameters
     ----------
     on_stroke
-        Called with display indices, one array an axis, of the voxels of a stroke, and the value they got.
+        Called with the box of a stroke in display order, a mask of its voxels in it, and their new value.
     on_touched
         Called when the array may have changed without a stroke.
     on_replaced
@@ -30,7 +29,7 @@ class PaintingHook:
 
     def __init__(
         self,
-        on_stroke: Callable[[Indices, int], None],
+        on_stroke: Callable[[Box, Mask, int], None],
         on_touched: Callable[[], None],
         on_replaced: Callable[[], None],
         on_picked: Callable[[int], object],
@@ -64,8 +63,8 @@ class PaintingHook:
         self._layer = None
 
     def _painted(self, event: object) -> None:
-        for indices, value in joined(strokes(event.value)):
-            self._on_stroke(indices, value)
+        for box, mask, value in joined(strokes(event.value)):
+            self._on_stroke(box, mask, value)
 
     def _picked(self, event: object = None) -> None:
         del event
@@ -81,41 +80,49 @@ class PaintingHook:
         self._on_touched()
 
 
-def joined(parts: Iterable[tuple[Indices, object]]) -> Iterator[tuple[Indices, int]]:
-    """Yield the voxels of each value once, however often the brush went over them."""
-    found: dict[int, list[Indices]] = {}
-    for indices, value in parts:
-        found.setdefault(int(np.max(value)), []).append(indices)
+def joined(parts: Iterable[tuple[Box, Mask, object]]) -> Iterator[tuple[Box, Mask, int]]:
+    """Yield the voxels of each value as one box with a mask, however often the brush went over them."""
+    found: dict[int, list[tuple[Box, Mask]]] = {}
+    for box, mask, value in parts:
+        found.setdefault(int(np.max(value)), []).append((box, mask))
     for value, pieces in found.items():
-        yield _union(pieces), value
+        yield *_union(pieces), value
 
 
-def _union(pieces: list[Indices]) -> Indices:
+def _union(pieces: list[tuple[Box, Mask]]) -> tuple[Box, Mask]:
     if len(pieces) == 1:
         return pieces[0]
-    low = np.min([[axis.min() for axis in piece] for piece in pieces], axis=0)
-    high = np.max([[axis.max() for axis in piece] for piece in pieces], axis=0)
-    if np.prod(high - low + 1) > LARGEST_BOX:
-        return tuple(np.concatenate(axes) for axes in zip(*pieces, strict=True))
-    touched = np.zeros(high - low + 1, bool)
-    for piece in pieces:
-        touched[tuple(axis - start for axis, start in zip(piece, low, strict=True))] = True
-    return tuple(axis + start for axis, start in zip(np.nonzero(touched), low, strict=True))
+    box = tuple(
+        slice(min(part.start for part in axis), max(part.stop for part in axis))
+        for axis in zip(*(box for box, _ in pieces), strict=True)
+    )
+    touched = np.zeros([part.stop - part.start for part in box], bool)
+    for part, mask in pieces:
+        inside = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(part, box, strict=True))
+        touched[tuple(inside)] |= mask
+    return box, touched
 
 
-def strokes(atoms: Iterable[object]) -> Iterator[tuple[Indices, object]]:
-    """Yield for each atom of a napari ``paint`` event the indices it changes and the value they get.
+def strokes(atoms: Iterable[object]) -> Iterator[tuple[Box, Mask, object]]:
+    """Yield for each atom of a napari ``paint`` event the voxels it changes and the value they get.
 
     An atom is either a bounding box with a mask (None for all of it) or a plain tuple of indices, values
     before and values after.
     """
     for atom in atoms:
         if hasattr(atom, "slice_key"):
-            yield _box_indices(atom.slice_key, atom.mask, atom.old_values.shape), atom.new_value
+            box = tuple(slice(part.start or 0, part.stop) for part in atom.slice_key)
+            yield (
+                box,
+                np.ones(atom.old_values.shape, bool) if atom.mask is None else atom.mask,
+                atom.new_value,
+            )
         else:
-            yield tuple(np.asarray(axis) for axis in atom[0]), atom[2]
+            yield *_around([np.asarray(axis) for axis in atom[0]]), atom[2]
 
 
-def _box_indices(box: tuple[slice, ...], mask: np.ndarray | None, shape: tuple[int, ...]) -> Indices:
-    inside = np.nonzero(np.ones(shape, bool) if mask is None else mask)
-    return tuple(axis + (part.start or 0) for axis, part in zip(inside, box, strict=True))
+def _around(indices: list[np.ndarray]) -> tuple[Box, Mask]:
+    box = tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in indices)
+    mask = np.zeros([part.stop - part.start for part in box], bool)
+    mask[tuple(axis - part.start for axis, part in zip(indices, box, strict=True))] = True
+    return box, mask

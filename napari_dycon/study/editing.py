@@ -32,11 +32,11 @@ from napari_dycon.study.regions import (
     Box,
     Selection,
     bounding_box,
-    box_around,
     everything,
     selected,
     shifted,
     slowest_axis,
+    voxels_at,
 )
 from napari_dycon.study.unsaved import Snapshot, Unsaved
 from napari_dycon.study.versions import AUTOSAVE
@@ -108,32 +108,33 @@ class AnnotationEditor(Decider):
         with self._lock:
             return [] if self._found else self._history.redo_names
 
-    def stroke(self, indices: Sequence[ArrayLike], how: Known = Known.DRAWN, name: str = "Paint") -> Edit:
+    def stroke(
+        self, where: Selection | Sequence[ArrayLike], how: Known = Known.DRAWN, name: str = "Paint"
+    ) -> Edit:
         """Make the voxels of a stroke drawn, whether painted or erased.
 
         Parameters
         ----------
-        indices
-            Three arrays of voxel indices in source order, as for NumPy indexing. The labels hold the result
-            of the stroke already.
+        where
+            The voxels in source order, or three arrays of their indices as for NumPy indexing. The labels
+            hold the result of the stroke already.
         how
             Known value from now on: ``IGNORE`` for "do not care"; ``UNKNOWN`` forgets, labels included.
         name
             Name of the edit.
         """
-        x, y, z = (np.asarray(axis, dtype=np.intp) for axis in indices)
-        edit = Edit(name)
-        if x.size == 0:
+        where, edit = where if isinstance(where, Selection) else voxels_at(where), Edit(name)
+        if where.voxels == 0:
             return edit
-        box = box_around(x, y, z)
+        box, mask = where.box, True if where.mask is None else where.mask
         with self._lock:
             parts = list(Selection(box).slabs(VOXELS_AT_A_TIME, self._axis))
             before = [Annotation(self._seen[p.box], self.known[p.box]).copy() for p in parts]
             if how == Known.UNKNOWN:
-                self.labels[x, y, z] = 0
-            self.known[x, y, z] = how
-            self._seen[x, y, z] = self.labels[x, y, z]
-            self._join_or_push_found(box, (x, y, z), edit)
+                np.copyto(self.labels[box], np.uint8(0), where=mask)
+            np.copyto(self.known[box], np.uint8(how), where=mask)
+            np.copyto(self._seen[box], self.labels[box], where=mask)
+            self._join_or_push_found(where, edit)
             for part, old in zip(parts, before, strict=True):
                 edit.add(Patch.between(part.box, old, Annotation(self._seen[part.box], self.known[part.box])))
             if edit:
@@ -352,11 +353,11 @@ class AnnotationEditor(Decider):
             self._history.push(Step(self._found))
             self._found = Edit(ELSEWHERE)
 
-    def _join_or_push_found(self, box: Box, indices: tuple[NDArray[np.intp], ...], edit: Edit) -> None:
+    def _join_or_push_found(self, where: Selection, edit: Edit) -> None:
         """Let a stroke own what was seen of it before it was told; anything else is a step of its own."""
         if not self._found:
             return
-        if lie_within(self._found.patches, box, indices):
+        if lie_within(self._found.patches, where):
             edit.patches.extend(self._found.patches)
             self._found = Edit(ELSEWHERE)
         else:

@@ -236,14 +236,13 @@ def difference(before: Annotation, after: Annotation, selection: Selection, name
     return planned(before, selection, take, name, reason)
 
 
-def lie_within(patches: Iterable[Patch], box: Box, indices: tuple[NDArray[np.intp], ...]) -> bool:
-    """Tell whether patches change only voxels at some indices, which lie in a box."""
+def lie_within(patches: Iterable[Patch], where: Selection) -> bool:
+    """Tell whether patches change only voxels of a selection."""
     patches = list(patches)
-    if not all(contains(box, patch.box) for patch in patches):
+    if not all(contains(where.box, patch.box) for patch in patches):
         return False
-    chosen = np.zeros(extent(box), bool)
-    chosen[tuple(axis - part.start for axis, part in zip(indices, box, strict=True))] = True
-    return all(chosen[relative(patch.box, box)][patch.where()].all() for patch in patches)
+    mask = where.mask
+    return mask is None or all(mask[relative(p.box, where.box)][p.where()].all() for p in patches)
 
 
 @dataclass(eq=False)

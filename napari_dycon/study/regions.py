@@ -178,10 +178,15 @@ def bounding_box(mask: NDArray[np.bool_], margin: int | Sequence[int] = 0) -> Bo
     return box[0], box[1], box[2]
 
 
-def box_around(*indices: NDArray[np.intp]) -> Box:
-    """Smallest box around voxels, given as an array of indices for each axis; not for none."""
-    x, y, z = (slice(int(axis.min()), int(axis.max()) + 1) for axis in indices)
-    return x, y, z
+def voxels_at(indices: Sequence[ArrayLike]) -> Selection:
+    """Select voxels by three arrays of indices, as for NumPy indexing."""
+    x, y, z = (np.asarray(axis, dtype=np.intp) for axis in indices)
+    if x.size == 0:
+        return Selection((slice(0, 0), slice(0, 0), slice(0, 0)))
+    box = tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in (x, y, z))
+    mask = np.zeros([part.stop - part.start for part in box], bool)
+    mask[x - box[0].start, y - box[1].start, z - box[2].start] = True
+    return Selection((box[0], box[1], box[2]), mask)
 
 
 def slowest_axis(array: NDArray[Any]) -> int:

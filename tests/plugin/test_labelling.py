@@ -165,3 +165,24 @@ def test_what_others_write_into_the_layer_is_kept_whatever_the_brush_says(opened
     assert (labels[3, 5:8, 5:8] == 1).all()
     assert labels[4, 5, 5] == 3
     assert (known[3, 5:8, 5:8] == Known.DRAWN).all()
+
+
+def test_undo_is_told_anew_only_when_it_would_take_back_something_else(opened):
+    told = []
+    opened.session.tools_changed.connect(lambda: told.append(opened.session.undo_name))
+    opened.paint((2, 10, 10), 1)
+    opened.paint((2, 12, 12), 1)
+    assert told == ["Paint"]
+    opened.paint((2, 12, 12), 0)
+    opened.session.toggle_slice_complete()
+    assert told == ["Paint", "Erase", "Slice complete"]
+
+
+def test_undo_is_told_anew_in_another_case_though_it_reads_the_same_there(opened):
+    opened.paint((2, 10, 10), 1)
+    opened.open("beta")
+    told = []
+    opened.session.tools_changed.connect(lambda: told.append(opened.session.undo_name))
+    assert opened.session.undo_name == ""
+    opened.paint((2, 10, 10), 1)
+    assert told == ["Paint"]

@@ -101,9 +101,10 @@ class CaseTableModel(QAbstractTableModel):
         """Show ``rows``; keeps selection and scroll position when the cases are the same."""
         same = [row.id for row in rows] == [row.id for row in self._rows]
         if same:
-            self._rows = list(rows)
-            if rows:
-                self.dataChanged.emit(self.index(0, 0), self.index(len(rows) - 1, len(HEADINGS) - 1))
+            before, self._rows = self._rows, list(rows)
+            changed = [row for row, (old, new) in enumerate(zip(before, rows, strict=True)) if old != new]
+            if changed:
+                self.dataChanged.emit(self.index(changed[0], 0), self.index(changed[-1], len(HEADINGS) - 1))
             return
         self.beginResetModel()
         self._rows = list(rows)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -399,3 +400,14 @@ def test_a_thousand_cases_are_shown_without_a_widget_for_any_of_them(qtbot, pane
     panel.view.scrollToBottom()
     assert shown(panel)[-1] == "scan 999"
     assert len(panel.view.findChildren(QWidget)) == before
+
+
+def test_only_rows_that_say_something_else_are_drawn_anew(panel, rows):
+    drawn = []
+    panel.model.dataChanged.connect(lambda first, last: drawn.append((first.row(), last.row())))
+    panel.set_rows([replace(row) for row in rows])
+    assert drawn == []
+    panel.set_rows(
+        [replace(row, known_fraction=0.37) if place == 1 else row for place, row in enumerate(rows)]
+    )
+    assert drawn == [(1, 1)]
