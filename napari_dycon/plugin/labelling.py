@@ -108,23 +108,25 @@ class LabellingIntentions(SessionState):
     def undo(self) -> None:
         """Take back the last change of the open case, on whichever slice it was."""
         editor = self._editable().editor
-        self._move(editor.undo, editor.steps_extent()[0])
+        self._move(editor.undo, editor.steps_extent()[0], "Undone")
 
     @intention
     def redo(self) -> None:
         """Do again what was undone last."""
         editor = self._editable().editor
-        self._move(editor.redo, editor.steps_extent()[1])
+        self._move(editor.redo, editor.steps_extent()[1], "Done again")
 
-    def _move(self, move: Callable[[], Edit | None], extent: int) -> None:
+    def _move(self, move: Callable[[], Edit | None], extent: int, verb: str) -> None:
         if extent <= AT_ONCE:
-            if move() is not None:
+            edit = move()
+            if edit is not None:
                 self._desk.edited()
+                self._say_of_edit(f"{verb}: {edit.name}.")
             return
 
         def work() -> str:
-            move()
-            return ""
+            edit = move()
+            return "" if edit is None else f"{verb}: {edit.name}."
 
         self._change(self._desk.open_case(), work)
 
@@ -281,7 +283,7 @@ class LabellingIntentions(SessionState):
             self._presenter.show_preview(None)
             self._desk.edited()
         if event.sentence:
-            self.say("info", event.sentence)
+            self._say_of_edit(event.sentence)
 
 
 def between(

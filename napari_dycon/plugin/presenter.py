@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 NO_OUTLINE_IN_3D = "Contours are not displayed during 3D rendering"
 ROLES = (
     styles.SCAN,
-    styles.KNOWN,
     styles.ENTROPY,
+    styles.KNOWN,
     styles.PREDICTION,
     styles.ANNOTATION,
     styles.VERSION,

@@ -51,7 +51,6 @@ HOW_TO_DRAW = {
     "point": "Click a piece of the prediction.",
 }
 DEPTH = (("one", "This one"), ("here", "Up to here"), ("all", "All"), (CANCEL, "Cancel"))
-MORE = "more"
 WITHOUT_MODEL = (
     ("complete", "Complete"),
     ("ignore", "Do not care"),
@@ -62,8 +61,7 @@ WITH_MODEL = (
     ("complete", "Complete"),
     ("accept", "Accept"),
     ("reject", "Reject"),
-    (MORE, "More"),
-    (CANCEL, "Cancel"),
+    *WITHOUT_MODEL[1:],
 )
 NO_PIECE = "There is no prediction under the pointer."
 _serial = count()
@@ -270,16 +268,10 @@ class RegionIntentions(SessionState):
             self._decide(case, self._then[0], selection, self._then[1])
             return
         answers = WITH_MODEL if self.has_prediction else WITHOUT_MODEL
-        self._ask(Question("Region", answers), partial(self._region_decided, selection))
+        self._ask(Question("This region:", answers), partial(self._region_decided, selection))
 
     @intention
     def _region_decided(self, selection: Selection, key: str) -> None:
-        if key == MORE:
-            self._ask(
-                Question("What about this region?", WITHOUT_MODEL[1:]),
-                partial(self._region_decided, selection),
-            )
-            return
         self._sketch.stop()
         if key != CANCEL and self._desk.case is not None:
             self._decide(self._decidable(key), key, selection, "region")
@@ -322,7 +314,7 @@ class RegionIntentions(SessionState):
         where = one_slice(case.annotation.shape, axis, index)
         edit = decided(case, what, where, f"{VERBS[what]} slice", self._run)
         self._desk.edited()
-        self.say("info", outcome(edit, what))
+        self._say_of_edit(outcome(edit, what))
 
     def _decide(self, case: OpenCase, what: str, where: Selection | None, part: str) -> None:
         self._put(case, what, partial(decided, case, what, where, f"{VERBS[what]} {part}", self._run))

@@ -215,6 +215,8 @@ class Session(
                 self._on_restored(event)
             case structuring.Saved():
                 event.go_on()
+            case Note("info", text):
+                self._say_of_edit(text)
             case jobs.PredictionLoaded():
                 self._desk.show_prediction(event)
                 self.overlay_changed.emit()

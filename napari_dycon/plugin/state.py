@@ -95,6 +95,7 @@ class SessionState:
         self._finished: RunFinished | None = None
         self._interrupted: str | None = None
         self._asked: Asked | None = None
+        self._about_edit = False
         self.versions: CaseVersions | None = None
         self._known = KnownBy(self.cases_changed.emit)
         self._presenter = Presenter(viewer)
@@ -104,6 +105,7 @@ class SessionState:
         self._desk.slice_changed.connect(self._on_slice_state)
         self._desk.written.connect(self.cases_changed)
         self._desk.picked.connect(self._on_picked)
+        self._desk.history.connect(self._let_go_of_message)
         self._tasks.changed.connect(self.task_changed)
         self._tasks.curves_changed.connect(self.curves_changed)
 
@@ -167,10 +169,22 @@ class SessionState:
 
         What is only for information does without the notification where a dock shows it already.
         """
+        self._about_edit = False
         logger.log(logging.getLevelNamesMapping()[level.upper()], text)
         self.message.emit(level, text)
         if level != "info" or not len(self.message):
             notify(level, text)
+
+    def _say_of_edit(self, text: str) -> None:
+        """Tell what became of the labels; it stands until they change again."""
+        self.say("info", text)
+        self._about_edit = True
+
+    def _let_go_of_message(self) -> None:
+        """After the labels changed: what was said about them before is no longer so."""
+        if self._about_edit:
+            self._about_edit = False
+            self.message.emit("info", "")
 
     def _needed(self) -> Study:
         if self.study is None:

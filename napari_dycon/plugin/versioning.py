@@ -138,7 +138,7 @@ class VersionIntentions(SessionState):
         self.close_versions()
         if event.changed:
             self._desk.edited()
-            self.say("info", f"Restored {event.when}. Undo takes it back.")
+            self._say_of_edit(f"Restored {event.when}. Undo takes it back.")
         else:
             self.say("info", "Nothing was changed: that version is the same as what you have.")
 

@@ -43,6 +43,7 @@ def press(desk, button):
 
 def answer(desk, dock, key):
     desk.wait(lambda: desk.session.question is not None)
+    rest(desk)
     dock.tools.strip.buttons[key].click()
     rest(desk)
     desk.wait(lambda: desk.session.case_id == CASE)
@@ -87,6 +88,27 @@ def test_an_older_version_is_looked_at_restored_and_the_restoring_undone(desk, d
         assert study.case(CASE).status == "complete"
         display = desk.session._desk.case.display
         assert np.array_equal(display.apply(study.annotation(CASE).labels), mine)
+
+
+def test_what_is_said_about_the_labels_is_gone_or_put_right_once_they_change(desk, dock):
+    line = dock.messages
+    for centre in ((5, 12, 12), (5, 20, 20)):
+        paint(desk, centre, 1)
+        desk.session.save_now()
+    panel = list_versions(desk, dock)
+    panel.table.selectRow(1)
+    press(desk, panel.restore_button)
+    desk.wait(lambda: "Undo takes it back" in line.text)
+    press(desk, dock.tools.undo_button)
+    desk.wait(lambda: "Undo takes it back" not in line.text)
+    assert line.text.startswith("Undone: Restore the version of")
+    press(desk, dock.tools.redo_button)
+    desk.wait(lambda: line.text.startswith("Done again: Restore the version of"))
+    paint(desk, (5, 16, 16), 1)
+    assert line.text == ""
+    desk.session.say("warning", "The disk is nearly full.")
+    paint(desk, (5, 24, 16), 1)
+    assert line.text == "The disk is nearly full."
 
 
 def test_while_an_older_version_is_on_screen_no_control_changes_anything_and_each_says_why(desk, dock):

@@ -95,7 +95,7 @@ class DyconDock(QWidget):
     def _lay_out(self) -> None:
         self.work = QWidget()
         column = QVBoxLayout(self.work)
-        column.setContentsMargins(10, 8, 10, 4)
+        column.setContentsMargins(10, 8, 10, 2)
         column.setSpacing(6)
         for panel in (self.header, self.shelf, self.structures, self.tools, self.training, self.review):
             if panel not in (self.header, self.tools):
@@ -111,7 +111,7 @@ class DyconDock(QWidget):
         self.pages.addWidget(self._scroll)
         self.pages.addWidget(self.keys.sheet)
         bottom = QVBoxLayout()
-        bottom.setContentsMargins(10, 0, 10, 4)
+        bottom.setContentsMargins(10, 0, 10, 2)
         bottom.addWidget(self.messages)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

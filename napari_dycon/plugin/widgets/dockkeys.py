@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut, QWidget
 
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
     from napari_dycon.plugin.widgets.dock import DyconDock
 
 QT_NAMES = {"Ctrl+Enter": "Ctrl+Return", "Ctrl+Shift+Enter": "Ctrl+Shift+Return"}
-LISTS_NEED = {"Left", "Right", "Up", "Down", "PageUp", "PageDown"}
+LISTS_NEED = {"Up", "Down", "PageUp", "PageDown"}
 """Keys with which the person moves in a table that has the focus."""
+ELSEWHERE_NEED = {"Left", "Right"}
+"""Keys that the dock takes for itself, but leaves to napari's own sliders."""
 
 
 class DockKeys:
@@ -90,6 +93,8 @@ class DockKeys:
     def _shortcut(self, key: str, action: Callable[[], None], repeats: bool = False) -> QShortcut:
         shortcut = QShortcut(QKeySequence(QT_NAMES.get(key, key)), self._dock)
         shortcut.setAutoRepeat(repeats)
+        if key in ELSEWHERE_NEED:
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         shortcut.activated.connect(action)
         shortcut.activatedAmbiguously.connect(action)
         return shortcut

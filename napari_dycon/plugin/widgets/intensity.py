@@ -12,6 +12,8 @@ WIDTH = 330
 FINE = 20.0
 """Ranges below this show decimals."""
 STEPS = 500
+LABEL_SIDE = 20
+"""Pixels beside the slider for the labels of its ends."""
 
 
 class IntensityPanel(QWidget):
@@ -26,6 +28,8 @@ class IntensityPanel(QWidget):
         self.slider = QLabeledDoubleRangeSlider(Qt.Orientation.Horizontal)
         self.slider.setEdgeLabelMode(QLabeledDoubleRangeSlider.EdgeLabelMode.NoLabel)
         self.slider.setHandleLabelPosition(QLabeledDoubleRangeSlider.LabelPosition.LabelsBelow)
+        below = self.slider.layout().contentsMargins().bottom()
+        self.slider.layout().setContentsMargins(LABEL_SIDE, 0, LABEL_SIDE, below)
         self.slider.setToolTip("In units of the scan; drag the bar to move both ends")
         self.note = plain_label("Brush, fill and polygon keep to it.", "muted")
         self.switch.toggled.connect(self.limited)
@@ -33,11 +37,8 @@ class IntensityPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 10, 12, 8)
         layout.setSpacing(8)
-        sides = QVBoxLayout()
-        sides.setContentsMargins(12, 0, 12, 0)
-        sides.addWidget(self.slider)
         layout.addWidget(self.switch)
-        layout.addLayout(sides)
+        layout.addWidget(self.slider)
         layout.addWidget(self.note)
         self.setFixedWidth(WIDTH)
 

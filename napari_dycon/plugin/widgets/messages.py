@@ -1,23 +1,27 @@
-"""The line at the bottom of the dock: the last note or error, never a window in the way."""
+"""The lines at the bottom of the dock: the last note or error, never a window in the way."""
 
 from qtpy.QtCore import QSize
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from napari_dycon.plugin.widgets.icons import icon
 from napari_dycon.plugin.widgets.parts import ElidedLabel, flat_button, row, set_role
 from napari_dycon.plugin.widgets.theme import Theme
 
+HEIGHT = 26
+"""Pixels of two lines: a longer text does not move the panels above."""
 ROLES = {"info": "muted", "warning": "warn", "error": "bad"}
 
 
 class MessageLine(QWidget):
-    """One line of plain text with its level; the tooltip holds all of it."""
+    """A sentence of plain text with its level, on up to two lines; the tooltip holds all of it."""
 
     def __init__(self) -> None:
         super().__init__()
         self._sign = QLabel()
         self._sign.setFixedSize(QSize(16, 16))
         self.label = ElidedLabel("muted")
+        self.label.setWordWrap(True)
+        self.label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         self.dismiss_button = flat_button("×", "Dismiss", self.clear)
         self.dismiss_button.setFixedSize(QSize(20, 18))
         self._level = "info"
@@ -25,7 +29,7 @@ class MessageLine(QWidget):
         layout = row(self._sign, self.label, self.dismiss_button, spacing=5)
         layout.setStretch(1, 1)
         self.setLayout(layout)
-        self.setFixedHeight(20)
+        self.setFixedHeight(HEIGHT)
         self.clear()
 
     @property

@@ -1,9 +1,10 @@
 """Small parts the panels share: labels, buttons, a thin progress line."""
 
 from collections.abc import Callable
+from functools import partial
 
-from qtpy.QtCore import QRectF, QSize, Qt
-from qtpy.QtGui import QColor, QPainter, QPaintEvent
+from qtpy.QtCore import QPoint, QRectF, QSize, Qt
+from qtpy.QtGui import QColor, QCursor, QPainter, QPaintEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -100,7 +101,18 @@ def menu_button(text: str, tip: str, menu: QMenu, role: str = "") -> QPushButton
     """Return a button that opens ``menu``."""
     button = push_button(text, tip, None, role)
     button.setMenu(menu)
+    menu.aboutToHide.connect(partial(_leave, button))
     return button
+
+
+def _leave(button: QPushButton) -> None:
+    """Let a button know that the pointer has left it: Qt does not say so when its menu closes."""
+    button.setAttribute(Qt.WidgetAttribute.WA_UnderMouse, button.rect().contains(_pointer(button)))
+    button.update()
+
+
+def _pointer(widget: QWidget) -> QPoint:
+    return widget.mapFromGlobal(QCursor.pos())
 
 
 def allow(button: QWidget, reason: str) -> None:

@@ -84,6 +84,7 @@ DyconDock QLabel[role="study"] { font-size: 11pt; font-weight: 600; }
 DyconDock QLabel[role="hero"] { font-size: 14pt; font-weight: 600; }
 DyconDock QLabel[role="title"] { font-weight: 600; }
 DyconDock QLabel[role="muted"] { color: @muted; }
+DyconDock QLabel[role="small"], DyconDock MessageLine QLabel { font-size: 8pt; }
 DyconDock QLabel[role="good"] { color: @good; }
 DyconDock QLabel[role="warn"] { color: @warn; }
 DyconDock QLabel[role="bad"] { color: @bad; }

@@ -1,7 +1,6 @@
 """One row of tools for labelling; while the session has a question, it is asked in the same place."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
 from qtpy.QtGui import QAction, QActionGroup
@@ -19,18 +18,18 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_dycon.plugin.known_map import LOOKS
+from napari_dycon.plugin.widgets.asking import Question, QuestionStrip
 from napari_dycon.plugin.widgets.icons import icon, two_icons
 from napari_dycon.plugin.widgets.intensity import IntensityPanel, intensity_menu
 from napari_dycon.plugin.widgets.parts import (
-    ElidedLabel,
     allow,
-    as_tooltip,
     menu_button,
     push_button,
-    row,
     set_tip,
 )
 from napari_dycon.plugin.widgets.theme import Theme
+from napari_dycon.study.annotations import Known
 
 HEIGHT = 28
 CONFIRM = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
@@ -41,6 +40,8 @@ PAINTS = (
     ("forget", "Forget"),
 )
 """What the brush can say, and how it is called."""
+SAY_COLOURS = {"background": LOOKS[Known.DRAWN][1], "ignore": LOOKS[Known.IGNORE][1]}
+"""Colours of the brush on its button: those of its strokes in the known map."""
 CLEANUPS = (
     ("largest", "Keep the largest piece"),
     ("islands", "Remove islands below 0.1 ml"),
@@ -49,46 +50,6 @@ CLEANUPS = (
     ("smooth", "Smooth a little"),
     ("smooth more", "Smooth more"),
 )
-
-
-class Question(Protocol):
-    """A sentence and its answers ``(key, text)``, the likely one first, "cancel" last."""
-
-    text: str
-    answers: Sequence[tuple[str, str]]
-
-
-class QuestionStrip(QWidget):
-    """A sentence with its answers as buttons, in the place of the tools."""
-
-    answered = Signal(str)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.text = ElidedLabel()
-        self.buttons: dict[str, QPushButton] = {}
-        self._row = row(self.text)
-        self._row.setStretch(0, 1)
-        self.setLayout(self._row)
-
-    def ask(self, question: Question) -> None:
-        """Show ``question``."""
-        for button in self.buttons.values():
-            button.hide()
-            button.deleteLater()
-        self.text.show_text(question.text)
-        self.buttons = {}
-        for place, (key, text) in enumerate(question.answers):
-            button = push_button(text, "Enter" if place == 0 else "", None, "primary" if place == 0 else "")
-            button.setProperty("answer", key)
-            button.clicked.connect(self._answer)
-            self.buttons[key] = button
-            self._row.addWidget(button)
-        last = self.buttons[question.answers[-1][0]]
-        last.setToolTip("Esc")
-
-    def _answer(self) -> None:
-        self.answered.emit(self.sender().property("answer"))
 
 
 class ToolsPanel(QWidget):
@@ -113,7 +74,7 @@ class ToolsPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._theme: Theme | None = None
-        self._primary = ""
+        self._primary, self._says = "", PAINTS[0][0]
         self.paint_menu, self.cleanup_menu = self._paint_choices(), self._cleanups()
         self.region_menu, self.more_menu = QMenu(self), QMenu(self)
         self.undo_button = push_button("", "Undo", self.undo_requested, "tool")
@@ -180,8 +141,9 @@ class ToolsPanel(QWidget):
         for action in self.paint_menu.actions():
             action.setChecked(action.data() == how)
         self.paint_button.setChecked(how != PAINTS[0][0])
-        name = dict(PAINTS)[how]
-        self.paint_button.setToolTip(as_tooltip(f"What the brush says: {name}"))
+        self._says = how
+        set_tip(self.paint_button, f"What the brush says: {dict(PAINTS)[how]}")
+        self._draw_icons()
 
     def set_range(self, on: bool, chosen: tuple[float, float], bounds: tuple[float, float]) -> None:
         """Show whether painting keeps to a range of intensities, and to which."""
@@ -233,7 +195,10 @@ class ToolsPanel(QWidget):
             if button in (self.range_button, self.known_button):
                 button.setIcon(two_icons(name, theme.muted, theme.text, theme.disabled))
             else:
-                button.setIcon(icon(name, theme.text if button.isEnabled() else theme.disabled))
+                colour = (
+                    SAY_COLOURS.get(self._says, theme.text) if button is self.paint_button else theme.text
+                )
+                button.setIcon(icon(name, colour if button.isEnabled() else theme.disabled))
 
     # ---- menus and keys ----------------------------------------------------------------------
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from napari.utils._proxies import PublicOnlyProxy
-from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
-from qtpy.QtGui import QDropEvent
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtGui import QCursor, QDropEvent
 from qtpy.QtWidgets import QLabel
 
 from napari_dycon.plugin.task import TaskState
@@ -113,6 +113,57 @@ def test_keys(qtbot, dock, session, key, modifier, asked):
     qtbot.waitUntil(dock.isActiveWindow)
     qtbot.keyClick(dock, key, modifier)
     assert session.asked == [asked]
+
+
+def test_a_sentence_can_be_read_on_two_lines(qtbot, dock, session):
+    sentence = "There is nothing to fill: label two slices of this plane with others between them."
+    session.message.emit("info", sentence)
+    qtbot.wait(30)
+    assert dock.messages.label._elidedText() == sentence
+
+
+@pytest.mark.parametrize("part", ["table", "button"])
+def test_the_arrows_go_through_the_slices_after_a_click_in_the_dock(qtbot, dock, session, part):
+    widget = dock.cases.view if part == "table" else dock.structures.slice_button
+    dock.activateWindow()
+    widget.setFocus()
+    qtbot.waitUntil(widget.hasFocus)
+    qtbot.keyClick(widget, Qt.Key.Key_Right)
+    qtbot.keyClick(widget, Qt.Key.Key_Left)
+    assert session.asked == [("step_slice", 1), ("step_slice", -1)]
+
+
+def test_the_arrows_move_in_a_note_while_it_is_typed(qtbot, dock, session):
+    dock.activateWindow()
+    dock.cases.line.note.setFocus()
+    qtbot.waitUntil(dock.cases.line.note.hasFocus)
+    qtbot.keyClick(dock.cases.line.note, Qt.Key.Key_Left)
+    assert session.asked == []
+
+
+def test_the_brush_on_its_button_has_the_colour_of_what_it_says(dock, session):
+    def shown():
+        return dock.tools.paint_button.icon().pixmap(16, 16).toImage().copy()
+
+    plain = shown()
+    session.says.value = "background"
+    session.tools_changed.emit()
+    marked = shown()
+    assert marked != plain
+    session.says.value = "structure"
+    session.tools_changed.emit()
+    assert shown() == plain
+
+
+def test_a_button_does_not_look_hovered_once_its_menu_is_closed(qtbot, dock):
+    button, menu = dock.tools.paint_button, dock.tools.paint_menu
+    button.setAttribute(Qt.WidgetAttribute.WA_UnderMouse, True)
+    menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
+    qtbot.waitUntil(menu.isVisible)
+    QCursor.setPos(dock.mapToGlobal(QPoint(2, 2)))
+    menu.close()
+    qtbot.wait(20)
+    assert not button.underMouse()
 
 
 def test_keys_do_not_fire_while_typing(qtbot, dock, session):

@@ -1,0 +1,114 @@
+"""A question with its answers on one line, however narrow the dock is."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from qtpy.QtCore import Signal
+from qtpy.QtGui import QAction, QResizeEvent
+from qtpy.QtWidgets import QMenu, QPushButton, QSizePolicy, QWidget
+
+from napari_dycon.plugin.widgets.parts import ElidedLabel, menu_button, push_button, row, set_role
+
+GAP = 5
+SHORT = 0.4
+"""Share of the width up to which a question stays on one line."""
+SLACK = 1.15
+"""How much wider than half a text its two lines are."""
+
+
+class Question(Protocol):
+    """A sentence and its answers ``(key, text)``, the likely one first, "cancel" last."""
+
+    text: str
+    answers: Sequence[tuple[str, str]]
+
+
+class QuestionStrip(QWidget):
+    """A sentence with its answers as buttons, in the place of the tools.
+
+    The sentence comes first: it gets one line or two, and answers for which there is no room then go into a
+    menu; the last, "cancel", becomes a cross before that.
+    """
+
+    answered = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ElidedLabel()
+        self.text.setWordWrap(True)
+        self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
+        self.buttons: dict[str, QPushButton] = {}
+        self.menu = QMenu(self)
+        self.menu.triggered.connect(self._answer_from_menu)
+        self.more = menu_button("More", "Other answers", self.menu)
+        self._cancel = ""
+        self._row = row(self.text, self.more, spacing=GAP)
+        self._row.setStretch(0, 1)
+        self.setLayout(self._row)
+
+    def ask(self, question: Question) -> None:
+        """Show ``question``."""
+        for button in self.buttons.values():
+            button.hide()
+            button.deleteLater()
+        self.text.show_text(question.text)
+        self.buttons = {key: self._button(key, text) for key, text in question.answers}
+        first, last = self.buttons[question.answers[0][0]], self.buttons[question.answers[-1][0]]
+        if first is not last:
+            first.setProperty("role", "primary")
+            first.setToolTip("Enter")
+        last.setToolTip("Esc")
+        self._cancel = last.text()
+        for button in (*list(self.buttons.values())[:-1], self.more, last):
+            self._row.removeWidget(button)
+            self._row.addWidget(button)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Show as many answers as there is room for."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _button(self, key: str, text: str) -> QPushButton:
+        button = push_button(text, "", self._answer)
+        button.setProperty("answer", key)
+        button.setParent(self)
+        return button
+
+    def _fit(self) -> None:
+        if not self.buttons:
+            return
+        *answers, cancel = self.buttons.values()
+        cancel.setText(self._cancel)
+        set_role(self.text, "")
+        full = self.text.fontMetrics().horizontalAdvance(self.text.text()) + GAP
+        if full + _width(self.buttons.values()) <= self.width():
+            self._show_only([*answers, cancel], answers)
+            return
+        short = full <= SHORT * self.width()
+        set_role(self.text, "" if short else "small")
+        room = self.width() - (full if short else max(SHORT * self.width(), SLACK * full / 2))
+        for count, word in ((len(answers), self._cancel), *((n, "×") for n in range(len(answers), 0, -1))):
+            cancel.setText(word)
+            shown = [*answers[:count], *([self.more] if count < len(answers) else []), cancel]
+            if _width(shown) <= room:
+                break
+        self._show_only(shown, answers)
+
+    def _show_only(self, shown: Sequence[QPushButton], answers: Sequence[QPushButton]) -> None:
+        self.menu.clear()
+        for button in (*answers, self.more):
+            button.setVisible(button in shown)
+            if button is not self.more and button not in shown:
+                self.menu.addAction(button.text()).setData(button.property("answer"))
+        shown[-1].show()
+
+    def _answer(self) -> None:
+        self.answered.emit(self.sender().property("answer"))
+
+    def _answer_from_menu(self, action: QAction) -> None:
+        self.answered.emit(action.data())
+
+
+def _width(buttons: Iterable[QPushButton]) -> int:
+    return sum(button.sizeHint().width() + GAP for button in buttons)
