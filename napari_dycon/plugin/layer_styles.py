@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
-from napari.layers import Image, Labels, Layer, Shapes
+from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import Colormap, DirectLabelColormap
 
 from napari_dycon.plugin.brushes import BrushedLabels, Says
 from napari_dycon.plugin.known_map import LOOKS
+from napari_dycon.plugin.sheets import Sheet
 from napari_dycon.study.annotations import Known
 from napari_dycon.study.schema import Structure
 
@@ -85,10 +86,10 @@ def make_layer(role: str, data: np.ndarray, **settings: object) -> Layer:
     return layer
 
 
-def make_sketch_layer(**settings: object) -> Shapes:
-    """Return the layer on which regions are outlined, empty."""
+def make_sketch_layer(original: Sheet | None = None, **settings: object) -> Sheet:
+    """Return the layer on which regions are outlined, empty, or a copy of it for another canvas."""
     look = {"edge_color": SKETCH_COLOUR, "edge_width": 0.5, "face_color": [1.0, 0.85, 0.4, 0.15]}
-    return Shapes(ndim=3, name=SKETCH, **look, **settings)
+    return Sheet(original, name=SKETCH, **look, **settings)
 
 
 def is_about_labels(layer: Layer) -> bool:

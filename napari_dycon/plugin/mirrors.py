@@ -12,6 +12,8 @@ from napari.layers import Image, Labels, Layer
 from napari.utils.events import Event
 
 from napari_dycon.plugin.brushes import BrushedLabels
+from napari_dycon.plugin.layer_styles import make_sketch_layer
+from napari_dycon.plugin.sheets import Sheet
 
 LOOK = ("visible", "opacity", "blending", "colormap")
 IMAGE_LOOK = (*LOOK, "contrast_limits_range", "contrast_limits", "gamma", "interpolation2d")
@@ -36,16 +38,10 @@ class MirroredLabels(BrushedLabels):
     ----------
     owner
         The layer that owns the array.
-
-    Attributes
-    ----------
-    handing_over
-        Whether a stroke made here is just being announced by ``owner``.
     """
 
     def __init__(self, owner: Labels) -> None:
         self.owner = owner
-        self.handing_over = False
         super().__init__(owner.data, name=owner.name, **_place(owner))
         if isinstance(owner, BrushedLabels):
             self.brush = owner.brush
@@ -59,12 +55,8 @@ class MirroredLabels(BrushedLabels):
         self.owner.redo()
 
     def _append_to_undo_history(self, item: list[object]) -> None:
-        self.handing_over = True
-        try:
-            self.owner._redo_history.clear()
-            self.owner._append_to_undo_history(item)
-        finally:
-            self.handing_over = False
+        self.owner._redo_history.clear()
+        self.owner._append_to_undo_history(item)
 
 
 class Mirror:
@@ -73,7 +65,9 @@ class Mirror:
     Parameters
     ----------
     source
-        An `Image` or `Labels` layer of three dimensions.
+        A layer that `can_be_mirrored`.
+    on_painted
+        Called with the source and the copy whenever something has been painted on the copy.
 
     Attributes
     ----------
@@ -81,23 +75,18 @@ class Mirror:
         The copy, for another viewer model.
     """
 
-    def __init__(self, source: Layer) -> None:
-        self.source = source
-        labels = isinstance(source, Labels)
-        self._tools = TOOLS if labels else ()
-        self._look = LABELS_LOOK if labels else IMAGE_LOOK
-        self.layer = MirroredLabels(source) if labels else _image_like(source)
+    def __init__(self, source: Layer, on_painted: Callable[[Labels, Labels], None]) -> None:
+        self.source, self._on_painted = source, on_painted
+        self._tools, self._look, self.layer = _likeness(source)
         self._connected: list[tuple[object, Callable[..., None]]] = []
-        for name in ("data", *PLACE, *self._look, *self._tools):
+        for name in (*(() if isinstance(source, Sheet) else ("data",)), *PLACE, *self._look, *self._tools):
             self._follow(source, name, self._take)
         for name in self._tools:
             self._follow(self.layer, name, self._give)
+        if isinstance(source, Labels):
+            self._follow(self.layer, "labels_update", self._painted)
         for name in (*self._look, *self._tools):
             self._copy(name, self.layer)
-
-    def refresh(self) -> None:
-        """Draw the copy anew after the array was changed by someone else."""
-        self.layer.refresh(thumbnail=False, extent=False)
 
     def close(self) -> None:
         """Stop following."""
@@ -109,6 +98,10 @@ class Mirror:
         emitter = layer.events[name]
         emitter.connect(slot)
         self._connected.append((emitter, slot))
+
+    def _painted(self, event: Event) -> None:
+        del event
+        self._on_painted(self.source, self.layer)
 
     def _take(self, event: Event) -> None:
         self._copy(event.type, self.layer)
@@ -177,8 +170,19 @@ class Solid:
 
 
 def can_be_mirrored(layer: Layer) -> bool:
-    """Return whether ``layer`` is a volume that other canvases can show."""
+    """Return whether ``layer`` is a volume that other canvases can show, or a sheet to draw on."""
+    if isinstance(layer, Sheet):
+        return True
     return isinstance(layer, Image | Labels) and layer.ndim == 3 and not layer.multiscale
+
+
+def _likeness(source: Layer) -> tuple[tuple[str, ...], tuple[str, ...], Layer]:
+    """Return which tools and which look are shared, and a copy; what is drawn on a sheet stays there."""
+    if isinstance(source, Sheet):
+        return ("mode",), ("visible", "opacity"), make_sketch_layer(source, **_place(source))
+    if isinstance(source, Labels):
+        return TOOLS, LABELS_LOOK, MirroredLabels(source)
+    return (), IMAGE_LOOK, _image_like(source)
 
 
 def _image_like(source: Image) -> Image:

@@ -6,18 +6,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Layer
+from napari.layers import Labels, Layer
 from napari.qt import QtViewer
 from napari.utils.events import Event
 from qtpy.compat import isalive
 from qtpy.QtWidgets import QWidget
 
 from napari_dycon.plugin.canvases import PLANE_OF_AXIS, close_canvas, new_canvas
-from napari_dycon.plugin.mirrors import Mirror, MirroredLabels
-from napari_dycon.plugin.orientation import (
-    DISPLAY_CODES,
-    PLANE_ORDER,
-)
+from napari_dycon.plugin.mirrors import Mirror
+from napari_dycon.plugin.orientation import DISPLAY_CODES, PLANE_ORDER
 from napari_dycon.plugin.widgets.marks import PLANE_COLOURS, CanvasMarks, CrossLine, Marks
 
 if TYPE_CHECKING:
@@ -48,6 +45,9 @@ class Link(Protocol):
 
     def stepped(self, view: "SliceView") -> None:
         """Follow the slice that was chosen in ``view``."""
+
+    def painted(self, source: Labels, painter: Labels) -> None:
+        """Let every view follow what is painted on a copy of ``source``."""
 
 
 class SliceView:
@@ -241,7 +241,7 @@ class PlanePane(SliceView):
 
     def add(self, layer: Layer, place: int) -> None:
         """Show ``layer`` at ``place`` in the stack, counted from the bottom."""
-        mirror = self._mirrors[layer] = Mirror(layer)
+        mirror = self._mirrors[layer] = Mirror(layer, self._link.painted)
         self.model.layers.insert(place, mirror.layer)
         self.turn(self._wanted_plane)
 
@@ -261,18 +261,12 @@ class PlanePane(SliceView):
 
     def select(self, layer: Layer | None) -> None:
         """Let tools and keys work on the mirror of ``layer``."""
-        mirror = self._mirrors.get(layer)
-        self.model.layers.selection.active = None if mirror is None else mirror.layer
+        self.model.layers.selection.active = self.copy_of(layer)
 
-    def refresh(self, layer: Layer) -> None:
-        """Draw ``layer`` anew."""
-        if layer in self._mirrors:
-            self._mirrors[layer].refresh()
-
-    def hands_over(self, layer: Layer) -> bool:
-        """Return whether ``layer`` is just announcing a stroke that was made here."""
+    def copy_of(self, layer: Layer) -> Layer | None:
+        """Return the copy of ``layer`` that is shown here."""
         mirror = self._mirrors.get(layer)
-        return isinstance(getattr(mirror, "layer", None), MirroredLabels) and mirror.layer.handing_over
+        return None if mirror is None else mirror.layer
 
     def turn(self, plane: str) -> None:
         """Show ``plane`` from now on."""

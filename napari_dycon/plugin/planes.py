@@ -16,14 +16,16 @@ from napari.layers import Labels, Layer
 from napari.utils.events import Event
 from qtpy.compat import isalive
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QSplitter
+from qtpy.QtWidgets import QApplication, QSplitter
 
 from napari_dycon.plugin.canvases import SolidPane
+from napari_dycon.plugin.following import Follower
 from napari_dycon.plugin.layer_styles import is_about_labels
 from napari_dycon.plugin.lifecycle import Lifecycle, main_window
 from napari_dycon.plugin.mirrors import can_be_mirrored
 from napari_dycon.plugin.orientation import PLANE_ORDER
 from napari_dycon.plugin.panes import MainView, PlanePane, SliceView
+from napari_dycon.plugin.sheets import Sheet
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -34,8 +36,6 @@ FIT_MS = 50
 """By then a canvas has got its size."""
 MOVE_MS = 15
 """Cross-hair movements within this time are one."""
-EDIT_MS = 30
-"""How long after a stroke the other planes are drawn."""
 SOLID_MS = 400
 """How long the 3D view waits for the hand to rest; drawing it is expensive."""
 
@@ -59,9 +59,7 @@ class LinkedPlanes:
         self._solid: SolidPane | None = None
         self._column: QSplitter | None = None
         self._connected: list[tuple[object, Callable[..., None]]] = []
-        self._stale: set[Layer] = set()
-        self._handed_over: set[Layer] = set()
-        self._seen: dict[Layer, object] = {}
+        self._follower = Follower(self._viewer, self._copies, self._changed)
         self._busy = False
         self._renewed = False
         self._in_use: SliceView | None = None
@@ -71,7 +69,6 @@ class LinkedPlanes:
             name: _timer(milliseconds, action)
             for name, milliseconds, action in (
                 ("move", MOVE_MS, self._follow_point),
-                ("edit", EDIT_MS, self._show_edits),
                 ("solid", SOLID_MS, self._show_solid),
             )
         }
@@ -136,7 +133,7 @@ class LinkedPlanes:
             self._column.hide()
             self._column.deleteLater()
         self._main, self._panes, self._solid, self._column = None, [], None, None
-        self._stale, self._handed_over, self._seen = set(), set(), {}
+        self._follower.forget()
         QTimer.singleShot(FIT_MS, self._fit)
         self._tell(False)
 
@@ -230,12 +227,16 @@ class LinkedPlanes:
         with self._acting():
             for pane in self._panes:
                 pane.add(layer, self._place_of(layer))
+        if isinstance(layer, Sheet):
+            return
+        if isinstance(layer, Labels):
+            self._hear(layer.events.labels_update, self._follower.painted_in_viewer)
         if isinstance(layer, Labels) and is_about_labels(layer):
             self._solid.add(layer)
-            self._hear(layer.events.paint, self._painted)
             for name in ("visible", "colormap", "opacity"):
                 self._hear(layer.events[name], self._look_changed)
-        self._hear(layer.events.set_data, self._drawn)
+        self._follower.watch(layer)
+        self._hear(layer.events.set_data, self._follower.drawn)
         self._hear(layer.events.data, self._given_data)
 
     def _place_of(self, layer: Layer) -> int:
@@ -251,9 +252,7 @@ class LinkedPlanes:
         for pane in self._panes:
             pane.remove(event.value)
         self._solid.remove(event.value)
-        for leftover in (self._stale, self._handed_over):
-            leftover.discard(event.value)
-        self._seen.pop(event.value, None)
+        self._follower.forget(event.value)
 
     def _reordered(self, event: Event | None = None) -> None:
         viewer = self._viewer()
@@ -267,34 +266,15 @@ class LinkedPlanes:
 
     # ---- edits -------------------------------------------------------------------------------
 
-    def _painted(self, event: Event) -> None:
-        layer = event.source
-        if any(pane.hands_over(layer) for pane in self._panes):
-            self._handed_over.add(layer)
-        self._edited(layer)
+    def painted(self, source: Labels, painter: Labels) -> None:
+        """Let every view follow what is painted on a copy of ``source``."""
+        self._follower.painted(source, painter)
 
-    def _drawn(self, event: Event) -> None:
-        """Tell an undo, or an edit by someone else, from a mere change of the slice on screen."""
-        layer, dims = event.source, self._viewer().dims
-        place = (dims.point, dims.order, dims.ndisplay)
-        before, self._seen[layer] = self._seen.get(layer), place
-        if before == place and not self._busy:
-            self._edited(layer)
+    def _copies(self, layer: Layer) -> list[Layer]:
+        return [copy for pane in self._panes if (copy := pane.copy_of(layer)) is not None]
 
-    def _edited(self, layer: Layer) -> None:
-        self._stale.add(layer)
-        self._timers["edit"].start()
+    def _changed(self) -> None:
         self._timers["solid"].start()
-
-    def _show_edits(self) -> None:
-        stale, self._stale = self._stale, set()
-        handed_over, self._handed_over = self._handed_over, set()
-        with self._acting():
-            for layer in stale & handed_over:
-                layer.refresh(extent=False)
-            for layer in stale:
-                for pane in self._panes:
-                    pane.refresh(layer)
 
     def _given_data(self, event: Event) -> None:
         """Take no step of a pane for the person's while one array after the other is swapped."""
@@ -312,8 +292,14 @@ class LinkedPlanes:
         self._solid.look(event.source)
 
     def _show_solid(self) -> None:
-        if self._solid is not None:
-            self._solid.refresh(self.point)
+        """Draw in 3D once no mouse button is held, for that can take long."""
+        if self._solid is None:
+            return
+        if QApplication.mouseButtons() != Qt.MouseButton.NoButton:
+            self._timers["solid"].start()
+            return
+        self._follower.show_solid()
+        self._solid.refresh(self.point)
 
     # ---- views -------------------------------------------------------------------------------
 

@@ -215,7 +215,7 @@ class RegionIntentions(SessionState):
 
     @intention
     def start_region(self, shape: Shape = "box") -> None:
-        """Let the person draw a box, polygon or outline on the slice on screen, and ask what about it."""
+        """Let the person draw a box, polygon or outline on a slice in any plane, and ask what about it."""
         self._writable()
         self._draw(shape, None)
 
@@ -277,6 +277,12 @@ class RegionIntentions(SessionState):
             self._decide(self._decidable(key), key, selection, "region")
 
     def _last_slice(self, outline: Outline) -> int:
+        """Return how far the person has gone through the slices of the plane the outline is in."""
+        case, planes = self._desk.open_case(), self._planes
+        if planes is not None and planes.shown:
+            place = self._presenter.voxel_at(planes.point)
+            voxel = None if place is None else case_voxel(case, place)
+            return outline.index if voxel is None else voxel[outline.axis]
         axis, index = self._slice_on_screen()
         return index if axis == outline.axis else outline.index
 

@@ -1,27 +1,27 @@
 """The layer on which a person outlines a region or points at a piece with the mouse."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from napari.layers import Labels, Layer, Shapes
 from napari.utils.events import Event
-from qtpy.QtCore import QTimer
 
 from napari_dycon.plugin.layer_styles import make_sketch_layer
+from napari_dycon.plugin.sheets import Sheet
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 Shape = Literal["box", "polygon", "outline", "point"]
 MODES = {"box": "add_rectangle", "polygon": "add_polygon", "outline": "add_polygon_lasso"}
-CLICK_PIXELS = 4
 
 
 class Sketch:
     """Takes the tool out of the person's hand for one outline or one click, and gives it back.
 
-    The layer is made when it is needed first and re-used; a layer that the person deleted is made again.
+    The person draws on any canvas that shows the case. The layer is made when it is needed first and re-used;
+    a layer that the person deleted is made again.
 
     Parameters
     ----------
@@ -46,8 +46,9 @@ class Sketch:
         self._on_drawn = on_drawn
         self._on_left = on_left
         self._list_layer = list_layer
-        self._layer: Shapes | None = None
+        self._layer: Sheet | None = None
         self._hand: tuple[Layer | None, str] = (None, "pan_zoom")
+        self._drawn_on: Sheet | None = None
         self.drawing: Shape | None = None
         self.shown = False
 
@@ -70,13 +71,13 @@ class Sketch:
         self.drawing = None
         if self._layer is not None:
             self._layer.mode = "pan_zoom"
-            self._layer.selected_data = set()
+            self._layer.clear(but=self._drawn_on)
 
     def again(self) -> None:
         """Forget what was drawn, and let the person draw once more."""
         if self._layer is not None:
             shape, self.drawing = self.drawing, None
-            self._clear(self._layer)
+            self._layer.clear()
             self.drawing = shape
 
     def stop(self) -> None:
@@ -89,7 +90,7 @@ class Sketch:
         layer = self._layer
         if layer is not None and layer in viewer.layers:
             layer.mode = "pan_zoom"
-            self._clear(layer)
+            layer.clear()
         if viewer.layers.selection.active in (None, layer):
             self._give_back(viewer)
         if layer is not None:
@@ -105,42 +106,26 @@ class Sketch:
         else:
             viewer.layers.selection.active = None
 
-    def _ready(self, like: Layer) -> Shapes:
+    def _ready(self, like: Layer) -> Sheet:
         viewer = self._viewer()
         if self._layer is None or self._layer not in viewer.layers:
             place = {name: getattr(like, name) for name in ("scale", "translate", "units", "axis_labels")}
             self._layer = make_sketch_layer(**place)
-            self._layer.events.data.connect(self._changed)
-            self._layer.mouse_drag_callbacks.append(self._pressed)
+            self._layer.events.outlined.connect(self._outlined)
+            self._layer.events.clicked.connect(self._clicked)
             viewer.layers.append(self._layer)
         self._layer.scale, self._layer.translate = like.scale, like.translate
         return self._layer
-
-    @staticmethod
-    def _clear(layer: Shapes) -> None:
-        layer.selected_data = set()
-        layer.data = []
 
     def _activated(self, event: Event) -> None:
         if self.shown and event.value is not self._layer:
             self._on_left()
 
-    def _changed(self, event: Event) -> None:
-        if self.drawing in MODES and str(getattr(event, "action", "")).endswith("added"):
-            QTimer.singleShot(0, self._tell)  # napari has not let go of the shape yet
+    def _outlined(self, event: Event) -> None:
+        if self.drawing in MODES:
+            self._drawn_on = event.sheet
+            self._on_drawn(event.corners)
 
-    def _tell(self) -> None:
-        layer = self._layer
-        if self.drawing is None or layer is None:
-            return
-        if layer.nshapes:
-            self._on_drawn(np.array(layer.data[-1], float))
-
-    def _pressed(self, layer: Shapes, event: Event) -> Iterator[None]:
-        start, voxel = np.array(event.pos), np.array(layer.world_to_data(event.position))
-        yield
-        while event.type == "mouse_move":
-            yield
-        still = np.abs(np.array(event.pos) - start).max() <= CLICK_PIXELS
-        if still and event.button == 1 and self.drawing == "point":
-            self._on_drawn(voxel[np.newaxis, -3:])
+    def _clicked(self, event: Event) -> None:
+        if self.drawing == "point":
+            self._on_drawn(event.voxel[np.newaxis])
