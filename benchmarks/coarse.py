@@ -5,7 +5,7 @@ By default the atrium is cut in two structures at its centre of mass along y. Th
 nothing is chosen on the test scans of the main benchmark.
 
     python benchmarks/coarse.py halves
-    python benchmarks/coarse.py strict --whole --training 64 --test 16 --first 16,45,52,15
+    python benchmarks/coarse.py whole --whole --training 64 --test 16
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from scipy import ndimage
 def main() -> None:
     wish = _arguments()
     for index, path in enumerate(sorted((ATRIA / "images").glob("*.nii.gz"))[: wish.training + wish.test]):
-        first = "A_" if index in wish.first else ""
-        _make(path, wish.folder, "" if index < wish.training else "test-", first + path.name, wish.whole)
+        _make(path, wish.folder, "" if index < wish.training else "test-", wish.whole)
 
 
 def _arguments() -> argparse.Namespace:
@@ -33,17 +32,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--training", type=int, default=40, help="how many scans to train on")
     parser.add_argument("--test", type=int, default=20, help="how many of those that follow to test on")
     parser.add_argument("--whole", action="store_true", help="keep the atrium one structure")
-    parser.add_argument(
-        "--first", type=_numbers, default=(), help="numbers of the scans to name first: those are labelled"
-    )
     return parser.parse_args()
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
-
-
-def _make(path: Path, folder: Path, prefix: str, name: str, whole: bool) -> None:
+def _make(path: Path, folder: Path, prefix: str, whole: bool) -> None:
     image, label = nib.load(path), nib.load(ATRIA / "labels" / path.name)
     coarse = _halved(np.asarray(image.dataobj, dtype=np.float32))
     inside = _halved((np.asarray(label.dataobj) > 0).astype(np.float32)) >= 0.5
@@ -53,7 +45,7 @@ def _make(path: Path, folder: Path, prefix: str, name: str, whole: bool) -> None
     for kind, array in (("images", coarse.round()), ("labels", labels)):
         target = folder / f"{prefix}{kind}"
         target.mkdir(parents=True, exist_ok=True)
-        nib.save(nib.Nifti1Image(array.astype(np.uint8), affine), target / name)
+        nib.save(nib.Nifti1Image(array.astype(np.uint8), affine), target / path.name)
 
 
 def _halved(array: NDArray[np.float32]) -> NDArray[np.float32]:

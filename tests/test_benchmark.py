@@ -251,6 +251,23 @@ def test_more_labelled_scans_than_there_are_is_an_error(scans):
         split_scans(protocol(scans, labelled=6))
 
 
+def test_scans_to_label_can_be_named_instead_of_the_first_ones(scans, tmp_path):
+    out = tmp_path / "result.json"
+    done = benchmark(scans, out, "--methods", "supervised", "--labelled-scans", "organ_003,organ_001")
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(out.read_text())["rows"]
+    assert (row["labelled"], row["labelled_scans"]) == (2, ["organ_001", "organ_003"])
+    chosen = split_scans(protocol(scans, labelled_scans=("organ_003", "organ_001")))
+    assert [pair.name for pair in chosen.unlabelled] == ["organ_000", "organ_002", "organ_004"]
+    assert row["data"] == chosen.fingerprint != split_scans(protocol(scans)).fingerprint
+
+
+def test_a_scan_to_label_that_is_not_trained_on_is_named(scans):
+    for name in ("organ_077", "organ_005"):
+        with pytest.raises(VolumeError, match=name):
+            split_scans(protocol(scans, labelled_scans=("organ_001", name)))
+
+
 def test_the_budget_is_either_time_or_steps():
     with pytest.raises(DyconError, match="either"):
         _ = Protocol(images=Path(), labels=Path(), minutes=1, iterations=1).budget

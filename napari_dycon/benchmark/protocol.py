@@ -30,6 +30,8 @@ class Protocol(BaseModel):
         The scans to test on; without them the last fifth of ``images``, which then is not trained on.
     labelled : int
         The first so many scans, by file name, are labelled; the rest is unlabelled.
+    labelled_scans : tuple of str
+        Names of the scans to label instead of the first ones; which they are can matter more than the method.
     slices : int, optional
         Only so many slices of each labelled scan are labelled, evenly spread.
     variants : tuple of str
@@ -45,6 +47,7 @@ class Protocol(BaseModel):
     test_images: Path | None = None
     test_labels: Path | None = None
     labelled: int = Field(default=4, ge=1)
+    labelled_scans: tuple[str, ...] = ()
     slices: int | None = Field(default=None, ge=1)
     methods: tuple[str, ...] = ("supervised", "dycon")
     variants: tuple[str, ...] = ()
@@ -108,17 +111,30 @@ def split_scans(protocol: Protocol) -> Split:
         train, test = train[:-held_back], train[-held_back:]
     else:
         raise DyconError("Give --test-images and --test-labels together.")
+    both = {pair.image.resolve() for pair in train} & {pair.image.resolve() for pair in test}
+    if both:
+        raise DyconError(f"{sorted(both)[0].name} is in both --images and --test-images; take it out of one.")
+    labelled = _labelled(train, protocol)
+    for pair in (*labelled, *test):
+        _ = pair.truth
+    return Split(labelled, tuple(pair for pair in train if pair not in labelled), tuple(test))
+
+
+def _labelled(train: Sequence[Pair], protocol: Protocol) -> tuple[Pair, ...]:
+    """Return the scans to label: those that are named, or the first ones."""
+    missing = sorted(set(protocol.labelled_scans) - {pair.name for pair in train})
+    if missing:
+        raise VolumeError(
+            f"There is no scan {missing[0]} to train on in {protocol.images}; correct --labelled-scans."
+        )
+    if protocol.labelled_scans:
+        return tuple(pair for pair in train if pair.name in protocol.labelled_scans)
     if len(train) < protocol.labelled:
         raise VolumeError(
             f"Only {len(train)} scans in {protocol.images} can be trained on, but {protocol.labelled} shall "
             "be labelled; add scans or lower --labelled."
         )
-    both = {pair.image.resolve() for pair in train} & {pair.image.resolve() for pair in test}
-    if both:
-        raise DyconError(f"{sorted(both)[0].name} is in both --images and --test-images; take it out of one.")
-    for pair in (*train[: protocol.labelled], *test):
-        _ = pair.truth
-    return Split(tuple(train[: protocol.labelled]), tuple(train[protocol.labelled :]), tuple(test))
+    return tuple(train[: protocol.labelled])
 
 
 def _content(*paths: Path) -> str:

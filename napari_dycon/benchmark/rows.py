@@ -48,7 +48,8 @@ class Row(BaseModel):
     """One trained and tested model; means run over test cases and structures, Dice from 0 to 1.
 
     ``variant`` names an ablation of the method, whose ``variant_settings`` came on top of ``overrides``; both
-    are empty for the method as it is. ``test_seconds`` is what predicting the test scans took.
+    are empty for the method as it is. ``test_seconds`` is what predicting the test scans took, and
+    ``labelled_scans`` names the scans that were labelled.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -74,6 +75,7 @@ class Row(BaseModel):
     variant: str = ""
     variant_settings: dict[str, Any] = {}
     test_seconds: float | None = None
+    labelled_scans: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

@@ -120,7 +120,7 @@ class Benchmark:
         self._data = self.split.fingerprint
         self._results = results
         self._threads = threads
-        self._study_path = work / f"study-{_digest(self._data, protocol.labelled, protocol.slices)}"
+        self._study_path = work / f"study-{_digest(self._data, len(self.split.labelled), protocol.slices)}"
 
     def run(self) -> Generator[BenchmarkEvent, None, list[Row]]:
         """Measure what is missing and return the rows; fewer than asked for once the control was stopped."""
@@ -146,7 +146,8 @@ class Benchmark:
 
     def _key(self, contender: Contender, seed: int) -> str:
         p = self.protocol
-        same = (contender.method, seed, p.labelled, p.slices, self._budget, p.overrides, self._data)
+        labelled = len(self.split.labelled)
+        same = (contender.method, seed, labelled, p.slices, self._budget, p.overrides, self._data)
         return row_key(*same, resolve_device(p.device), contender.variant, contender.settings)
 
     def _overrides(self, contender: Contender) -> dict[str, Any]:
@@ -255,7 +256,8 @@ class Benchmark:
         return Row(
             method=contender.method,
             seed=seed,
-            labelled=self.protocol.labelled,
+            labelled=len(self.split.labelled),
+            labelled_scans=tuple(pair.name for pair in self.split.labelled),
             slices=self.protocol.slices,
             iterations=trained.iterations,
             seconds=round(trained.seconds, 2),

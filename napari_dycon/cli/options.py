@@ -57,6 +57,12 @@ Labels = Annotated[Path, _folder("Label maps with the file names of the scans.")
 TestImages = Annotated[Path | None, _folder("Scans to test on; otherwise the last fifth of --images.")]
 TestLabels = Annotated[Path | None, _folder("Label maps of the test scans.")]
 Labelled = Annotated[int, typer.Option(min=1, help="The first so many scans are labelled.")]
+LabelledScans = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES", help="Label these scans, with commas, instead of the first ones.", show_default=False
+    ),
+]
 Slices = Annotated[
     int | None, typer.Option(min=1, help="Label only so many slices of each of them.", show_default=False)
 ]
