@@ -65,6 +65,7 @@ class Presenter:
         self._tool: str | None = None
         self._looking_back = self._known_wanted = False
         self._rows = LayerRows(viewer)
+        self._there = {styles.PREDICTION: False, styles.ENTROPY: False}
         self.overlay = Overlay()
         self.brush = Brush()
         self.place_in_use: tuple[int, float] | None = None
@@ -127,6 +128,10 @@ class Presenter:
         unsure = np.broadcast_to(np.float32(0), shape) if entropy is None else entropy
         self._put(styles.ENTROPY, self._display.apply(unsure))
         self._put(styles.PREDICTION, self._display.apply(mask)).editable = False
+        there = {styles.PREDICTION: prediction is not None, styles.ENTROPY: entropy is not None}
+        if there != self._there:
+            self._there = there
+            self._apply_overlay()
 
     def show_preview(self, labels: np.ndarray | None) -> None:
         """Outline what is proposed, ``(x, y, z)`` in source order; None takes it away."""
@@ -257,9 +262,9 @@ class Presenter:
     def _apply_overlay(self) -> None:
         prediction, entropy = self.layer(styles.PREDICTION), self.layer(styles.ENTROPY)
         if prediction is not None:
-            prediction.visible = self.overlay.prediction
-        if entropy is not None:
-            entropy.visible = self.overlay.entropy
+            prediction.visible = self.overlay.prediction and self._there[styles.PREDICTION]
+        if entropy is not None:  # an empty layer costs as much to draw as a full one
+            entropy.visible = self.overlay.entropy and self._there[styles.ENTROPY]
             entropy.opacity = self.overlay.opacity
 
     def retire(self) -> None:

@@ -108,12 +108,12 @@ def test_the_arrows_of_undo_name_the_keys_of_the_scheme(window):
 
 def test_a_key_works_while_a_table_has_the_focus_but_letters_can_be_typed(window):
     window.dock.cases.view.setFocus()
-    shown = window.viewer.layers["prediction"].visible
+    shown = window.session.overlay.prediction
     QTest.keyClick(window.dock.cases.view, Qt.Key.Key_G)
-    assert window.viewer.layers["prediction"].visible is not shown
+    assert window.session.overlay.prediction is not shown
     QTest.keyClicks(window.dock.cases.filter.search, "g")
     assert window.dock.cases.filter.search.text() == "g"
-    assert window.viewer.layers["prediction"].visible is not shown
+    assert window.session.overlay.prediction is not shown
 
 
 def test_f1_opens_the_list_and_a_search_finds_a_key(window):

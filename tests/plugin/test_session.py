@@ -9,6 +9,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_dycon.io.masks import write_mask
+from napari_dycon.plugin.jobs import PredictionLoaded
 from napari_dycon.plugin.session import get_session
 from napari_dycon.study.annotations import Known
 from napari_dycon.study.schema import Structure
@@ -416,12 +417,34 @@ def test_a_scan_that_is_gone_is_told_and_the_open_case_stays(opened, notes):
     assert (opened.study.annotation("alpha").labels == 3).any()
 
 
+def predict(opened):
+    """Let a prediction of the open case arrive."""
+    case = opened.session._desk.case
+    shape = case.annotation.shape
+    unsure = np.zeros(shape, np.float32)
+    opened.session._on_loaded(PredictionLoaded(case.case_id, np.zeros(shape, np.uint8), unsure))
+
+
 def test_overlays_are_switched_and_remembered_for_the_next_case(opened):
     opened.session.set_overlay(prediction=False, opacity=0.3)
     opened.open("beta")
+    predict(opened)
     assert not opened.layer("prediction").visible
     assert opened.layer("entropy").visible
     assert opened.layer("entropy").opacity == pytest.approx(0.3)
+
+
+def test_layers_of_a_prediction_are_drawn_only_where_there_is_one(opened):
+    def drawn():
+        return [opened.layer(name).visible for name in ("prediction", "entropy")]
+
+    assert drawn() == [False, False]
+    predict(opened)
+    assert drawn() == [True, True]
+    opened.session.set_overlay(entropy=False)
+    assert drawn() == [True, False]
+    opened.open("beta")
+    assert drawn() == [False, False]
 
 
 # ---- the study --------------------------------------------------------------------------------------------
