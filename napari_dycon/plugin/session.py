@@ -256,6 +256,8 @@ class Session(
                 if event.case is not None and event.case.id == self.case_id:
                     self._desk.put_away()
                     self.open_case(event.case.id)
+                elif event.case is not None and self.case_id is None and self._wanted is None:
+                    self.open_case(event.case.id)
             case jobs.SuggestionsReady():
                 self._on_loaded(event)
             case structuring.StructuresRewritten():

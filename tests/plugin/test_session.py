@@ -465,6 +465,16 @@ def test_scans_are_added_in_the_background_and_bad_files_told(opened, notes, tmp
     assert any(level == "warning" and "broken" in text for level, text in notes)
 
 
+def test_the_first_scan_of_a_new_study_is_shown_at_once(opened, tmp_path):
+    scans = [opened.study.scan_path(name) for name in ("beta", "gamma")]
+    opened.session.new_study(tmp_path / "new", [Structure(value=1, name="atrium", color="#e6550d")])
+    opened.rest()
+    opened.session.add_scans(scans)
+    opened.wait(lambda: opened.session.case_id == "beta")
+    opened.rest()
+    assert opened.session.case_id == "beta", "the second scan does not take its place"
+
+
 def test_export_writes_what_the_study_would(opened, tmp_path, notes):
     opened.session.complete_case()
     opened.rest()

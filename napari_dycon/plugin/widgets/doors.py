@@ -39,7 +39,8 @@ class Doors(QObject):
 
     def choose_study(self) -> None:
         """Ask for a folder; open the study in it, or make one there."""
-        folder = ask_folder(self.parent(), "Folder of the study")
+        title = "Where to keep the study of these scans?" if self._waiting else "Folder of the study"
+        folder = ask_folder(self.parent(), title)
         if folder is None:
             self._waiting = []
         elif is_study(folder):

@@ -65,6 +65,10 @@ class ElidedLabel(QElidingLabel):
 
     sizeHint = minimumSizeHint
 
+    def hasHeightForWidth(self) -> bool:
+        """Return that the text asks for no height: it is shortened, and moves nothing around it."""
+        return False
+
 
 def as_tooltip(text: str) -> str:
     """Return ``text`` so that Qt shows it as it is: no markup is read, long lines are wrapped."""

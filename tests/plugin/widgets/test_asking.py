@@ -58,3 +58,14 @@ def test_an_answer_for_which_there_is_no_room_is_given_in_the_menu(qtbot, tools)
     qtbot.mouseClick(strip.buttons["complete"], Qt.MouseButton.LeftButton)
     qtbot.mouseClick(strip.buttons["cancel"], Qt.MouseButton.LeftButton)
     assert given == ["forget", "complete", "cancel"]
+
+
+@pytest.mark.parametrize("height", [560, 640, 800])
+def test_a_question_moves_nothing_in_a_window_of_any_height(qtbot, tools, height):
+    dock = tools.window()
+    dock.resize(380, height)
+    qtbot.wait(30)
+    place = tools.geometry()
+    tools.set_question(SimpleNamespace(text="Fill the 14 slices in between?", answers=FILL))
+    qtbot.wait(30)
+    assert tools.geometry() == place

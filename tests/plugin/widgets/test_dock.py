@@ -332,6 +332,16 @@ def test_a_cancelled_question_does_nothing(dock, session, monkeypatch):
     assert session.asked == []
 
 
+def test_scans_dropped_without_a_study_are_asked_a_place_in_words_that_say_so(
+    make_dock, session, tmp_path, monkeypatch
+):
+    dock, titles = make_dock(), []
+    monkeypatch.setattr(doors, "ask_folder", lambda parent, title: titles.append(title))
+    dock._doors.take([tmp_path])
+    dock.empty.open_requested.emit()
+    assert titles == ["Where to keep the study of these scans?", "Folder of the study"]
+
+
 def test_dropped_scans_are_added(dock, session, tmp_path):
     mime = QMimeData()
     mime.setUrls([QUrl.fromLocalFile(str(tmp_path))])
