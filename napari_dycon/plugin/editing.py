@@ -41,7 +41,7 @@ class Desk:
         self._presenter = presenter
         self._hook = PaintingHook(self._stroked, self._touched, self._replaced, self.picked.emit)
         self._saver: Saver | None = None
-        self._seen_slice: tuple[int, int] | None = None
+        self._seen_place: object = None
         self._looking = False
         self._told_history: tuple[list[str], list[str]] | None = None
         self.case: OpenCase | None = None
@@ -64,6 +64,7 @@ class Desk:
         layer = self._presenter.annotation
         assert layer is not None
         self._hook.attach(layer)
+        self._seen_place = self._presenter.view_place()
         self._presenter.brush.expect = case.editor.expect_mark
         self._presenter.brush.guard = case.editor.painting
         self.tell_slice()
@@ -199,8 +200,8 @@ class Desk:
 
     def _touched(self) -> None:
         """Undo, redo and a mere change of slice look alike; only the first two leave the slice as it was."""
-        current, before = self._presenter.current_slice(), self._seen_slice
-        self._seen_slice = current
+        current, before = self._presenter.view_place(), self._seen_place
+        self._seen_place = current
         if current == before:
             self._touch_saver()
 

@@ -298,6 +298,11 @@ class Presenter:
         axis = next((axis - offset for axis in viewer.dims.not_displayed if axis >= offset), None)
         return None if axis is None else (axis, float(viewer.dims.point[offset:][axis]))
 
+    def view_place(self) -> object:
+        """Return something that changes whenever napari slices its layers anew."""
+        dims = self.viewer.dims
+        return dims.point, dims.order, dims.ndisplay
+
     def plane_on_screen(self) -> tuple[str, int]:
         """Return the plane on screen (axial, coronal, sagittal) and napari's number of the slice."""
         current = self.current_slice()
