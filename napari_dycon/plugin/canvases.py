@@ -1,6 +1,7 @@
 """Canvases beside the viewer's own, and the one that shows the structures in 3D."""
 
 from collections.abc import Callable
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ from napari.layers import Labels, Layer, Vectors
 from napari.qt import QtViewer
 from qtpy.compat import isalive
 
+from napari_dycon.plugin.heldkeys import HeldKeys
 from napari_dycon.plugin.keys import bind_keys
 from napari_dycon.plugin.mirrors import Solid
 from napari_dycon.plugin.orientation import AXIS_LABELS, CAMERA_ORIENTATION, PLANE_ORDER, UNITS
@@ -22,6 +24,8 @@ PLANE_OF_AXIS = {order[0]: plane for plane, order in PLANE_ORDER.items()}
 FACING = ("away", *CAMERA_ORIENTATION[1:])
 """In 3D the patient faces the viewer: superior up, the patient's left on the right, not mirrored."""
 CROSS_WIDTH = 0.6
+PATIENCE = 4.0
+"""How much longer than drawing in 3D takes the hand must rest; without a graphics card that is seconds."""
 
 
 class SolidPane:
@@ -33,6 +37,11 @@ class SolidPane:
         The viewer that is looked like.
     session
         Returns what the keys work on.
+
+    Attributes
+    ----------
+    rest_ms
+        How long the hand should rest before it is drawn again, for what drawing takes on this machine.
     """
 
     def __init__(self, viewer: ViewerModel, session: Callable[[], "Session | None"]) -> None:
@@ -40,6 +49,9 @@ class SolidPane:
         self.marks = CanvasMarks(self.widget.canvas.native, self._marks)
         self._solids: dict[Layer, Solid] = {}
         self._cross: Vectors | None = None
+        self._asked: float | None = None
+        self.rest_ms = 0
+        self.widget.canvas.native.frameSwapped.connect(self._drawn)
         self.model.scene.camera.orientation = FACING
 
     def add(self, layer: Labels) -> None:
@@ -67,9 +79,9 @@ class SolidPane:
 
     def refresh(self, point: np.ndarray) -> None:
         """Draw the structures anew, and the cross-hair at ``point``."""
+        self._asked = perf_counter()
         for solid in self._solids.values():
-            if solid.layer.visible:
-                solid.refresh()
+            solid.refresh()
         self._draw_cross(point)
 
     def close(self) -> None:
@@ -79,6 +91,11 @@ class SolidPane:
             self.marks.hide()
             self.marks.deleteLater()
         close_canvas(self.widget)
+
+    def _drawn(self) -> None:
+        if self._asked is not None:
+            self.rest_ms = round(PATIENCE * 1000 * (perf_counter() - self._asked))
+            self._asked = None
 
     def _draw_cross(self, point: np.ndarray) -> None:
         if not self._solids:
@@ -120,6 +137,7 @@ def new_canvas(
     widget = QtViewer(model)
     widget.setAcceptDrops(False)
     WindowDrag(widget.canvas.native, session)
+    HeldKeys(widget.canvas.native, session)
     return model, widget
 
 

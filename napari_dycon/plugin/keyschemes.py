@@ -225,7 +225,7 @@ MOUSE: tuple[tuple[str, str], ...] = (
     ("Slice by slice", "Ctrl+wheel"),
     ("Zoom", "wheel"),
     ("Brush size", "Alt+move"),
-    ("Encircle and fill", "right drag, brush"),
+    ("Encircle and fill", "right click, go round"),
     ("Move while holding", "Space"),
 )
 BY_ID = {command.id: command for command in COMMANDS}

@@ -143,7 +143,7 @@ class Solid:
     def look(self) -> None:
         """Take over colours and visibility."""
         for name in LOOK:
-            value = getattr(self.source, name)
+            value = getattr(self.source, name) if name != "visible" else self._is_seen()
             if not _same(getattr(self.layer, name), value):
                 setattr(self.layer, name, value)
 
@@ -152,10 +152,17 @@ class Solid:
         self.layer.data = self._thinned()
         for name, value in self._place().items():
             setattr(self.layer, name, value)
+        self.look()
 
     def refresh(self) -> None:
         """Draw anew after the array was changed in place."""
-        self.layer.refresh(thumbnail=False, extent=False)
+        self.look()
+        if self.layer.visible:
+            self.layer.refresh(thumbnail=False, extent=False)
+
+    def _is_seen(self) -> bool:
+        """Whether there is anything to draw; casting rays through nothing takes as long."""
+        return bool(self.source.visible and self.layer.data.any())
 
     def _steps(self) -> tuple[int, ...]:
         return tuple(-(-size // SOLID_SIDE) for size in self.source.data.shape)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_dycon.plugin.heldkeys import HeldKeys
 from napari_dycon.plugin.panes import MainView
 from napari_dycon.plugin.widgets.marks import Marks
 from napari_dycon.plugin.windowdrag import WindowDrag
@@ -56,6 +57,7 @@ class OnePlane(MainView):
         self._session = weakref.ref(session)
         super().__init__(viewer, canvas, NoLink())
         WindowDrag(canvas.canvas.native, self._session)
+        HeldKeys(canvas.canvas.native, self._session)
         dims = viewer.dims.events
         for emitter in (dims.current_step, dims.order, dims.ndisplay):
             emitter.connect(self._redraw)

@@ -37,7 +37,7 @@ FIT_MS = 50
 MOVE_MS = 15
 """Cross-hair movements within this time are one."""
 SOLID_MS = 400
-"""How long the 3D view waits for the hand to rest; drawing it is expensive."""
+"""How long at least the 3D view waits for the hand to rest; drawing it is expensive."""
 
 
 class LinkedPlanes:
@@ -300,6 +300,7 @@ class LinkedPlanes:
             return
         self._follower.show_solid()
         self._solid.refresh(self.point)
+        self._timers["solid"].setInterval(max(SOLID_MS, self._solid.rest_ms))
 
     # ---- views -------------------------------------------------------------------------------
 
@@ -315,7 +316,7 @@ class LinkedPlanes:
         for splitter in (canvas, self._column):
             splitter.setChildrenCollapsible(False)
             half = max(canvas.height() // 2, 1)
-            splitter.setSizes([half, half])
+            splitter.setSizes([half, *[0] * (splitter.count() - 2), half])  # a pane before may still be there
 
     def _listen(self, viewer: "ViewerModel") -> None:
         dims, layers = viewer.dims.events, viewer.layers.events

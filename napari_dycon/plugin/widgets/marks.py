@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from qtpy.QtCore import QEvent, QObject, QPointF, QRectF, Qt
-from qtpy.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen
+from qtpy.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QWidget
 
 PLANE_COLOURS = {"axial": "#f0625d", "coronal": "#6ecb63", "sagittal": "#f2d45c", "3D": "#c4c8d4"}
 """One colour a plane, in its name and in the line that shows where it cuts the others."""
 LETTER_COLOUR = "#f4f5f8"
 SHADE = QColor(0, 0, 0, 170)
-GAP = 22
+GAP, EDGE = 22, 6
 HALO = tuple((across, down) for across in (-1, 0, 1) for down in (-1, 0, 1) if across or down)
 
 
@@ -94,6 +94,9 @@ class CanvasMarks(QWidget):
         box = QRectF(self.rect()).adjusted(8, 6, -8, -6)
         align = Qt.AlignmentFlag
         left, right, top, bottom = marks.letters
+        metrics, middle = QFontMetricsF(font), (box.width() - QFontMetricsF(font).horizontalAdvance("M")) / 2
+        below = metrics.height() if metrics.horizontalAdvance(marks.title) > middle - EDGE else 0
+        above = metrics.height() if metrics.horizontalAdvance(marks.note) > middle - EDGE else 0
         for text, where, colour in (
             (left, align.AlignLeft | align.AlignVCenter, LETTER_COLOUR),
             (right, align.AlignRight | align.AlignVCenter, LETTER_COLOUR),
@@ -102,8 +105,9 @@ class CanvasMarks(QWidget):
             (marks.title, align.AlignLeft | align.AlignTop, marks.colour),
             (marks.note, align.AlignLeft | align.AlignBottom, LETTER_COLOUR),
         ):
+            moved = box.adjusted(0, below, 0, -above) if where & align.AlignHCenter else box
             painter.setPen(SHADE)
             for across, down in HALO:
-                painter.drawText(box.translated(across, down), where, text)
+                painter.drawText(moved.translated(across, down), where, text)
             painter.setPen(QColor(colour))
-            painter.drawText(box, where, text)
+            painter.drawText(moved, where, text)
