@@ -6,10 +6,10 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from qtpy.QtCore import QRectF, QSize, Qt, QTimer
-from qtpy.QtGui import QColor, QFont, QPainter, QPaintEvent
+from qtpy.QtGui import QColor, QFont, QPainter
 from qtpy.QtWidgets import QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
 
-from napari_dycon.plugin.widgets.parts import plain_label, row
+from napari_dycon.plugin.widgets.parts import Painted, plain_label, row
 from napari_dycon.plugin.widgets.theme import Theme
 
 Series = tuple[Sequence[float], Sequence[float]]
@@ -67,13 +67,12 @@ class SmallPlot(pg.PlotWidget):
             axis.setTickFont(font)
 
 
-class Legend(QWidget):
+class Legend(Painted):
     """Names of the curves with their colours, in one line."""
 
     def __init__(self) -> None:
         super().__init__()
         self._entries: list[tuple[str, str]] = []
-        self._theme: Theme | None = None
         self.setFixedHeight(15)
 
     @property
@@ -87,17 +86,8 @@ class Legend(QWidget):
             self._entries = entries
             self.update()
 
-    def set_theme(self, theme: Theme) -> None:
-        """Use the colours of ``theme``."""
-        self._theme = theme
-        self.update()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def draw(self, painter: QPainter, theme: Theme) -> None:
         """Draw a short stroke and the name for each curve."""
-        if self._theme is None:
-            return
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         font = QFont(self.font())
         font.setPointSizeF(8.0)
         painter.setFont(font)
@@ -106,13 +96,12 @@ class Legend(QWidget):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(colour))
             painter.drawRoundedRect(QRectF(left, self.height() / 2 - 1.5, 10, 3), 1.5, 1.5)
-            painter.setPen(QColor(self._theme.muted))
+            painter.setPen(QColor(theme.muted))
             width = painter.fontMetrics().horizontalAdvance(name)
             painter.drawText(
                 QRectF(left + 14, 0, width + 2, self.height()), Qt.AlignmentFlag.AlignVCenter, name
             )
             left += 14 + width + 12
-        painter.end()
 
 
 class CurvesView(QWidget):

@@ -1,11 +1,12 @@
 """The top of the dock: which study is open, on what device, whether all is saved; and the empty state."""
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen
+from qtpy.QtGui import QColor, QPainter, QPen
 from qtpy.QtWidgets import QMenu, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_dycon.plugin.widgets.parts import (
     ElidedLabel,
+    Painted,
     ProgressLine,
     allow,
     as_tooltip,
@@ -167,36 +168,25 @@ class EmptyPanel(QWidget):
         self._steps.set_theme(theme)
 
 
-class StepsPicture(QWidget):
+class StepsPicture(Painted):
     """The round of work as four dots on a line: label, train, look, correct."""
 
     WORDS = ("Label", "Train", "Look", "Correct")
 
     def __init__(self) -> None:
         super().__init__()
-        self._theme: Theme | None = None
         self.setFixedHeight(52)
 
-    def set_theme(self, theme: Theme) -> None:
-        """Use the colours of ``theme``."""
-        self._theme = theme
-        self.update()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def draw(self, painter: QPainter, theme: Theme) -> None:
         """Draw the line, the dots and their words."""
-        if self._theme is None:
-            return
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         step = self.width() / len(self.WORDS)
         centres = [step * (place + 0.5) for place in range(len(self.WORDS))]
-        painter.setPen(QPen(QColor(self._theme.line), 2))
+        painter.setPen(QPen(QColor(theme.line), 2))
         painter.drawLine(round(centres[0]), 14, round(centres[-1]), 14)
         for place, centre in enumerate(centres):
-            painter.setPen(QPen(QColor(self._theme.accent), 2))
-            painter.setBrush(QColor(self._theme.accent if place == 0 else self._theme.background))
+            painter.setPen(QPen(QColor(theme.accent), 2))
+            painter.setBrush(QColor(theme.accent if place == 0 else theme.background))
             painter.drawEllipse(round(centre) - 6, 8, 12, 12)
-            painter.setPen(QColor(self._theme.muted))
+            painter.setPen(QColor(theme.muted))
             box = (round(centre - step / 2), 26, round(step), 20)
             painter.drawText(*box, Qt.AlignmentFlag.AlignCenter, self.WORDS[place])
-        painter.end()

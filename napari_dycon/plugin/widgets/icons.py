@@ -27,7 +27,7 @@ def two_icons(name: str, off: str, on: str, disabled: str) -> QIcon:
     result, down, dead = icon(name, off), icon(name, on), icon(name, disabled)
     for size in down.availableSizes():
         result.addPixmap(down.pixmap(size), QIcon.Mode.Normal, QIcon.State.On)
-        result.addPixmap(dead.pixmap(size), QIcon.Mode.Disabled, QIcon.State.Off)
+        result.addPixmap(dead.pixmap(size, QIcon.Mode.Disabled), QIcon.Mode.Disabled, QIcon.State.Off)
     return result
 
 

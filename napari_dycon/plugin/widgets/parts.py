@@ -154,13 +154,37 @@ def row(*items: QWidget | int, spacing: int = 6) -> QHBoxLayout:
     return layout
 
 
-class ProgressLine(QWidget):
+class Painted(QWidget):
+    """A small widget that is drawn by hand, in the colours of the theme."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._theme: Theme | None = None
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use the colours of ``theme``."""
+        self._theme = theme
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw nothing before the colours are known."""
+        if self._theme is not None:
+            painter = QPainter(self)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            self.draw(painter, self._theme)
+            painter.end()
+
+    def draw(self, painter: QPainter, theme: Theme) -> None:
+        """Draw the widget."""
+        raise NotImplementedError
+
+
+class ProgressLine(Painted):
     """A bar of four pixels: a share from 0 to 1, or idle when it is ``None``."""
 
     def __init__(self) -> None:
         super().__init__()
         self._share: float | None = None
-        self._theme: Theme | None = None
         self.setFixedHeight(4)
 
     @property
@@ -173,24 +197,14 @@ class ProgressLine(QWidget):
         self._share = None if share is None else min(1.0, max(0.0, share))
         self.update()
 
-    def set_theme(self, theme: Theme) -> None:
-        """Use the colours of ``theme``."""
-        self._theme = theme
-        self.update()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def draw(self, painter: QPainter, theme: Theme) -> None:
         """Draw the groove and the share."""
-        if self._theme is None:
-            return
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         bounds = QRectF(self.rect())
-        painter.setBrush(QColor(self._theme.control))
+        painter.setBrush(QColor(theme.control))
         painter.drawRoundedRect(bounds, 2, 2)
         if self._share:
-            painter.setBrush(QColor(self._theme.accent))
+            painter.setBrush(QColor(theme.accent))
             painter.drawRoundedRect(
                 QRectF(0, 0, max(4.0, bounds.width() * self._share), bounds.height()), 2, 2
             )
-        painter.end()

@@ -1,7 +1,7 @@
 """Looking at predictions: overlays with their legend, accepting, and the next place worth a look."""
 
 from qtpy.QtCore import QRectF, Qt, Signal
-from qtpy.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent
+from qtpy.QtGui import QColor, QLinearGradient, QPainter
 from qtpy.QtWidgets import QMenu, QSizePolicy, QSlider, QStyleOption, QVBoxLayout, QWidget
 from superqt import QToggleSwitch
 
@@ -9,6 +9,7 @@ from napari_dycon.plugin.widgets.deciding import ACCEPT, REJECT, SplitButton
 from napari_dycon.plugin.widgets.icons import icon
 from napari_dycon.plugin.widgets.parts import (
     ElidedLabel,
+    Painted,
     allow,
     menu_button,
     plain_label,
@@ -18,12 +19,11 @@ from napari_dycon.plugin.widgets.parts import (
 from napari_dycon.plugin.widgets.theme import Theme
 
 
-class EntropyLegend(QWidget):
+class EntropyLegend(Painted):
     """A bar from sure to unsure in the colour of the uncertainty layer."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._theme: Theme | None = None
         self._colour = QColor("#29d4ed")
         self.setFixedHeight(16)
         self.setMinimumWidth(150)
@@ -36,18 +36,9 @@ class EntropyLegend(QWidget):
         self._colour = QColor(colour)
         self.update()
 
-    def set_theme(self, theme: Theme) -> None:
-        """Use the colours of ``theme``."""
-        self._theme = theme
-        self.update()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def draw(self, painter: QPainter, theme: Theme) -> None:
         """Draw the words and the ramp between them."""
-        if self._theme is None:
-            return
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QColor(self._theme.muted if self.isEnabled() else self._theme.disabled))
+        painter.setPen(QColor(theme.muted if self.isEnabled() else theme.disabled))
         metrics = painter.fontMetrics()
         first, last = metrics.horizontalAdvance("sure") + 6, metrics.horizontalAdvance("unsure") + 6
         middle = Qt.AlignmentFlag.AlignVCenter
@@ -60,12 +51,11 @@ class EntropyLegend(QWidget):
         ramp.setColorAt(0, clear)
         ramp.setColorAt(1, self._colour)
         painter.setOpacity(1.0 if self.isEnabled() else 0.35)
-        painter.setPen(QColor(self._theme.line))
+        painter.setPen(QColor(theme.line))
         painter.setBrush(QColor("#101114"))
         painter.drawRoundedRect(bar, 2, 2)
         painter.setBrush(ramp)
         painter.drawRoundedRect(bar, 2, 2)
-        painter.end()
 
 
 class Switch(QToggleSwitch):
