@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from napari.utils.events import EmitterGroup
 from qtpy.QtCore import QEvent, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
+from qtpy.QtGui import QKeyEvent, QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
@@ -167,3 +167,30 @@ def test_the_one_plane_shows_its_name_and_the_sides_of_the_body(window):
     window.session.toggle_planes()
     window.session.close()
     assert marks._marks().letters == ("", "", "", "")
+
+
+@pytest.mark.parametrize("where", ["one plane", "pane"])
+def test_a_held_key_goes_on_through_the_slices(window, where):
+    canvas, axis, model = window.canvas, 0, window.viewer
+    if where == "pane":
+        window.session.toggle_planes()
+        pane = window.session._planes.panes["coronal"]
+        window.wait(lambda: pane.marks.width() > 50)
+        canvas, axis, model = pane.widget.canvas.native, 1, pane.model
+    model.dims.set_current_step(axis, 0)
+    window.qtbot.wait(100)
+    for held in (False, True, True):
+        press = QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_Right, Qt.KeyboardModifier.NoModifier, "", held)
+        QApplication.sendEvent(canvas, press)
+    QApplication.sendEvent(
+        canvas, QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_PageUp, Qt.KeyboardModifier.NoModifier, "", True)
+    )
+    window.wait(lambda: model.dims.current_step[axis] == 13)
+    if where == "pane":
+        window.session.toggle_planes()
+
+
+@pytest.mark.parametrize("modifier", ["NoModifier", "ShiftModifier"])
+def test_a_question_mark_opens_the_list_wherever_it_is_on_the_keyboard(window, modifier):
+    QTest.keyClick(window.canvas, Qt.Key.Key_Question, Qt.KeyboardModifier[modifier])
+    assert window.dock.keys.sheet.isVisible()

@@ -45,9 +45,19 @@ def drawn(desk):
 
 def press(desk, view, point, modifier=Qt.KeyboardModifier.NoModifier):
     """Click where ``point`` (z, y, x in mm) is on the canvas of ``view``."""
-    where = QPoint(*(round(pixel) for pixel in view.on_screen(np.asarray(point, float))))
-    QTest.mouseClick(view.marks.parentWidget(), Qt.MouseButton.LeftButton, modifier, where)
+    QTest.mouseClick(view.marks.parentWidget(), Qt.MouseButton.LeftButton, modifier, place_of(view, point))
     settle(desk)
+
+
+def place_of(view, point):
+    """Where ``point`` (z, y, x in mm) is on the canvas of ``view``."""
+    return QPoint(*(round(pixel) for pixel in view.on_screen(np.asarray(point, float))))
+
+
+def colour_at(view, point):
+    """The colour that the canvas of ``view`` shows at ``point``, between 0 and 255."""
+    colour = view.marks.parentWidget().grabFramebuffer().pixelColor(place_of(view, point))
+    return np.array(colour.getRgb()[:3])
 
 
 def test_the_other_two_planes_and_3d_appear_with_their_names_and_letters(desk, planes):
@@ -122,6 +132,112 @@ def test_painting_in_a_pane_is_drawn_known_saved_shown_everywhere_and_undone(des
     assert not np.asarray(sagittal.model.layers["annotation"]._slice.image.raw).any()
     sagittal.model.layers["annotation"].redo()
     assert int((case(desk).annotation.labels != before).sum()) == painted
+
+
+@pytest.mark.parametrize("painted", ["axial", "sagittal"])
+def test_a_stroke_is_seen_in_every_plane_while_it_is_made(desk, planes, painted):
+    views = {view.plane: view for view in (planes._main, *planes.panes.values())}
+    view, layer, moved = views.pop(painted), desk.viewer.layers["annotation"], planes.point.copy()
+    layer.mode, layer.brush_size = "paint", 5
+    beside = (view.axis + 1) % 3
+    moved[beside] += 4 * desk.viewer.dims.range[beside].step
+    before = {name: colour_at(other, planes.point) for name, other in views.items()}
+    canvas = view.marks.parentWidget()
+    QTest.mouseMove(canvas, place_of(view, moved))
+    QTest.mousePress(canvas, Qt.MouseButton.LeftButton, pos=place_of(view, moved))
+    QTest.mouseMove(canvas, place_of(view, planes.point))
+    desk.wait(lambda: all(np.ptp(colour_at(views[name], planes.point) - before[name]) > 20 for name in views))
+    QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=place_of(view, planes.point))
+    settle(desk)
+    desk.session.undo()
+    settle(desk)
+    for name, other in views.items():
+        assert np.array_equal(colour_at(other, planes.point), before[name])
+
+
+def test_the_tools_work_in_a_pane_with_the_mouse(desk, planes):
+    coronal, layer = planes.panes["coronal"], desk.viewer.layers["annotation"]
+    z, y, x = planes.point
+    step = desk.viewer.dims.range[0].step
+    layer.brush_size, layer.mode = 3, "polygon"
+    corners = [(z + a * step, y, x + b * step) for a, b in ((-4, -4), (-4, 4), (4, 4), (4, -4))]
+    for corner in corners:
+        QTest.mouseMove(coronal.marks.parentWidget(), place_of(coronal, corner))
+        press(desk, coronal, corner)
+    QTest.mouseDClick(
+        coronal.marks.parentWidget(), Qt.MouseButton.LeftButton, pos=place_of(coronal, corners[-1])
+    )
+    settle(desk)
+    outlined = int((case(desk).annotation.labels == 1).sum())
+    assert outlined > 30
+    desk.session.select_structure(2)
+    layer.mode = "fill"
+    press(desk, coronal, planes.point)
+    assert int((case(desk).annotation.labels == 2).sum()) == outlined
+    desk.session.select_structure(1)
+    layer.mode = "pick"
+    press(desk, coronal, planes.point)
+    assert desk.session.active_value == 2
+    layer.mode = "erase"
+    press(desk, coronal, planes.point)
+    assert 0 < int((case(desk).annotation.labels == 2).sum()) < outlined
+
+
+WAYS = {
+    "in place": lambda layer, box: (layer.data.__setitem__(box, 2), layer.refresh()),
+    "data_setitem": lambda layer, box: layer.data_setitem(tuple(axis.ravel() for axis in np.mgrid[box]), 2),
+    "batched": lambda layer, box: (
+        layer.data_setitem(tuple(axis.ravel() for axis in np.mgrid[box]), 2, refresh=False),
+        layer.refresh(),
+    ),
+    "fill": lambda layer, box: layer.fill([(part.start + part.stop) // 2 for part in box], 2),
+    "polygon": lambda layer, box: layer.paint_polygon(
+        [
+            ((box[0].start + box[0].stop) // 2, row, column)
+            for row, column in (
+                (box[1].start, box[2].start),
+                (box[1].start, box[2].stop),
+                (box[1].stop, box[2].stop),
+                (box[1].stop, box[2].start),
+            )
+        ],
+        2,
+    ),
+    "another array": lambda layer, box: setattr(layer, "data", _with(layer.data, box)),
+}
+
+
+def _with(data, box):
+    changed = data.copy()
+    changed[box] = 2
+    return changed
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_another_plugin_changes_is_seen_in_every_plane_saved_and_known(desk, planes, study_path, way):
+    layer = desk.viewer.layers["annotation"]
+    views = (planes._main, *planes.panes.values())
+    before = [colour_at(view, planes.point) for view in views]
+    middle = [round(mm / size) for mm, size in zip(planes.point, layer.scale, strict=True)]
+    WAYS[way](layer, tuple(slice(index - 3, index + 4) for index in middle))
+    settle(desk)
+    for view, colour in zip(views, before, strict=True):
+        assert np.ptp(colour_at(view, planes.point) - colour) > 20, view.plane
+    assert desk.session._desk.flush()
+    changed = case(desk).annotation.labels == 2
+    assert changed.sum() >= 49
+    assert (case(desk).annotation.known[changed] == Known.DRAWN).all()
+    with Study.open(study_path) as copy:
+        saved = copy.annotation("patient-03")
+    assert np.array_equal(saved.labels == 2, changed)
+    assert (saved.known[changed] == Known.DRAWN).all()
+
+
+def test_shown_once_more_every_plane_has_its_room(desk, planes):
+    planes.hide()
+    planes.show()
+    settle(desk, 300)
+    assert all(pane.marks.height() > 100 for pane in planes.panes.values())
 
 
 def test_filling_in_a_pane_becomes_known_too(desk, planes):

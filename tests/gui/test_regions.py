@@ -140,3 +140,111 @@ def test_a_piece_is_clicked_or_decided_by_a_key_over_it(hand):
     hand.dock.tools.known_button.click()
     assert hand.viewer.layers["known map"].visible
     assert "interpolated" in hand.dock.tools.known_button.toolTip()
+
+
+@pytest.fixture
+def views(hand):
+    """The view of each plane, beside each other."""
+    hand.session.toggle_planes()
+    linked = hand.session._planes
+    hand.desk.wait(lambda: all(pane.marks.width() > 50 for pane in linked.panes.values()))
+    hand.desk.qtbot.wait(200)
+    found = {view.plane: view for view in (linked._main, *linked.panes.values())}
+    yield found
+    found.clear()  # a view keeps its canvas
+    linked.hide()
+
+
+def place(hand, view, rows, columns):
+    """Where a voxel is on the canvas of ``view``, counted from the cross-hair along its rows and columns."""
+    point, scale = hand.session._planes.point.copy(), hand.viewer.layers["scan"].scale
+    for axis, steps in zip(view._in_plane(), (rows, columns), strict=True):
+        point[axis] += steps * scale[axis]
+    return QPoint(*(round(pixel) for pixel in view.on_screen(point)))
+
+
+def drag_box(hand, view, size):
+    """Drag a box of ``size`` voxels to each side of the cross-hair."""
+    canvas = view.marks.parentWidget()
+    start, end = place(hand, view, -size, -size), place(hand, view, size, size)
+    QTest.mouseMove(canvas, start)
+    QTest.mousePress(canvas, LEFT, pos=start)
+    for where in (place(hand, view, 0, 0), end):
+        QTest.mouseMove(canvas, where)
+        hand.desk.qtbot.wait(20)
+    QTest.mouseRelease(canvas, LEFT, pos=end)
+
+
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+def test_a_box_dragged_in_a_pane_lies_in_its_plane_and_is_seen_there(hand, views, plane):
+    view, sheets = views[plane], [one.model.layers for one in views.values()]
+    hand.session.start_region("box")
+    drag_box(hand, view, 3.4)
+    hand.asked("one")
+    assert [layers["region"].nshapes for layers in sheets] == [one is view for one in views.values()]
+    hand.answer("one")
+    hand.answer("complete")
+    hand.rest()
+    middle = [
+        round(mm / size)
+        for mm, size in zip(hand.session._planes.point, hand.viewer.layers["scan"].scale, strict=True)
+    ]
+    where = [slice(index - 3, index + 4) for index in middle]
+    where[view.axis] = middle[view.axis]
+    expected = np.zeros(hand.known.shape, bool)
+    expected[tuple(where)] = True
+    assert np.array_equal(hand.known == Known.COMPLETED, expected)
+    assert not any(layers["region"].nshapes for layers in sheets)
+    assert {layers["annotation"].mode for layers in sheets} == {"paint"}
+    assert not hand.viewer.layers["annotation"].data.any(), "nothing was painted on the way"
+
+
+def test_a_region_reaches_up_to_where_the_cross_hair_went(hand, views):
+    coronal = views["coronal"]
+    hand.session.start_region("box")
+    drag_box(hand, coronal, 2.4)
+    hand.asked("one")
+    hand.session.step_slice(3)
+    hand.desk.qtbot.wait(150)
+    hand.answer("here")
+    hand.answer("ignore")
+    hand.rest()
+    assert (hand.known == Known.IGNORE).sum() == 5 * 5 * 4
+
+
+def test_a_piece_is_clicked_in_a_pane_or_decided_by_a_key_over_it(hand, views):
+    case, sagittal = hand.session._desk.case, views["sagittal"]
+    mask = np.zeros(case.volume.geometry.shape, np.uint8)
+    shown = case.display.apply(mask)
+    middle = [
+        round(mm / size)
+        for mm, size in zip(hand.session._planes.point, hand.viewer.layers["scan"].scale, strict=True)
+    ]
+    shown[tuple(slice(index - 2, index + 3) for index in middle)] = 1
+    hand.session._on_loaded(jobs.PredictionLoaded(case.case_id, mask, mask * np.float32(0.1)))
+    hand.session.decide("accept", "piece")
+    canvas = sagittal.marks.parentWidget()
+    QTest.mouseMove(canvas, place(hand, sagittal, 1, 1))
+    QTest.mouseClick(canvas, LEFT, pos=place(hand, sagittal, 1, 1))
+    hand.desk.wait(lambda: hand.session.question is None)
+    hand.rest()
+    assert (hand.known == Known.ACCEPTED).sum() == 125
+    hand.session.undo()
+    QTest.mouseMove(canvas, place(hand, sagittal, -1, 1))
+    hand.desk.qtbot.wait(50)
+    QTest.keyClick(canvas, Qt.Key.Key_Y, Qt.KeyboardModifier.ShiftModifier)
+    hand.rest()
+    assert hand.session.undo_name == "Reject piece"
+
+
+def test_escape_calls_a_region_off_in_a_pane(hand, views):
+    canvas = views["coronal"].marks.parentWidget()
+    hand.session.start_region("polygon")
+    for rows, columns in ((-3, -3), (-3, 3)):
+        QTest.mouseMove(canvas, place(hand, views["coronal"], rows, columns))
+        QTest.mouseClick(canvas, LEFT, pos=place(hand, views["coronal"], rows, columns))
+    canvas.setFocus()
+    QTest.keyClick(canvas, Qt.Key.Key_Escape)
+    hand.desk.wait(lambda: hand.session.question is None)
+    assert not any(view.model.layers["region"].nshapes for view in views.values())
+    assert hand.viewer.layers["annotation"].mode == "paint"
