@@ -9,7 +9,10 @@ ICON = 16
 
 
 def icon(name: str, colour: str) -> QIcon:
-    """Return one of the drawn icons in ``colour``; drawn here, so nothing is ever fetched."""
+    """Return one of the drawn icons in ``colour``; drawn here, so nothing is ever fetched.
+
+    It has that colour on a disabled button too: Qt would make it paler, which is brighter in a dark theme.
+    """
     result = QIcon()
     for scale in (1, 2):
         pixmap = QPixmap(ICON * scale, ICON * scale)
@@ -18,7 +21,8 @@ def icon(name: str, colour: str) -> QIcon:
         painter = QPainter(pixmap)
         draw_icon(painter, name, QColor(colour), QRectF(0, 0, ICON, ICON))
         painter.end()
-        result.addPixmap(pixmap)
+        for mode in (QIcon.Mode.Normal, QIcon.Mode.Disabled):
+            result.addPixmap(pixmap, mode)
     return result
 
 
@@ -27,7 +31,7 @@ def two_icons(name: str, off: str, on: str, disabled: str) -> QIcon:
     result, down, dead = icon(name, off), icon(name, on), icon(name, disabled)
     for size in down.availableSizes():
         result.addPixmap(down.pixmap(size), QIcon.Mode.Normal, QIcon.State.On)
-        result.addPixmap(dead.pixmap(size, QIcon.Mode.Disabled), QIcon.Mode.Disabled, QIcon.State.Off)
+        result.addPixmap(dead.pixmap(size), QIcon.Mode.Disabled, QIcon.State.Off)
     return result
 
 

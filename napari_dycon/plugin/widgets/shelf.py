@@ -48,9 +48,12 @@ class Shelf(QStackedWidget):
         versions, shown = self._session.versions, self.currentWidget() is self.versions
         if versions is not None:
             self.versions.set_versions(versions)
+        left = versions is None and self.versions.isAncestorOf(self.window().focusWidget())
         self.setCurrentWidget(self.cases if versions is None else self.versions)
         if versions is not None and not shown:
             self.versions.table.setFocus()
+        elif left:
+            self.cases.view.setFocus()  # Qt would choose the search, which has an undo of its own
 
     def show_reasons(self) -> None:
         """Disable restoring where nothing may be changed."""

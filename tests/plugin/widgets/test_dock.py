@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 from napari.utils._proxies import PublicOnlyProxy
-from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from qtpy.QtGui import QCursor, QDropEvent
+from qtpy.QtCore import QMimeData, QPoint, QPointF, QSize, Qt, QUrl
+from qtpy.QtGui import QColor, QCursor, QDropEvent, QIcon
 from qtpy.QtWidgets import QLabel
 
 from napari_dycon.plugin.task import TaskState
 from napari_dycon.plugin.widgets import doors, reasons
 from napari_dycon.plugin.widgets.dialogs import StructuresDialog
 from napari_dycon.plugin.widgets.dock import DyconDock
+from napari_dycon.plugin.widgets.theme import Theme
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -153,6 +154,25 @@ def test_the_brush_on_its_button_has_the_colour_of_what_it_says(dock, session):
     session.says.value = "structure"
     session.tools_changed.emit()
     assert shown() == plain
+
+
+@pytest.mark.parametrize("name", ["dark", "light"])
+def test_an_icon_on_a_disabled_button_has_the_faint_colour_of_the_theme(make_dock, session, rows, viewer, name):
+    viewer.theme = name
+    session.open_with(rows)
+    session.case_id, session.undo_name = "b", "Paint"
+    tools, background = make_dock().tools, QColor(Theme.named(name).background).lightness()
+
+    def contrast(button):
+        mode = QIcon.Mode.Normal if button.isEnabled() else QIcon.Mode.Disabled
+        image = button.icon().pixmap(QSize(16, 16), mode).toImage()
+        colours = [image.pixelColor(x, y) for x in range(image.width()) for y in range(image.height())]
+        return max(abs(one.lightness() - background) for one in colours if one.alpha() > 250)
+
+    assert tools.undo_button.isEnabled() and not tools.redo_button.isEnabled()
+    faint = abs(QColor(Theme.named(name).disabled).lightness() - background)
+    assert contrast(tools.redo_button) == pytest.approx(faint, abs=10)
+    assert contrast(tools.undo_button) > 1.5 * faint
 
 
 def test_a_button_does_not_look_hovered_once_its_menu_is_closed(qtbot, dock):

@@ -165,3 +165,19 @@ def test_the_only_structure_is_neither_merged_nor_removed(make_dock, session, ro
 def test_a_study_that_is_only_looked_at_has_no_menu_of_structures(make_dock, session, rows):
     session.open_with(rows, read_only=True)
     assert not make_dock().structures.edit_button.isEnabled()
+
+
+@pytest.mark.parametrize("part", ["table", "restore_button", "close_button"])
+def test_keys_go_on_in_the_list_of_cases_when_the_versions_are_left(qtbot, make_dock, session, rows, part):
+    session.open_with(rows)
+    dock = make_dock()
+    dock.activateWindow()
+    session.versions = versions(chosen=4)
+    session.versions_changed.emit()
+    widget = getattr(dock.shelf.versions, part)
+    widget.setFocus()
+    qtbot.waitUntil(widget.hasFocus)
+    session.versions = None
+    session.versions_changed.emit()
+    qtbot.waitUntil(dock.cases.isVisible)
+    assert dock.window().focusWidget() is dock.cases.view, "undo in the search would be about its text"
