@@ -201,18 +201,19 @@ def slice_canvases(viewer: napari.Viewer, session: Any) -> list[QWidget]:
 
 
 def make_room(viewer: napari.Viewer, width: int, height: int) -> None:
-    """Put empty docks beside and below the canvas, so that it has just this size."""
-    canvas = main_canvas(viewer)
-    for area, side in (("right", "width"), ("bottom", "height")):
-        missing = getattr(canvas, side)() - {"width": width, "height": height}[side]
-        if missing <= 0:
-            continue
-        spacer = QWidget()
-        dock = viewer.window.add_dock_widget(spacer, area=area, name="empty")
-        for _ in range(5):
-            getattr(dock, f"setFixed{side.capitalize()}")(max(1, missing))
-            settle(0.3)
-            missing += getattr(canvas, side)() - {"width": width, "height": height}[side]
+    """Put empty widgets beside and below the canvas, so that it has just this size."""
+    canvas, beside, below = main_canvas(viewer), QWidget(), QWidget()
+    centre = viewer.window._qt_window.centralWidget().layout()
+    centre.itemAt(0).widget().addWidget(below)
+    centre.addWidget(beside)
+    room = [0, 0]
+    for _ in range(4):
+        room = [max(0, room[0] + canvas.width() - width), max(0, room[1] + canvas.height() - height)]
+        beside.setFixedWidth(room[0])
+        below.setFixedHeight(room[1])
+        settle(0.3)
+    below.setVisible(room[1] > 0)
+    settle(0.3)
 
 
 def opened(folder: Path, part: Part) -> tuple[napari.Viewer, Painter, list[str]]:
