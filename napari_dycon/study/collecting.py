@@ -89,14 +89,16 @@ def collect(paths: list[Path], labels_dir: Path | None, study: Path) -> list[Fou
     return _paired(list(found), paths)
 
 
-def _scans_of(path: Path, study: Path) -> Iterator[Found]:
+def _scans_of(path: Path, study: Path) -> list[Found]:
     if path.is_dir():
         volumes = [file for file in find_volumes(path) if not file.is_relative_to(study)]
-        yield from [Found(file, stem(file)) for file in volumes] or _series_of(path)
+        found = [*(Found(file, stem(file)) for file in volumes), *_series_of(path)]
     elif not is_volume(path) and path.suffix.lower() in DICOM_SUFFIXES and path.is_file():
-        yield from _series_of(path.parent)
+        found = list(_series_of(path.parent))
     else:
-        yield Found(path, stem(path))
+        found = [Found(path, stem(path))]
+    nothing = f"{path} holds no scans (NIfTI, NRRD, MHA, MHD or DICOM)."
+    return found or [Found(path, path.name, problem=nothing)]
 
 
 def _series_of(folder: Path) -> Iterator[Found]:
@@ -105,8 +107,6 @@ def _series_of(folder: Path) -> Iterator[Found]:
     except DyconError as error:
         yield Found(folder, folder.name, problem=str(error))
         return
-    if not series:
-        yield Found(folder, folder.name, problem=f"{folder} holds no scans (NIfTI, NRRD, MHA, MHD or DICOM).")
     for one in series:
         place = one.files[0].parent if one.files else folder
         alone = sum(bool(other.files) and other.files[0].parent == place for other in series) == 1

@@ -46,6 +46,13 @@ def test_dicom_series_are_converted_once_into_the_study(study, brain_dicom):
     assert len(list((study.path / "scans").iterdir())) == 1
 
 
+def test_dicom_beside_other_scans_is_not_left_out(study, make_scan, brain_dicom, tmp_path):
+    make_scan("a", folder="mixed")
+    shutil.copytree(brain_dicom / "11_HCropVolume", tmp_path / "mixed" / "brain")
+    events = run(study, tmp_path / "mixed")
+    assert [(event.case.id, event.problem) for event in events] == [("a", None), ("brain", None)]
+
+
 def test_a_single_dicom_file_stands_for_its_series(study, brain_dicom):
     (event,) = run(study, next((brain_dicom / "11_HCropVolume").glob("*.dcm")))
     assert event.problem is None
@@ -109,6 +116,10 @@ def test_a_folder_without_scans_is_told(study, tmp_path):
     (tmp_path / "empty").mkdir()
     (event,) = run(study, tmp_path / "empty")
     assert "holds no scans" in event.problem
+    alone = tmp_path / "empty" / "notes.dcm"
+    alone.touch()
+    (event,) = run(study, alone)
+    assert "notes.dcm" in event.problem
 
 
 def test_the_same_image_is_not_added_twice(study, make_scan, tmp_path):
