@@ -165,9 +165,8 @@ def as_labels(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
 def label_counts(mask: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Number of voxels of each value 0 to 255 in a mask (x, y, z)."""
     counts = np.zeros(256, np.int64)
-    for plane in (
-        mask.T if mask.flags.f_contiguous else mask
-    ):  # a whole large volume at once would be converted to 8 bytes a voxel
+    planes = mask.T if mask.flags.f_contiguous else mask
+    for plane in planes:  # a whole large volume at once would be converted to 8 bytes a voxel
         counts += np.bincount(plane.ravel(), minlength=256)
     return counts
 
