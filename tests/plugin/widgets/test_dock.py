@@ -157,7 +157,9 @@ def test_the_brush_on_its_button_has_the_colour_of_what_it_says(dock, session):
 
 
 @pytest.mark.parametrize("name", ["dark", "light"])
-def test_an_icon_on_a_disabled_button_has_the_faint_colour_of_the_theme(make_dock, session, rows, viewer, name):
+def test_an_icon_on_a_disabled_button_has_the_faint_colour_of_the_theme(
+    make_dock, session, rows, viewer, name
+):
     viewer.theme = name
     session.open_with(rows)
     session.case_id, session.undo_name = "b", "Paint"
