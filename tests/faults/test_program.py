@@ -84,6 +84,7 @@ def main(name, folder):
     timer.timeout.connect(lambda: next(told))
     timer.start(20)
     launch._quit_when_told_to_end()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
     try:
         napari.run(force=True)
     except KeyboardInterrupt:
