@@ -190,6 +190,10 @@ class Desk:
             case.editor.expect_mark(value, None)
         self._presenter.refresh_annotation()
 
+    def tell_next_change(self) -> None:
+        """Announce the next change of the history even if it reads the same then."""
+        self._told_history = None
+
     def _tell_history(self) -> None:
         """Say that something else can be undone, or done again; after most strokes it reads the same."""
         editor = None if self.case is None else self.case.editor

@@ -179,6 +179,7 @@ class SessionState:
         """Tell what became of the labels; it stands until they change again."""
         self.say("info", text)
         self._about_edit = True
+        self._desk.tell_next_change()
 
     def _let_go_of_message(self) -> None:
         """After the labels changed: what was said about them before is no longer so."""

@@ -149,6 +149,18 @@ def test_the_largest_piece_is_kept_and_the_others_come_back_with_undo(opened):
     assert state(opened)[0][8].any()
 
 
+def test_what_was_done_again_is_not_said_any_more_after_a_stroke_of_the_same_name(opened):
+    said = []
+    opened.session.message.connect(lambda level, text: said.append(text))
+    opened.paint((2, 12, 10), 1)
+    opened.paint((4, 12, 10), 1)
+    opened.session.undo()
+    opened.session.redo()
+    assert said[-1] == "Done again: Paint."
+    opened.paint((6, 12, 10), 1)
+    assert said[-1] == ""
+
+
 def test_a_structure_without_labels_is_not_called_clean(opened, notes):
     opened.session.clean_up("largest")
     opened.rest()
