@@ -14,6 +14,11 @@ IGNORE = 254
 """Target code of a "do not care" voxel: neither supervised nor made consistent."""
 
 
+WORTH_ASKING = 0.1
+"""Unknown share of the labelled patches from which a teacher is asked about their unknown voxels; patches
+at the border of a scan always have a few outside it."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """Patches for one training step; all of one spatial size `(X, Y, Z)`.
@@ -76,17 +81,18 @@ class Batch:
         hidden = (self.weight <= 0) & (self.target != IGNORE)
         return torch.where(hidden, UNKNOWN, self.target)
 
+    @property
+    def partly_labelled(self) -> bool:
+        """Whether enough of the labelled patches is unknown to ask a teacher about it."""
+        return bool((self.supervision == UNKNOWN).float().mean() >= WORTH_ASKING)
+
     def to(self, device: torch.device | str) -> Batch:
-        """Return the batch on `device`, its images in channels-last memory order."""
+        """Return the batch on `device`."""
         return replace(
             self,
-            image=_images(self.image, device),
+            image=self.image.to(device, non_blocking=True),
             target=self.target.to(device, non_blocking=True),
             weight=None if self.weight is None else self.weight.to(device, non_blocking=True),
-            weak=None if self.weak is None else _images(self.weak, device),
-            strong=None if self.strong is None else _images(self.strong, device),
+            weak=None if self.weak is None else self.weak.to(device, non_blocking=True),
+            strong=None if self.strong is None else self.strong.to(device, non_blocking=True),
         )
-
-
-def _images(images: Tensor, device: torch.device | str) -> Tensor:
-    return images.to(device, memory_format=torch.channels_last_3d, non_blocking=True)

@@ -107,7 +107,6 @@ class SegmentationNetwork(nn.Module):
         self.embedding_stride = scales[self.embedded_stage]
         width = (spec.widths[-1], *reversed(spec.widths[:-1]))[self.embedded_stage]
         self.projector = projection_head(width, spec.projection)
-        self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor, *, project: bool = False) -> Output:
         """Segment patches.
@@ -125,7 +124,7 @@ class SegmentationNetwork(nn.Module):
             If a side is not divisible, or the patch a single cell of the bottleneck.
         """
         self._check(x)
-        x = x.contiguous(memory_format=torch.channels_last_3d)
+        x = x.contiguous()
         skips = []
         for stage in self.encoder:
             x = stage(x)

@@ -37,7 +37,7 @@ def test_views_that_do_not_belong_together_are_refused(views):
         Batch(_image(), torch.zeros(2, 4, 5, 6, dtype=torch.int64), **views)
 
 
-def test_moving_a_batch_keeps_values_and_puts_channels_last():
+def test_moving_a_batch_keeps_its_values():
     batch = Batch(
         _image(channels=2), torch.zeros(2, 4, 5, 6, dtype=torch.int64), None, *[_image(3, channels=2)] * 2
     )
@@ -46,4 +46,10 @@ def test_moving_a_batch_keeps_values_and_puts_channels_last():
     assert moved.weight is None
     for name in ("image", "weak", "strong"):
         assert torch.equal(getattr(moved, name), getattr(batch, name))
-        assert getattr(moved, name).is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.parametrize(("unknown", "partly"), [(0, False), (1, False), (2, True), (8, True)])
+def test_a_teacher_is_asked_about_labelled_patches_when_enough_is_unknown(unknown, partly):
+    target = torch.zeros(1, 16, 1, 1, dtype=torch.int64)
+    target[0, :unknown] = UNKNOWN
+    assert Batch(_image(1, (16, 1, 1)), target).partly_labelled == partly

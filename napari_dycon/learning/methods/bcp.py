@@ -14,10 +14,6 @@ from napari_dycon.learning.methods.base import Losses, Method, MethodSettings, S
 from napari_dycon.learning.mixing import paste, random_boxes
 from napari_dycon.learning.schedules import ramp
 
-WORTH_ASKING = 0.1
-"""Unknown share of the labelled patches from which the teacher fills their unknown voxels too; patches at
-the border of a scan always have a few outside it."""
-
 
 class BCPSettings(MethodSettings):
     """Settings of bidirectional copy-paste.
@@ -125,7 +121,7 @@ class BCP(Method):
     def _guess(self, batch: Batch, weak: Tensor) -> tuple[Tensor, Tensor]:
         """Let the teacher label unlabelled patches, and what is unknown of the labelled ones."""
         unknown, least = batch.supervision == UNKNOWN, self.settings.confidence
-        if unknown.float().mean() < WORTH_ASKING:
+        if not batch.partly_labelled:
             return torch.full_like(batch.target, UNKNOWN), pseudo_labels(self.teacher(weak).logits, least)
         guess = pseudo_labels(self.teacher(torch.cat([batch.image, weak])).logits, least)
         return torch.where(unknown, guess[: len(unknown)], UNKNOWN), guess[len(unknown) :]

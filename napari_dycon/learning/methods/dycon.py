@@ -93,10 +93,12 @@ class Views(NamedTuple):
     target: Tensor
     """`(Bl + Bu, X, Y, Z)` classes of known voxels, `UNKNOWN` in what is unlabelled."""
     pseudo: Tensor
-    """The target with the teacher's confident classes in unknown voxels."""
+    """`(Bu, X, Y, Z)` target of the unlabelled patches with the teacher's confident classes in it."""
     weight: Tensor | None
     """`(Bl + Bu, X, Y, Z)` importance of each voxel."""
     labelled: int
+    open: int
+    """The first patch with enough unknown voxels to be made consistent."""
 
 
 @register("dycon")
@@ -126,7 +128,7 @@ class DyCON(Method):
             losses["uncl"] = strength * settings.uncl_weight * self._uncl(views, progress)
         if settings.fecl_weight > 0:
             losses["fecl"] = strength * settings.fecl_weight * self._fecl(views, progress)
-        if settings.pseudo_weight > 0 and len(views.target) > views.labelled:
+        if settings.pseudo_weight > 0 and len(views.pseudo) > 0:
             losses["pseudo"] = strength * settings.pseudo_weight * self._pseudo(views)
         return losses
 
@@ -138,11 +140,12 @@ class DyCON(Method):
         """Show the student the strong views, mixed with labelled patches, and the teacher the weak ones."""
         project = self.settings.fecl_weight > 0
         known, weight = batch.supervision, batch.weight
+        first = 0 if batch.partly_labelled else len(known)
         if batch.weak is None or batch.strong is None:
             student, teacher = (
                 network(batch.image, project=project) for network in (self.student, self.teacher)
             )
-            return Views(student, teacher, known, self._fill(known, teacher.logits), weight, len(known))
+            return Views(student, teacher, known, known[:0], weight, len(known), first)
         labelled, unlabelled = len(known), batch.unlabelled
         partner = torch.arange(unlabelled, device=known.device) % labelled
         pasted = self._pasted(unlabelled, known)
@@ -153,7 +156,8 @@ class DyCON(Method):
         target = torch.cat([known, paste(known[partner], unknown, pasted)])
         if weight is not None:
             weight = torch.cat([weight, paste(weight[partner], torch.ones_like(weight[partner]), pasted)])
-        return Views(student, teacher, target, self._fill(target, teacher.logits), weight, labelled)
+        pseudo = self._fill(target[labelled:], teacher.logits[labelled:])
+        return Views(student, teacher, target, pseudo, weight, labelled, first)
 
     def _pasted(self, count: int, like: Tensor) -> Tensor:
         """Draw where labelled patches are pasted: a box or all around it, `(Bu, 1, X, Y, Z)` bool."""
@@ -189,23 +193,22 @@ class DyCON(Method):
         """Supervised loss of the mixed patches, with pseudo-labels where nothing is known."""
         first = views.labelled
         weight = None if views.weight is None else views.weight[first:]
-        return partial_loss(views.student.logits[first:], views.pseudo[first:], weight)
+        return partial_loss(views.student.logits[first:], views.pseudo, weight)
 
     def _uncl(self, views: Views, progress: float) -> Tensor:
-        """UnCL (Eq. 1 and 2) on every unknown voxel, also those of partly labelled patches."""
+        """UnCL (Eq. 1 and 2) on unknown voxels, also those of partly labelled patches."""
         beta = decay(progress, self.settings.beta_first, self.settings.beta_last)
         self.monitors["beta"] = beta
         cap = self.settings.entropy_cap
-        valid = views.target == UNKNOWN
-        first = 0 if valid[: views.labelled].any() else views.labelled
-        if first == len(valid):
+        first = views.open
+        if first == len(views.target):
             return views.student.logits.sum() * 0.0
         return uncl(
             views.student.logits[first:],
             views.teacher.logits[first:],
             beta,
             beta if cap is None else min(beta, cap),
-            valid[first:],
+            views.target[first:] == UNKNOWN,
         )
 
     def _fecl(self, views: Views, progress: float) -> Tensor:
@@ -240,9 +243,8 @@ class DyCON(Method):
             min_known=settings.min_known,
         )
         if progress >= settings.unlabelled_anchors_start:
-            purity = settings.pseudo_purity
-            first = views.labelled
-            sure = patch_labels(views.pseudo[first:], grid, classes, purity=purity, min_known=purity)
+            purity, first = settings.pseudo_purity, views.labelled
+            sure = patch_labels(views.pseudo, grid, classes, purity=purity, min_known=purity)
             known[first:] = torch.where(known[first:] == UNCLEAR, sure, known[first:])
         return known.flatten()
 

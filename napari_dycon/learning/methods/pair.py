@@ -17,10 +17,6 @@ from napari_dycon.learning.teacher import Teacher
 PARTING = 0.3
 """How far one of two equal networks moves towards a fresh one."""
 
-WORTH_ASKING = 0.1
-"""Unknown share of the labelled patches from which their unknown voxels are open too; a few are always
-unknown where patches reach over the border of a scan."""
-
 
 class PairSettings(MethodSettings):
     """Settings of every method with two networks.
@@ -104,7 +100,7 @@ class NetworkPair(Method):
         """Let the averages predict the unlabelled patches, and labelled ones enough of which is unknown."""
         unknown = batch.supervision == UNKNOWN
         views, masks = [], []
-        if unknown.float().mean() >= WORTH_ASKING:
+        if batch.partly_labelled:
             views, masks = [batch.image], [unknown]
         first = 0 if views else len(unknown)
         if batch.weak is not None:

@@ -89,6 +89,12 @@ def test_unknown_voxels_of_partly_labelled_patches_are_made_consistent_too():
     assert _losses(batch, entropy_cap=None)["uncl"].item() > 0
 
 
+def test_the_rim_outside_a_scan_is_not_made_consistent():
+    batch = _batch(unlabelled=0)
+    batch.target[:, 0] = UNKNOWN
+    assert _losses(batch, entropy_cap=None)["uncl"].item() == 0
+
+
 def test_nobody_believes_an_unsure_teacher():
     losses = _losses(pseudo_threshold=1.0, copy_paste=0.0)
     assert losses["pseudo"].item() == 0
