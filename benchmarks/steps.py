@@ -30,13 +30,11 @@ UNCOUNTED = 3
 def main() -> None:
     arguments = _arguments()
     configure_threads(arguments.threads)
-    with tempfile.TemporaryDirectory() as folder:
-        study = atrium_study(Path(folder) / "study", 16, 4)
+    with tempfile.TemporaryDirectory() as folder, atrium_study(Path(folder) / "study", 16, 4) as study:
         print("method          patches   early    late   (ms)")
         for method in arguments.methods.split(","):
             patches, early, late = _measure(study, method, arguments.steps)
             print(f"{method:15s} {patches:7.0f} {early:7.0f} {late:7.0f}", flush=True)
-        study.close()
 
 
 def _measure(study: Study, method: str, steps: int) -> tuple[float, float, float]:

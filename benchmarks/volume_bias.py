@@ -30,8 +30,8 @@ SHARES = (0.84, 0.88, 0.92, 0.96, 1.0, 1.04, 1.08, 1.12, 1.16)
 def main() -> None:
     arguments = _arguments()
     configure_threads()
-    study = Study.open(arguments.study, read_only=True)
-    scans = list(_scans(study, Predictor.load(study, arguments.run), arguments.images, arguments.labels))
+    with Study.open(arguments.study, read_only=True) as study:
+        scans = list(_scans(study, Predictor.load(study, arguments.run), arguments.images, arguments.labels))
     print("share of its own volume   Dice %   volume against the labels")
     for share in SHARES:
         masks = [_resized(probability, share) for probability, _ in scans]
@@ -57,6 +57,8 @@ def _scans(
 def _resized(probability: NDArray[np.float32], share: float) -> NDArray[np.bool_]:
     """The most probable voxels, as many as a share of those above 0.5."""
     count = round(share * int((probability > 0.5).sum()))
+    if count == 0:
+        return np.zeros(probability.shape, dtype=bool)
     return np.asarray(probability >= np.partition(probability, -count, axis=None)[-count])
 
 
