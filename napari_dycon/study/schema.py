@@ -97,6 +97,8 @@ class CaseRecord(BaseModel):
         Names the files of the case; unique without regard to upper and lower case.
     name
         What the user sees: the stem of the scan's file, or the description of a DICOM series.
+    patient
+        Pseudonym shared by all scans of one person; the case's own id where nothing is known.
     scan
         Path of the scan: relative to the study where it lies inside, absolute elsewhere.
     shape, spacing, orientation
@@ -105,6 +107,8 @@ class CaseRecord(BaseModel):
         Volume of one voxel; 0 stands for the product of the spacings.
     sha256, file_size, file_mtime_ns
         Digest, bytes and modification time of the scan's file at import.
+    content
+        Digest of voxels and grid, which another compression or header does not change; empty in old studies.
     added
         ISO date and time of import, UTC.
     status
@@ -123,12 +127,14 @@ class CaseRecord(BaseModel):
 
     id: SafeId
     name: str
+    patient: str = ""
     scan: str
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
     orientation: str
     voxel_volume_mm3: float = 0.0
     sha256: str
+    content: str = ""
     file_size: int = 0
     file_mtime_ns: int = 0
     added: str
@@ -138,6 +144,12 @@ class CaseRecord(BaseModel):
     label_voxels: dict[int, int] = {}
     intensity: IntensityFacts | None = None
     notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_patient_a_case(self) -> CaseRecord:
+        if not self.patient:
+            object.__setattr__(self, "patient", self.id)
+        return self
 
     @property
     def voxel_ml(self) -> float:
