@@ -31,13 +31,14 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Run = Annotated[str | None, typer.Option(metavar="ID", help="Which model; the active run by default.")]
 Cases = Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this case; may be repeated.")]
 Method = Annotated[
-    str,
+    str | None,
     typer.Option(
         help="Learning method: dycon, mean_teacher, supervised, ad_mt, bcp, cps, dual_network, dycon_paper, "
-        "ua_mt or uc_seg."
+        "ua_mt or uc_seg.",
+        show_default="dycon",
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Start of all random numbers.")]
+Seed = Annotated[int | None, typer.Option(help="Start of all random numbers.", show_default="0")]
 Minutes = Annotated[float | None, typer.Option(min=0.01, help="How long to train.", show_default=False)]
 Iterations = Annotated[
     int | None, typer.Option(min=1, help="How many steps to train, instead of minutes.", show_default=False)

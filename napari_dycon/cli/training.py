@@ -39,15 +39,16 @@ if TYPE_CHECKING:
     from napari_dycon.study.study import Study
 
 DEFAULT_MINUTES = 10.0
+DEFAULT_METHOD = "dycon"
 
 
 def train(
     study: StudyFolder,
-    method: Method = "dycon",
+    method: Method = None,
     minutes: Minutes = None,
     iterations: Iterations = None,
     device: Device = "auto",
-    seed: Seed = 0,
+    seed: Seed = None,
     control: Annotated[
         bool,
         typer.Option("--control", help="Train a supervised twin too; the better of the two is used."),
@@ -59,21 +60,22 @@ def train(
 ) -> None:
     """Train a model on what is labelled and, unless supervised, on what is not.
 
-    It takes 10 minutes if not told otherwise. Ctrl-C saves and stops; --resume goes on from there.
+    It takes 10 minutes if not told otherwise. Ctrl-C saves and stops; --resume goes on from there, with the
+    method, seed and settings that the run began with.
     """
     from napari_dycon.engine.control import Control
     from napari_dycon.engine.plan import Plan
     from napari_dycon.engine.trainer import Trainer
     from napari_dycon.study.study import Study
 
-    _check_wishes(method, minutes, iterations, control, resume)
+    _check_wishes(method, minutes, iterations, control, resume, fresh)
     if minutes is None and iterations is None and not resume:
         minutes = DEFAULT_MINUTES
     screen, brake = Screen(), Control()
     overrides = parse_overrides(override, Plan.model_fields)
     with Study.open(study, read_only=False) as opened, stop_on_interrupt(brake, screen):
 
-        def run(name: str, **more: Any) -> "RunFinished":
+        def run(name: str | None, **more: Any) -> "RunFinished":
             options = {"minutes": minutes, "iterations": iterations, "seed": seed, "device": device, **more}
             trainer = Trainer(opened, name, **options, control=brake, threads=thread_limit())
             end = follow_training(trainer.run(), screen)
@@ -85,7 +87,7 @@ def train(
             return run(CONTROL_METHOD, overrides=plan, warm_start=False)
 
         end = run(method, overrides=overrides, resume=resume, warm_start=not (fresh or control))
-        comparison = _use_the_better(opened, method, end, twin, screen) if control else None
+        comparison = _use_the_better(opened, method or DEFAULT_METHOD, end, twin, screen) if control else None
     write_json(
         json_file, {"run": asdict(end), "control": None if comparison is None else comparison.to_dict()}
     )
@@ -94,10 +96,17 @@ def train(
 
 
 def _check_wishes(
-    method: str, minutes: float | None, iterations: int | None, control: bool, resume: bool
+    method: str | None,
+    minutes: float | None,
+    iterations: int | None,
+    control: bool,
+    resume: bool,
+    fresh: bool,
 ) -> None:
     if minutes is not None and iterations is not None:
         raise DyconError("Give the training budget either as --minutes or as --iterations.")
+    if resume and fresh:
+        raise DyconError("--resume goes on with a run and --fresh starts anew; give one of them.")
     if control and (resume or method == CONTROL_METHOD):
         raise DyconError(
             "--control compares a new run with its supervised twin; leave out --resume and choose a method "

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from napari_dycon.engine.events import Event, StepFinished, Validated, from_json
+from napari_dycon.engine.events import Event, RunFinished, RunStarted, StepFinished, Validated, from_json
 from napari_dycon.errors import StudyError
 from napari_dycon.io.atomic import write_text_atomic
 
@@ -83,6 +83,12 @@ def read_events(folder: Path) -> list[Event]:
         if _content(line):
             events.append(from_json(line))
     return events
+
+
+def reached_its_end(folder: Path) -> bool:
+    """Whether the run in a folder has used its whole budget, when it was trained last."""
+    ends = [event for event in read_events(folder) if isinstance(event, RunStarted | RunFinished)]
+    return bool(ends) and isinstance(ends[-1], RunFinished) and ends[-1].reason == "budget"
 
 
 def _iteration(line: str) -> float:

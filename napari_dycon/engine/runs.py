@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from napari_dycon.engine.checkpoints import CheckpointFolder
 from napari_dycon.engine.holdout import HoldOut
 from napari_dycon.engine.plan import Plan
+from napari_dycon.engine.recorder import reached_its_end
 from napari_dycon.errors import TrainingError
 from napari_dycon.io.atomic import write_text_atomic
 from napari_dycon.learning.methods.base import Method, get_method
@@ -107,8 +108,8 @@ def build_method(name: str, plan: Plan) -> Method:
     return kind(plan.network, settings)
 
 
-def latest_resumable(study: Study) -> str:
-    """The newest run that has a checkpoint.
+def latest_unfinished(study: Study) -> str:
+    """The newest run that has a checkpoint and has not used its whole budget.
 
     Raises
     ------
@@ -116,6 +117,10 @@ def latest_resumable(study: Study) -> str:
         When there is none.
     """
     for run in reversed(study.runs()):
-        if RunFolder(study, run).checkpoints.iterations:
+        folder = RunFolder(study, run)
+        if folder.checkpoints.iterations and not reached_its_end(folder.path):
             return run
-    raise TrainingError("There is no interrupted training to resume in this study; start a new one.")
+    raise TrainingError(
+        "There is no unfinished training in this study to go on with. Start a new one: it continues from the "
+        "last model."
+    )

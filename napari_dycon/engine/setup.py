@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 
 import napari_dycon
@@ -15,7 +16,7 @@ from napari_dycon.engine.fingerprint import fingerprint_study
 from napari_dycon.engine.holdout import HoldOut, choose_holdout
 from napari_dycon.engine.patches import PatchSampler, TrainingCase
 from napari_dycon.engine.plan import Machine, Plan, change_plan, make_plan
-from napari_dycon.engine.runs import RunConfig, RunFolder, build_method, latest_resumable
+from napari_dycon.engine.runs import RunConfig, RunFolder, build_method, latest_unfinished
 from napari_dycon.engine.store import CaseStore, PreparedCase
 from napari_dycon.engine.warmstart import adopt_plan, same_network, transfer_weights
 from napari_dycon.errors import DyconError, TrainingError
@@ -23,6 +24,7 @@ from napari_dycon.learning.batch import IGNORE, UNKNOWN
 from napari_dycon.learning.methods.base import Method, get_method
 from napari_dycon.study.study import Study
 
+DEFAULT_METHOD = "dycon"
 NOTHING_TO_LEARN = "Nothing to learn from yet: no case has a label. Paint at least one structure in one case."
 
 
@@ -30,10 +32,10 @@ NOTHING_TO_LEARN = "Nothing to learn from yet: no case has a label. Paint at lea
 class Request:
     """What was asked of the trainer; see :class:`napari_dycon.engine.trainer.Trainer`."""
 
-    method: str
+    method: str | None
     minutes: float | None
     iterations: int | None
-    seed: int
+    seed: int | None
     device: str
     overrides: Mapping[str, Any]
     run_id: str | None
@@ -104,7 +106,8 @@ def make_sampler(
 
 def _started(study: Study, request: Request, machine: Machine, control: Control) -> Prepared:
     budget = Budget(request.minutes, request.iterations)
-    networks = get_method(request.method).networks_at_once(request.overrides.get("method_settings") or {})
+    name, seed = request.method or DEFAULT_METHOD, request.seed or 0
+    networks = get_method(name).networks_at_once(request.overrides.get("method_settings") or {})
     notes: list[str] = []
     usable = _usable(study, notes)
     earlier = _earlier(study, request, notes)
@@ -113,17 +116,17 @@ def _started(study: Study, request: Request, machine: Machine, control: Control)
         plan = adopt_plan(plan, earlier.plan())
     plan = change_plan(plan, request.overrides)
     cases = _prepared(study, plan, usable, notes, control)
-    method, before = _model(request, plan, earlier, notes)
+    method, before = _model(name, seed, plan, earlier, notes)
     seen = set(before.trained_on) if before else set()
     holdout = HoldOut()
     if request.holdout:
-        holdout = choose_holdout(cases, request.seed, before.holdout if before else None, seen)
+        holdout = choose_holdout(cases, seed, before.holdout if before else None, seen)
         if holdout.empty:
             notes.append("Too little is labelled to keep some aside, so the quality cannot be measured yet.")
-    make_sampler(cases, holdout, plan, request.seed, method)
+    make_sampler(cases, holdout, plan, seed, method)
     config = RunConfig(
-        method=request.method,
-        seed=request.seed,
+        method=name,
+        seed=seed,
         minutes=request.minutes,
         iterations=request.iterations,
         continued_from=earlier.run if earlier is not None and before is not None else None,
@@ -131,7 +134,7 @@ def _started(study: Study, request: Request, machine: Machine, control: Control)
         trained_on=tuple(sorted(seen | {c.case for c in cases if holdout.training_target(c) is not None})),
         version=napari_dycon.__version__,
     )
-    folder = RunFolder(study, request.run_id or study.new_run(request.method))
+    folder = RunFolder(study, request.run_id or study.new_run(name))
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write(config, plan)
     notes += _remarks(cases, method)
@@ -139,11 +142,11 @@ def _started(study: Study, request: Request, machine: Machine, control: Control)
 
 
 def _model(
-    request: Request, plan: Plan, earlier: RunFolder | None, notes: list[str]
+    name: str, seed: int, plan: Plan, earlier: RunFolder | None, notes: list[str]
 ) -> tuple[Method, RunConfig | None]:
     """A method with fresh weights, or with those of an earlier run and how that was made."""
-    torch.manual_seed(request.seed)
-    method = build_method(request.method, plan)
+    torch.manual_seed(seed)
+    method = build_method(name, plan)
     if earlier is None:
         return method, None
     earlier_plan, model = earlier.method()
@@ -159,8 +162,9 @@ def _model(
 
 
 def _resumed(study: Study, request: Request, machine: Machine, control: Control) -> Prepared:
-    folder = RunFolder(study, request.run_id or latest_resumable(study))
+    folder = RunFolder(study, request.run_id or latest_unfinished(study))
     config, plan = folder.config(), folder.plan()
+    _check_agreement(request, folder.run, config, plan)
     if tuple(structure.value for structure in study.structures) != plan.structure_values:
         raise TrainingError(
             f"Structures were changed since run {folder.run} began, so it cannot go on; start a new "
@@ -191,6 +195,28 @@ def _resumed(study: Study, request: Request, machine: Machine, control: Control)
         folder.write(config, plan)
     budget = Budget(minutes, iterations)
     return Prepared(folder, config, plan, machine.device, budget, method, cases, checkpoint, notes)
+
+
+def _check_agreement(request: Request, run: str, config: RunConfig, plan: Plan) -> None:
+    """Refuse to go on with a run in another way than it began."""
+    wishes = dict(request.overrides)
+    if "patch_size" in wishes and all(np.asarray(wishes["patch_size"]) >= plan.patch_size):
+        del wishes["patch_size"]  # memory ran out on the way, see Trainer
+    differs = [
+        f"{name} {was}, not {wish}"
+        for name, wish, was in (
+            ("method", request.method, config.method),
+            ("seed", request.seed, config.seed),
+        )
+        if wish is not None and wish != was
+    ]
+    changed, now = change_plan(plan, wishes).model_dump(), plan.model_dump()
+    differs += [f"{name} {now[name]}, not {changed[name]}" for name in changed if changed[name] != now[name]]
+    if differs:
+        raise TrainingError(
+            f"Run {run} goes on as it began, with {' and with '.join(differs)}. Leave these settings out, or "
+            "start a new training."
+        )
 
 
 def _fits(method: Method, checkpoint: Checkpoint) -> bool:

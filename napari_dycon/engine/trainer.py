@@ -45,17 +45,17 @@ class Trainer:
     study
         Open for writing.
     method
-        Name of a learning method.
+        Name of a learning method; dycon by default. A resumed run keeps its own, and refuses another.
     minutes, iterations
         The budget, one of both; when resuming, that of the run unless given.
     seed
-        Same study, seed and iterations on the same CPU give the same model, bit by bit.
+        0 by default. Same study, seed and iterations on the same CPU give the same model, bit by bit.
     device
         "auto", "cpu", "cuda" or "mps".
     overrides
         Fields of the plan to set by hand, see :func:`napari_dycon.engine.plan.change_plan`.
     run_id
-        The run to resume, by default the newest that has a checkpoint; otherwise the name of the new run.
+        The run to resume, by default the newest unfinished one; otherwise the name of the new run.
     resume
         Go on where a run was left.
     warm_start
@@ -71,11 +71,11 @@ class Trainer:
     def __init__(
         self,
         study: Study,
-        method: str = "dycon",
+        method: str | None = None,
         *,
         minutes: float | None = None,
         iterations: int | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         device: str = "auto",
         overrides: Mapping[str, Any] | None = None,
         run_id: str | None = None,

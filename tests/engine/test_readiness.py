@@ -105,7 +105,7 @@ def test_a_resumed_run_has_the_quality_and_temperature_of_an_uninterrupted_one(m
         if isinstance(event, StepFinished) and event.iteration == 13:
             control.stop()
     assert read_quality(Path(parts.run_dir(expected)), 13) is None
-    train(parts, resume=True)
+    train(parts, None, resume=True)
     files = [Path(study.run_dir(expected)) / FILE for study in (whole, parts)]
     assert files[0].read_bytes() == files[1].read_bytes()
 

@@ -365,7 +365,7 @@ def test_invalid_voxels_are_repaired_and_said(make_study, train, tmp_path):
         ({"device": "cuda:7"}, "not available"),
         ({"overrides": {"patch_sise": 3}}, "patch_sise"),
         ({"overrides": {"method_settings": {"warmth": 1}}}, "warmth"),
-        ({"resume": True}, "no interrupted training"),
+        ({"resume": True}, "no unfinished training"),
     ],
 )
 def test_a_wrong_request_is_refused_before_anything_is_made(make_study, train, options, message):
@@ -392,7 +392,7 @@ def test_a_damaged_checkpoint_costs_only_one_generation(make_study, train):
     content = bytearray(newest.read_bytes())
     content[-1] ^= 1
     newest.write_bytes(content)
-    events = train(study, resume=True, iterations=6)
+    events = train(study, None, resume=True, iterations=6, run_id="001-supervised")
     assert [e.iteration for e in events if isinstance(e, StepFinished)] == [5, 6]
     assert any("checkpoint is damaged" in note for note in events[0].notes)
 
@@ -448,3 +448,45 @@ def test_a_run_whose_weights_do_not_fit_this_version_cannot_go_on_and_says_so(ma
     plan.write_text(json.dumps(text))
     with pytest.raises(TrainingError, match=f"{run} was made by another version"):
         train(study, "supervised", iterations=6, resume=True, run_id=run)
+
+
+def test_resume_without_an_unfinished_run_says_so_and_how_to_train_on(make_study, train):
+    study = make_study()
+    train(study, "supervised", iterations=3)
+    for budget in (None, 6):
+        with pytest.raises(TrainingError, match=r"no unfinished training .* continues from the last model"):
+            train(study, None, resume=True, iterations=budget)
+    assert study.runs() == ["001-supervised"]
+
+
+def test_resume_passes_over_finished_runs_to_the_last_unfinished_one(make_study, train):
+    study, control = make_study(), Control()
+    options = {"iterations": 6, "overrides": TINY, "threads": 1, "device": "cpu"}
+    for event in Trainer(study, "supervised", **options, control=control).run():
+        if isinstance(event, StepFinished) and event.iteration == 3:
+            control.stop()
+    train(study, "supervised", iterations=3)
+    events = train(study, None, resume=True)
+    assert events[0].run == "001-supervised" and events[-1].reason == "budget"
+    with pytest.raises(TrainingError, match="no unfinished training"):
+        train(study, None, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "said"),
+    [
+        ("bcp", {}, "method supervised, not bcp"),
+        (None, {"seed": 4}, "seed 0, not 4"),
+        (None, {"overrides": {**TINY, "learning_rate": 0.5}}, "learning_rate 0.02, not 0.5"),
+        (None, {"overrides": {"method_settings": {"alpha": 1}}}, "method_settings"),
+        (None, {"overrides": {"patch_size": (8, 8, 8)}}, "patch_size"),
+    ],
+)
+def test_a_run_does_not_go_on_in_another_way_than_it_began(make_study, method, options, said):
+    study, control = make_study(), Control()
+    fixed = {"overrides": TINY, "threads": 1, "device": "cpu", "control": control}
+    for event in Trainer(study, "supervised", iterations=6, **fixed).run():
+        if isinstance(event, StepFinished) and event.iteration == 3:
+            control.stop()
+    with pytest.raises(TrainingError, match=said):
+        list(Trainer(study, method, resume=True, **{**fixed, "control": Control(), **options}).run())
