@@ -229,6 +229,29 @@ def test_the_last_fifth_is_tested_on_and_never_trained_on(scans):
     assert [pair.name for pair in split.test] == ["organ_005"]
 
 
+@pytest.mark.parametrize(
+    ("names", "tested"),
+    [
+        (["patient001_ED", "patient001_ES", "patient002_ED", "patient002_ES", "x3"], ["x3"]),
+        (["a0", "a1", "patient001_ED", "patient002_ED", "patient002_ES"], ["patient002_ED", "patient002_ES"]),
+        (
+            ["LA_001_post", "LA_001_pre", "LA_002_pre", "LA_003_post", "LA_003_pre"],
+            ["LA_003_post", "LA_003_pre"],
+        ),
+        (["sub-01_T1w", "sub-02_T1w", "sub-02_T2w"], ["sub-02_T1w", "sub-02_T2w"]),
+        (["sub-01_T1w", "sub-01_T2w"], ["sub-01_T2w"]),
+        (["LA_001", "LA_002", "LA_003"], ["LA_003"]),
+    ],
+)
+def test_two_scans_of_a_patient_are_never_trained_and_tested_on(tmp_path, names, tested):
+    for number, name in enumerate(names):
+        write_scan(tmp_path, name, number)
+    split = split_scans(protocol(tmp_path, labelled=1))
+    assert [pair.name for pair in split.test] == tested
+    trained = {pair.name for pair in (*split.labelled, *split.unlabelled)}
+    assert trained == set(names) - set(tested)
+
+
 def test_a_test_set_of_its_own_leaves_all_scans_for_training(scans, tmp_path):
     write_scan(tmp_path, "other_0000", 9, with_label=False)
     write_scan(tmp_path, "other", 9)

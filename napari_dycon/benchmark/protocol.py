@@ -1,6 +1,7 @@
 """What a benchmark compares, and which scans and slices it labels."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,14 @@ from napari_dycon.io.volumes import find_volumes, stem
 
 SLICE_MARGIN = 0.15
 CHANNEL_SUFFIX = "_0000"
+_NAMED = re.compile(
+    r"(?:^|(?<=[^a-z]))(?:sub-[a-z0-9]+|(?:subject|subj|patient|pat)[-_ ]?\d+)", re.IGNORECASE
+)
+_ONE_OF_SEVERAL = re.compile(
+    r"(?:[-_. ](?:ed|es|frame\d+|(?:ses|run|visit|scan|tp|fu|followup)[-_]?\d*|t\d|t[12]w|t1ce|t1gd|flair|dwi|adc"
+    r"|pre|post|baseline))+$",
+    re.IGNORECASE,
+)
 
 
 class Protocol(BaseModel):
@@ -27,7 +36,8 @@ class Protocol(BaseModel):
         Folders of scans and of label maps with the same file names (``_0000`` at the end of a scan's name is
         ignored).
     test_images, test_labels : Path, optional
-        The scans to test on; without them the last fifth of ``images``, which then is not trained on.
+        The scans to test on; without them the last fifth of ``images``, which then is not trained on, nor are
+        other scans of a patient in it, as far as file names tell (see `patient_of`).
     labelled : int
         The first so many scans, by file name, are labelled; the rest is unlabelled.
     labelled_scans : tuple of str
@@ -107,8 +117,7 @@ def split_scans(protocol: Protocol) -> Split:
     if protocol.test_images is not None and protocol.test_labels is not None:
         test = find_pairs(protocol.test_images, protocol.test_labels)
     elif protocol.test_images is None and protocol.test_labels is None:
-        held_back = max(1, len(train) // 5)
-        train, test = train[:-held_back], train[-held_back:]
+        train, test = _last_fifth(train)
     else:
         raise DyconError("Give --test-images and --test-labels together.")
     both = {pair.image.resolve() for pair in train} & {pair.image.resolve() for pair in test}
@@ -118,6 +127,26 @@ def split_scans(protocol: Protocol) -> Split:
     for pair in (*labelled, *test):
         _ = pair.truth
     return Split(labelled, tuple(pair for pair in train if pair not in labelled), tuple(test))
+
+
+def _last_fifth(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
+    """Scans to train on and, with all scans of the same patients, the last fifth; by scan if all are of one."""
+    held_back = max(1, len(pairs) // 5)
+    patients = {patient_of(pair.name) for pair in pairs[-held_back:]}
+    train = [pair for pair in pairs if patient_of(pair.name) not in patients]
+    if not train:
+        return list(pairs[:-held_back]), list(pairs[-held_back:])
+    return train, [pair for pair in pairs if patient_of(pair.name) in patients]
+
+
+def patient_of(name: str) -> str:
+    """Whose scan it is, as far as a file name tells; the whole name where it tells nothing.
+
+    ``sub-01_ses-2_T1w`` and ``patient007_frame01`` name the patient; of ``LA_003_pre`` and ``LA_003_post`` what
+    is said about one of several scans is left out.
+    """
+    named = _NAMED.search(name)
+    return named.group().lower() if named else _ONE_OF_SEVERAL.sub("", name)
 
 
 def _labelled(train: Sequence[Pair], protocol: Protocol) -> tuple[Pair, ...]:

@@ -4,6 +4,7 @@ Quality is measured on what a person drew or declared complete: a prediction tha
 model says, and interpolated voxels were seen by nobody.
 """
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
@@ -17,6 +18,8 @@ ENOUGH_CASES = 8
 ENOUGH_SLICES = 10
 CASE_SHARE = 0.2
 SLICE_SHARE = 0.1
+LARGEST_SHARE = 1 / 3
+"""A patient with more of the complete cases than this is not held out whole."""
 GUARD = 1
 """Slices on either side of held-out ones that are hidden from training too: they may be copies of them."""
 
@@ -29,15 +32,19 @@ class HoldOut(BaseModel):
     Parameters
     ----------
     cases
-        Whole cases.
+        Whole cases, with all other scans of their patients.
     slices
-        By case, the axis of the plan's grid and the indices of the slices along it.
+        By case, the axis of the plan's grid and the indices of the slices along it. Of several scans of one
+        patient the same part of each is held out.
+    patients
+        Whose cases are held out; empty in runs of earlier versions, where each case was a patient of its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cases: tuple[str, ...] = ()
     slices: dict[str, tuple[int, tuple[int, ...]]] = {}
+    patients: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -57,11 +64,26 @@ class HoldOut(BaseModel):
         return HoldOut(
             cases=tuple(case for case in self.cases if case in names),
             slices={case: entry for case, entry in self.slices.items() if case in names},
+            patients=self.patients,
         )
+
+    def holds(self, prepared: PreparedCase) -> bool:
+        """Whether a case is kept from training whole: it is held out itself or its patient is."""
+        return prepared.case in self.cases or prepared.person in self.patients
+
+    def with_siblings(self, cases: Sequence[PreparedCase]) -> "HoldOut":
+        """Hold out the same part of every labelled scan of a patient of whose scan slices are held out."""
+        slices = dict(self.slices)
+        lead = {case.person: case for case in reversed(cases) if case.case in self.slices}
+        for case in cases:
+            first = lead.get(case.person)
+            if case.target is not None and first is not None and case.case not in slices:
+                slices[case.case] = _same_part(*self.slices[first.case], first.image.shape, case.image.shape)
+        return self if slices == self.slices else self.model_copy(update={"slices": slices})
 
     def training_target(self, prepared: PreparedCase) -> Target | None:
         """What training may know of a case; None when that is nothing."""
-        if prepared.target is None or prepared.case in self.cases:
+        if prepared.target is None or self.holds(prepared):
             return None
         mask = self._mask(prepared, GUARD)
         if mask is not None and prepared.weight is not None:
@@ -73,7 +95,7 @@ class HoldOut(BaseModel):
         truth = prepared.truth
         if truth is None or not has_known(truth):
             return None
-        if prepared.case in self.cases:
+        if self.holds(prepared):
             return truth
         mask = self._mask(prepared)
         found = None if mask is None else np.where(mask, truth, np.uint8(UNKNOWN))
@@ -96,7 +118,7 @@ def choose_holdout(
 ) -> HoldOut:
     """Choose about a fifth of the complete cases, or a tenth of the known slices when those are few.
 
-    A structure is never held out entirely. Nothing is held out when too little is known, and no case or slice
+    Two scans of one patient are never on both sides. A structure is never held out entirely. Nothing is held out when too little is known, and no case or slice
     in which anything is known by acceptance or interpolation alone.
 
     Parameters
@@ -109,20 +131,59 @@ def choose_holdout(
     random = np.random.default_rng((seed, 7))
     labelled = [case for case in cases if case.target is not None]
     judged = [case for case in labelled if case.truth is not None and has_known(case.truth)]
-    earlier = (earlier or HoldOut()).of_cases({case.case for case in judged})
-    free = [case for case in judged if case.case not in seen and case.case not in earlier.cases]
+    known = {case.person for case in cases if case.case in seen}
+    earlier = _still_held_out(earlier or HoldOut(), judged, known)
+    free = [case for case in judged if case.person not in known and not earlier.holds(case)]
     complete = [case for case in judged if case.truth is not None and not (case.truth == UNKNOWN).any()]
+    more = HoldOut()
     if len(complete) >= ENOUGH_CASES:
-        names = {case.case for case in complete}
-        able = [case.case for case in free if case.case in names]
-        wanted = max(0, round(CASE_SHARE * len(complete)) - len(earlier.cases))
-        more = HoldOut(cases=tuple(able[i] for i in random.permutation(len(able))[:wanted]))
-    else:
+        more = _choose_patients(free, complete, len(earlier.cases), random)
+    if len(complete) < ENOUGH_CASES or (more.empty and earlier.empty):
         more = _choose_slices(free, random)
     chosen = HoldOut(
-        cases=tuple(sorted((*earlier.cases, *more.cases))), slices={**earlier.slices, **more.slices}
+        cases=tuple(sorted((*earlier.cases, *more.cases))),
+        slices={**earlier.slices, **more.slices},
+        patients=tuple(sorted((*earlier.patients, *more.patients))),
     )
-    return next((h for h in (chosen, earlier) if _all_learnable(labelled, h)), HoldOut())
+    offered = (holdout.with_siblings(cases) for holdout in (chosen, earlier))
+    return next((h for h in offered if _all_learnable(labelled, h)), HoldOut())
+
+
+def _still_held_out(earlier: HoldOut, judged: Sequence[PreparedCase], known: Collection[str]) -> HoldOut:
+    """What stays held out: all scans of its patients, unless the model has learned from one of them."""
+    persons = {case.person for case in judged if earlier.holds(case)} - set(known)
+    cases = {case.case for case in judged if case.person in persons}
+    slices = {case.case for case in judged if case.case in earlier.slices}
+    return HoldOut(
+        cases=tuple(sorted(cases)), slices=earlier.of_cases(slices).slices, patients=tuple(sorted(persons))
+    )
+
+
+def _choose_patients(
+    free: Sequence[PreparedCase],
+    complete: Sequence[PreparedCase],
+    taken: int,
+    random: np.random.Generator,
+) -> HoldOut:
+    """Patients by chance until a fifth of the complete cases is held out; none who has too large a part."""
+    names = {case.case for case in complete}
+    scans: dict[str, list[str]] = {}
+    for case in free:
+        scans.setdefault(case.person, []).append(case.case)
+    able = [
+        person
+        for person, own in scans.items()
+        if names.issuperset(own) and len(own) <= LARGEST_SHARE * len(complete)
+    ]
+    wanted, chosen = max(0, round(CASE_SHARE * len(complete)) - taken), list[str]()
+    for person in (able[i] for i in random.permutation(len(able))):
+        if sum(len(scans[other]) for other in chosen) >= wanted:
+            break
+        chosen.append(person)
+    return HoldOut(
+        cases=tuple(sorted(case for person in chosen for case in scans[person])),
+        patients=tuple(sorted(chosen)),
+    )
 
 
 def _choose_slices(labelled: Sequence[PreparedCase], random: np.random.Generator) -> HoldOut:
@@ -132,8 +193,11 @@ def _choose_slices(labelled: Sequence[PreparedCase], random: np.random.Generator
         return HoldOut()
     budget = round(SLICE_SHARE * total)
     chosen: dict[str, tuple[int, tuple[int, ...]]] = {}
+    persons = {case.case: case.person for case in labelled}
     names = sorted(known)
     for name in (names[i] for i in random.permutation(len(names))):
+        if persons[name] in {persons[other] for other in chosen}:
+            continue
         axis, indices, painted = known[name]
         length = min(budget, max(1, round(SLICE_SHARE * len(indices))))
         if length == 0 or len(indices) < 3 or not painted:
@@ -167,6 +231,15 @@ def _whole_slices(case: PreparedCase, known: NDArray[np.bool_], axis: int) -> ND
     if case.judged is not None and case.target is not None:
         there &= ~((case.target < IGNORE) & ~known).any(axis=_others(axis))
     return np.flatnonzero(there)
+
+
+def _same_part(
+    axis: int, indices: Sequence[int], shape: Sequence[int], other: Sequence[int]
+) -> tuple[int, tuple[int, ...]]:
+    """The slices at the same share of the extent of another scan."""
+    factor = other[axis] / shape[axis]
+    first, last = int(indices[0] * factor), math.ceil((indices[-1] + 1) * factor)
+    return axis, tuple(range(first, min(max(last, first + 1), other[axis])))
 
 
 def _copies(hidden: NDArray[np.bool_], interpolated: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:

@@ -96,7 +96,7 @@ def make_sampler(
         TrainingCase(
             image=case.image,
             target=holdout.training_target(case),
-            unlabelled=unlabelled and case.case not in holdout.cases and _has_unknown(case),
+            unlabelled=unlabelled and not holdout.holds(case) and _has_unknown(case),
             weight=case.weight,
         )
         for case in cases
@@ -189,7 +189,10 @@ def _resumed(study: Study, request: Request, machine: Machine, control: Control)
         notes.append(
             f"The newest checkpoint is damaged; the training goes on from step {checkpoint.iteration}."
         )
-    seen = {case.case for case in cases if config.holdout.training_target(case) is not None}
+    holdout = config.holdout.with_siblings(cases)
+    if holdout != config.holdout:
+        config = config.model_copy(update={"holdout": holdout})
+    seen = {case.case for case in cases if holdout.training_target(case) is not None}
     if not seen <= set(config.trained_on):
         config = config.model_copy(update={"trained_on": tuple(sorted(seen | set(config.trained_on)))})
         folder.write(config, plan)

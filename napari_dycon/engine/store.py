@@ -36,6 +36,7 @@ class PreparedCase:
     target : uint8 (x, y, z) of class indices, 254 and 255; None when nothing is known
     weight : importance of each voxel of the target, (x, y, z); None where it is 1 everywhere
     judged : the target with nothing but what a person drew or declared complete; None where that is all of it
+    patient : whose scan it is; empty where each case is a patient of its own
     """
 
     case: str
@@ -44,6 +45,12 @@ class PreparedCase:
     notes: tuple[str, ...] = ()
     weight: NDArray[np.float16] | None = None
     judged: NDArray[np.uint8] | None = None
+    patient: str = ""
+
+    @property
+    def person(self) -> str:
+        """Shared by all scans of one patient."""
+        return self.patient or self.case
 
     @property
     def labelled(self) -> bool:
@@ -69,6 +76,7 @@ class CaseStore:
         self._plan = plan
         self._folder = Path(study.path) / "cache"
         self._scans = {record.id: record.sha256 for record in study.cases}
+        self._patients = {record.id: record.patient for record in study.cases}
         self._left = plan.cache_bytes
 
     def prepare(self, case: str) -> PreparedCase:
@@ -83,9 +91,9 @@ class CaseStore:
         if target is not None and bool((target == UNKNOWN).all()):
             target = None
         if target is None:
-            return PreparedCase(case, image, None, tuple(notes))
+            return PreparedCase(case, image, None, tuple(notes), patient=self._patients[case])
         weight, judged = self._weight(case, annotation), self._judged(case, annotation)
-        return PreparedCase(case, image, target, tuple(notes), weight, judged)
+        return PreparedCase(case, image, target, tuple(notes), weight, judged, self._patients[case])
 
     def _weight(self, case: str, annotation: Annotation) -> NDArray[np.float16] | None:
         weight = annotation.training_weight()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from napari_dycon.engine.holdout import HoldOut, choose_holdout
 from napari_dycon.engine.store import PreparedCase
@@ -183,3 +184,80 @@ def test_a_held_out_slice_of_which_nothing_is_left_is_not_looked_at():
     case = sparse("a", (3, 9))
     assert HoldOut(slices={"a": (1, (5,))}).validation_target(case) is None
     assert HoldOut(slices={"a": (1, (3,))}).validation_target(case) is not None
+
+
+def of(patient, name, seed=0):
+    whole = complete(name, seed)
+    return PreparedCase(name, whole.image, whole.target, patient=patient)
+
+
+def unlabelled(patient, name):
+    return PreparedCase(name, np.zeros((20, 22, 24), np.float16), None, patient=patient)
+
+
+def sides(holdout, cases):
+    """Patients whose labels are trained on, and those whose labels are tested on."""
+    trained = {case.person for case in cases if holdout.training_target(case) is not None}
+    return trained, {case.person for case in cases if holdout.validation_target(case) is not None}
+
+
+@pytest.mark.parametrize("scans", [2, 3])
+def test_two_scans_of_a_patient_are_never_on_both_sides(scans):
+    cases = [of(f"p{i // scans}", f"c{i}") for i in range(scans * 6)]
+    seen = set()
+    for seed in range(10):
+        holdout = choose_holdout(cases, seed)
+        trained, tested = sides(holdout, cases)
+        assert holdout.cases and not trained & tested
+        assert all(not holdout.holds(case) for case in cases if case.person in trained)
+        seen |= tested
+    assert len(seen) > 2
+
+
+def test_an_unlabelled_scan_of_a_held_out_patient_is_not_trained_on_either():
+    cases = [*(of(f"p{i}", f"c{i}") for i in range(10)), *(unlabelled(f"p{i}", f"u{i}") for i in range(10))]
+    holdout = choose_holdout(cases, 0)
+    held = {case.case for case in cases if holdout.holds(case)}
+    assert len(held) == 4 and {name[1:] for name in held} == {name[1:] for name in holdout.cases}
+    assert holdout.where == "2 held-out cases"
+
+
+def test_a_patient_with_most_of_the_scans_is_not_held_out_whole():
+    cases = [of("often", f"c{i}") for i in range(8)] + [of(f"p{i}", f"d{i}") for i in range(2)]
+    for seed in range(5):
+        assert set(sides(choose_holdout(cases, seed), cases)[1]) <= {"p0", "p1"}
+
+
+@pytest.mark.parametrize("count", [3, 9])
+def test_of_one_patient_alone_slices_are_held_out_and_the_same_ones_of_each_scan(count):
+    cases = [of("only", f"c{i}") for i in range(count)]
+    for seed in range(5):
+        holdout = choose_holdout(cases, seed)
+        assert not holdout.cases and set(holdout.slices) == {case.case for case in cases}
+        assert len(set(holdout.slices.values())) == 1
+        for case in cases:
+            hidden, tested = holdout.training_target(case) == 255, holdout.validation_target(case) != 255
+            assert tested.any() and not (tested & ~hidden).any()
+
+
+def test_the_same_part_is_held_out_of_a_sibling_with_more_slices():
+    finer = PreparedCase(
+        "fine", np.zeros((20, 22, 48), np.float16), complete("c").target.repeat(2, 2), patient="p"
+    )
+    holdout = HoldOut(slices={"c": (2, (6, 7))}).with_siblings([of("p", "c"), finer, of("q", "d")])
+    assert holdout.slices == {"c": (2, (6, 7)), "fine": (2, (12, 13, 14, 15))}
+
+
+def test_a_scan_that_is_added_later_follows_its_patient():
+    cases = [of(f"p{i}", f"c{i}") for i in range(10)]
+    first = choose_holdout(cases, 0)
+    seen = {case.case for case in cases if first.training_target(case) is not None}
+    held, learned = first.cases[0], sorted(seen)[0]
+    late = [of(f"p{held[1:]}", "late"), of(f"p{learned[1:]}", "later")]
+    assert first.holds(late[0]) and not first.holds(late[1])
+    again = choose_holdout([*cases, *late], 0, first, seen)
+    assert set(again.cases) == {*first.cases, "late"}
+    old = HoldOut(cases=first.cases)
+    assert set(choose_holdout([*cases, *late], 0, old, seen).cases) == {*first.cases, "late"}
+    both = choose_holdout(cases, 0, old, {*seen, held})
+    assert held not in both.cases

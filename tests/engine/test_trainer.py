@@ -490,3 +490,16 @@ def test_a_run_does_not_go_on_in_another_way_than_it_began(make_study, method, o
             control.stop()
     with pytest.raises(TrainingError, match=said):
         list(Trainer(study, method, resume=True, **{**fixed, "control": Control(), **options}).run())
+
+
+def test_the_scans_of_a_patient_stay_together_in_a_run(make_study, train):
+    study = make_study(cases=10, labelled=10)
+    for record in study.cases:
+        patient = f"patient-{int(record.id.rsplit('-', 1)[1]) // 2}"
+        study.replace_case(record.model_copy(update={"patient": patient}))
+    run = train(study, "supervised", iterations=1)[0].run
+    config = RunFolder(study, run).config()
+    patients = {record.id: record.patient for record in study.cases}
+    held = {patients[case] for case in config.holdout.cases}
+    assert len(config.holdout.cases) == 2 and len(held) == 1
+    assert not held & {patients[case] for case in config.trained_on}
