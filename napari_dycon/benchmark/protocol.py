@@ -21,8 +21,8 @@ _NAMED = re.compile(
     r"(?:^|(?<=[^a-z]))(?:sub-[a-z0-9]+|(?:subject|subj|patient|pat)[-_ ]?\d+)", re.IGNORECASE
 )
 _ONE_OF_SEVERAL = re.compile(
-    r"(?:[-_. ](?:ed|es|frame\d+|(?:ses|run|visit|scan|tp|fu|followup)[-_]?\d*|t\d|t[12]w|t1ce|t1gd|flair|dwi|adc"
-    r"|pre|post|baseline))+$",
+    r"(?:[-_. ](?:ed|es|frame\d+|(?:ses|run|visit|scan|tp|fu|followup)[-_]?\d*"
+    r"|t\d|t[12]w|t1ce|t1gd|flair|dwi|adc|pre|post|baseline))+$",
     re.IGNORECASE,
 )
 
@@ -130,7 +130,7 @@ def split_scans(protocol: Protocol) -> Split:
 
 
 def _last_fifth(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
-    """Scans to train on and, with all scans of the same patients, the last fifth; by scan if all are of one."""
+    """Scans to train on, and the last fifth with all scans of its patients; by scan if all are of one."""
     held_back = max(1, len(pairs) // 5)
     patients = {patient_of(pair.name) for pair in pairs[-held_back:]}
     train = [pair for pair in pairs if patient_of(pair.name) not in patients]
@@ -142,8 +142,8 @@ def _last_fifth(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
 def patient_of(name: str) -> str:
     """Whose scan it is, as far as a file name tells; the whole name where it tells nothing.
 
-    ``sub-01_ses-2_T1w`` and ``patient007_frame01`` name the patient; of ``LA_003_pre`` and ``LA_003_post`` what
-    is said about one of several scans is left out.
+    ``sub-01_ses-2_T1w`` and ``patient007_frame01`` name the patient; of ``LA_003_pre`` and ``LA_003_post``
+    what is said about one of several scans is left out.
     """
     named = _NAMED.search(name)
     return named.group().lower() if named else _ONE_OF_SEVERAL.sub("", name)

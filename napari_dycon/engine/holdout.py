@@ -118,8 +118,9 @@ def choose_holdout(
 ) -> HoldOut:
     """Choose about a fifth of the complete cases, or a tenth of the known slices when those are few.
 
-    Two scans of one patient are never on both sides. A structure is never held out entirely. Nothing is held out when too little is known, and no case or slice
-    in which anything is known by acceptance or interpolation alone.
+    Two scans of one patient are never on both sides. A structure is never held out entirely. Nothing is held
+    out when too little is known, and no case or slice in which anything is known by acceptance or
+    interpolation alone.
 
     Parameters
     ----------
@@ -180,10 +181,8 @@ def _choose_patients(
         if sum(len(scans[other]) for other in chosen) >= wanted:
             break
         chosen.append(person)
-    return HoldOut(
-        cases=tuple(sorted(case for person in chosen for case in scans[person])),
-        patients=tuple(sorted(chosen)),
-    )
+    cases = (case for person in chosen for case in scans[person])
+    return HoldOut(cases=tuple(sorted(cases)), patients=tuple(sorted(chosen)))
 
 
 def _choose_slices(labelled: Sequence[PreparedCase], random: np.random.Generator) -> HoldOut:

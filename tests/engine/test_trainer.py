@@ -447,7 +447,7 @@ def test_a_run_whose_weights_do_not_fit_this_version_cannot_go_on_and_says_so(ma
     text["network"]["projection"] += 8
     plan.write_text(json.dumps(text))
     with pytest.raises(TrainingError, match=f"{run} was made by another version"):
-        train(study, "supervised", iterations=6, resume=True, run_id=run)
+        train(study, "supervised", iterations=6, resume=True, run_id=run, overrides={})
 
 
 def test_resume_without_an_unfinished_run_says_so_and_how_to_train_on(make_study, train):
