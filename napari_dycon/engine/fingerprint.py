@@ -1,38 +1,19 @@
 """What a study looks like to the planner."""
 
 from collections.abc import Collection, Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from napari_dycon.engine.intensity import Intensity, looks_like_ct
 from napari_dycon.errors import DyconError
+from napari_dycon.study.scans import CT_AIR
 from napari_dycon.study.schema import CaseRecord
 from napari_dycon.study.study import Study
 
 Triple = tuple[float, float, float]
 SAMPLED_SCANS = 6
-
-
-class Intensity(BaseModel):
-    """How scanner values become network input.
-
-    Parameters
-    ----------
-    kind
-        "mr": each scan by its own percentiles and z-score. "ct": the same window for all scans.
-    low, high, mean, std
-        The window and moments of a CT in scanner units (HU); unused for MR.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Literal["mr", "ct"] = "mr"
-    low: float = 0.0
-    high: float = 0.0
-    mean: float = 0.0
-    std: float = 1.0
 
 
 class CaseFingerprint(BaseModel):
@@ -108,23 +89,16 @@ def _intensity(study: Study, records: Sequence[CaseRecord]) -> Intensity:
             continue
         sample = array[::2, ::2, ::2].astype(np.float32)
         sample = sample[np.isfinite(sample)]
-        hounsfield.append(_looks_like_ct(sample))
+        hounsfield.append(looks_like_ct(sample))
         if not hounsfield[-1]:
             continue
-        everywhere.append(sample[sample > -500])
+        everywhere.append(sample[sample > CT_AIR])
         if record.known_fraction > 0:
             inside.append(_known_foreground(study, record.id, array))
     if not hounsfield or sum(hounsfield) * 2 <= len(hounsfield):
         return Intensity()
     values = np.concatenate(inside) if sum(map(len, inside)) >= 100 else np.concatenate(everywhere)
     return _window(values)
-
-
-def _looks_like_ct(sample: NDArray[np.float32]) -> bool:
-    """Whole numbers with air far below zero; MR and PET have neither."""
-    if sample.size == 0 or sample.min() > -500:
-        return False
-    return bool(sample.max() > 200 and (sample == np.round(sample)).mean() > 0.9)
 
 
 def _known_foreground(study: Study, case: str, array: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -9,7 +9,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_dycon.engine.device import DeviceName, available_cores, fast_bfloat16, resolve_device
-from napari_dycon.engine.fingerprint import Fingerprint, Intensity, Triple
+from napari_dycon.engine.fingerprint import Fingerprint, Triple
+from napari_dycon.engine.intensity import Intensity
 from napari_dycon.errors import TrainingError
 from napari_dycon.learning.networks import NetworkSpec
 

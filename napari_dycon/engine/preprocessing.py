@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dycon.engine.fingerprint import Intensity
+from napari_dycon.engine.intensity import normalise, without_outliers
 from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.resampling import (
     FloatArray,
@@ -19,8 +19,6 @@ from napari_dycon.io.geometry import Geometry, Reorientation
 from napari_dycon.io.volumes import Volume
 from napari_dycon.learning.batch import IGNORE
 from napari_dycon.study.annotations import TRAINING_WEIGHTS, Annotation, Known
-
-LARGEST_Z_SCORE = 8.0
 
 UNSEEN = frozenset({Known.INTERPOLATED, Known.ACCEPTED})
 """What no person has drawn or declared complete; quality is not measured on it."""
@@ -42,13 +40,18 @@ class PreparedImage:
 
 
 def prepare_image(volume: Volume, plan: Plan) -> PreparedImage:
-    """Bring a scan to the plan's grid and intensity scale; voxels that are not finite are replaced."""
+    """Bring a scan to the plan's grid and intensity scale.
+
+    Voxels that are not finite are replaced, and padding and outliers are brought near the other values.
+    """
     reorientation = Reorientation.to(volume.geometry, "RAS")
     values = np.asarray(reorientation.apply(volume.array), dtype=np.float32)
-    values, notes = _repaired(values)
+    values, notes = _finite(values)
+    intensity = plan.intensity.of(values)
+    values, cut = _tame(values)
     shape = resampled_shape(values.shape, reorientation.spacing, plan.spacing)
-    image = normalise(resample(values, shape), plan.intensity)
-    return PreparedImage(image.astype(np.float16), notes)
+    image = normalise(resample(values, shape), intensity)
+    return PreparedImage(image.astype(np.float16), (*notes, *cut))
 
 
 def prepare_target(
@@ -75,28 +78,7 @@ def prepare_weight(
     return resample_weight(reorientation.apply(weight), learned, shape).astype(np.float16)
 
 
-def normalise(image: FloatArray, intensity: Intensity) -> FloatArray:
-    """Scale intensities; a scan with one value everywhere becomes zero.
-
-    MR: values are cut at the 0.5th and 99.5th percentile of what is not exactly zero (the filled
-    background) and z-scored there. CT: the plan's window and moments.
-    """
-    if intensity.kind == "ct":
-        clipped = np.clip(image, intensity.low, intensity.high)
-        return np.asarray((clipped - intensity.mean) / intensity.std, dtype=np.float32)
-    inside = image[image != 0]
-    if inside.size < 0.01 * image.size or inside.min() == inside.max():
-        inside = image.ravel()
-    low, high = np.percentile(inside, (0.5, 99.5))
-    inside = np.clip(inside, low, high)
-    std = float(inside.std(dtype=np.float64))
-    if not std > 1e-6 * max(1.0, abs(float(high))):
-        return np.zeros_like(image)
-    scaled = (np.clip(image, min(low, 0.0), high) - inside.mean(dtype=np.float64)) / std
-    return np.asarray(np.clip(scaled, -LARGEST_Z_SCORE, LARGEST_Z_SCORE), dtype=np.float32)
-
-
-def _repaired(values: FloatArray) -> tuple[FloatArray, tuple[str, ...]]:
+def _finite(values: FloatArray) -> tuple[FloatArray, tuple[str, ...]]:
     broken = ~np.isfinite(values)
     count = int(broken.sum())
     if not count:
@@ -104,3 +86,12 @@ def _repaired(values: FloatArray) -> tuple[FloatArray, tuple[str, ...]]:
     filling = float(values[~broken].min()) if count < values.size else 0.0
     note = f"{count} invalid voxels were replaced by {filling:g} for training; the file was not changed."
     return np.where(broken, np.float32(filling), values), (note,)
+
+
+def _tame(values: FloatArray) -> tuple[FloatArray, tuple[str, ...]]:
+    tame = without_outliers(values)
+    if tame is values:
+        return values, ()
+    was, now = (f"{float(array.min()):g} to {float(array.max()):g}" for array in (values, tame))
+    note = f"Values far from all others were cut for training, {was} to {now}; the file was not changed."
+    return tame, (note,)

@@ -20,7 +20,7 @@ from napari_dycon.learning.batch import UNKNOWN
 from napari_dycon.study.annotations import Annotation
 from napari_dycon.study.study import Study
 
-RECIPE = 2
+RECIPE = 3
 """Raised whenever preparing a scan gives other values than before, so that old caches are not used."""
 
 MOST_FILES = 65536

@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from napari_dycon.errors import StudyError
-from napari_dycon.study.scans import ScanReader, change_note
+from napari_dycon.study.scans import NO_AIR, ScanReader, change_note, looks_like_ct
 from napari_dycon.study.schema import CaseRecord
 
 if TYPE_CHECKING:
@@ -186,6 +186,7 @@ def _compare(cases: Sequence[CaseRecord]) -> Iterator[Problem]:
             "training.",
             False,
         )
+    yield from _compare_kinds(cases)
     spread = {
         case.id: facts.std for case in cases if (facts := case.intensity) and 0 < facts.std < HUGE_VALUE
     }
@@ -199,3 +200,19 @@ def _compare(cases: Sequence[CaseRecord]) -> Iterator[Problem]:
                 "modalities make training unreliable.",
                 False,
             )
+
+
+def _compare_kinds(cases: Sequence[CaseRecord]) -> Iterator[Problem]:
+    """Yield that CT and others are mixed, with the names of the fewer ones."""
+    known = [case for case in cases if case.intensity is not None and case.intensity.minimum > NO_AIR]
+    ct = [case.id for case in known if case.intensity and looks_like_ct(case.intensity)]
+    other = [case.id for case in known if case.id not in ct]
+    if not ct or not other:
+        return
+    few, kind, rest = (other, "no CT", "are") if len(other) <= len(ct) else (ct, "a CT", "are not")
+    yield Problem(
+        None,
+        f"{', '.join(few)}: by the values {kind}, while the other {len(known) - len(few)} scans {rest}. Each "
+        "kind is scaled by itself; a study of one kind of scan trains more reliably.",
+        False,
+    )

@@ -13,6 +13,11 @@ from napari_dycon.io.volumes import Volume, read_volume
 from napari_dycon.study.files import sha256_of
 from napari_dycon.study.schema import CaseRecord, IntensityFacts
 
+CT_AIR, CT_BONE = -500, 200
+"""Hounsfield units: a CT has values below the one and above the other, MR and PET have none so low."""
+NO_AIR = -5000
+"""What lies below this is padding: nothing in a body does, in Hounsfield units."""
+
 
 class ScanReader:
     """Reads scans and notices changed files; a digest is taken only where size or time differ."""
@@ -87,6 +92,11 @@ def intensity_facts(array: NDArray[np.generic]) -> IntensityFacts:
         std=float(finite.std(dtype=np.float64)),
         invalid=int(values.size - finite.size),
     )
+
+
+def looks_like_ct(facts: IntensityFacts) -> bool:
+    """Whether a scan has air and bone as a CT in Hounsfield units has."""
+    return facts.minimum <= CT_AIR and facts.maximum > CT_BONE
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from napari_dycon.engine import store
-from napari_dycon.engine.fingerprint import Intensity, fingerprint_study
-from napari_dycon.engine.plan import Machine, make_plan
-from napari_dycon.engine.preprocessing import normalise, prepare_image, prepare_target
+from napari_dycon.engine.fingerprint import fingerprint_study
+from napari_dycon.engine.intensity import Intensity, normalise
+from napari_dycon.engine.plan import Machine, Plan, make_plan
+from napari_dycon.engine.preprocessing import prepare_image, prepare_target
 from napari_dycon.engine.store import CaseStore
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.volumes import read_volume
+from napari_dycon.learning.networks import NetworkSpec
 from napari_dycon.study.annotations import Annotation, Known
 from tests.engine.conftest import ball_case, save_scan
 
@@ -172,3 +174,93 @@ def test_weights_are_cached_and_follow_the_annotation(make_study, monkeypatch):
     annotation.known[:, :, 1] = Known.DRAWN
     study.save_annotation(case, annotation, "complete")
     assert (CaseStore(study, plan).prepare(case).weight != fresh.weight).any()
+
+
+OWN = Intensity()
+HOUNSFIELD = Intensity(kind="ct", low=80, high=160, mean=120, std=15)
+
+
+def tissue(scale=1.0, offset=0.0):
+    image, labels = ball_case(0)
+    return (scale * image + offset).astype(np.float32), labels
+
+
+def shown(tmp_path, image, intensity=OWN):
+    plan = Plan(
+        structure_values=(3,),
+        structure_names=("organ",),
+        network=NetworkSpec(classes=2),
+        spacing=(1.2, 1.2, 2.0),
+        patch_size=(16, 16, 16),
+        intensity=intensity,
+    )
+    return prepare_image(
+        read_volume(save_scan(tmp_path / "scan.nii", image, np.diag([1.2, 1.2, 2, 1]))), plan
+    )
+
+
+@pytest.mark.parametrize("intensity", [OWN, HOUNSFIELD])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image: 6 * image,
+        lambda image: image / 1e9,
+        lambda image: (image - image.mean()) / image.std(),
+        lambda image: np.where(np.indices(image.shape)[0] < 7, -32768, image),
+        lambda image: np.where(np.indices(image.shape)[0] < 7, 65535, image),
+        lambda image: np.where(np.indices(image.shape)[0] < 3, -2e6, np.where(image > 250, 3e7, image)),
+        lambda image: np.where(np.random.default_rng(1).random(image.shape) < 0.003, 1e9, image),
+        lambda image: np.where(np.random.default_rng(1).random(image.shape) < 0.003, 1e30 * image, image),
+        lambda image: np.where(np.indices(image.shape)[0] == 0, -1.7e38, image),
+    ],
+    ids=["mr", "tiny", "z-scores", "pad-low", "pad-high", "both", "sparse", "sparse-huge", "lowest"],
+)
+def test_no_scan_is_squashed_into_one_value_by_its_units_padding_or_outliers(tmp_path, change, intensity):
+    image, labels = tissue()
+    prepared = shown(tmp_path, change(image).astype(np.float32), intensity).array.astype(np.float32)
+    organ, around = prepared[8:][labels[8:] > 0], prepared[8:][labels[8:] == 0]
+    assert organ.mean() - around.mean() > 0.4
+    assert organ.mean() - around.mean() > 2 * around.std()
+
+
+def test_what_was_cut_is_said(tmp_path):
+    image = tissue()[0]
+    image[0] = 65535
+    (note,) = shown(tmp_path, image).notes
+    assert note.startswith("Values far from all others") and "65535" in note
+    assert not shown(tmp_path, tissue()[0]).notes
+
+
+def test_a_small_object_on_an_empty_background_is_seen(tmp_path):
+    image = np.zeros((40, 40, 40), np.float32)
+    image[10:14, 10:14, 10:14] = 300 + np.arange(64).reshape(4, 4, 4)
+    assert np.ptp(shown(tmp_path, image).array.astype(float)) > 1
+    image[10:14, 10:14, 10:14] = 0
+    image[3, 3, 3] = 5
+    assert np.ptp(shown(tmp_path, image).array.astype(float)) > 1
+
+
+def test_ct_scans_share_a_window_and_an_mr_among_them_has_its_own(make_study, tmp_path):
+    study = make_study(cases=0)
+    for number in range(5):
+        image, labels = ball_case(number)
+        if number < 3:
+            image = np.where(labels > 0, image, -1000)
+            image[:3] = 900
+        record = study.add_scan(save_scan(tmp_path / f"scan{number}.nii.gz", (3 * image).astype(np.int16)))
+        study.save_annotation(record.id, Annotation.full(labels), "import")
+    plan = make_plan(fingerprint_study(study), CPU)
+    assert plan.intensity.kind == "ct"
+    cases = CaseStore(study, plan)
+    for record in study.cases:
+        assert len(np.unique(cases.prepare(record.id).image)) > 50
+    said = [problem.message for problem in study.preflight() if "CT" in problem.message]
+    assert len(said) == 1 and "scan3" in said[0] and "scan4" in said[0]
+    assert not [p for p in study.preflight([r.id for r in study.cases[:3]]) if "CT" in p.message]
+
+
+def test_a_part_of_a_ct_without_air_and_bone_keeps_the_common_window():
+    soft = np.random.default_rng(0).integers(-90, 150, (12, 12, 12)).astype(np.float32)
+    window = Intensity(kind="ct", low=-100, high=200, mean=60, std=30)
+    assert window.of(soft) == window
+    assert window.of(np.abs(soft) * 7) == Intensity()

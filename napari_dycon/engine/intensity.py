@@ -1,0 +1,119 @@
+"""From scanner values to what a network sees, whatever the scanner, its padding and its outliers."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from napari_dycon.study.scans import CT_AIR, CT_BONE, NO_AIR
+
+FloatArray = NDArray[np.float32]
+
+LARGEST_Z_SCORE = 8.0
+SAMPLED_VOXELS = 2_000_000
+FEWEST_VOXELS = 64
+FAR_SPREADS, NEAR_SPREADS = 3, 1
+"""Values further than so many times the range of the others are outliers, and brought this near."""
+
+
+class Intensity(BaseModel):
+    """How scanner values become network input.
+
+    Parameters
+    ----------
+    kind
+        "mr": each scan by its own percentiles and z-score. "ct": the same window for all scans in Hounsfield
+        units; others among them, such as an MR, by their own.
+    low, high, mean, std
+        The window and moments of a CT in scanner units (HU); unused for MR.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["mr", "ct"] = "mr"
+    low: float = 0.0
+    high: float = 0.0
+    mean: float = 0.0
+    std: float = 1.0
+
+    def of(self, values: FloatArray) -> "Intensity":
+        """How the values ``(x, y, z)`` of one scan are scaled: by the common window only if they are HU."""
+        if self.kind == "ct" and not self._in_hounsfield_units(values):
+            return Intensity()
+        return self
+
+    def _in_hounsfield_units(self, values: FloatArray) -> bool:
+        """Whether a scan is a CT, or a part of one without air or bone."""
+        sample = _plausible(_sample(values))
+        if sample.size and sample.min() <= CT_AIR and sample.max() > CT_BONE:
+            return True
+        inside = (sample >= self.low) & (sample <= self.high)
+        return bool(sample.size and sample.min() < 0 and _whole(sample) and inside.mean() > 0.5)
+
+
+def looks_like_ct(values: FloatArray) -> bool:
+    """Whole numbers with air far below zero; MR and PET have neither."""
+    values = _plausible(values)
+    if values.size == 0 or values.min() > CT_AIR:
+        return False
+    return bool(values.max() > CT_BONE and _whole(values))
+
+
+def without_outliers(values: FloatArray) -> FloatArray:
+    """Bring padding and outliers near the other values, which they would squash into one.
+
+    Parameters
+    ----------
+    values : finite, (x, y, z), in scanner units
+
+    Returns
+    -------
+    The same array where there is none.
+    """
+    low, high = float(values.min()), float(values.max())
+    sample = _sample(values)
+    inner = sample[(sample > low) & (sample < high)]
+    if inner.size < FEWEST_VOXELS:
+        return values
+    bottom, top = (float(v) for v in np.percentile(inner, (0.5, 99.5)))
+    spread = top - bottom
+    if spread <= 0 or (low >= bottom - FAR_SPREADS * spread and high <= top + FAR_SPREADS * spread):
+        return values
+    return np.clip(values, bottom - NEAR_SPREADS * spread, top + NEAR_SPREADS * spread)
+
+
+def normalise(image: FloatArray, intensity: Intensity) -> FloatArray:
+    """Scale intensities; a scan with one value everywhere becomes zero, and no other does.
+
+    MR: values are cut at the 0.5th and 99.5th percentile of what is not exactly zero (the filled
+    background) and z-scored there. CT: the plan's window and moments.
+    """
+    if intensity.kind == "ct":
+        clipped = np.clip(image, intensity.low, intensity.high)
+        if clipped.min() < clipped.max():
+            return np.asarray((clipped - intensity.mean) / intensity.std, dtype=np.float32)
+    inside = image[image != 0]
+    if inside.size < FEWEST_VOXELS or inside.min() == inside.max():
+        inside = image.ravel()
+    low, high = np.percentile(inside, (0.5, 99.5))
+    if low == high:
+        low, high = inside.min(), inside.max()
+    inside = np.clip(inside, low, high)
+    std = float(inside.std(dtype=np.float64))
+    if not std > 1e-6 * abs(float(high)):
+        return np.zeros_like(image)
+    scaled = (np.clip(image, min(low, 0.0), high) - inside.mean(dtype=np.float64)) / std
+    return np.asarray(np.clip(scaled, -LARGEST_Z_SCORE, LARGEST_Z_SCORE), dtype=np.float32)
+
+
+def _plausible(values: FloatArray) -> FloatArray:
+    return values[values > NO_AIR]
+
+
+def _whole(sample: FloatArray) -> bool:
+    return bool((sample == np.round(sample)).mean() > 0.9)
+
+
+def _sample(values: FloatArray) -> FloatArray:
+    return values.ravel()[:: max(1, values.size // SAMPLED_VOXELS)]
