@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from napari_dycon.engine.anatomy import LabelledShape, labelled_shapes, sided_places, smallest_size
 from napari_dycon.engine.intensity import Intensity, looks_like_ct
 from napari_dycon.errors import DyconError
 from napari_dycon.study.scans import CT_AIR
@@ -14,6 +15,7 @@ from napari_dycon.study.study import Study
 
 Triple = tuple[float, float, float]
 SAMPLED_SCANS = 6
+SAMPLED_LABELS = 12
 
 
 class CaseFingerprint(BaseModel):
@@ -28,13 +30,23 @@ class CaseFingerprint(BaseModel):
 
 
 class Fingerprint(BaseModel):
-    """Everything about a study that a plan follows from."""
+    """Everything about a study that a plan follows from.
+
+    Parameters
+    ----------
+    smallest
+        Size of the smallest labelled structure, in mm; None where nothing is labelled.
+    sided
+        Whether the labels show that left and right are not alike.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cases: tuple[CaseFingerprint, ...]
     structures: tuple[tuple[int, str], ...]
     intensity: Intensity = Intensity()
+    smallest: float | None = None
+    sided: bool = False
 
     @property
     def median_spacing(self) -> Triple:
@@ -61,8 +73,13 @@ def fingerprint_study(study: Study, case_ids: Collection[str] | None = None) -> 
     cases = [_case(record) for record in records]
     structures = tuple((structure.value, structure.name) for structure in study.structures)
     ranked = sorted(records, key=lambda record: -record.known_fraction)
+    shapes = _shapes(study, [record for record in ranked if record.known_fraction > 0][:SAMPLED_LABELS])
     return Fingerprint(
-        cases=tuple(cases), structures=structures, intensity=_intensity(study, ranked[:SAMPLED_SCANS])
+        cases=tuple(cases),
+        structures=structures,
+        intensity=_intensity(study, ranked[:SAMPLED_SCANS]),
+        smallest=smallest_size(shapes),
+        sided=sided_places(shapes),
     )
 
 
@@ -78,6 +95,18 @@ def _case(record: CaseRecord) -> CaseFingerprint:
         spacing=(spacing[source[0]], spacing[source[1]], spacing[source[2]]),
         known_fraction=record.known_fraction,
     )
+
+
+def _shapes(study: Study, records: Sequence[CaseRecord]) -> list[dict[int, LabelledShape]]:
+    values = [structure.value for structure in study.structures]
+    found = []
+    for record in records:
+        try:
+            annotation, geometry = study.annotation(record.id), study.geometry(record.id)
+        except DyconError:
+            continue
+        found.append(labelled_shapes(annotation, geometry, record.patient, values))
+    return found
 
 
 def _intensity(study: Study, records: Sequence[CaseRecord]) -> Intensity:

@@ -8,17 +8,22 @@ import psutil
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from napari_dycon.engine.anatomy import sided_names
 from napari_dycon.engine.device import DeviceName, available_cores, fast_bfloat16, resolve_device
 from napari_dycon.engine.fingerprint import Fingerprint, Triple
 from napari_dycon.engine.intensity import Intensity
 from napari_dycon.errors import TrainingError
 from napari_dycon.learning.networks import NetworkSpec
+from napari_dycon.study.preflight import CPU_VOXELS, MOST_CPU_VOXELS
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 Size = tuple[int, int, int]
 
 FINE_VOXELS = 64 * 64 * 20
 """Up to so many voxels of a median scan, every machine affords a network that begins at full resolution."""
+
+VOXELS_ACROSS = 3
+"""So many voxels wide the smallest labelled structure should stay."""
 
 SMALLEST_PATCH = 16
 """No side of a patch is planned below this many voxels; smaller scans are padded."""
@@ -204,12 +209,19 @@ def smaller_patch(plan: Plan) -> Plan | None:
 
 
 def _target_spacing(fingerprint: Fingerprint, gpu: bool) -> Triple:
-    """Median spacing, the finest axes coarsened until a median scan fits the voxel budget."""
-    budget = 256 * 256 * 160 if gpu else 96 * 96 * 64
+    """Median spacing, the finest axes coarsened until a median scan fits the voxel budget.
+
+    A small structure stays several voxels wide as far as a larger budget allows.
+    """
+    budget = 256 * 256 * 160 if gpu else CPU_VOXELS
+    largest = 4 * budget if gpu else MOST_CPU_VOXELS
+    needed = math.inf if fingerprint.smallest is None else fingerprint.smallest / VOXELS_ACROSS
     spacing = list(fingerprint.median_spacing)
     extent = fingerprint.median_extent
-    while math.prod(e / s for e, s in zip(extent, spacing, strict=True)) > budget:
+    while (voxels := math.prod(e / s for e, s in zip(extent, spacing, strict=True))) > budget:
         finest = min(spacing)
+        if finest * 1.02 > needed and voxels <= largest:
+            break
         spacing = [max(s, finest * 1.02) for s in spacing]
     return _triple([round(s, 4) for s in spacing])
 
@@ -279,12 +291,11 @@ def _precision(machine: Machine) -> Precision:
 def _mirror(fingerprint: Fingerprint) -> tuple[bool, bool, bool]:
     """All axes for one structure; left-right alone for several, whose place may be all that tells them apart.
 
-    Not even that when a structure has its twin on the other side.
+    Not even that when names or labels show that left and right are not alike.
     """
-    names = {name.lower() for _, name in fingerprint.structures}
-    twins = any(name.replace("left", "right") in names for name in names if "left" in name)
+    names = [name for _, name in fingerprint.structures]
     alone = len(names) == 1
-    return not twins, alone, alone
+    return not (fingerprint.sided or sided_names(names)), alone, alone
 
 
 def _rotation(spacing: Triple) -> Triple:

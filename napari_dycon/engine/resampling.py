@@ -10,10 +10,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_dycon.learning.batch import IGNORE, UNKNOWN
 
 FloatArray = NDArray[np.float32]
+
+LARGE_PIECE = 8
+"""A piece of a structure with the volume of so many voxels of the new grid does not vanish."""
+ENOUGH_OF_A_VOXEL = 0.25
+"""A piece with this share of a voxel's volume is kept; smaller ones may be slips of the hand."""
 
 
 def resampled_shape(
@@ -49,18 +55,23 @@ def resample_target(target: NDArray[np.uint8], shape: Sequence[int]) -> NDArray[
 
     On an axis that becomes coarser a voxel counts as known when the centre of a known source voxel lies in
     it, so that single labelled slices survive; on one that becomes finer, when the nearest source voxel is
-    known.
+    known. A structure that would vanish, and a piece of it with a quarter of a voxel, keep a voxel.
     """
     if tuple(shape) == target.shape:
         return target.copy()
     known = _known(target != UNKNOWN, shape)
     best = np.zeros(tuple(shape), dtype=np.float32)
     result = np.full(tuple(shape), UNKNOWN, dtype=np.uint8)
+    small: list[int] = []
     for value in _values(target):
         votes = resample(target == value, shape)
         wins = known & (votes > best)
         result[wins] = value
         best[wins] = votes[wins]
+        if 0 < value < IGNORE:
+            small.append(value)
+    for value in small:
+        _keep_small_pieces(target, result, value)
     return result
 
 
@@ -72,6 +83,27 @@ def resample_weight(weight: FloatArray, voting: NDArray[np.bool_], shape: Sequen
     some = votes > 0
     mean = resample(np.where(voting, weight, np.float32(0)), shape) / np.where(some, votes, np.float32(1))
     return np.asarray(np.where(some, mean, np.float32(1)), dtype=np.float32)
+
+
+def _keep_small_pieces(target: NDArray[np.uint8], result: NDArray[np.uint8], value: int) -> None:
+    """Give pieces of a structure that no voxel voted for the voxel that holds most of them."""
+    box = ndimage.find_objects((target == value).astype(np.uint8))[0]
+    pieces, count = ndimage.label(target[box] == value)
+    factors = [old / new for old, new in zip(target.shape, result.shape, strict=True)]
+    filled = math.prod(max(1.0, factor) for factor in factors)
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+    few = np.flatnonzero(sizes[1:] < LARGE_PIECE * filled) + 1
+    places = np.argwhere(np.isin(pieces, few))
+    owner = pieces[tuple(places.T)]
+    start = [part.start for part in box]
+    cells = np.ravel_multi_index(tuple(((places + start + 0.5) / factors).astype(int).T), result.shape)
+    vanishes = not (result == value).any()
+    for piece in few[np.argsort(-sizes[few], kind="stable")]:
+        own, held = np.unique(cells[owner == piece], return_counts=True)
+        if (result.flat[own] == value).any() or not (vanishes or sizes[piece] >= ENOUGH_OF_A_VOXEL * filled):
+            continue
+        result.flat[own[held.argmax()]] = value
+        vanishes = False
 
 
 def _values(target: NDArray[np.uint8]) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -19,6 +20,12 @@ FEW_LABELLED = 3
 HUGE_VALUE = 1e9
 SPACING_RATIO = 4.0
 CONTRAST_RATIO = 20.0
+CPU_VOXELS = 96 * 96 * 64
+"""Into so many voxels a scan is divided on a processor without a graphics card."""
+MOST_CPU_VOXELS = 8 * CPU_VOXELS
+"""At most so many where a small structure needs it."""
+FEWEST_VOXELS = 8
+"""A structure of fewer voxels of the grid can hardly be learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,7 @@ def _check_labels(study: Study, cases: Sequence[CaseRecord], any_case: bool) -> 
         return
     for name in (name for name, voxels in totals.items() if voxels == 0):
         yield Problem(None, f"'{name}' is not painted in any case; it will not be learned.", False)
+    yield from _check_sizes(study, [case for case in labelled if case.status == "complete"])
     if len(labelled) < FEW_LABELLED:
         number = f"{len(labelled)} labelled case{'s' * (len(labelled) > 1)}"
         yield Problem(
@@ -147,6 +155,33 @@ def _check_labels(study: Study, cases: Sequence[CaseRecord], any_case: bool) -> 
         )
     if all(case.status == "complete" for case in cases):
         yield Problem(None, "Every case is complete: training without an unlabelled part.", False)
+
+
+def _check_sizes(study: Study, cases: Sequence[CaseRecord]) -> Iterator[Problem]:
+    """Yield which structures are too small for the finest grid that a processor can afford."""
+    for structure in study.structures:
+        small = [(size, case) for case in cases if (size := _too_small(case, structure.value)) is not None]
+        if not small:
+            continue
+        (size, step), case = min(small, key=lambda entry: entry[0])
+        more = f" and {len(small) - 1} more" if len(small) > 1 else ""
+        yield Problem(
+            None,
+            f"'{structure.name}' measures only {size:.1f} mm in {case.id}{more}. Without a graphics card a "
+            f"scan of this size is looked at in steps of {step:.1f} mm, so it can hardly be learned: cut the "
+            "scans to the region around it before you import them, or train with a graphics card.",
+            False,
+        )
+
+
+def _too_small(case: CaseRecord, value: int) -> tuple[float, float] | None:
+    """Size of a structure and step of the grid, both in mm; None where it is large enough or not there."""
+    voxel = 1000 * case.voxel_ml
+    volume, scan = voxel * case.label_voxels.get(value, 0), voxel * math.prod(case.shape)
+    step = scan / MOST_CPU_VOXELS
+    if not volume or step <= voxel or volume >= FEWEST_VOXELS * step:
+        return None
+    return (6 * volume / math.pi) ** (1 / 3), step ** (1 / 3)
 
 
 def _reason_to_refuse(

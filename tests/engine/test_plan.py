@@ -14,6 +14,7 @@ from napari_dycon.engine.plan import Machine, Plan, change_plan, make_plan, smal
 from napari_dycon.errors import TrainingError
 from napari_dycon.learning.methods.base import get_method
 from napari_dycon.learning.networks import build_network
+from napari_dycon.study.preflight import MOST_CPU_VOXELS
 from tests.engine.conftest import TINY
 
 CPU = Machine(device="cpu", memory=16 * 2**30, cores=4)
@@ -93,8 +94,10 @@ def test_left_and_right_twins_are_never_swapped():
     assert twins.augmentation.mirror == (False, False, False)
     neighbours = make_plan(study_of((64, 64, 64), names=("head", "tail")), CPU)
     assert neighbours.augmentation.mirror == (True, False, False)
-    alone = make_plan(study_of((64, 64, 64), names=("left atrium",)), CPU)
+    alone = make_plan(study_of((64, 64, 64), names=("atrium",)), CPU)
     assert alone.augmentation.mirror == (True, True, True)
+    one_side = make_plan(study_of((64, 64, 64), names=("left atrium",)), CPU)
+    assert one_side.augmentation.mirror == (False, True, True)
 
 
 def test_a_plan_is_data():
@@ -183,3 +186,15 @@ def test_the_plan_of_a_training_counts_the_networks_of_its_method(make_study, tr
         train(study, method, iterations=1)
     train(study, "cps", iterations=1, overrides={**TINY, "method_settings": {"partner": "vnet"}})
     assert asked == [1, 2, 4]
+
+
+def test_a_small_structure_keeps_the_grid_fine_as_far_as_can_be_afforded():
+    large = study_of((320, 320, 120), (0.7, 0.7, 0.7))
+    for machine, most in ((CPU, MOST_CPU_VOXELS), (GPU, 4 * 256 * 256 * 160)):
+        usual = make_plan(large, machine).spacing
+        for size in (60.0, 5.0, 2.0):
+            spacing = make_plan(large.model_copy(update={"smallest": size}), machine).spacing
+            assert spacing[0] <= usual[0]
+            voxels = math.prod(n * 0.7 / s for n, s in zip((320, 320, 120), spacing, strict=True))
+            assert spacing[0] <= max(0.7, size / 3) or (voxels <= most * 1.01 and voxels > 0.9 * most)
+        assert make_plan(large.model_copy(update={"smallest": 60.0}), machine).spacing == usual

@@ -91,3 +91,32 @@ def test_weights_are_means_of_those_that_vote(shape):
     learned = resample_target(target, shape) < 254
     halves = resample_weight(np.where(voting, np.float32(0.5), np.float32(1)), voting, shape)
     np.testing.assert_allclose(halves[learned], 0.5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 1, 1), (2, 2, 2), (3, 3, 1)])
+@pytest.mark.parametrize("at", [0, 7, 12, 30])
+def test_a_structure_never_vanishes_on_a_coarser_grid(shape, at):
+    target = np.zeros((33, 32, 40), np.uint8)
+    target[tuple(slice(at, min(at + n, side)) for n, side in zip(shape, target.shape, strict=True))] = 2
+    coarse = resample_target(target, (9, 11, 10))
+    (place,) = np.argwhere(coarse == 2)[:1]
+    centre = (np.argwhere(target == 2).mean(axis=0) + 0.5) / target.shape * coarse.shape
+    assert np.abs(place + 0.5 - centre).max() <= 1
+
+
+def test_small_lesions_are_kept_one_by_one_but_specks_beside_a_structure_are_not():
+    target = np.zeros((40, 40, 40), np.uint8)
+    target[2:14, 2:14, 2:14] = 1
+    target[20:23, 20:23, 20:22] = target[30:33, 5:8, 30:33] = 1
+    target[38, 38, 2] = 1
+    coarse = resample_target(target, (10, 10, 10))
+    assert (coarse[4:7, 4:7, 4:7] == 1).any() and (coarse[7:9, 1:3, 7:9] == 1).any()
+    assert not (coarse[9, 9] == 1).any()
+
+
+def test_unknown_voxels_stay_unknown_where_a_small_structure_is_kept():
+    target = np.full((24, 24, 24), 255, np.uint8)
+    target[:, :, 10] = 0
+    target[5, 6, 10] = 3
+    coarse = resample_target(target, (8, 8, 8))
+    assert (coarse == 3).sum() == 1 and (coarse[:, :, :3] == 255).all()

@@ -99,3 +99,26 @@ def test_very_different_voxel_sizes_are_noted(study, make_scan, make_labels, wri
     voxels = np.random.default_rng(5).integers(0, 900, (12, 10, 8)).astype(np.int16)
     study.add_scan(write_nifti(tmp_path / "coarse.nii.gz", voxels, np.diag([6.0, 6, 6, 1])))
     assert any("Voxel sizes vary from 1 to 6 mm" in message for message in messages(study, False))
+
+
+@pytest.mark.parametrize(
+    ("voxels", "shape", "said"), [(9, (512, 512, 400), True), (900, (512, 512, 400), False)]
+)
+def test_a_structure_too_small_for_the_grid_is_named_with_its_size(
+    study, make_scan, make_labels, voxels, shape, said
+):
+    case = study.add_scan(make_scan("a"), make_labels("a"))
+    small = {
+        "shape": shape,
+        "spacing": (0.5, 0.5, 0.5),
+        "voxel_volume_mm3": 0.125,
+        "label_voxels": {1: voxels},
+    }
+    study.replace_case(case.model_copy(update=small))
+    name = study.structures[0].name
+    found = [message for message in messages(study, False) if "too" in message or "measures only" in message]
+    assert bool(found) == said
+    if said:
+        assert f"'{name}' measures only 1.3 mm in a" in found[0] and "cut the scans" in found[0]
+    study.replace_case(case.model_copy(update={"label_voxels": {1: 1}}))
+    assert not [message for message in messages(study, False) if "measures only" in message]

@@ -1,0 +1,172 @@
+"""What labels tell about structures before training: how small they are, and whether left is not right."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_dycon.io.geometry import Geometry, Reorientation
+from napari_dycon.study.annotations import Annotation, Known
+
+ONE_SIDE = 0.9
+"""A structure lies on one side when so much of it does."""
+FEWEST_ONE_SIDED = 5
+"""A structure without a twin belongs to a side when it lies there in so many patients and never elsewhere."""
+LIKE_SIZE = 3.0
+"""Twins differ in volume by at most this factor."""
+
+SIDE_STEMS = (
+    "left", "right", "link", "recht", "gauch", "droit", "izquierd", "derech", "sinistr", "dext", "esquerd",
+    "direit", "vänster", "höger", "vanster", "hoger", "venstre", "højre", "høyre", "lewy", "lewa", "lewe",
+    "prawy", "prawa", "prawe", "levý", "levá", "pravý", "pravá", "лев", "прав", "vasen", "oikea",
+    "αριστερ", "δεξ",
+)  # fmt: skip
+SIDE_WORDS = frozenset(
+    ("l", "r", "lt", "rt", "li", "re", "lh", "rh", "sx", "dx", "izq", "destra", "destro", "destri", "sağ")
+)
+SIDE_LETTERS = "左右"
+TWINS = (
+    ("l", "r"), ("lt", "rt"), ("li", "re"), ("g", "d"), ("izq", "der"), ("i", "d"), ("e", "d"), ("sin", "dx"),
+    ("sin", "dex"), ("sin", "des"), ("esq", "dir"), ("lewa", "prawa"), ("sol", "sağ"), ("s", "d"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LabelledShape:
+    """One structure in one scan.
+
+    Attributes
+    ----------
+    patient
+        Whose scan it is.
+    size
+        Middle one of the three sides of its largest piece, in mm.
+    volume
+        In mm³.
+    right
+        Share of it in the right half of the scan, 0 to 1; None where only a part of the scan is labelled.
+    centre
+        Of its voxels, in mm from the middle of the scan, by canonical axis (RAS).
+    """
+
+    patient: str
+    size: float
+    volume: float
+    right: float | None
+    centre: tuple[float, float, float]
+
+    @property
+    def side(self) -> int:
+        """1 for the right, -1 for the left, 0 for neither or unknown."""
+        if self.right is None:
+            return 0
+        return int(self.right >= ONE_SIDE) - int(self.right <= 1 - ONE_SIDE)
+
+
+def labelled_shapes(
+    annotation: Annotation, geometry: Geometry, patient: str, values: Iterable[int]
+) -> dict[int, LabelledShape]:
+    """Shapes of the structures that are labelled in a scan, by label value."""
+    reorientation = Reorientation.to(geometry, "RAS")
+    known = (annotation.known != Known.UNKNOWN) & (annotation.known != Known.IGNORE)
+    labels = reorientation.apply(np.where(known, annotation.labels, np.uint8(0)))
+    wide = float(reorientation.apply(known).any(axis=(1, 2)).mean()) > ONE_SIDE
+    boxes = ndimage.find_objects(labels)
+    spacing = reorientation.spacing
+    return {
+        value: _shape(labels[box] == value, box, labels.shape, spacing, patient, wide)
+        for value in values
+        if value <= len(boxes) and (box := boxes[value - 1]) is not None
+    }
+
+
+def smallest_size(shapes: Sequence[Mapping[int, LabelledShape]]) -> float | None:
+    """Size in mm of the smallest structure of all scans; None where nothing is labelled."""
+    sizes = [shape.size for case in shapes for shape in case.values()]
+    return min(sizes, default=None)
+
+
+def sided_names(names: Sequence[str]) -> bool:
+    """Whether names say that left and right differ: in words of many languages, or as twins with L and R."""
+    words = [_words(name) for name in names]
+    if any(_is_side(word) for name in words for word in name):
+        return True
+    known = {" ".join(name) for name in words}
+    return any(" ".join(other) in known for name in words for other in _other_side(name))
+
+
+def sided_places(shapes: Sequence[Mapping[int, LabelledShape]]) -> bool:
+    """Whether labels show it: a structure always on one side, or two of like size that mirror each other."""
+    values = sorted({value for case in shapes for value in case})
+    if any(_always_on_one_side([case[value] for case in shapes if value in case]) for value in values):
+        return True
+    pairs = combinations(values, 2)
+    return any(
+        _mirrored([(case[a], case[b]) for case in shapes if a in case and b in case]) for a, b in pairs
+    )
+
+
+def _shape(
+    inside: NDArray[np.bool_],
+    box: tuple[slice, ...],
+    shape: Sequence[int],
+    spacing: Sequence[float],
+    patient: str,
+    wide: bool,
+) -> LabelledShape:
+    counts = [inside.sum(axis=tuple(a for a in range(3) if a != axis)) for axis in range(3)]
+    places = [
+        np.arange(part.start, part.stop) + 0.5 - side / 2 for part, side in zip(box, shape, strict=True)
+    ]
+    total = int(inside.sum())
+    x, y, z = (float((c * p).sum() / total * s) for c, p, s in zip(counts, places, spacing, strict=True))
+    right = float((counts[0] * (places[0] > 0)).sum() + 0.5 * (counts[0] * (places[0] == 0)).sum()) / total
+    volume = float(total * np.prod(spacing))
+    return LabelledShape(patient, _size(inside, spacing), volume, right if wide else None, (x, y, z))
+
+
+def _size(inside: NDArray[np.bool_], spacing: Sequence[float]) -> float:
+    pieces, count = ndimage.label(inside)
+    largest = 1 + int(np.argmax(np.bincount(pieces.ravel(), minlength=count + 1)[1:]))
+    box = ndimage.find_objects(pieces, max_label=largest)[largest - 1]
+    return sorted(float((part.stop - part.start) * s) for part, s in zip(box, spacing, strict=True))[1]
+
+
+def _always_on_one_side(found: Sequence[LabelledShape]) -> bool:
+    patients = {shape.patient for shape in found if shape.side}
+    sides = {shape.side for shape in found if shape.right is not None}
+    return len(patients) >= FEWEST_ONE_SIDED and len(sides) == 1
+
+
+def _mirrored(pairs: Sequence[tuple[LabelledShape, LabelledShape]]) -> bool:
+    """Whether two structures lie opposite each other in every scan, each on a side of its own."""
+    judged = [(a, b) for a, b in pairs if a.right is not None]
+    return bool(judged) and len({a.side for a, _ in judged}) == 1 and all(_opposite(a, b) for a, b in judged)
+
+
+def _opposite(a: LabelledShape, b: LabelledShape) -> bool:
+    if not a.side or a.side != -b.side or not 1 / LIKE_SIZE <= a.volume / b.volume <= LIKE_SIZE:
+        return False
+    apart = np.subtract((-a.centre[0], *a.centre[1:]), b.centre)
+    return float(np.linalg.norm(apart)) <= 2 * max(np.cbrt(a.volume), np.cbrt(b.volume))
+
+
+def _words(name: str) -> list[str]:
+    spaced = re.sub(r"(?<=[a-zà-öø-ÿ])(?=[A-ZÀ-ÖØ-Þ])", " ", name)
+    return [word for word in re.split(r"[\W_]+", spaced.casefold()) if word]
+
+
+def _is_side(word: str) -> bool:
+    return word in SIDE_WORDS or word.startswith(SIDE_STEMS) or any(c in word for c in SIDE_LETTERS)
+
+
+def _other_side(words: Sequence[str]) -> Iterable[list[str]]:
+    """The names that this one would have if it meant the other side, as far as one word tells."""
+    for place, word in enumerate(words):
+        swapped = [right for left, right in TWINS if word == left]
+        swapped += ["r" + word[1:]] * word.startswith("l") + [word[:-1] + "r"] * word.endswith("l")
+        yield from ([*words[:place], other, *words[place + 1 :]] for other in swapped)

@@ -1,0 +1,145 @@
+"""What labels and names say about structures before training."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_dycon.engine.anatomy import labelled_shapes, sided_names, sided_places, smallest_size
+from napari_dycon.engine.fingerprint import fingerprint_study
+from napari_dycon.engine.plan import Machine, make_plan
+from napari_dycon.io.geometry import Geometry
+from napari_dycon.study.annotations import Annotation, Known
+from napari_dycon.study.schema import Structure
+from napari_dycon.study.study import Study
+from tests.engine.conftest import save_scan
+
+CPU = Machine(device="cpu", memory=8 << 30, cores=2)
+SHAPE = (48, 40, 30)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["kidney L", "kidney R"],
+        ["Niere links", "Niere rechts"],
+        ["linke Niere", "rechte Niere"],
+        ["Niere li.", "Niere re."],
+        ["rein gauche", "rein droit"],
+        ["riñón izquierdo", "riñón derecho"],
+        ["rene sinistro", "rene destro"],
+        ["rim esquerdo", "rim direito"],
+        ["höger njure", "vänster njure"],
+        ["левая почка", "правая почка"],
+        ["左腎", "右腎"],
+        ["LCIV", "RCIV"],
+        ["lkidney", "rkidney"],
+        ["kidney_l", "kidney_r"],
+        ["KidneyLeft", "KidneyRight"],
+        ["femurL", "femurR"],
+        ["rein G", "rein D"],
+        ["LV", "RV", "myocardium"],
+        ["left kidney"],
+        ["Kidney, Left"],
+        ["kidney (R)"],
+        ["Lt lung"],
+        ["lung-rt"],
+    ],
+)
+def test_names_of_a_side_are_understood(names):
+    assert sided_names(names)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["liver"],
+        ["lung", "rib"],
+        ["head", "tail"],
+        ["anterior", "posterior"],
+        ["L1", "L2", "L3"],
+        ["rectum", "bladder"],
+        ["a", "b"],
+        ["structure 1", "structure 2"],
+        ["lumen", "wall"],
+        ["clavicle"],
+    ],
+)
+def test_other_names_are_not_taken_for_a_side(names):
+    assert not sided_names(names)
+
+
+def boxes(*places, shape=SHAPE):
+    labels = np.zeros(shape, np.uint8)
+    for value, (x, y, z), (a, b, c) in places:
+        labels[x : x + a, y : y + b, z : z + c] = value
+    return labels
+
+
+def shapes(labels, spacing=(1.5, 1.5, 2.0), patient="a", flip=False, annotation=None):
+    affine = np.diag([*(-s if flip and a == 0 else s for a, s in enumerate(spacing)), 1.0])
+    labels = labels[::-1] if flip else labels
+    found = annotation(labels) if annotation else Annotation.full(labels)
+    return labelled_shapes(found, Geometry(labels.shape, affine), patient, range(1, 9))
+
+
+RIGHT, LEFT, MIDDLE = (30, 10, 8), (8, 12, 9), (19, 10, 8)
+SIZE = (10, 9, 8)
+
+
+def test_two_structures_that_mirror_each_other_are_never_swapped():
+    twins = shapes(boxes((1, RIGHT, SIZE), (2, LEFT, SIZE)))
+    assert sided_places([twins])
+    assert sided_places([twins, shapes(boxes((1, RIGHT, SIZE), (2, LEFT, SIZE)), flip=True)])
+
+
+def test_what_lies_elsewhere_or_differs_in_size_or_changes_sides_is_no_pair():
+    assert not sided_places([shapes(boxes((1, RIGHT, SIZE), (2, LEFT, (3, 3, 3))))])
+    assert not sided_places([shapes(boxes((1, RIGHT, (8, 8, 4)), (2, (8, 28, 24), (8, 8, 4))))])
+    assert not sided_places([shapes(boxes((1, RIGHT, SIZE), (2, MIDDLE, SIZE)))])
+    one, other = boxes((1, RIGHT, SIZE), (2, LEFT, SIZE)), boxes((2, RIGHT, SIZE), (1, LEFT, SIZE))
+    assert not sided_places([shapes(one), shapes(other)])
+
+
+def test_one_side_alone_counts_once_enough_patients_show_it():
+    liver = [shapes(boxes((1, RIGHT, SIZE)), patient=f"p{i}") for i in range(5)]
+    assert sided_places(liver)
+    assert not sided_places(liver[:4])
+    assert not sided_places([shapes(boxes((1, RIGHT, SIZE)), patient="p") for _ in range(9)])
+    assert not sided_places([*liver, shapes(boxes((1, LEFT, SIZE)), patient="q")])
+    assert not sided_places([shapes(boxes((1, MIDDLE, SIZE)), patient=f"p{i}") for i in range(9)])
+
+
+def test_a_few_sagittal_slices_do_not_tell_a_side():
+    def sliced(labels):
+        known = np.zeros(labels.shape, np.uint8)
+        known[30:34] = Known.DRAWN
+        return Annotation(labels, known)
+
+    found = [
+        shapes(boxes((1, RIGHT, SIZE)), annotation=sliced, patient=f"p{i}", spacing=(1, 1, 1))
+        for i in range(9)
+    ]
+    assert not sided_places(found) and found[0][1].right is None
+
+
+def test_the_size_of_a_structure_is_that_of_its_largest_piece_across():
+    found = shapes(boxes((1, RIGHT, (3, 3, 20)), (1, LEFT, (1, 1, 1)), (2, (2, 2, 2), (9, 1, 8))))
+    assert found[1].size == pytest.approx(4.5)
+    assert found[2].size == pytest.approx(13.5)
+    assert smallest_size([found, {}]) == pytest.approx(4.5)
+    assert smallest_size([{}]) is None
+
+
+def test_a_plan_sees_sides_and_sizes_in_the_labels(tmp_path):
+    study = Study.create(tmp_path / "study", [Structure(value=1, name="a"), Structure(value=2, name="b")])
+    for labels in (boxes((1, RIGHT, SIZE), (2, LEFT, SIZE)), boxes((1, RIGHT, SIZE), (2, LEFT, SIZE))):
+        image = (100 + 50 * labels + np.random.default_rng(0).normal(0, 5, SHAPE)).astype(np.int16)
+        number = len(study.cases)
+        record = study.add_scan(save_scan(tmp_path / f"scan{number}.nii.gz", image + number))
+        study.save_annotation(record.id, Annotation.full(labels), "import")
+    fingerprint = fingerprint_study(study)
+    assert fingerprint.sided and fingerprint.smallest == pytest.approx(10 * 1.2)
+    assert make_plan(fingerprint, CPU).augmentation.mirror == (False, False, False)
+    assert not fingerprint_study(study, []).sided
+    study.close()
