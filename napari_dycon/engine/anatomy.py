@@ -1,5 +1,6 @@
 """What labels tell about structures before training: how small they are, and whether left is not right."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -151,8 +152,8 @@ def _mirrored(pairs: Sequence[tuple[LabelledShape, LabelledShape]]) -> bool:
 def _opposite(a: LabelledShape, b: LabelledShape) -> bool:
     if not a.side or a.side != -b.side or not 1 / LIKE_SIZE <= a.volume / b.volume <= LIKE_SIZE:
         return False
-    apart = np.subtract((-a.centre[0], *a.centre[1:]), b.centre)
-    return float(np.linalg.norm(apart)) <= 2 * max(np.cbrt(a.volume), np.cbrt(b.volume))
+    mirrored = (-a.centre[0], *a.centre[1:])
+    return math.dist(mirrored, b.centre) <= 2 * max(a.volume, b.volume) ** (1 / 3)
 
 
 def _words(name: str) -> list[str]:

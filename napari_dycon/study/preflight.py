@@ -160,10 +160,10 @@ def _check_labels(study: Study, cases: Sequence[CaseRecord], any_case: bool) -> 
 def _check_sizes(study: Study, cases: Sequence[CaseRecord]) -> Iterator[Problem]:
     """Yield which structures are too small for the finest grid that a processor can afford."""
     for structure in study.structures:
-        small = [(size, case) for case in cases if (size := _too_small(case, structure.value)) is not None]
+        small = [(*found, case) for case in cases if (found := _too_small(case, structure.value)) is not None]
         if not small:
             continue
-        (size, step), case = min(small, key=lambda entry: entry[0])
+        size, step, case = min(small, key=lambda entry: entry[0])
         more = f" and {len(small) - 1} more" if len(small) > 1 else ""
         yield Problem(
             None,
