@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_dycon.errors import StudyError
 from napari_dycon.io.volumes import Volume, read_volume
 from napari_dycon.study.files import sha256_of
+from napari_dycon.study.identity import content_of
 from napari_dycon.study.schema import CaseRecord, IntensityFacts
 
 CT_AIR, CT_BONE = -500, 200
@@ -20,10 +21,10 @@ NO_AIR = -5000
 
 
 class ScanReader:
-    """Reads scans and notices changed files; a digest is taken only where size or time differ."""
+    """Reads scans and notices changed files; what was found out about a file is kept while it stays as it is."""
 
     def __init__(self) -> None:
-        self._digests: dict[tuple[Path, int, int], str] = {}
+        self._same: dict[tuple[str, Path, int, int, int], bool] = {}
 
     def require(self, case: CaseRecord, path: Path) -> Path:
         """Return the path of a scan that is there.
@@ -40,15 +41,30 @@ class ScanReader:
             )
         return path
 
-    def changed(self, case: CaseRecord, path: Path) -> bool:
-        """Tell whether the bytes of a scan's file differ from those imported."""
+    def changed(self, case: CaseRecord, path: Path, *, thorough: bool = False) -> bool:
+        """Tell whether a file holds another image than when it was imported.
+
+        The same voxels on the same grid are the same image, however they are compressed.
+
+        Parameters
+        ----------
+        case, path
+            The record, and the file that is there now.
+        thorough
+            Look into the file even where its size and time are as they were.
+
+        Raises
+        ------
+        VolumeError
+            If the file is another one, and damaged.
+        """
         stat = path.stat()
-        if (stat.st_size, stat.st_mtime_ns) == (case.file_size, case.file_mtime_ns):
+        if not thorough and (stat.st_size, stat.st_mtime_ns) == (case.file_size, case.file_mtime_ns):
             return False
-        key = (path, stat.st_size, stat.st_mtime_ns)
-        if key not in self._digests:
-            self._digests[key] = sha256_of(path)
-        return self._digests[key] != case.sha256
+        key = (case.sha256, path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        if key not in self._same:
+            self._same[key] = sha256_of(path) == case.sha256 or _same_content(case, path)
+        return not self._same[key]
 
     def read(self, case: CaseRecord, path: Path) -> Volume:
         """Read a scan; a note says where its file has changed.
@@ -69,6 +85,10 @@ class ScanReader:
                 "under another name."
             )
         return replace(volume, notes=(*volume.notes, change_note(case, path))) if changed else volume
+
+
+def _same_content(case: CaseRecord, path: Path) -> bool:
+    return bool(case.content) and content_of(read_volume(path)) == case.content
 
 
 def change_note(case: CaseRecord, path: Path) -> str:
