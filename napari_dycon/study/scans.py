@@ -21,7 +21,7 @@ NO_AIR = -5000
 
 
 class ScanReader:
-    """Reads scans and notices changed files; what was found out about a file is kept while it stays as it is."""
+    """Reads scans and notices changed files; what was found out about a file is kept while it stays so."""
 
     def __init__(self) -> None:
         self._same: dict[tuple[str, Path, int, int, int], bool] = {}
