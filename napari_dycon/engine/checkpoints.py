@@ -1,5 +1,6 @@
 """Checkpoints: tensors as safetensors, everything else as JSON; nothing in them is ever executed."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -13,10 +14,13 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from napari_dycon.errors import TrainingError
-from napari_dycon.io.atomic import make_folder_in, write_bytes_atomic, write_text_atomic
+from napari_dycon.io.atomic import make_folder_in, write_bytes_atomic
+from napari_dycon.io.json_files import write_json
+from napari_dycon.io.numbered import numbered_files
 
 FORMAT = 1
 GENERATIONS = 2
+DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class CheckpointFolder:
     @property
     def iterations(self) -> list[int]:
         """Iterations that were saved, newest first, whether readable or not."""
-        return sorted((int(path.stem) for path in self._folder.glob("*.json")), reverse=True)
+        return sorted(numbered_files(self._folder, ".json", DIGITS), reverse=True)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint and drop all but the newest two.
@@ -78,10 +82,11 @@ class CheckpointFolder:
         make_folder_in(self._folder.parent, self._folder)
         tensors, description = self._paths(checkpoint.iteration)
         write_bytes_atomic(tensors, content)
-        write_text_atomic(description, json.dumps(header, indent=1) + "\n")
+        write_json(description, header)
         for iteration in self.iterations[GENERATIONS:]:
-            for path in reversed(self._paths(iteration)):
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it is dropped at another time; the training must go on
+                for path in reversed(self._paths(iteration)):
+                    path.unlink(missing_ok=True)
 
     def load(self) -> Checkpoint:
         """Read the newest checkpoint that is whole.
@@ -118,11 +123,11 @@ class CheckpointFolder:
             )
         try:
             return Checkpoint(iteration, load(content), header["state"])
-        except (SafetensorError, KeyError):
+        except (SafetensorError, KeyError, TypeError, ValueError):
             return None
 
     def _paths(self, iteration: int) -> tuple[Path, Path]:
-        stem = self._folder / f"{iteration:08d}"
+        stem = self._folder / f"{iteration:0{DIGITS}d}"
         return stem.with_suffix(".safetensors"), stem.with_suffix(".json")
 
 

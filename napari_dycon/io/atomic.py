@@ -41,7 +41,7 @@ def atomic_path(final: Path) -> Iterator[Path]:
         yield temporary
         _flush(temporary)
         _replace(temporary, final)
-        _flush_folder(final.parent)
+        flush_folder(final.parent)
     except OSError as error:
         _discard(temporary)
         raise VolumeError(_sentence(error, final)) from error
@@ -128,7 +128,8 @@ def _flush(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Put a new or renamed entry of a folder on disk."""
     if os.name == "nt":  # Windows cannot open folders; its rename is journalled
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -197,7 +197,7 @@ class Desk:
     def _tell_history(self) -> None:
         """Say that something else can be undone, or done again; after most strokes it reads the same."""
         editor = None if self.case is None else self.case.editor
-        names = None if editor is None else (editor.undo_names[:1], editor.redo_names[:1])
+        names = None if editor is None else (editor.undo_name, editor.redo_name)
         if names != self._told_history:
             self._told_history = names
             self.history.emit()

@@ -96,13 +96,13 @@ class LabellingIntentions(SessionState):
     def undo_name(self) -> str:
         """What `undo` would take back; empty where there is nothing."""
         case = self._desk.case
-        return next(iter(case.editor.undo_names), "") if case is not None else ""
+        return (case.editor.undo_name or "") if case is not None else ""
 
     @property
     def redo_name(self) -> str:
         """What `redo` would do again; empty where there is nothing."""
         case = self._desk.case
-        return next(iter(case.editor.redo_names), "") if case is not None else ""
+        return (case.editor.redo_name or "") if case is not None else ""
 
     @intention
     def undo(self) -> None:

@@ -10,9 +10,11 @@ crash at any instant the reader finds either the whole old annotation or the who
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import RLock
 
@@ -23,11 +25,12 @@ from pydantic import ValidationError
 from napari_dycon.errors import GridMismatchError, StudyError, VolumeError
 from napari_dycon.io.atomic import in_plain_words, make_folder, make_folder_in, write_text_atomic
 from napari_dycon.io.geometry import Geometry
+from napari_dycon.io.json_files import write_model
 from napari_dycon.io.masks import read_mask, write_pieces
 from napari_dycon.io.volumes import read_geometry
 from napari_dycon.study.annotations import Annotation, Known
 from napari_dycon.study.draft import Draft
-from napari_dycon.study.files import now, sha256_of
+from napari_dycon.study.files import clear_way, free_path, now, sha256_of
 from napari_dycon.study.versions import AUTOSAVE, KEPT_VERSIONS, PARTS, Part, Version, Versions
 
 __all__ = ["AUTOSAVE", "KEPT_VERSIONS", "AnnotationStore", "Version"]
@@ -36,6 +39,7 @@ READ_ATTEMPTS = 5
 READ_PAUSE_SECONDS = 0.02
 RENAME_ATTEMPTS = 10
 RENAME_PAUSE_SECONDS = 0.05
+SEEN_FILE = ".study.seen"
 
 
 class AnnotationStore:
@@ -44,7 +48,36 @@ class AnnotationStore:
     def __init__(self, study: Path) -> None:
         self._folder = study / "annotations"
         self._history = study / "history"
-        self._mutex = RLock()
+        self._seen = study / SEEN_FILE
+        self._known: dict[str, tuple[int, int]] = {}
+        self._mutexes: dict[str, RLock] = {}
+
+    def seen(self, revision: int) -> bool:
+        """Tell whether the records are those that `remember` saw beside that revision of the study file.
+
+        One look at the folder, nothing is read; from then on the records count as known.
+        """
+        self._known = self._stamps()
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            return self._seen.read_text(encoding="utf-8") == _fingerprint(revision, self._known)
+        return False
+
+    def remember(self, revision: int) -> None:
+        """Note that a revision of the study file speaks of all records, if nobody else changed one."""
+        stamps = self._stamps()
+        if stamps != self._known or any(".next." in name for name in stamps) or self.seen(revision):
+            return
+        with contextlib.suppress(VolumeError):  # the next to open the study looks at all of them then
+            write_text_atomic(self._seen, _fingerprint(revision, stamps))
+
+    def _stamps(self) -> dict[str, tuple[int, int]]:
+        """Size and time of each record, and of files of a save that is not finished."""
+        stamps = {}
+        with contextlib.suppress(OSError), os.scandir(self._folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".json") or ".next." in entry.name:
+                    stamps[entry.name] = _stamp(entry.stat())
+        return stamps
 
     def version(self, case: str) -> Version | None:
         """Record of the annotation that counts; None where there is none, or only bare files."""
@@ -53,7 +86,7 @@ class AnnotationStore:
             return None
         try:
             return Version.model_validate_json(path.read_bytes())
-        except ValidationError as error:
+        except (OSError, ValidationError) as error:
             raise StudyError(
                 f"The annotation record {path} is damaged; remove it to use the label files as they are, "
                 "or restore an "
@@ -83,7 +116,7 @@ class AnnotationStore:
             version = self.version(case)
             if version is None:
                 return self._read_bare(case, geometry)
-            with self._mutex:
+            with self._mutex(case):
                 found = self._read_version(case, version, geometry)
             if found is not None:
                 return found
@@ -99,6 +132,13 @@ class AnnotationStore:
         version = self.version(case)
         path = self._final(case, "labels") if version is None else self._current(case, "labels", version)
         return None if path is None or not path.is_file() else (path, read_geometry(path))
+
+    def may_hold(self, case: str, value: int) -> bool:
+        """Tell whether a label value may be in an annotation, from its record where both files fit that."""
+        version = self.version(case)
+        if version is None or any(self._current(case, part, version) is None for part in PARTS):
+            return True
+        return value in version.label_voxels or not version.known_voxels
 
     def write(
         self,
@@ -130,7 +170,7 @@ class AnnotationStore:
         VolumeError
             If the disk is full or write-protected, or what was written does not read back.
         """
-        with self._mutex, in_plain_words(self._final(case, "labels")):
+        with self._mutex(case), in_plain_words(self._final(case, "labels")):
             draft = annotation if isinstance(annotation, Draft) else Draft.of(annotation)
             return self._write(case, draft, scan, reason, tuple(names), run)
 
@@ -149,13 +189,12 @@ class AnnotationStore:
                     self._settle(case, self.version(case))
                 else:
                     self.version(case)
-            except StudyError:
+            except (OSError, StudyError):
                 notes.append(
                     f"The record of the annotation of {case} was damaged and is set aside in {self._strays}; "
                     "the labels are used as they are. Please check them."
                 )
-                for path in (self._record(case), *(self._next(case, part) for part in PARTS)):
-                    self._put_aside(path)
+                self._put_record_aside(case)
         return tuple(notes)
 
     def set_aside(self, case: str) -> None:
@@ -169,10 +208,19 @@ class AnnotationStore:
     def _strays(self) -> Path:
         return self._history / "strays"
 
+    def _mutex(self, case: str) -> RLock:
+        return self._mutexes.setdefault(case, RLock())
+
     def _put_aside(self, path: Path) -> None:
-        if path.is_file():
+        if path.exists():
+            clear_way(self._strays, folder=True)
             make_folder(self._strays)
-            shutil.move(path, self._strays / f"{now().replace(':', '')}-{path.name}")
+            shutil.move(path, free_path(self._strays / f"{now().replace(':', '')}-{path.name}"))
+
+    def _put_record_aside(self, case: str) -> None:
+        with contextlib.suppress(OSError, VolumeError):
+            for path in (self._record(case), *(self._next(case, part) for part in PARTS)):
+                self._put_aside(path)
 
     def _write(
         self,
@@ -183,14 +231,18 @@ class AnnotationStore:
         names: tuple[str, ...],
         run: str | None,
     ) -> Version:
+        clear_way(self._folder, folder=True)
         make_folder_in(self._folder.parent, self._folder)
-        before = self.version(case)
+        for path in (*self._paths(case), *(self._next(case, part) for part in PARTS)):
+            clear_way(path)
+        before = self._version_before(case)
         self._prepare(case, before)
         self._write_files(case, draft, scan)
-        if before is not None and self.versions(case).due(before, reason):
-            self.versions(case).keep(before, self._paths(case))
+        versions, earlier = self.versions(case), 0 if before is None else before.generation
+        if before is not None and versions.due(before, reason):
+            self._keep(case, before)
         version = Version(
-            generation=1 + (self.versions(case).newest if before is None else before.generation),
+            generation=1 + max(versions.newest, earlier),
             reason=reason,
             names=names,
             run=run,
@@ -202,10 +254,28 @@ class AnnotationStore:
             known_voxels=draft.known_voxels,
             complete_slices=draft.complete_counts,
         )
-        write_text_atomic(self._record(case), version.model_dump_json())
+        write_model(self._record(case), version)
+        self._known[self._record(case).name] = _stamp(self._record(case).stat())
         with contextlib.suppress(OSError):  # it counts already; the next write renames it first
             self._settle(case, version)
         return version
+
+    def _keep(self, case: str, before: Version) -> None:
+        """Keep the version before; what is left of one whose files are gone is kept without a number."""
+        if all(path.is_file() for path in self._paths(case)):
+            self.versions(case).keep(before, self._paths(case))
+            return
+        for part in PARTS:
+            if self._final(case, part).is_file():
+                self._put_aside(self._final(case, part))
+
+    def _version_before(self, case: str) -> Version | None:
+        """Record of what is to be replaced; a damaged one is set aside, it must not stop a save."""
+        try:
+            return self.version(case)
+        except StudyError:
+            self._put_record_aside(case)
+            return self.version(case)
 
     def _write_files(self, case: str, draft: Draft, scan: Path) -> None:
         """Write both files beside the old ones; the first ones of a draft are read back as a whole."""
@@ -277,7 +347,7 @@ class AnnotationStore:
 
     def _current(self, case: str, part: Part, version: Version) -> Path | None:
         for path in (self._final(case, part), self._next(case, part)):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 if sha256_of(path) == getattr(version, part):
                     return path
         return None
@@ -293,6 +363,14 @@ class AnnotationStore:
 
     def _record(self, case: str) -> Path:
         return self._folder / f"{case}.json"
+
+
+def _stamp(stat: os.stat_result) -> tuple[int, int]:
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _fingerprint(revision: int, stamps: Mapping[str, tuple[int, int]]) -> str:
+    return f"{revision} {hashlib.sha256(repr(sorted(stamps.items())).encode()).hexdigest()}\n"
 
 
 def _painted(labels: NDArray[np.uint8], known: NDArray[np.uint8]) -> Annotation:

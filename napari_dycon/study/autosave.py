@@ -69,8 +69,9 @@ class Autosaver:
         self._watched: tuple[str, AnnotationEditor] | None = None
         self._looked = clock()
         self._failures: dict[str, str] = {}
+        self._told: dict[str, str] = {}
         self._requested = self._flushed = 0
-        self._closing = False
+        self._closing = self._ended = False
         self._thread = threading.Thread(target=self._run, name="dycon-autosave")
         self._thread.start()
 
@@ -95,20 +96,28 @@ class Autosaver:
     def flush(self, timeout: float = 30.0) -> bool:
         """Save everything that waits now; return whether it is all on disk.
 
+        A failure counts until the same annotation is saved, whoever asks and however many at once.
+
         Parameters
         ----------
         timeout
             Longest time to wait, in seconds of real time.
         """
         with self._condition:
-            if not self._thread.is_alive():
-                return not self._failures
+            if self._ended:
+                return self._all_saved()
             self._requested += 1
             wanted = self._requested
-            self._failures.clear()
+            self._told.clear()
             self._condition.notify_all()
             done = self._condition.wait_for(lambda: self._flushed >= wanted, timeout)
             return done and not self._failures
+
+    @property
+    def unsaved(self) -> dict[str, str]:
+        """Why annotations could not be saved when that was tried last, by case id; they are kept."""
+        with self._condition:
+            return dict(self._failures)
 
     def close(self, timeout: float = 30.0) -> bool:
         """Save everything that waits and end the thread; return whether it is all on disk."""
@@ -116,7 +125,8 @@ class Autosaver:
             self._closing = True
             self._condition.notify_all()
         self._thread.join(timeout)
-        return not self._thread.is_alive() and not self._failures
+        with self._condition:
+            return self._ended and self._all_saved()
 
     def _run(self) -> None:
         ending = False
@@ -129,8 +139,12 @@ class Autosaver:
             for case_id, pending in due.items():
                 self._save(case_id, pending)
             with self._condition:
+                self._ended = ending
                 self._flushed = self._requested if ending else requested
                 self._condition.notify_all()
+
+    def _all_saved(self) -> bool:
+        return not (self._failures or self._pending)
 
     def _hurried(self) -> bool:
         return self._closing or self._requested > self._flushed
@@ -150,16 +164,18 @@ class Autosaver:
         taken = None
         try:
             taken = pending.editor.take()
-            if taken is None:
-                return
-            self._study.save_annotation(case_id, *taken)
+            if taken is not None:
+                self._study.save_annotation(case_id, *taken)
         except Exception as error:  # noqa: BLE001 - reported, and the thread must live to try again
             if taken is not None:
                 pending.editor.not_saved(taken.reason, taken.names, taken.run)
             self._failed(case_id, pending, error)
             return
-        self._failures.pop(case_id, None)
-        self._tell(self._on_saved, case_id)
+        with self._condition:
+            self._failures.pop(case_id, None)
+            self._told.pop(case_id, None)
+        if taken is not None:
+            self._tell(self._on_saved, case_id)
 
     def _failed(self, case_id: str, pending: Pending, error: Exception) -> None:
         """Try again later, and report each failure once."""
@@ -167,8 +183,8 @@ class Autosaver:
         with self._condition:
             later = self._pending.setdefault(case_id, pending)
             later.not_before = self._clock() + RETRY_SECONDS
-            news = self._failures.get(case_id) != cause
-            self._failures[case_id] = cause
+            news = self._told.get(case_id) != cause
+            self._failures[case_id] = self._told[case_id] = cause
         if news:
             sentence = (
                 f"The labels of {case_id} are not saved yet: {cause} They are kept, saving is tried again."

@@ -103,6 +103,20 @@ class AnnotationEditor(Decider):
             return ([self._found.name] if self._found else []) + self._history.undo_names
 
     @property
+    def undo_name(self) -> str | None:
+        """Name of what `undo` would take back, at once however long the history is."""
+        with self._lock:
+            last = self._history.last
+            return self._found.name if self._found else None if last is None else last.edit.name
+
+    @property
+    def redo_name(self) -> str | None:
+        """Name of what `redo` would do again, at once however long the history is."""
+        with self._lock:
+            following = self._history.next
+            return None if self._found or following is None else following.edit.name
+
+    @property
     def redo_names(self) -> list[str]:
         """Names of what can be done again, next one first."""
         with self._lock:

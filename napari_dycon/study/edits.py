@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -251,15 +252,18 @@ class Step:
 
     edit: Edit
     opening: Edit = field(default_factory=lambda: Edit("opening"))
+    counted: int = field(default=0, init=False)
 
-    @property
-    def nbytes(self) -> int:
-        """Memory that it holds."""
-        return self.edit.nbytes + self.opening.nbytes
+    def count(self) -> int:
+        """Measure the memory that it holds; return what came to it since it was measured last."""
+        before, self.counted = self.counted, self.edit.nbytes + self.opening.nbytes
+        return self.counted - before
 
 
 class UndoHistory:
     """Steps that can be undone and done again; the oldest are forgotten where memory runs out.
+
+    What a new step costs does not depend on how many there are.
 
     Parameters
     ----------
@@ -269,8 +273,9 @@ class UndoHistory:
 
     def __init__(self, limit: int = HISTORY_BYTES) -> None:
         self._limit = limit
-        self._done: list[Step] = []
+        self._done: deque[Step] = deque()
         self._undone: list[Step] = []
+        self._held = 0
 
     @property
     def undo_names(self) -> list[str]:
@@ -285,11 +290,12 @@ class UndoHistory:
     @property
     def nbytes(self) -> int:
         """Memory that all steps hold."""
-        return sum(step.nbytes for step in self._steps())
+        self._count(self.last)
+        return self._held
 
     @property
     def last(self) -> Step | None:
-        """The newest step that can be undone."""
+        """The newest step that can be undone; the only one that may still grow."""
         return self._done[-1] if self._done else None
 
     @property
@@ -299,7 +305,9 @@ class UndoHistory:
 
     def push(self, step: Step) -> None:
         """Add a new step; what was undone before can not be done again after it."""
-        self._undone.clear()
+        self._count(self.last)
+        while self._undone:
+            self._held -= self._undone.pop().counted
         self._done.append(step)
         self.trim()
 
@@ -309,16 +317,18 @@ class UndoHistory:
 
     def travel(self, side: Side) -> None:
         """Count that step as undone, or as done again."""
-        away, to = (self._done, self._undone) if side == "before" else (self._undone, self._done)
-        to.append(away.pop())
+        self._count(self.last)
+        if side == "before":
+            self._undone.append(self._done.pop())
+        else:
+            self._done.append(self._undone.pop())
 
     def trim(self) -> None:
         """Forget the oldest steps beyond the limit."""
-        held = self.nbytes
-        while held > self._limit and len(self._done) > 1:
-            held -= self._done.pop(0).nbytes
+        self._count(self.last)
+        while self._held > self._limit and len(self._done) > 1:
+            self._held -= self._done.popleft().counted
 
-    def _steps(self) -> Iterator[Step]:
-        chains: Iterable[list[Step]] = (self._done, self._undone)
-        for chain in chains:
-            yield from chain
+    def _count(self, step: Step | None) -> None:
+        if step is not None:
+            self._held += step.count()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
@@ -10,9 +11,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from napari_dycon.errors import VolumeError
-from napari_dycon.io.atomic import write_text_atomic
-from napari_dycon.study.files import now
+from napari_dycon.errors import DyconError
+from napari_dycon.io.json_files import write_json
+from napari_dycon.study.files import clear_way, now
 
 LOCK_FILE = ".study.lock"
 HOLDER_FILE = ".study.holder.json"
@@ -34,17 +35,31 @@ class StudyLock:
         except (OSError, NotImplementedError) as error:
             return f"its folder cannot be written or locked ({getattr(error, 'strerror', None) or error})"
         try:
-            write_text_atomic(self._folder / HOLDER_FILE, json.dumps(_myself()))
-        except VolumeError as error:
+            clear_way(self._folder / HOLDER_FILE)
+            write_json(self._folder / HOLDER_FILE, _myself())
+        except DyconError as error:
             self._lock.release()
             return f"its folder cannot be written ({error})"
         return None
 
-    def release(self) -> None:
-        """Give the lock back; without effect where it is not held."""
+    def release(self, *, clean: bool = True) -> None:
+        """Give the lock back; without effect where it is not held.
+
+        Parameters
+        ----------
+        clean
+            Whether all is on disk; if not, the note stays, and the next holder looks as after a crash.
+        """
         if self._lock.is_locked:
-            (self._folder / HOLDER_FILE).unlink(missing_ok=True)
+            if clean:
+                with contextlib.suppress(OSError):
+                    (self._folder / HOLDER_FILE).unlink(missing_ok=True)
             self._lock.release()
+
+    @staticmethod
+    def left_behind(folder: Path) -> bool:
+        """Tell whether somebody holds the study, or was stopped while holding it."""
+        return (folder / HOLDER_FILE).exists()
 
     def holder(self) -> str:
         """Who holds the study, as far as is known, for example ``anna on ward-3 (process 412, since …)``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from napari_dycon.errors import StudyError
 from napari_dycon.io.atomic import in_plain_words, make_folder_in
 from napari_dycon.io.geometry import Geometry
+from napari_dycon.io.json_files import finite, parsed, write_json
 from napari_dycon.io.masks import read_map, read_mask, write_map, write_mask
-from napari_dycon.study.files import read_json, write_json
+from napari_dycon.study.files import clear_way, free_path
 
-_RUN_ID = re.compile(r"(\d{3,6})-[a-z0-9][a-z0-9_-]{0,40}")
+_RUN_ID = re.compile(r"([0-9]{3,6})-[a-z0-9][a-z0-9_-]{0,40}")
 
 
 class RunStore:
@@ -28,15 +30,14 @@ class RunStore:
 
     def ids(self) -> list[str]:
         """Ids of all runs, newest last."""
-        if not self._runs.is_dir():
-            return []
-        names = [path.name for path in self._runs.iterdir() if path.is_dir() and _RUN_ID.fullmatch(path.name)]
+        names = [name for name in self._entries() if (self._runs / name).is_dir()]
         return sorted(names, key=lambda name: (int(name.split("-")[0]), name))
 
     def new(self, method: str) -> str:
         """Make the folder of a new run and return its id, for example ``001-dycon``."""
-        numbers = [int(name.split("-")[0]) for name in self.ids()]
+        numbers = [int(name.split("-")[0]) for name in self._entries()]
         run = f"{max(numbers, default=0) + 1:03d}-{method}"
+        clear_way(self._runs, folder=True)
         make_folder_in(self._runs.parent, self._runs)
         with in_plain_words(self.folder(run)):
             self.folder(run).mkdir()
@@ -84,32 +85,52 @@ class RunStore:
         scan: Path,
     ) -> None:
         """Write entropy, probabilities by label value, and last the mask, on the grid of the scan."""
+        for folder in (self._predictions, self.prediction_path(run, case).parent):
+            clear_way(folder, folder=True)
         make_folder_in(self._predictions.parent, self.prediction_path(run, case).parent)
+        clear_way(self.prediction_path(run, case))
+        clear_way(self.entropy_path(run, case))
         write_map(self.entropy_path(run, case), entropy, scan)
         for value, map_ in probabilities.items():
             write_map(self.probabilities_path(run, case, value), map_, scan)
         write_mask(self.prediction_path(run, case), mask, scan)
 
     def read_summary(self, run: str) -> dict[str, dict[str, Any]]:
-        """Summary of each predicted case; empty where there is none."""
-        content = read_json(self._summary(run), dict)
-        if not isinstance(content, dict) or not all(isinstance(row, dict) for row in content.values()):
-            raise StudyError(f"{self._summary(run)} is damaged; predict again to make it anew.")
-        return content
+        """Summary of each predicted case; what of it cannot be read is left out."""
+        try:
+            content = parsed(self._summary(run).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        rows = content.items() if isinstance(content, dict) else ()
+        return {case: row for case, row in rows if isinstance(row, dict)}
 
     def write_summary(self, run: str, summary: Mapping[str, Mapping[str, Any]]) -> None:
-        """Add summaries of cases to those that are there."""
+        """Add summaries of cases to those that are there; numbers that are not finite are left out."""
         make_folder_in(self._predictions.parent, self._summary(run).parent)
-        merged = {**self.read_summary(run), **{case: dict(row) for case, row in summary.items()}}
-        write_json(self._summary(run), merged)
+        self._write(run, {**self.read_summary(run), **{case: dict(row) for case, row in summary.items()}})
 
     def drop_summary(self, run: str, case: str) -> dict[str, Any]:
         """Forget the summary of a case, and return it; empty where there is none."""
         rows = self.read_summary(run)
         row = rows.pop(case, {})
         if row:
-            write_json(self._summary(run), rows)
+            self._write(run, rows)
         return row
+
+    def _write(self, run: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        path = self._summary(run)
+        if path.is_file() and not self.read_summary(run):
+            with contextlib.suppress(OSError):
+                path.replace(free_path(path.with_name(f"{path.name}.damaged")))
+        clear_way(path)
+        write_json(path, finite(rows))
+
+    def _entries(self) -> list[str]:
+        """Names of all that is named like a run, folders or not."""
+        try:
+            return [path.name for path in self._runs.iterdir() if _RUN_ID.fullmatch(path.name)]
+        except OSError:
+            return []
 
     def _summary(self, run: str) -> Path:
         return self._predictions / _checked(run) / "summary.json"

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from napari_dycon.errors import StudyError
 
 SCHEMA_VERSION = 1
+LONGEST_NAME = 200
+MOST_STRUCTURES = 255
 
 DEFAULT_COLORS = (
     "#e6550d",
@@ -53,7 +59,19 @@ def _safe_id(text: str) -> str:
     return text
 
 
+def _plain_name(text: str) -> str:
+    if not any(sign.isprintable() and not sign.isspace() for sign in text):
+        raise ValueError("it needs a name")
+    if len(text) > LONGEST_NAME:
+        raise ValueError(f"its name may have up to {LONGEST_NAME} letters; this one has {len(text)}")
+    if any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in text):
+        raise ValueError("its name holds line breaks or signs that cannot be shown")
+    return text
+
+
 SafeId = Annotated[str, AfterValidator(_safe_id)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Voxels = Annotated[int, Field(ge=1)]
 
 
 class Structure(BaseModel):
@@ -64,16 +82,36 @@ class Structure(BaseModel):
     value
         Label value in the masks, 1 to 255.
     name
-        What the user calls it; unique in the study.
+        What the user calls it: 1 to 200 letters in one line, unique in the study.
     color
         ``#rrggbb``.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    value: int = Field(ge=1, le=255)
-    name: str = Field(min_length=1, max_length=200)
+    value: int = Field(ge=1, le=MOST_STRUCTURES)
+    name: Annotated[str, AfterValidator(_plain_name)]
     color: str = Field(default=DEFAULT_COLORS[0], pattern=r"^#[0-9a-fA-F]{6}$")
+
+
+def new_structure(value: int, name: str, color: str = DEFAULT_COLORS[0]) -> Structure:
+    """Make a structure of what a person gave.
+
+    Raises
+    ------
+    StudyError
+        With one sentence, if there cannot be such a structure.
+    """
+    try:
+        return Structure(value=value, name=name.strip(), color=color)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        said = {
+            "name": fault["msg"].removeprefix("Value error, "),
+            "value": f"its label value is a whole number from 1 to {MOST_STRUCTURES}, not {value}",
+            "color": f"its colour is written like #e6550d, not {color!r}",
+        }
+        raise StudyError(f"There can be no such structure: {said[str(fault['loc'][0])]}.") from error
 
 
 class IntensityFacts(BaseModel):
@@ -81,10 +119,10 @@ class IntensityFacts(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    minimum: float
-    maximum: float
-    mean: float
-    std: float
+    minimum: Finite
+    maximum: Finite
+    mean: Finite
+    std: Finite
     invalid: int = 0
 
 
@@ -129,18 +167,18 @@ class CaseRecord(BaseModel):
     name: str
     patient: str = ""
     scan: str
-    shape: tuple[int, int, int]
-    spacing: tuple[float, float, float]
+    shape: tuple[Voxels, Voxels, Voxels]
+    spacing: tuple[Finite, Finite, Finite]
     orientation: str
-    voxel_volume_mm3: float = 0.0
+    voxel_volume_mm3: Finite = 0.0
     sha256: str
     content: str = ""
     file_size: int = 0
     file_mtime_ns: int = 0
     added: str
     status: Status = "unlabelled"
-    known_fraction: float = 0.0
-    volumes_ml: dict[str, float] = {}
+    known_fraction: Finite = 0.0
+    volumes_ml: dict[str, Finite] = {}
     label_voxels: dict[int, int] = {}
     intensity: IntensityFacts | None = None
     notes: tuple[str, ...] = ()
@@ -158,15 +196,28 @@ class CaseRecord(BaseModel):
 
 
 class StudyRecord(BaseModel):
-    """The whole of ``study.json``; keys that this version does not know are kept."""
+    """The whole of ``study.json``; keys that this version does not know are kept.
+
+    Attributes
+    ----------
+    revision
+        Grows with every write of the file.
+    retired
+        Names that label values had which were given up; such a value is never given again.
+    set_aside
+        Records of cases that could not be read, as they were found.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
+    revision: int = 0
     name: str
     structures: tuple[Structure, ...] = ()
     cases: tuple[CaseRecord, ...] = ()
     active_run: SafeId | None = None
+    retired: dict[int, str] = {}
+    set_aside: tuple[Any, ...] = ()
 
     @model_validator(mode="after")
     def _unique(self) -> StudyRecord:
@@ -177,6 +228,6 @@ class StudyRecord(BaseModel):
 
 
 def _require_unique(what: str, items: list[str]) -> None:
-    doubled = sorted({item for item in items if items.count(item) > 1})
+    doubled = sorted(item for item, times in Counter(items).items() if times > 1)
     if doubled:
         raise ValueError(f"{what} must be unique; given twice: {', '.join(doubled)}")

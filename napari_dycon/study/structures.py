@@ -2,9 +2,10 @@
 
 What is to be done is first written to ``history/structures.json``; then the annotations are rewritten one by
 one, each whole and with the version before kept; then the structure leaves ``study.json``, and the note is
-marked as done. If the program is stopped on the way, the next one that opens the study to write goes on from
-there: rewriting twice does no harm. The notes stay, so that an older version that is looked at or restored
-later speaks of the structures of today.
+marked as done. The study stays free for everything else meanwhile: its mutex is held to note things, never
+while a case is worked on. If the program is stopped on the way, the next one that opens the study to write
+goes on from there: rewriting twice does no harm. The notes stay, so that an older version that is looked at
+or restored later speaks of the structures of today.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from napari_dycon.errors import StudyError
-from napari_dycon.io.atomic import write_text_atomic
+from napari_dycon.io.atomic import make_folder
+from napari_dycon.io.json_files import write_checked
 from napari_dycon.study.annotations import Annotation, Known
-from napari_dycon.study.files import now
+from napari_dycon.study.files import clear_way, free_path, now
 
 if TYPE_CHECKING:
     from napari_dycon.study.annotation_store import AnnotationStore
@@ -97,19 +99,25 @@ def remove(study: StudyFolder, store: AnnotationStore, value: int, *, background
 
 def finish(study: StudyFolder, store: AnnotationStore) -> None:
     """Go on with what was cut off; only while the study's lock is held."""
+    _set_damaged_aside(study)
+    with study.restructuring:
+        for place, note in enumerate(read_notes(study.path)):
+            if not note.done:
+                _rewrite(study, store, place)
+
+
+def given_up(study: StudyFolder) -> dict[int, str]:
+    """Label values that no structure has any more, by the notes, and the names they had."""
+    values = {structure.value for structure in study.structures}
     notes = read_notes(study.path)
-    for place, note in enumerate(notes):
-        if not note.done:
-            _rewrite(study, store, note)
-            done = note.model_copy(update={"done": True})
-            notes = (*notes[:place], done, *notes[place + 1 :])
-            _write_notes(study.path, notes)
+    return {note.value: note.name.split('"')[1] for note in notes if note.done and note.value not in values}
 
 
-def catch_up(study: StudyFolder, store: AnnotationStore, case_id: str, since: str) -> None:
-    """Bring a case that is put back to the structures of today; it was away since that ISO date and time."""
+def catch_up(study: StudyFolder, store: AnnotationStore, case_id: str) -> None:
+    """Bring a case that is put back to the structures of today, by what was noted while it was away."""
     notes, version, found = read_notes(study.path), store.version(case_id), store.bare_geometry(case_id)
-    missed = [note for note in notes if note.when >= since and case_id not in note.generations]
+    values = {structure.value for structure in study.structures}
+    missed = [note for note in notes if case_id not in note.generations and note.value not in values]
     if found is None or not missed:
         return
     reached = {case_id: 0 if version is None else version.generation}
@@ -147,70 +155,106 @@ def translated_mask(study: StudyFolder, mask: NDArray[np.uint8]) -> NDArray[np.u
 
 
 def read_notes(study: Path) -> tuple[Reassignment, ...]:
-    """Read what was merged and removed, oldest first.
-
-    Raises
-    ------
-    StudyError
-        If the file is damaged.
-    """
-    path = _file(study)
-    if not path.is_file():
-        return ()
+    """Read what was merged and removed, oldest first; nothing where the file is damaged or not there."""
     try:
-        return _NOTES.validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise StudyError(f"{path} is damaged; restore it from a copy of the study.") from error
+        return _NOTES.validate_json(_file(study).read_bytes())
+    except (OSError, ValidationError):
+        return ()
 
 
 def _begin(
     study: StudyFolder, store: AnnotationStore, name: str, value: int, becomes: int, *, background: bool
 ) -> None:
     study.require_writable()
-    with study.mutex:
-        _require_readable(study, store)
-        versions = {case.id: store.version(case.id) for case in study.cases}
-        generations = {case: 0 if v is None else v.generation for case, v in versions.items()}
-        note = Reassignment(
-            name=name,
-            value=value,
-            becomes=becomes,
-            background=background,
-            when=now(),
-            generations=generations,
-        )
-        _write_notes(study.path, (*read_notes(study.path), note))
-        finish(study, store)
+    with study.restructuring:
+        study.structure(value)  # another change may have taken it meanwhile
+        _require_readable(study, store, value)
+        with study.mutex:
+            versions = {case.id: store.version(case.id) for case in study.cases}
+            note = Reassignment(
+                name=name,
+                value=value,
+                becomes=becomes,
+                background=background,
+                when=now(),
+                generations={case: 0 if v is None else v.generation for case, v in versions.items()},
+            )
+            notes = read_notes(study.path)
+            _write_notes(study.path, (*notes, note))
+        _rewrite(study, store, len(notes))
 
 
-def _require_readable(study: StudyFolder, store: AnnotationStore) -> None:
+def _require_readable(study: StudyFolder, store: AnnotationStore, value: int) -> None:
     """Find a damaged annotation before the first one is rewritten."""
     for case in study.cases:
         found = store.bare_geometry(case.id)
-        if found is not None:
+        if found is not None and store.may_hold(case.id, value):
             store.read(case.id, found[1])
 
 
-def _rewrite(study: StudyFolder, store: AnnotationStore, note: Reassignment) -> None:
-    reason = "merge" if note.becomes else "remove"
-    for case in study.cases:
-        found = store.bare_geometry(case.id)
-        if found is None:
-            continue
-        path, geometry = found
-        annotation = store.read(case.id, geometry)
-        if note.apply(annotation):
-            study.replace_case(
-                study.annotated(case, store.write(case.id, annotation, path, reason, [note.name])),
-                write=False,
-            )
-    study.set_structures(tuple(kept for kept in study.structures if kept.value != note.value))
+def _rewrite(study: StudyFolder, store: AnnotationStore, place: int) -> None:
+    """Do what one of the notes says, case by case, until there is none left that came in between."""
+    note, seen = read_notes(study.path)[place], set[str]()
+    while True:
+        with study.mutex:
+            left = [case.id for case in study.cases if case.id not in seen]
+            note = _noted(study, store, place, left)
+            if not left:
+                kept = tuple(structure for structure in study.structures if structure.value != note.value)
+                study.set_structures(kept)
+                _replace_note(study, place, note.model_copy(update={"done": True}))
+                return
+        for case_id in left:
+            _rewrite_case(study, store, note, case_id)
+        seen.update(left)
+
+
+def _noted(study: StudyFolder, store: AnnotationStore, place: int, cases: list[str]) -> Reassignment:
+    """Add cases that came since the note was made: what they are now holds the value still."""
+    note = read_notes(study.path)[place]
+    new = {case: store.version(case) for case in cases if case not in note.generations}
+    if new:
+        reached = {case: 0 if version is None else version.generation for case, version in new.items()}
+        note = note.model_copy(update={"generations": note.generations | reached})
+        _replace_note(study, place, note)
+    return note
+
+
+def _rewrite_case(study: StudyFolder, store: AnnotationStore, note: Reassignment, case_id: str) -> None:
+    found = store.bare_geometry(case_id)
+    if found is None or not store.may_hold(case_id, note.value):
+        return
+    path, geometry = found
+    annotation = store.read(case_id, geometry)
+    if note.apply(annotation):
+        reason = "merge" if note.becomes else "remove"
+        version = store.write(case_id, annotation, path, reason, [note.name])
+        with study.mutex:
+            if any(case.id == case_id for case in study.cases):  # it may have been removed meanwhile
+                study.replace_case(study.annotated(study.case(case_id), version), write=False)
+
+
+def _replace_note(study: StudyFolder, place: int, note: Reassignment) -> None:
+    notes = read_notes(study.path)
+    _write_notes(study.path, (*notes[:place], note, *notes[place + 1 :]))
 
 
 def _write_notes(study: Path, notes: tuple[Reassignment, ...]) -> None:
     path = _file(study)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomic(path, _NOTES.dump_json(notes, indent=1).decode())
+    clear_way(path.parent, folder=True)
+    make_folder(path.parent)
+    clear_way(path)
+    write_checked(path, _NOTES.dump_json(notes, indent=1), _NOTES.validate_json)
+
+
+def _set_damaged_aside(study: StudyFolder) -> None:
+    path = _file(study.path)
+    if path.is_file() and not read_notes(study.path):
+        path.replace(free_path(path.with_name(f"{path.name}.damaged")))
+        study.tell(
+            f"{path} was damaged and set aside: older versions and predictions may show structures that were "
+            "merged or removed."
+        )
 
 
 def _file(study: Path) -> Path:

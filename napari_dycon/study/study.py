@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ class Study(StudyFolder):
         self._runs = RunStore(path)
         self._scans = ScanReader()
         self._notebook: Notebook | None = None
+        self._notebook_mutex = Lock()
 
     def close(self) -> None:
         """Write what is not yet written and let others change the study; may be called twice."""
@@ -131,7 +133,7 @@ class Study(StudyFolder):
     @property
     def notebook(self) -> Notebook:
         """Notes, flags, time and place of the cases; `close` saves it, and `Notebook.save` before that."""
-        with self.mutex:
+        with self._notebook_mutex:  # not the study's: whoever clicks must not wait for work on labels
             if self._notebook is None:
                 self._notebook = Notebook(self.path)
             return self._notebook
@@ -146,9 +148,8 @@ class Study(StudyFolder):
 
     def restore_case(self, folder: str) -> CaseRecord:
         """Put a removed case back (see `removing.restore_case`); it gets the structures of today."""
-        away = [item.removed for item in self.removed_cases() if item.folder == folder]
         record = removing.restore_case(self, folder)
-        structures.catch_up(self, self._annotations, record.id, *away)
+        structures.catch_up(self, self._annotations, record.id)
         return self.case(record.id)
 
     def set_aside(self, case_id: str) -> None:

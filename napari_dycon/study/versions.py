@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Sequence
@@ -14,8 +15,9 @@ from napari_dycon.errors import StudyError
 from napari_dycon.io.atomic import atomic_path, make_folder
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.masks import read_mask
+from napari_dycon.io.numbered import numbered_files
 from napari_dycon.study.annotations import Annotation, Known
-from napari_dycon.study.files import sha256_of
+from napari_dycon.study.files import clear_way, sha256_of
 
 KEPT_VERSIONS = 20
 KEPT_MINUTES = 10
@@ -24,6 +26,7 @@ KEPT_MINUTES = 10
 AUTOSAVE = "autosave"
 Part = Literal["labels", "known"]
 PARTS: tuple[Part, Part] = ("labels", "known")
+DIGITS = 6
 SUFFIXES = (".nii.gz", ".known.nii.gz", ".json")
 
 
@@ -78,13 +81,13 @@ class Versions:
 
     def all(self) -> list[Version]:
         """Records of the kept versions, newest first; damaged ones are left out."""
-        found = (_record(path) for path in self._folder.glob("*.json"))
+        found = (_record(path) for path in self._records().values())
         return sorted((v for v in found if v is not None), key=lambda v: v.generation, reverse=True)
 
     @property
     def newest(self) -> int:
         """Number of the newest kept version; 0 where there is none."""
-        return max((int(path.stem) for path in self._folder.glob("[0-9]*.json")), default=0)
+        return max(self._records(), default=0)
 
     def read(self, generation: int, geometry: Geometry) -> Annotation:
         """Read a kept version.
@@ -101,7 +104,7 @@ class Versions:
         if version is None:
             raise StudyError(f"There is no version {generation} in {self._folder}.")
         for part, file in zip(PARTS, (labels, known), strict=True):
-            if not file.is_file() or sha256_of(file) != getattr(version, part):
+            if not _is_whole(file, getattr(version, part)):
                 raise StudyError(
                     f"The version {generation} in {self._folder} is damaged: choose another one."
                 )
@@ -112,27 +115,38 @@ class Versions:
 
         The first version of all, usually what was imported, is kept as long as the newest ones.
         """
+        clear_way(self._folder, folder=True)
         make_folder(self._folder)
         for source, target in zip(files, self._paths(version.generation), strict=True):
+            clear_way(target)
             with atomic_path(target) as temporary:
                 shutil.copyfile(source, temporary)
-        records = sorted(self._folder.glob("*.json"))
-        for record in records[1 : 1 + max(0, len(records) - KEPT_VERSIONS)]:
-            for path in self._paths(int(record.stem)):
-                path.unlink(missing_ok=True)
+        generations = list(self._records())
+        for generation in generations[1 : 1 + max(0, len(generations) - KEPT_VERSIONS)]:
+            with contextlib.suppress(OSError):  # it is forgotten at another time; the save must go on
+                for path in self._paths(generation):
+                    path.unlink(missing_ok=True)
 
     def due(self, before: Version, reason: str) -> bool:
         """Tell whether a version is to be kept when another one, saved for a reason, replaces it.
 
-        Always, unless both are autosaves: then only where none was kept for some minutes.
+        Always, unless both are autosaves: then only where none was kept for some minutes, by a clock that may
+        have been set back since.
         """
         if reason != AUTOSAVE or before.reason != AUTOSAVE:
             return True
-        newest = max((path.stat().st_mtime for path in self._folder.glob("*.json")), default=0.0)
-        return time.time() - newest > 60 * KEPT_MINUTES
+        records = list(self._records().values())
+        if not records:
+            return True
+        with contextlib.suppress(OSError):
+            return abs(time.time() - records[-1].stat().st_mtime) > 60 * KEPT_MINUTES
+        return True
+
+    def _records(self) -> dict[int, Path]:
+        return numbered_files(self._folder, SUFFIXES[-1], DIGITS)
 
     def _paths(self, generation: int) -> tuple[Path, Path, Path]:
-        labels, known, record = (self._folder / f"{generation:06d}{suffix}" for suffix in SUFFIXES)
+        labels, known, record = (self._folder / f"{generation:0{DIGITS}d}{suffix}" for suffix in SUFFIXES)
         return labels, known, record
 
 
@@ -141,3 +155,10 @@ def _record(path: Path) -> Version | None:
         return Version.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+def _is_whole(path: Path, digest: str) -> bool:
+    try:
+        return sha256_of(path) == digest
+    except OSError:
+        return False

@@ -68,7 +68,7 @@ def cut_at(monkeypatch, step):
         (os, "replace"),
         (annotation_store, "_rename"),
         (annotation_store, "write_pieces"),
-        (annotation_store, "write_text_atomic"),
+        (annotation_store, "write_model"),
         (annotation_store.shutil, "copyfile"),
     ]:
         original = getattr(owner, name)

@@ -3,9 +3,10 @@ import json
 import pytest
 
 from napari_dycon.errors import StudyError
-from napari_dycon.study.files import path_inside, read_record, scan_path, scan_reference, write_record
+from napari_dycon.study.files import path_inside, scan_path, scan_reference
 from napari_dycon.study.schema import Structure, StudyRecord
 from napari_dycon.study.study import Study
+from napari_dycon.study.studyfile import StudyFile, read_record
 
 HOSTILE = [
     "../secret.nii.gz",
@@ -88,7 +89,7 @@ def test_a_damaged_study_file_is_replaced_by_its_backup(tmp_path, content):
 
 
 def test_a_missing_study_file_is_replaced_by_its_backup(tmp_path):
-    write_record(tmp_path, StudyRecord(name="heart"))
+    StudyFile(tmp_path).write(StudyRecord(name="heart"))
     (tmp_path / "study.json").unlink()
     with Study.open(tmp_path) as study:
         assert study.name == "heart"
@@ -96,7 +97,7 @@ def test_a_missing_study_file_is_replaced_by_its_backup(tmp_path):
 
 def test_damage_beyond_the_backup_is_told_in_one_sentence(tmp_path):
     for name in ("study.json", "study.json.bak"):
-        (tmp_path / name).write_text('{"schema_version": 1, "name": "x", "cases": [{"id": "../x"}]}')
+        (tmp_path / name).write_text('{"schema_version": 1, "name": "x", "cases": [{"id": "../x"}')
     with pytest.raises(StudyError, match=r"cannot be read .*neither can its backup.*Nothing was changed"):
         Study.open(tmp_path)
 

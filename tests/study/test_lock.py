@@ -83,7 +83,7 @@ def test_a_write_protected_study_opens_to_read(study, monkeypatch):
     def refuse(path, text):
         raise VolumeError(f"{path.name} could not be written: the folder is write-protected.")
 
-    monkeypatch.setattr(lock, "write_text_atomic", refuse)
+    monkeypatch.setattr(lock, "write_json", refuse)
     with Study.open(study.path) as opened:
         assert opened.read_only
         assert "write-protected" in opened.notes[-1]
