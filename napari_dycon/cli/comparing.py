@@ -14,6 +14,7 @@ from napari_dycon.cli.console import (
     Bar,
     Screen,
     clock,
+    opened_study,
     stop_on_interrupt,
     thread_limit,
     write_json,
@@ -60,10 +61,8 @@ if TYPE_CHECKING:
 
 def evaluate(study: StudyFolder, reference: Reference, run: Run = None, json_file: JsonFile = None) -> None:
     """Compare predictions with reference masks: Dice, Jaccard, distances in mm, volume error, misses."""
-    from napari_dycon.study.study import Study
-
     screen = Screen()
-    with Study.open(study, read_only=True) as opened:
+    with opened_study(study, read_only=True) as opened:
         result = score_predictions(opened, choose_run(opened, run), reference)
     write_json(json_file, result)
     screen.table(score_table(result["cases"]))

@@ -3,18 +3,22 @@
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from napari_dycon.io.atomic import write_text_atomic
+
+if TYPE_CHECKING:
+    from napari_dycon.study.study import Study
 
 INTERRUPTED = 130
 SECONDS_BETWEEN_LINES = 5.0
@@ -24,6 +28,17 @@ def write_json(path: Path | None, result: Any) -> None:
     """Write a result in one step; nothing without a path."""
     if path is not None:
         write_text_atomic(path, json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@contextmanager
+def opened_study(path: Path, *, read_only: bool) -> "Iterator[Study]":
+    """Open a study for a command, and say on stderr what was wrong with it."""
+    from napari_dycon.study.study import Study
+
+    with Study.open(path, read_only=read_only) as study:
+        for note in (*study.oddities, *study.notebook.notes):
+            print(f"Note: {note}", file=sys.stderr)
+        yield study
 
 
 class Bar(Protocol):

@@ -10,6 +10,7 @@ from napari_dycon.cli.console import (
     INTERRUPTED,
     Screen,
     clock,
+    opened_study,
     stop_on_interrupt,
     thread_limit,
     write_json,
@@ -45,7 +46,6 @@ def demo(
     segmented, and masks, entropy maps, volumes.csv and a picture of the result are written into DIR.
     """
     from napari_dycon.guidance.display import find_display
-    from napari_dycon.study.study import Study
 
     screen = Screen()
     if not (directory / "study.json").exists():
@@ -58,7 +58,7 @@ def demo(
         return
     if display is not None:
         screen.line(f"{display.problem} So the job is done here, without napari.")
-    with Study.open(directory, read_only=False) as study:
+    with opened_study(directory, read_only=False) as study:
         write_json(json_file, _whole_job(study, minutes, device, screen))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from napari_dycon.cli.console import Screen, write_json
+from napari_dycon.cli.console import Screen, opened_study, write_json
 from napari_dycon.cli.options import JsonFile, Run, StudyFolder
 from napari_dycon.cli.studying import choose_run
 from napari_dycon.errors import DyconError
@@ -29,9 +29,8 @@ def suggest(
     said.
     """
     from napari_dycon.guidance.suggestions import suggest as find_places
-    from napari_dycon.study.study import Study
 
-    with Study.open(study, read_only=True) as opened:
+    with opened_study(study, read_only=True) as opened:
         chosen = choose_run(opened, run) if run is not None else opened.active_run
         places = find_places(opened, chosen, count)
         ready = chosen is None or not opened.unready_predictions(chosen)
@@ -55,10 +54,10 @@ def launch(
 ) -> None:
     """Open napari with the DyCON dock."""
     from napari_dycon.guidance.display import find_display
-    from napari_dycon.study.study import Study
 
     if study is not None:
-        Study.open(study, read_only=True).close()
+        with opened_study(study, read_only=True):
+            pass
     display = find_display()
     if not display.usable:
         raise DyconError(

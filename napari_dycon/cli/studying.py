@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_dycon.cli.console import Screen, count, write_json
+from napari_dycon.cli.console import Screen, count, opened_study, write_json
 from napari_dycon.cli.options import Cases, JsonFile, Run, StudyFolder
 from napari_dycon.errors import StudyError, VolumeError
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 def parse_structures(texts: list[str]) -> "tuple[Structure, ...]":
     """Turn ``1:left atrium`` or ``1:left atrium:#e06c4f`` into structures."""
-    from napari_dycon.study.schema import DEFAULT_COLORS, Structure
+    from napari_dycon.study.schema import DEFAULT_COLORS, new_structure
 
     found: list[Structure] = []
     for number, text in enumerate(texts):
         value, colon, rest = text.partition(":")
         name, _, color = rest.partition(":#")
-        if not (colon and value.strip().isdecimal() and 1 <= int(value) <= 255 and name.strip()):
+        if not (colon and value.strip().isdecimal() and len(value) < 9 and 1 <= int(value) <= 255):
             raise StudyError(
                 f"'{text}' is not a structure; write --structure \"1:left atrium\" (values 1 to 255)."
             )
         color = f"#{color}" if color else DEFAULT_COLORS[number % len(DEFAULT_COLORS)]
-        found.append(Structure(value=int(value), name=name.strip(), color=color))
+        found.append(new_structure(int(value), name, color))
     return tuple(found)
 
 
@@ -65,15 +65,13 @@ def import_scans(
     json_file: JsonFile = None,
 ) -> None:
     """Add scans, with their labels where there are any; the files stay where they are."""
-    from napari_dycon.study.study import Study
-
     for path in (*paths, *([labels] if labels else [])):
         if not path.exists():
             raise VolumeError(f"There is no file or folder {path}; check the path.")
     screen = Screen()
     added: list[dict[str, Any]] = []
     problems: list[dict[str, str]] = []
-    with Study.open(study, read_only=False) as opened, screen.bar("Importing") as bar:
+    with opened_study(study, read_only=False) as opened, screen.bar("Importing") as bar:
         for event in opened.add_scans(paths, labels_dir=labels):
             bar.update(event.done / max(event.total, 1), f"{event.done} of {event.total}")
             if event.problem is not None:
@@ -113,9 +111,8 @@ def export(
     Predictions of a model that was not ready yet are named.
     """
     from napari_dycon.study.exporting import early_sentence, left_out, left_out_sentence
-    from napari_dycon.study.study import Study
 
-    with Study.open(study, read_only=True) as opened:
+    with opened_study(study, read_only=True) as opened:
         cases, chosen = choose_cases(opened, case), choose_run(opened, run) if opened.runs() else None
         written = opened.export(out, cases, chosen, not_ready=not ready_only)
         early = left_out(opened, cases, chosen)

@@ -12,6 +12,7 @@ from napari_dycon.cli.console import (
     Screen,
     clock,
     count,
+    opened_study,
     stop_on_interrupt,
     thread_limit,
     write_json,
@@ -66,14 +67,13 @@ def train(
     from napari_dycon.engine.control import Control
     from napari_dycon.engine.plan import Plan
     from napari_dycon.engine.trainer import Trainer
-    from napari_dycon.study.study import Study
 
     _check_wishes(method, minutes, iterations, control, resume, fresh)
     if minutes is None and iterations is None and not resume:
         minutes = DEFAULT_MINUTES
     screen, brake = Screen(), Control()
     overrides = parse_overrides(override, Plan.model_fields)
-    with Study.open(study, read_only=False) as opened, stop_on_interrupt(brake, screen):
+    with opened_study(study, read_only=False) as opened, stop_on_interrupt(brake, screen):
 
         def run(name: str | None, **more: Any) -> "RunFinished":
             options = {"minutes": minutes, "iterations": iterations, "seed": seed, "device": device, **more}
@@ -158,10 +158,9 @@ def predict(
     """
     from napari_dycon.engine.control import Control
     from napari_dycon.engine.inference import predict as predict_cases
-    from napari_dycon.study.study import Study
 
     screen, brake = Screen(), Control()
-    with Study.open(study, read_only=False) as opened, stop_on_interrupt(brake, screen):
+    with opened_study(study, read_only=False) as opened, stop_on_interrupt(brake, screen):
         run = choose_run(opened, run)
         cases = choose_cases(opened, case)
         events = predict_cases(

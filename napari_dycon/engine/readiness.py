@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from napari_dycon.io.atomic import write_text_atomic
+from napari_dycon.io.json_files import write_model
 
 FILE = "quality.json"
 ENOUGH_SKILL = 0.3
@@ -85,7 +85,7 @@ def read_quality(folder: Path, iteration: int) -> Quality | None:
     try:
         content = json.loads((folder / FILE).read_text(encoding="utf-8"))
         quality = Quality.model_validate(content)
-    except (OSError, ValueError, ValidationError):
+    except (OSError, ValueError, RecursionError, ValidationError):
         return None
     return quality if quality.iteration == iteration else None
 
@@ -97,5 +97,7 @@ def write_quality(folder: Path, quality: Quality) -> None:
     ------
     VolumeError
         When the disk is full or cannot be written.
+    StudyError
+        When it would not read back.
     """
-    write_text_atomic(folder / FILE, quality.model_dump_json(indent=1) + "\n")
+    write_model(folder / FILE, quality)

@@ -1,5 +1,6 @@
 """What a run leaves to be read later: ``events.jsonl`` and ``metrics.csv``."""
 
+import contextlib
 import csv
 import io
 import json
@@ -28,13 +29,12 @@ class Recorder:
     def rewind(self, iteration: int) -> None:
         """Forget what was recorded after an iteration, and a last line that a crash cut short."""
         if self._events.exists():
-            lines = self._events.read_text(encoding="utf-8").splitlines()
+            lines = _lines(self._events)
             kept = [line for line in lines if _iteration(line) <= iteration]
             write_text_atomic(self._events, "".join(f"{line}\n" for line in kept))
         if self._metrics.exists():
-            with self._metrics.open(encoding="utf-8", newline="") as file:
-                rows = [row for row in csv.reader(file) if len(row) == len(COLUMNS)]
-            kept_rows = [row for row in rows[1:] if row[0].isdigit() and int(row[0]) <= iteration]
+            rows = [cells for cells in map(_cells, _lines(self._metrics)) if len(cells) == len(COLUMNS)]
+            kept_rows = [row for row in rows if row[0].isdecimal() and int(row[0][:18]) <= iteration]
             write_text_atomic(self._metrics, _table([list(COLUMNS), *kept_rows]))
 
     def record(self, event: Event) -> None:
@@ -79,9 +79,10 @@ def read_events(folder: Path) -> list[Event]:
     if not path.exists():
         return []
     events = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in _lines(path):
         if _content(line):
-            events.append(from_json(line))
+            with contextlib.suppress(ValueError, TypeError):  # of another version, or damaged
+                events.append(from_json(line))
     return events
 
 
@@ -93,13 +94,30 @@ def reached_its_end(folder: Path) -> bool:
 
 def _iteration(line: str) -> float:
     content = _content(line)
-    return float(content.get("iteration", 0)) if content else math.inf
+    iteration = content.get("iteration", 0) if content else None
+    return iteration if isinstance(iteration, int | float) else math.inf
+
+
+def _lines(path: Path) -> list[str]:
+    """Lines of a file, whatever was done to it; none where it cannot be read."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig", errors="replace")
+    except OSError:
+        return []
+    return [line.rstrip("\r") for line in text.split("\n")]
+
+
+def _cells(line: str) -> list[str]:
+    try:
+        return next(csv.reader([line]), [])
+    except csv.Error:
+        return []
 
 
 def _content(line: str) -> dict[str, Any]:
     try:
         content = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) and "event" in content else {}
 

@@ -11,7 +11,7 @@ from napari_dycon.engine.holdout import HoldOut
 from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.recorder import reached_its_end
 from napari_dycon.errors import TrainingError
-from napari_dycon.io.atomic import write_text_atomic
+from napari_dycon.io.json_files import write_model
 from napari_dycon.learning.methods.base import Method, get_method
 from napari_dycon.study.study import Study
 
@@ -48,8 +48,8 @@ class RunFolder:
 
     def write(self, config: RunConfig, plan: Plan) -> None:
         """Write ``config.json`` and ``plan.json``."""
-        write_text_atomic(self.path / "config.json", config.model_dump_json(indent=1) + "\n")
-        write_text_atomic(self.path / "plan.json", plan.model_dump_json(indent=1) + "\n")
+        write_model(self.path / "config.json", config)
+        write_model(self.path / "plan.json", plan)
 
     def config(self) -> RunConfig:
         """Read ``config.json``."""

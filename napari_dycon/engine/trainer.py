@@ -297,7 +297,7 @@ class _Loop:
     def _keep(self, found: Quality) -> Iterator[Note]:
         try:
             write_quality(self._prepared.folder.path, found)
-        except VolumeError as error:
+        except (StudyError, VolumeError) as error:
             yield Note("warning", f"What the held-out labels say about the model was not saved: {error}")
 
     def _rest(self) -> Iterator[Event]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from napari_dycon.errors import DyconError, StudyError, VolumeError
 from napari_dycon.io.geometry import Geometry
+from napari_dycon.io.json_files import in_words
 from napari_dycon.io.masks import read_mask
 from napari_dycon.io.volumes import Volume, read_volume, stem
 from napari_dycon.study.annotations import Annotation
@@ -175,7 +177,7 @@ def _record(root: Path, volume: Volume, digest: str, case_id: str, name: str) ->
         raise VolumeError(
             f"The name of {reference!r} holds characters that cannot be stored; rename it."
         ) from error
-    return CaseRecord(
+    return _checked(
         id=case_id,
         name=name,
         scan=reference,
@@ -190,6 +192,15 @@ def _record(root: Path, volume: Volume, digest: str, case_id: str, name: str) ->
         intensity=intensity_facts(volume.array),
         notes=volume.notes,
     )
+
+
+def _checked(**facts: Any) -> CaseRecord:
+    try:
+        return CaseRecord(**facts)
+    except ValidationError as error:
+        raise VolumeError(
+            f"The scan cannot be described ({in_words(error)}); check it in the program that wrote it."
+        ) from error
 
 
 def _same_image(study: Study, path: Path) -> CaseRecord | None:

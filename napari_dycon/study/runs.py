@@ -102,7 +102,7 @@ class RunStore:
         except (OSError, ValueError):
             return {}
         rows = content.items() if isinstance(content, dict) else ()
-        return {case: row for case, row in rows if isinstance(row, dict)}
+        return {case: _sound(row) for case, row in rows if isinstance(row, dict)}
 
     def write_summary(self, run: str, summary: Mapping[str, Mapping[str, Any]]) -> None:
         """Add summaries of cases to those that are there; numbers that are not finite are left out."""
@@ -134,6 +134,12 @@ class RunStore:
 
     def _summary(self, run: str) -> Path:
         return self._predictions / _checked(run) / "summary.json"
+
+
+def _sound(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without values of another kind than they must have."""
+    kinds: dict[str, type] = {"volumes_ml": dict, "expected_dice": dict, "mean_entropy": float, "ready": bool}
+    return {key: value for key, value in row.items() if isinstance(value, kinds.get(key, object))}
 
 
 def _checked(run: str) -> str:

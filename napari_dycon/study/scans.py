@@ -16,6 +16,7 @@ from napari_dycon.study.schema import CaseRecord, IntensityFacts
 
 CT_AIR, CT_BONE = -500, 200
 """Hounsfield units: a CT has values below the one and above the other, MR and PET have none so low."""
+LARGE = 1e150
 NO_AIR = -5000
 """What lies below this is padding: nothing in a body does, in Hounsfield units."""
 
@@ -100,16 +101,23 @@ def change_note(case: CaseRecord, path: Path) -> str:
 
 
 def intensity_facts(array: NDArray[np.generic]) -> IntensityFacts:
-    """Summarise the voxel values of a scan; invalid ones are counted and left out."""
+    """Summarise the voxel values of a scan; invalid ones are counted and left out.
+
+    Values so large that their squares are infinite are scaled down for mean and standard deviation.
+    """
     values = np.asarray(array)
     finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
     if finite.size == 0:
         return IntensityFacts(minimum=0, maximum=0, mean=0, std=0, invalid=values.size)
+    minimum, maximum = float(finite.min()), float(finite.max())
+    scale = max(abs(minimum), abs(maximum))
+    scale = scale if scale > LARGE else 1.0
+    scaled = finite if scale == 1.0 else finite / scale
     return IntensityFacts(
-        minimum=float(finite.min()),
-        maximum=float(finite.max()),
-        mean=float(finite.mean(dtype=np.float64)),
-        std=float(finite.std(dtype=np.float64)),
+        minimum=minimum,
+        maximum=maximum,
+        mean=min(max(float(scaled.mean(dtype=np.float64)) * scale, minimum), maximum),
+        std=float(scaled.std(dtype=np.float64)) * scale,
         invalid=int(values.size - finite.size),
     )
 
