@@ -152,8 +152,8 @@ def _mirrored(pairs: Sequence[tuple[LabelledShape, LabelledShape]]) -> bool:
 def _opposite(a: LabelledShape, b: LabelledShape) -> bool:
     if not a.side or a.side != -b.side or not 1 / LIKE_SIZE <= a.volume / b.volume <= LIKE_SIZE:
         return False
-    mirrored = (-a.centre[0], *a.centre[1:])
-    return math.dist(mirrored, b.centre) <= 2 * max(a.volume, b.volume) ** (1 / 3)
+    mirrored, width = (-a.centre[0], *a.centre[1:]), math.cbrt(max(a.volume, b.volume))
+    return math.dist(mirrored, b.centre) <= 2 * width
 
 
 def _words(name: str) -> list[str]:
