@@ -54,6 +54,30 @@ def test_dependencies_run_downwards_only(path, layer):
             assert top not in QT, f"only plugin may import {top}"
 
 
+def _signals():
+    for path in (PACKAGE / "plugin").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+                made = node.value.func
+                if isinstance(made, ast.Name) and made.id == "Signal":
+                    yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+SIGNALS = set(_signals())
+WANT_A_FUNCTION = {"addAction", "singleShot", "QShortcut", "partial", "callOnTimeout"}
+"""What must be given something to call: PyQt takes a signal as well, PySide does not, or calls it in vain."""
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "plugin").rglob("*.py")), ids=lambda path: path.stem)
+def test_signals_are_connected_and_never_passed_on_as_functions(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            given = [*node.args, *(keyword.value for keyword in node.keywords)]
+            passed = [value.attr for value in given if isinstance(value, ast.Attribute)]
+            assert name not in WANT_A_FUNCTION or not SIGNALS & set(passed), f"line {node.lineno}: {passed}"
+
+
 @pytest.mark.parametrize("module", ["reader", "writer", "sample_data"])
 def test_opening_a_file_does_not_import_torch(module):
     heavy = "{'torch', 'monai'} & set(sys.modules)"

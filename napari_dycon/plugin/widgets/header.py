@@ -63,15 +63,15 @@ class HeaderPanel(QWidget):
 
     def _open_menu(self) -> QMenu:
         menu = QMenu(self)
-        menu.addAction("Open or create a study…", self.open_requested)
-        menu.addAction("Try the demo study", self.demo_requested)
+        menu.addAction("Open or create a study…").triggered.connect(self.open_requested)
+        menu.addAction("Try the demo study").triggered.connect(self.demo_requested)
         return menu
 
     def _add_menu(self) -> QMenu:
         menu = QMenu(self)
-        menu.addAction("Scan files…", self.files_requested)
-        menu.addAction("A folder of scans or DICOM…", self.folder_requested)
-        menu.addAction("A folder of scans with their labels…", self.labelled_folder_requested)
+        menu.addAction("Scan files…").triggered.connect(self.files_requested)
+        menu.addAction("A folder of scans or DICOM…").triggered.connect(self.folder_requested)
+        menu.addAction("A folder of scans with their labels…").triggered.connect(self.labelled_folder_requested)
         return menu
 
     def set_study(self, name: str, where: str, read_only: bool) -> None:

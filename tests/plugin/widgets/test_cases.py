@@ -377,8 +377,8 @@ def test_removed_cases_are_in_the_menu(panel):
     panel.restore_requested.connect(asked.append)
     panel.removed_cases = lambda: [RemovedCase("2026-x", "a", "scan 10", "2026-11-21T10:00:00+00:00")]
     panel.view.clearSelection()
-    (back,) = [action.menu() for action in panel.make_menu().actions()]
-    back.actions()[0].trigger()
+    (entry,) = panel.make_menu().actions()
+    entry.menu().actions()[0].trigger()
     assert asked == ["2026-x"]
 
 

@@ -36,7 +36,7 @@ def test_the_buttons_decide_about_the_slice_and_their_menus_about_the_rest(qtbot
     with qtbot.waitSignal(panel.decision_requested) as asked:
         qtbot.mouseClick(split.button, Qt.MouseButton.LeftButton)
     assert asked.args == [what, "slice"]
-    offered = [action.data() for action in split.menu.actions() if action.data()]
+    offered = [tuple(action.data()) for action in split.menu.actions() if action.data()]
     assert {(what, part) for part in ("slice", "piece", "region", "case")} <= set(offered)
     action = next(action for action in split.menu.actions() if action.data() == (what, "case"))
     with qtbot.waitSignal(panel.decision_requested) as asked:
