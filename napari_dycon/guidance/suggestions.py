@@ -6,7 +6,7 @@ kept apart, and a small random share stays, without which nobody could tell whet
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -71,7 +71,9 @@ class _Candidate:
         return -round(self.suggestion.score, 2), -self.uncertainty
 
 
-def suggest(study: Study, run: str | None = None, count: int = 8) -> list[Suggestion]:
+def suggest(
+    study: Study, run: str | None = None, count: int = 8, stopped: Callable[[], bool] = lambda: False
+) -> list[Suggestion]:
     """Choose slices to annotate next, best first.
 
     Parameters
@@ -80,6 +82,8 @@ def suggest(study: Study, run: str | None = None, count: int = 8) -> list[Sugges
     run : str, optional
         Whose predictions guide; the active run by default.
     count : int
+    stopped : callable
+        Asked before each case that is read; where it says yes, nothing is suggested.
 
     Returns
     -------
@@ -93,6 +97,8 @@ def suggest(study: Study, run: str | None = None, count: int = 8) -> list[Sugges
     candidates: list[_Candidate] = []
     if run is not None:
         for case in _shortlist(study, run, open_cases, count):
+            if stopped():
+                return []
             candidates += _candidates(study, run, case)
     if not candidates:
         return _first_slices(study, open_cases, count)

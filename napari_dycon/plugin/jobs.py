@@ -14,16 +14,20 @@ from napari_dycon.engine.control import Control
 from napari_dycon.errors import StudyError
 from napari_dycon.plugin.greys import windows_of
 from napari_dycon.plugin.history import Curves
-from napari_dycon.plugin.opencase import OpenCase, contrast_limits, intensity_range
+from napari_dycon.plugin.opencase import SHADES, OpenCase, contrast_limits, intensity_range
+from napari_dycon.plugin.warming import warm_up
 from napari_dycon.plugin.worker import EventSource
 from napari_dycon.study.editing import AnnotationEditor
-from napari_dycon.study.exporting import left_out, left_out_sentence
+from napari_dycon.study.exporting import export_steps, left_out, left_out_sentence
 from napari_dycon.study.study import Study
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionLoaded:
-    """The latest prediction of a case; arrays ``(x, y, z)`` in source order, or None."""
+    """The latest prediction of a case; uint8 ``(x, y, z)`` in source order, or None.
+
+    The entropy is 0 to `SHADES`, for 0 to 1.
+    """
 
     case_id: str
     prediction: np.ndarray | None
@@ -35,6 +39,11 @@ class Edited:
     """The annotation of a case was changed in the background."""
 
     case_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """The search for places to look at has begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +82,26 @@ class StudyMade:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """The files written by an export, and how many predictions were left out, as no model was ready."""
+    """The files written by an export.
+
+    Attributes
+    ----------
+    left_out
+        How many predictions were left out, as no model was ready.
+    stopped
+        Whether the export was stopped before it had come to all cases.
+    """
 
     files: tuple[Path, ...]
     left_out: int = 0
+    stopped: bool = False
 
     @property
     def news(self) -> tuple[str, str]:
         """What to tell the user."""
         written = f"{len(self.files)} files were written."
+        if self.stopped:
+            return "warning", f"The export was stopped. {written}"
         if not self.left_out:
             return "info", written
         return "warning", f"{written} {left_out_sentence(self.left_out)}"
@@ -144,10 +164,12 @@ def suggestions(study: Study) -> EventSource:
     """Look for the places that are worth annotating next."""
 
     def source(control: Control) -> Iterator[object]:
-        del control
         from napari_dycon.guidance.suggestions import suggest
 
-        yield SuggestionsReady(tuple(suggest(study, study.active_run)))
+        yield Searching()
+        found = suggest(study, study.active_run, stopped=lambda: control.stopped)
+        if not control.stopped:
+            yield SuggestionsReady(tuple(found))
 
     return source
 
@@ -159,10 +181,9 @@ def importing(
 
     def source(control: Control) -> Iterator[object]:
         save(save_first)
-        for event in study.add_scans(list(paths), labels_dir=labels):
+        events = study.add_scans(list(paths), labels_dir=labels)
+        while not control.stopped and (event := next(events, None)) is not None:
             yield event
-            if control.stopped:
-                return
 
     return source
 
@@ -183,10 +204,12 @@ def exporting(study: Study, folder: Path, save_first: Callable[[], bool]) -> Eve
     """Export masks and volumes of all cases."""
 
     def source(control: Control) -> Iterator[object]:
-        del control
         save(save_first)
-        run = study.active_run
-        yield Exported(tuple(study.export(folder, run=run)), len(left_out(study, None, run)))
+        run, files = study.active_run, []
+        for step in export_steps(study, folder, None, run, stopped=lambda: control.stopped):
+            files += [step.path] if step.path is not None else []
+            yield step
+        yield Exported(tuple(files), len(left_out(study, None, run)), control.stopped)
 
     return source
 
@@ -199,6 +222,7 @@ def loading(study: Study, case_id: str, save_first: Callable[[], bool]) -> Event
         save(save_first)
         volume = study.volume(case_id)
         latest = _read_prediction(study, case_id)
+        warm_up()
         contrast, full = contrast_limits(volume.array), intensity_range(volume.array)
         yield OpenCase(
             case_id=case_id,
@@ -210,6 +234,17 @@ def loading(study: Study, case_id: str, save_first: Callable[[], bool]) -> Event
             intensity_range=full,
             windows=windows_of(volume.array, contrast, full),
         )
+
+    return source
+
+
+def warming() -> EventSource:
+    """Let the first case be drawn without a wait."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        warm_up()
+        yield from ()
 
     return source
 
@@ -283,7 +318,14 @@ def _read_prediction(study: Study, case_id: str) -> PredictionLoaded:
     run = study.active_run
     if run is None or not study.prediction_summary(run).get(case_id, {}).get("ready", True):
         return PredictionLoaded(case_id, None, None)
-    return PredictionLoaded(case_id, study.prediction(run, case_id), study.entropy(run, case_id))
+    entropy = study.entropy(run, case_id)
+    shades = None if entropy is None else as_shades(entropy)
+    return PredictionLoaded(case_id, study.prediction(run, case_id), shades)
+
+
+def as_shades(entropy: np.ndarray) -> np.ndarray:
+    """Return entropy from 0 to 1 in the 255 steps it is kept with on disk: a quarter of the memory."""
+    return np.rint(entropy * np.float32(SHADES)).astype(np.uint8)
 
 
 def spare_threads() -> int:

@@ -9,6 +9,7 @@ from napari.utils.colormaps import Colormap, DirectLabelColormap
 
 from napari_dycon.plugin.brushes import BrushedLabels, Says
 from napari_dycon.plugin.known_map import LOOKS
+from napari_dycon.plugin.opencase import SHADES
 from napari_dycon.plugin.sheets import Sheet
 from napari_dycon.study.annotations import Known
 from napari_dycon.study.schema import Structure
@@ -70,7 +71,7 @@ def make_layer(role: str, data: np.ndarray, **settings: object) -> Layer:
     if role == SCAN:
         return Image(data, colormap="gray", **settings)
     if role == ENTROPY:
-        look = {"colormap": entropy_colours(), "contrast_limits": (0.0, 1.0), "blending": "translucent"}
+        look = {"colormap": entropy_colours(), "contrast_limits": (0, SHADES), "blending": "translucent"}
         return Image(data, opacity=ENTROPY_OPACITY, **look, **settings)
     if role == KNOWN:
         return _known_layer(data, **settings)

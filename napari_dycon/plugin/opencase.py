@@ -11,6 +11,9 @@ from napari_dycon.plugin.orientation import DisplayView
 from napari_dycon.study.annotations import Annotation
 from napari_dycon.study.editing import AnnotationEditor
 
+SHADES = 255
+"""The entropy of a case that is open is counted from 0 to this, as it is in its file."""
+
 
 @dataclass
 class OpenCase:
@@ -21,7 +24,7 @@ class OpenCase:
     editor
         Holds the annotation, which is shown in place: painting edits its labels.
     prediction, entropy
-        uint8 mask and float map from 0 to 1, or None before there is one.
+        uint8 mask, and uint8 map where `SHADES` is an entropy of 1; None before there is one.
     contrast, intensity_range
         Limits of the grey scale and of its slider, in units of the scan.
     windows

@@ -38,11 +38,11 @@ def go_back_to(viewer: "ViewerModel", display: DisplayView, place: Place) -> Non
     offset = viewer.dims.ndim - 3
     viewer.dims.ndisplay = 2 if place.angles is None else 3
     viewer.dims.order = (*range(offset), *(axis + offset for axis in PLANE_ORDER[place.plane]))
+    point = [0.0, 0.0, 0.0]
     for source_axis, source_index in enumerate(place.voxel):
         axis, index = display.to_display(source_axis, source_index)
-        viewer.dims.set_point(
-            axis + offset, min(max(index, 0), display.shape[axis] - 1) * display.scale[axis]
-        )
+        point[axis] = min(max(index, 0), display.shape[axis] - 1) * display.scale[axis]
+    viewer.dims.set_point([axis + offset for axis in range(3)], point)
     camera = viewer.scene.camera  # last: turning the axes resets the view
     camera.center, camera.zoom = place.centre, place.zoom
     if place.angles is not None:

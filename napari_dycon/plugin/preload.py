@@ -7,6 +7,7 @@ and the one that notices fails. So they are imported here, before there is a sec
 from importlib import import_module
 
 for name in (
+    "numba.typed",
     "scipy.interpolate",
     "scipy.linalg",
     "scipy.ndimage",

@@ -100,6 +100,8 @@ class Presenter:
         """Show ``case``; the view stays as it is when the same case was shown before."""
         same = case.case_id == self._shown and self._shows(case.display.geometry)
         self._display, self._shown = case.display, case.case_id
+        if not same:
+            self._cover()
         self._show_scan(case)
         self.show_prediction(case.prediction, case.entropy)
         if self.layer(styles.KNOWN) is not None:
@@ -113,19 +115,26 @@ class Presenter:
         self._describe(case)
         self.show_structures(structures)
         self.select_value(active_value)
-        self._apply_overlay()
         viewer = self.viewer
         viewer.layers.selection.active = annotation
         self._furnish(viewer)
         if not same:
             self._centre(viewer)
+        self._apply_overlay()
+
+    def _cover(self) -> None:
+        """Hide what is expensive to draw while one thing after the other changes."""
+        for role in (styles.PREDICTION, styles.ENTROPY):
+            layer = self.layer(role)
+            if layer is not None:
+                layer.visible = False
 
     def show_prediction(self, prediction: np.ndarray | None, entropy: np.ndarray | None) -> None:
         """Swap in the prediction and its entropy, ``(x, y, z)`` in source order; None clears a layer."""
         assert self._display is not None
         shape = self._display.geometry.shape
         mask = np.broadcast_to(np.uint8(0), shape) if prediction is None else prediction
-        unsure = np.broadcast_to(np.float32(0), shape) if entropy is None else entropy
+        unsure = np.broadcast_to(np.uint8(0), shape) if entropy is None else entropy
         self._put(styles.ENTROPY, self._display.apply(unsure))
         self._put(styles.PREDICTION, self._display.apply(mask)).editable = False
         there = {styles.PREDICTION: prediction is not None, styles.ENTROPY: entropy is not None}
@@ -387,6 +396,8 @@ class Presenter:
     def _centre(self, viewer: "ViewerModel") -> None:
         assert self._display is not None
         offset = viewer.dims.ndim - 3
-        for axis, (size, step) in enumerate(zip(self._display.shape, self._display.scale, strict=True)):
-            viewer.dims.set_point(axis + offset, (size // 2) * step)
+        middle = [
+            size // 2 * step for size, step in zip(self._display.shape, self._display.scale, strict=True)
+        ]
+        viewer.dims.set_point([axis + offset for axis in range(3)], middle)
         viewer.reset_view()

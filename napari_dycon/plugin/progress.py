@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 from napari_dycon.engine.events import CasePredicted, PredictionProgress, RunStarted, StepFinished
+from napari_dycon.plugin.jobs import Searching
 from napari_dycon.plugin.task import TaskState
+from napari_dycon.study.exporting import ExportStep
 from napari_dycon.study.importing import ImportEvent
 
 
@@ -24,4 +26,9 @@ def after(event: object, task: TaskState) -> TaskState:
         case ImportEvent():
             text = f"Read {event.done} of {event.total}"
             return replace(task, fraction=event.done / max(event.total, 1), text=text)
+        case ExportStep():
+            text = f"Exported {event.done} of {event.total}"
+            return replace(task, fraction=event.done / max(event.total, 1), text=text)
+        case Searching():
+            return replace(task, seconds_left=None, text="Looking for places worth a look")
     return task

@@ -71,7 +71,8 @@ def case_rows(
     summaries
         By whom what is known is known, by case id, as far as it has been counted.
     """
-    summary = study.prediction_summary(study.active_run) if study.active_run else {}
+    run = study.active_run
+    summary = study.prediction_summary(run) if run else {}
     rows, notebook = [], study.notebook
     for case in study.cases:
         predicted, page = summary.get(case.id, {}), notebook.page(case.id)

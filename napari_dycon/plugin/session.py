@@ -30,6 +30,7 @@ from napari_dycon.plugin.regions import RegionIntentions
 from napari_dycon.plugin.structuring import StructureIntentions
 from napari_dycon.plugin.versioning import VersionIntentions
 from napari_dycon.plugin.viewing import ViewIntentions
+from napari_dycon.plugin.warming import is_warm
 from napari_dycon.plugin.windowing import WindowIntentions
 from napari_dycon.study.importing import ImportEvent
 from napari_dycon.study.schema import Structure
@@ -64,9 +65,9 @@ class Session(
         super().__init__(viewer)
         self._loads = JobQueue(self._on_loaded, self._on_failure)
         self._chores = JobQueue(self._on_loaded, self._on_failure)
-        self._log = Logbook(
-            self._presenter, lambda: self.active_value, self.cases_changed.emit, self._on_failure
-        )
+        if not is_warm():
+            self._chores.put("warming", jobs.warming())
+        self._log = Logbook(self._presenter, lambda: self.active_value, self._cases_moved, self._on_failure)
         self._desk.written.connect(self._count_again)
         self._desk.written.connect(self._list_again)
         self._imported = ImportNews()
@@ -240,7 +241,7 @@ class Session(
     def _on_event(self, event: object) -> None:
         match event:
             case CasePredicted():
-                self.cases_changed.emit()
+                self._cases_moved()
                 if self.study is not None and event.case == self.case_id:
                     self._loads.put("prediction", jobs.loading_prediction(self.study, event.case))
             case RunFinished():
@@ -252,7 +253,7 @@ class Session(
                     self.say("info", note)
             case ImportEvent():
                 self._imported.add(event)
-                self.cases_changed.emit()
+                self._cases_moved()
                 if event.case is not None and event.case.id == self.case_id:
                     self._desk.put_away()
                     self.open_case(event.case.id)

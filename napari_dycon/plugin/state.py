@@ -11,6 +11,7 @@ from napari_dycon.plugin.editing import Desk
 from napari_dycon.plugin.history import Curves
 from napari_dycon.plugin.knowing import KnownBy
 from napari_dycon.plugin.notices import notify
+from napari_dycon.plugin.pacing import Paced
 from napari_dycon.plugin.presenter import Overlay, Presenter
 from napari_dycon.plugin.question import CANCEL, Asked, Question
 from napari_dycon.plugin.rows import CaseRow, case_rows
@@ -97,13 +98,14 @@ class SessionState:
         self._asked: Asked | None = None
         self._about_edit = False
         self.versions: CaseVersions | None = None
-        self._known = KnownBy(self.cases_changed.emit)
+        self._cases_moved = Paced(self.cases_changed.emit)
+        self._known = KnownBy(self._cases_moved)
         self._presenter = Presenter(viewer)
         self._desk = Desk(self._presenter)
         self._tasks = Tasks()
         self._desk.saved.connect(self._on_saved)
         self._desk.slice_changed.connect(self._on_slice_state)
-        self._desk.written.connect(self.cases_changed)
+        self._desk.written.connect(self._cases_moved)
         self._desk.picked.connect(self._on_picked)
         self._desk.history.connect(self._let_go_of_message)
         self._tasks.changed.connect(self.task_changed)

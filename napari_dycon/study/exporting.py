@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,11 +19,46 @@ if TYPE_CHECKING:
     from napari_dycon.study.study import Study
 
 Origin = Literal["annotation", "prediction"]
+NOTHING = "There is nothing to export yet: label a case, or train and predict first."
+NOT_READY = (
+    "There is nothing to export yet: the model was not ready when it predicted. Train on and predict "
+    "again, or label a case."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportStep:
+    """One case has been dealt with, or at last the table.
+
+    Attributes
+    ----------
+    path
+        The file that was written; None for a case about which nothing is known or predicted.
+    done, total
+        Cases that have been dealt with, and in all.
+    """
+
+    path: Path | None
+    done: int
+    total: int
 
 
 def export(
     study: Study, out: Path, case_ids: Sequence[str] | None, run: str | None, not_ready: bool = False
 ) -> list[Path]:
+    """Write masks and the table, see `export_steps`; return their files, last the table."""
+    steps = export_steps(study, out, case_ids, run, not_ready)
+    return [step.path for step in steps if step.path is not None]
+
+
+def export_steps(
+    study: Study,
+    out: Path,
+    case_ids: Sequence[str] | None,
+    run: str | None,
+    not_ready: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[ExportStep]:
     """Write one mask per case on the grid of its scan, and ``volumes.csv``.
 
     A mask is the annotation where the case is complete or was not predicted; else the prediction, with every
@@ -40,11 +76,13 @@ def export(
         Whose predictions; the active run's by default.
     not_ready
         Write also predictions that a model made that was not ready yet (see `left_out`).
+    stopped
+        Asked before each case; where it says yes, the table of what was written so far ends the export.
 
-    Returns
-    -------
-    list of Path
-        The masks, and last the table.
+    Yields
+    ------
+    ExportStep
+        One a case, and last the table.
 
     Raises
     ------
@@ -59,25 +97,22 @@ def export(
         raise StudyError(f"{out} belongs to the study itself; choose another folder to export to.")
     run = study.active_run if run is None else run
     early = [] if not_ready else left_out(study, case_ids, run)
-    paths: list[Path] = []
-    rows: list[dict[str, object]] = []
-    for case in _wanted(study, case_ids):
-        found = _mask(study, case, None if case.id in early else run)
-        if found is None:
-            continue
-        mask, origin = found
-        paths.append(out / f"{case.id}.nii.gz")
-        export_mask(mask, study.scan_path(case.id), paths[-1])
-        rows.extend(_rows(study, case, mask, origin))
-    if not paths and early:
-        raise StudyError(
-            "There is nothing to export yet: the model was not ready when it predicted. Train on and predict "
-            "again, or label a case."
-        )
-    if not paths:
-        raise StudyError("There is nothing to export yet: label a case, or train and predict first.")
-    volumes_csv(rows, out / "volumes.csv")
-    return [*paths, out / "volumes.csv"]
+    wanted = _wanted(study, case_ids)
+    written, rows, done = False, list[dict[str, object]](), 0
+    for case in wanted:
+        if stopped():
+            break
+        found, path, done = _mask(study, case, None if case.id in early else run), None, done + 1
+        if found is not None:
+            path, written = out / f"{case.id}.nii.gz", True
+            export_mask(found[0], study.scan_path(case.id), path)
+            rows.extend(_rows(study, case, *found))
+        yield ExportStep(path, done, len(wanted))
+    if written:
+        volumes_csv(rows, out / "volumes.csv")
+        yield ExportStep(out / "volumes.csv", done, len(wanted))
+    elif done == len(wanted):
+        raise StudyError(NOT_READY if early else NOTHING)
 
 
 def left_out(study: Study, case_ids: Sequence[str] | None, run: str | None) -> list[str]:

@@ -51,7 +51,7 @@ def test_entropy_is_transparent_where_the_model_is_sure(opened):
     ramp = entropy.colormap.map(np.array([0.0, 1.0]))
     assert ramp[0, 3] == 0
     assert ramp[1, 3] == 1
-    assert entropy.contrast_limits == [0, 1]
+    assert entropy.contrast_limits == [0, 255]
     assert entropy.blending == "translucent"
 
 

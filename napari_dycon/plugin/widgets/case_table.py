@@ -1,6 +1,6 @@
 """The cases as a table model: texts, numbers to sort by, and tooltips; and which of them are shown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt
@@ -98,17 +98,36 @@ class CaseTableModel(QAbstractTableModel):
         self._rows: list[CaseRow] = []
 
     def set_rows(self, rows: Sequence[CaseRow]) -> None:
-        """Show ``rows``; keeps selection and scroll position when the cases are the same."""
-        same = [row.id for row in rows] == [row.id for row in self._rows]
-        if same:
-            before, self._rows = self._rows, list(rows)
-            changed = [row for row, (old, new) in enumerate(zip(before, rows, strict=True)) if old != new]
-            if changed:
-                self.dataChanged.emit(self.index(changed[0], 0), self.index(changed[-1], len(HEADINGS) - 1))
+        """Show ``rows``; only those that are new, gone or different are told to the view.
+
+        Selection and scroll position stay, unless the cases come in another order than before.
+        """
+        ids = [row.id for row in rows]
+        self._drop({row.id for row in self._rows}.difference(ids))
+        if [row.id for row in self._rows] != ids[: len(self._rows)]:
+            self.beginResetModel()
+            self._rows = list(rows)
+            self.endResetModel()
             return
-        self.beginResetModel()
-        self._rows = list(rows)
-        self.endResetModel()
+        self._renew(rows)
+        if len(rows) > len(self._rows):
+            self.beginInsertRows(QModelIndex(), len(self._rows), len(rows) - 1)
+            self._rows.extend(rows[len(self._rows) :])
+            self.endInsertRows()
+
+    def _drop(self, gone: set[str]) -> None:
+        """Take out the rows of cases that have gone, the last ones first."""
+        for first, last in reversed(_runs(row.id in gone for row in self._rows)):
+            self.beginRemoveRows(QModelIndex(), first, last)
+            del self._rows[first : last + 1]
+            self.endRemoveRows()
+
+    def _renew(self, rows: Sequence[CaseRow]) -> None:
+        """Take over what has changed of the rows that are there."""
+        before, here = self._rows, len(self._rows)
+        self._rows = list(rows[:here])
+        for first, last in _runs(old != new for old, new in zip(before, self._rows, strict=True)):
+            self.dataChanged.emit(self.index(first, 0), self.index(last, len(HEADINGS) - 1))
 
     @property
     def rows(self) -> Sequence[CaseRow]:
@@ -206,6 +225,17 @@ class CaseTableModel(QAbstractTableModel):
         return "\n".join(lines)
 
 
+def _runs(marked: Iterable[bool]) -> list[tuple[int, int]]:
+    """Return the first and the last place of each run of marked ones."""
+    runs: list[tuple[int, int]] = []
+    for place, mark in enumerate(marked):
+        if mark and runs and runs[-1][1] == place - 1:
+            runs[-1] = (runs[-1][0], place)
+        elif mark:
+            runs.append((place, place))
+    return runs
+
+
 def _alignment(column: int) -> Qt.AlignmentFlag:
     side = Qt.AlignmentFlag.AlignLeft if column <= MARKS else Qt.AlignmentFlag.AlignRight
     return side | Qt.AlignmentFlag.AlignVCenter
@@ -227,8 +257,12 @@ class CaseProxy(QSortFilterProxyModel):
 
     def setSourceModel(self, model: CaseTableModel) -> None:
         """Show the rows of ``model``."""
-        model.modelAboutToBeReset.connect(self._ranks.clear)
+        for signal in (model.modelAboutToBeReset, model.rowsInserted, model.rowsRemoved):
+            signal.connect(self._forget_ranks)
         super().setSourceModel(model)
+
+    def _forget_ranks(self) -> None:
+        self._ranks.clear()
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by a column."""

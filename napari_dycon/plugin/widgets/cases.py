@@ -6,15 +6,26 @@ from qtpy.QtCore import QModelIndex, QPoint, Qt, QTimer, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QMenu, QVBoxLayout, QWidget
 
+from napari_dycon.plugin.pacing import Paced
 from napari_dycon.plugin.widgets.case_filter import CaseFilter
 from napari_dycon.plugin.widgets.case_line import CaseLine
-from napari_dycon.plugin.widgets.case_table import ID_ROLE, NAME, CaseProxy, CaseRow, CaseTableModel
+from napari_dycon.plugin.widgets.case_table import (
+    ID_ROLE,
+    NAME,
+    UNSURE,
+    VOLUME,
+    CaseProxy,
+    CaseRow,
+    CaseTableModel,
+)
 from napari_dycon.plugin.widgets.case_view import CaseView
 from napari_dycon.plugin.widgets.dialogs import confirm_removal
 from napari_dycon.plugin.widgets.theme import Theme
 from napari_dycon.study.removing import RemovedCase
 
 MOST_REMOVED_SHOWN = 12
+ARRANGE_MS = 1000
+"""How long predicted cases that come in stay where they are before the list is sorted again."""
 
 
 class CasesPanel(QWidget):
@@ -36,6 +47,7 @@ class CasesPanel(QWidget):
         self.model = CaseTableModel(self)
         self.proxy = CaseProxy(self)
         self.proxy.setSourceModel(self.model)
+        self._arrange_soon = Paced(self._arrange, ARRANGE_MS)
         self.filter, self.view, self.line = CaseFilter(), CaseView(self.proxy), CaseLine()
         self.note_requested, self.next_requested = self.line.note_requested, self.line.next_requested
         self.flag_requested, self.review_requested = self.line.flag_requested, self.line.review_requested
@@ -71,10 +83,10 @@ class CasesPanel(QWidget):
         opened = next((case for case in rows if case.open), None)
         self._open_case = None if opened is None else opened.id
         self.line.set_case(opened)
-        if predicted and not others:
-            self.proxy.arrange()
-        if predicted or others:
+        if others:
             self._tell_order()
+        elif predicted and self.view.horizontalHeader().sortIndicatorSection() in (VOLUME, UNSURE):
+            self._arrange_soon()
         if self._open_case not in (None, before):
             QTimer.singleShot(0, self._scroll_to_open)
 
@@ -102,6 +114,10 @@ class CasesPanel(QWidget):
         rows = sorted(index.row() for index in self.view.selectionModel().selectedRows())
         return [self.proxy.index(number, NAME).data(ID_ROLE) for number in rows]
 
+    def _arrange(self) -> None:
+        self.proxy.arrange()
+        self._tell_order()
+
     def _scroll_to_open(self) -> None:
         follow = len(self.selected_cases()) <= 1
         source = next((place for place, row in enumerate(self.model.rows) if row.id == self._open_case), None)
@@ -115,8 +131,7 @@ class CasesPanel(QWidget):
 
     def _show_only(self, mark: str, text: str) -> None:
         self.proxy.mark, self.proxy.text = mark, text
-        self.proxy.arrange()
-        self._tell_order()
+        self._arrange()
         self._scroll_to_open()
 
     def _tell_order(self) -> None:

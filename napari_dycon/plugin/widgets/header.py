@@ -71,7 +71,9 @@ class HeaderPanel(QWidget):
         menu = QMenu(self)
         menu.addAction("Scan files…").triggered.connect(self.files_requested)
         menu.addAction("A folder of scans or DICOM…").triggered.connect(self.folder_requested)
-        menu.addAction("A folder of scans with their labels…").triggered.connect(self.labelled_folder_requested)
+        menu.addAction("A folder of scans with their labels…").triggered.connect(
+            self.labelled_folder_requested
+        )
         return menu
 
     def set_study(self, name: str, where: str, read_only: bool) -> None:

@@ -411,3 +411,24 @@ def test_only_rows_that_say_something_else_are_drawn_anew(panel, rows):
         [replace(row, known_fraction=0.37) if place == 1 else row for place, row in enumerate(rows)]
     )
     assert drawn == [(1, 1)]
+
+
+def test_rows_that_come_and_go_are_told_one_by_one(panel, make_row):
+    resets, told = [], []
+    panel.model.modelReset.connect(lambda: resets.append(None))
+    panel.model.rowsInserted.connect(lambda _, first, last: told.append(("in", first, last)))
+    panel.model.rowsRemoved.connect(lambda _, first, last: told.append(("out", first, last)))
+    panel.model.dataChanged.connect(lambda top, bottom: told.append(("new", top.row(), bottom.row())))
+    cases = [make_row(f"id{n}", f"case {n}") for n in range(300)]
+    panel.set_rows(cases)
+    panel.view.selectRow(7)
+    panel.view.verticalScrollBar().setValue(5)
+    chosen, told[:], resets[:] = panel.selected_cases(), [], []
+    cases[3], cases[200] = make_row("id3", "case 3", seconds=5.0), make_row("id200", "case 200", seconds=5.0)
+    panel.set_rows([*cases, make_row("id300", "case 300")])
+    panel.set_rows(cases[:290])
+    assert told == [("new", 3, 3), ("new", 200, 200), ("in", 300, 300), ("out", 290, 300)]
+    assert not resets
+    assert panel.selected_cases() == chosen
+    assert panel.view.verticalScrollBar().value() == 5
+    assert panel.shown_cases() == [case.id for case in cases[:290]]

@@ -1,0 +1,199 @@
+"""Nothing that grows with a study or a volume runs on the GUI thread; long jobs show progress and stop."""
+
+import functools
+import gzip
+import threading
+import zlib
+
+import nibabel as nib
+import numpy as np
+import pytest
+from qtpy.QtCore import QTimer
+
+from napari_dycon.engine.control import Control
+from napari_dycon.plugin import jobs
+from napari_dycon.study import exporting
+from napari_dycon.study.importing import ImportEvent
+
+SLICE_VOXELS = 24 * 20
+HEAVY = (
+    (zlib, "compressobj", 0),
+    (zlib, "decompressobj", 0),
+    (gzip, "compress", 0),
+    (np, "unique", SLICE_VOXELS),
+    (np, "bincount", SLICE_VOXELS),
+    (np, "percentile", SLICE_VOXELS),
+    (np, "ascontiguousarray", SLICE_VOXELS),
+)
+"""Functions that take long on a large volume, and how many voxels they may look at on the GUI thread."""
+
+
+@pytest.fixture
+def heavy(monkeypatch):
+    """What heavy work was done on the main thread."""
+    seen = []
+
+    def guarded(function, most):
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            size = np.size(args[0]) if most and args else most + 1
+            if threading.current_thread() is threading.main_thread() and size > most:
+                seen.append(function.__name__)
+            return function(*args, **kwargs)
+
+        return call
+
+    for module, name, most in HEAVY:
+        monkeypatch.setattr(module, name, guarded(getattr(module, name), most))
+    return seen
+
+
+@pytest.fixture
+def ticks(qtbot):
+    """A timer of the GUI thread that counts how often the event loop came round."""
+    counted = []
+    timer = QTimer()
+    timer.setInterval(1)
+    timer.timeout.connect(lambda: counted.append(None))
+    timer.start()
+    yield counted
+    timer.stop()
+
+
+@pytest.fixture
+def slow_export(monkeypatch):
+    """Each mask of an export waits until it may be written."""
+    gate, begun = threading.Semaphore(0), []
+
+    def slow(mask, scan, path):
+        begun.append(path.name)
+        assert gate.acquire(timeout=20)
+
+    monkeypatch.setattr(exporting, "export_mask", slow)
+    return gate, begun
+
+
+def label_all(opened):
+    for case in ("alpha", "beta", "gamma"):
+        opened.open(case)
+        opened.paint([4, 8, 8])
+        opened.session.complete_case()
+        opened.rest()
+    opened.session.save_now()
+
+
+def test_a_session_does_nothing_heavy_on_the_gui_thread(opened, engine, heavy, tmp_path):
+    session = opened.session
+    opened.open("beta").paint([4, 8, 8])
+    session.toggle_slice_complete()
+    session.undo()
+    session.redo()
+    session.toggle_known_map()
+    opened.open("alpha").open("gamma")
+    session.train("dycon", 1.0)
+    opened.rest()
+    session.accept_slice()
+    session.decide("accept", "case")
+    opened.rest()
+    session.undo()
+    opened.rest()
+    session.add_scans([write_more(tmp_path)])
+    opened.rest()
+    session.export(tmp_path / "out")
+    opened.rest()
+    assert (tmp_path / "out" / "volumes.csv").exists()
+    assert heavy == []
+
+
+def write_more(folder):
+    (folder / "more").mkdir()
+    for seed in range(2):
+        values = np.random.default_rng(seed).normal(100, 20, (20, 24, 10)).astype(np.float32)
+        nib.save(nib.Nifti1Image(values, np.eye(4)), folder / "more" / f"more-{seed}.nii")
+    return folder / "more"
+
+
+def test_an_export_shows_progress_and_leaves_the_window_alive(opened, slow_export, ticks, tmp_path):
+    gate, begun = slow_export
+    label_all(opened)
+    shares = []
+    opened.session.task_changed.connect(lambda task: shares.append(task.fraction))
+    opened.session.export(tmp_path / "out")
+    for number in range(3):
+        opened.wait(lambda number=number: len(begun) == number + 1)
+        before = len(ticks)
+        opened.wait(lambda before=before: len(ticks) > before + 5)
+        gate.release()
+        opened.wait(lambda number=number: number == 2 or (number + 1) / 3 in shares)
+    opened.rest()
+    assert (tmp_path / "out" / "volumes.csv").exists()
+
+
+def test_a_stopped_export_ends_after_the_case_under_way_and_says_so(opened, slow_export, notes, tmp_path):
+    gate, begun = slow_export
+    label_all(opened)
+    opened.session.export(tmp_path / "out")
+    opened.wait(lambda: bool(begun))
+    opened.session.stop()
+    gate.release()
+    opened.rest()
+    assert begun == ["alpha.nii.gz"]
+    assert ("warning", "The export was stopped. 2 files were written.") in notes
+    rows = (tmp_path / "out" / "volumes.csv").read_text().splitlines()[1:]
+    assert {row.split(",")[0] for row in rows} == {"alpha"}
+
+
+def test_a_closed_window_leaves_no_thread_behind(opened, slow_export, tmp_path):
+    gate, begun = slow_export
+    label_all(opened)
+    opened.session.export(tmp_path / "out")
+    opened.wait(lambda: bool(begun))
+    threading.Timer(0.2, gate.release).start()
+    opened.session.close()
+    assert begun == ["alpha.nii.gz"]
+    assert not [one.name for one in threading.enumerate() if one.name == "dycon-worker"]
+
+
+@pytest.mark.parametrize("make", [jobs.exporting, jobs.importing], ids=["export", "import"])
+def test_a_job_that_is_stopped_before_it_begins_touches_no_case(opened, make, tmp_path):
+    label_all(opened)
+    control = Control()
+    control.stop()
+    more = {"exporting": (tmp_path / "out",), "importing": ([write_more(tmp_path)], None)}[make.__name__]
+    list(make(opened.study, *more, lambda: True)(control))
+    assert not list(tmp_path.glob("out/*"))
+    assert [case.id for case in opened.study.cases] == ["alpha", "beta", "gamma"]
+
+
+def test_many_events_at_once_are_few_changes_of_the_table(opened):
+    session, told = opened.session, []
+    session.cases_changed.connect(lambda: told.append(None))
+    events = [
+        ImportEvent(path=opened.study.path, case=None, problem=None, done=n, total=500) for n in range(500)
+    ]
+    session._tasks.run("importing", "Reading scans", lambda control: iter(events))
+    opened.rest()
+    opened.qtbot.wait(400)
+    assert 1 <= len(told) < 10
+
+
+def test_the_window_waits_for_nothing_while_a_study_is_rewritten(opened):
+    """Whoever holds the study's mutex for long, the rows of the table and its notes can be had."""
+    held, let_go = threading.Event(), threading.Event()
+
+    def hold():
+        with opened.study.mutex:
+            held.set()
+            let_go.wait(20)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        assert held.wait(5)
+        rows = threading.Thread(target=opened.session.case_rows)
+        rows.start()
+        rows.join(5)
+        assert not rows.is_alive()
+    finally:
+        let_go.set()
+        holder.join()
