@@ -126,6 +126,13 @@ class SolidPane:
         return Marks("3D", PLANE_COLOURS["3D"])
 
 
+class _Canvas(QtViewer):
+    """A canvas beside the viewer's own."""
+
+    def _bind_shortcuts(self) -> None:
+        """Leave napari's keys as they are: they are bound for all canvases, and to do so again takes long."""
+
+
 def new_canvas(
     viewer: ViewerModel, title: str, session: Callable[[], "Session | None"]
 ) -> tuple[ViewerModel, QtViewer]:
@@ -134,7 +141,7 @@ def new_canvas(
     model.theme = viewer.theme
     model.scene.camera.orientation = CAMERA_ORIENTATION
     bind_keys(model, lambda _: session())
-    widget = QtViewer(model)
+    widget = _Canvas(model)
     widget.setAcceptDrops(False)
     WindowDrag(widget.canvas.native, session)
     HeldKeys(widget.canvas.native, session)

@@ -5,14 +5,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize
-from qtpy.QtGui import QGuiApplication
+from napari_dycon.engine.loading import load_torch_before_qt
 
 if TYPE_CHECKING:
     import napari
 
 PLUGIN = "napari-dycon"
-ROOMY = QSize(1400, 880)
+ROOMY = (1400, 880)
 
 
 def main(arguments: list[str]) -> int:
@@ -23,6 +22,7 @@ def main(arguments: list[str]) -> int:
     arguments : list of str
         At most one: the study folder.
     """
+    load_torch_before_qt()
     import napari
 
     from napari_dycon.plugin.session import get_session
@@ -39,12 +39,17 @@ def main(arguments: list[str]) -> int:
 
 def _quit_when_told_to_end() -> None:
     """Let the system's request to end (at shutdown, or by ``kill``) save everything, as closing does."""
+    from qtpy.QtGui import QGuiApplication
+
     signal.signal(signal.SIGTERM, lambda *_: QGuiApplication.quit())
 
 
 def _enlarge(viewer: "napari.Viewer") -> None:
     """Give the dock the room it is drawn for, where the screen has it."""
-    room = QGuiApplication.primaryScreen().availableSize().boundedTo(ROOMY)
+    from qtpy.QtCore import QSize
+    from qtpy.QtGui import QGuiApplication
+
+    room = QGuiApplication.primaryScreen().availableSize().boundedTo(QSize(*ROOMY))
     *_, width, height = viewer.window.geometry()
     viewer.window.resize(max(width, room.width()), max(height, room.height()))
 

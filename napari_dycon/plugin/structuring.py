@@ -52,20 +52,20 @@ class StructureIntentions(SessionState):
     @intention
     def add_structure(self, name: str) -> None:
         """Add a structure and make it the active one."""
-        study = self._writable()
+        study = self._settled()
         self.active_value = study.add_structure(name, value=fresh_value(study)).value
         self._structures_edited()
 
     @intention
     def rename_structure(self, value: int, name: str) -> None:
         """Give the structure with label ``value`` another name."""
-        self._writable().rename_structure(value, name)
+        self._settled().rename_structure(value, name)
         self._structures_edited()
 
     @intention
     def recolour_structure(self, value: int, color: str) -> None:
         """Give the structure with label ``value`` another colour, "#rrggbb"."""
-        self._writable().recolour_structure(value, color)
+        self._settled().recolour_structure(value, color)
         self._structures_edited()
 
     @intention
@@ -148,6 +148,10 @@ class StructureIntentions(SessionState):
         if self.task.busy:
             raise StudyError(f"{NAMES[self.task.kind]} is under way: wait for its end or stop it first.")
         return study
+
+    def _settled(self) -> Study:
+        """The study, while its structures are not being changed: that holds it for long."""
+        return self._rewritable() if self.task.kind == "restructuring" else self._writable()
 
     def _structures_edited(self) -> None:
         self._presenter.select_value(self.active_value)

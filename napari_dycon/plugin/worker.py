@@ -19,6 +19,7 @@ from superqt.utils import WorkerBase
 from superqt.utils._qthreading import WorkerBaseSignals
 
 from napari_dycon.engine.control import Control
+from napari_dycon.engine.loading import LOAD_FIRST, is_library_not_loaded
 from napari_dycon.errors import DyconError
 
 EventSource = Callable[[Control], Iterator[object]]
@@ -125,6 +126,8 @@ def plain_words(error: BaseException) -> str:
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "Memory ran out: close other programs, or choose the CPU as the device, then start again."
+    if is_library_not_loaded(error):
+        return LOAD_FIRST
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
         return f"A file could not be read or written{where}: {error.strerror or error}."

@@ -1,5 +1,6 @@
 """Writes a labels layer of ours as NIfTI, exactly on the grid of the scan it belongs to."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from napari_dycon.errors import GridMismatchError, VolumeError
 from napari_dycon.io.masks import write_mask
 from napari_dycon.io.volumes import read_geometry
 from napari_dycon.plugin.orientation import DisplayView
+from napari_dycon.plugin.waiting import done_alive
 
 
 def write_labels(path: str, data: np.ndarray, meta: dict[str, object]) -> list[str]:
@@ -28,9 +30,13 @@ def write_labels(path: str, data: np.ndarray, meta: dict[str, object]) -> list[s
         When the layer does not belong to a scan opened by DyCON, the scan is gone, or the labels do not
         lie on its grid; nothing is written then.
     """
-    source, display = _scan_of(data, meta)
-    write_mask(Path(path), np.ascontiguousarray(display.invert(data)), source)
+    done_alive(f"Saving {Path(path).name}", partial(_write, Path(path), data, meta))
     return [path]
+
+
+def _write(path: Path, data: np.ndarray, meta: dict[str, object]) -> None:
+    source, display = _scan_of(data, meta)
+    write_mask(path, display.invert(data), source)
 
 
 def _scan_of(data: np.ndarray, meta: dict[str, object]) -> tuple[Path, DisplayView]:

@@ -11,7 +11,8 @@ import pytest
 from qtpy.QtCore import QTimer
 
 from napari_dycon.engine.control import Control
-from napari_dycon.plugin import jobs
+from napari_dycon.errors import VolumeError
+from napari_dycon.plugin import jobs, writer
 from napari_dycon.study import exporting
 from napari_dycon.study.importing import ImportEvent
 
@@ -197,3 +198,53 @@ def test_the_window_waits_for_nothing_while_a_study_is_rewritten(opened):
     finally:
         let_go.set()
         holder.join()
+
+
+def test_a_layer_is_saved_in_the_background_while_the_window_lives(
+    opened, heavy, ticks, monkeypatch, tmp_path
+):
+    opened.paint([4, 8, 8])
+    monkeypatch.setattr(writer, "write_mask", slowly(writer.write_mask, ticks))
+    data, meta, _ = opened.layer("annotation").as_layer_data_tuple()
+    assert writer.write_labels(str(tmp_path / "saved.nii.gz"), data, meta) == [str(tmp_path / "saved.nii.gz")]
+    assert heavy == []
+    labels = opened.session._desk.case.annotation.labels
+    assert np.array_equal(nib.load(tmp_path / "saved.nii.gz").dataobj, labels)
+
+
+def slowly(write, ticks):
+    """Write only once the event loop has come round."""
+
+    def wait_and_write(*args):
+        before, patience = len(ticks), threading.Event()
+        for _ in range(1000):
+            if len(ticks) > before + 5:
+                return write(*args)
+            patience.wait(0.01)
+        raise AssertionError("the window stood still")
+
+    return wait_and_write
+
+
+def test_what_is_wrong_with_a_save_is_raised_to_who_asked(opened, tmp_path):
+    data, _, _ = opened.layer("annotation").as_layer_data_tuple()
+    with pytest.raises(VolumeError, match="does not belong to a scan"):
+        writer.write_labels(str(tmp_path / "saved.nii.gz"), data, {"name": "mine"})
+
+
+def test_structures_stay_as_they_are_while_they_are_rewritten(opened, notes):
+    gate = threading.Event()
+
+    def source(control):
+        gate.wait(20)
+        yield from ()
+
+    opened.session._tasks.run("restructuring", "Changing structures", source)
+    before = opened.session.structures
+    opened.session.add_structure("new")
+    opened.session.rename_structure(1, "other")
+    opened.session.recolour_structure(1, "#000000")
+    gate.set()
+    opened.rest()
+    assert opened.session.structures == before
+    assert [text.split(" is under way")[0] for _, text in notes[-3:]] == ["The change of the structures"] * 3
