@@ -21,6 +21,7 @@ from napari_dycon.engine.control import Control
 from napari_dycon.engine.device import configure_threads
 from napari_dycon.engine.optimisation import Optimisation
 from napari_dycon.engine.setup import Request, prepare
+from napari_dycon.engine.steps import finish
 from napari_dycon.study.study import Study
 
 EARLY, LATE = 0.0, 0.8
@@ -39,7 +40,7 @@ def main() -> None:
 
 def _measure(study: Study, method: str, steps: int) -> tuple[float, float, float]:
     request = Request(method, None, 1000, 0, "cpu", {}, None, resume=False, warm_start=False, holdout=False)
-    prepared = prepare(study, request, Control())
+    prepared = finish(prepare(study, request, Control()))
     sampler = prepared.sampler()
     optimisation = Optimisation(prepared.method, prepared.plan, prepared.device, 0)
     needs = {progress: prepared.method.needs_unlabelled(progress) for progress in (EARLY, LATE)}

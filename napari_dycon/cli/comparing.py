@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
@@ -14,6 +15,7 @@ from napari_dycon.cli.console import (
     Bar,
     Screen,
     clock,
+    listed,
     opened_study,
     stop_on_interrupt,
     thread_limit,
@@ -43,6 +45,7 @@ from napari_dycon.cli.options import (
     parse_seeds,
 )
 from napari_dycon.cli.studying import choose_run
+from napari_dycon.errors import DyconError
 
 SCORE_HEADER = ("case", "structure", "Dice", "Jaccard", "HD95 mm", "ASD mm", "volume", "")
 SCORE_FORMATS = {"dice": ".3f", "jaccard": ".3f", "hd95_mm": ".1f", "asd_mm": ".2f"}
@@ -65,9 +68,14 @@ def evaluate(study: StudyFolder, reference: Reference, run: Run = None, json_fil
     with opened_study(study, read_only=True) as opened:
         result = score_predictions(opened, choose_run(opened, run), reference)
     write_json(json_file, result)
-    screen.table(score_table(result["cases"]))
+    if result["cases"]:
+        screen.table(score_table(result["cases"]))
     for case in result["without_prediction"]:
         screen.line(f"{case} has a reference but no prediction; predict it first.")
+    for problem in result["problems"]:
+        screen.line(f"{problem['case']}: {problem['problem']}")
+    if result["problems"] and not result["cases"]:
+        raise DyconError("No case could be compared; the reasons are above.")
 
 
 def score_predictions(study: "Study", run: str, reference: Path) -> dict[str, Any]:
@@ -81,7 +89,14 @@ def score_predictions(study: "Study", run: str, reference: Path) -> dict[str, An
         for case in found.cases
         for score in case.scores
     ]
-    return {"run": run, "cases": cases, "without_prediction": list(found.without_prediction)}
+    problems = listed(found.left_out) + listed({k: _unnamed(v) for k, v in found.unnamed.items()})
+    absent = list(found.without_prediction)
+    return {"run": run, "cases": cases, "without_prediction": absent, "problems": problems}
+
+
+def _unnamed(counts: Mapping[int, int]) -> str:
+    values = ", ".join(f"{value} ({count} voxels)" for value, count in sorted(counts.items()))
+    return f"the reference has values that no structure of the study has, which were not compared: {values}"
 
 
 def score_table(scores: list[dict[str, Any]]) -> list[tuple[str, ...]]:

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -28,6 +28,11 @@ def write_json(path: Path | None, result: Any) -> None:
     """Write a result in one step; nothing without a path."""
     if path is not None:
         write_text_atomic(path, json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def listed(left_out: Mapping[str, str]) -> list[dict[str, str]]:
+    """Cases that were left out and why, as they stand in a JSON result under ``problems``."""
+    return [{"case": case, "problem": reason} for case, reason in left_out.items()]
 
 
 @contextmanager

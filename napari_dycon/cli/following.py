@@ -1,6 +1,7 @@
 """Shows the events of a training or prediction as they come."""
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from typing import Protocol, TypeVar
 
 from napari_dycon.cli.console import Bar, Screen, clock
 from napari_dycon.engine.events import (
@@ -11,14 +12,47 @@ from napari_dycon.engine.events import (
     PredictionProgress,
     RunFinished,
     RunStarted,
+    ScanPreparation,
     StepFinished,
     Validated,
 )
 from napari_dycon.errors import TrainingError
 
 
-def follow_training(events: Iterable[Event], screen: Screen) -> RunFinished:
-    """Show a training until it ends.
+class Looked(Protocol):
+    """An event that tells how many of how many cases were looked at."""
+
+    @property
+    def case(self) -> str:
+        """The last one."""
+
+    @property
+    def done(self) -> int:
+        """How many."""
+
+    @property
+    def total(self) -> int:
+        """Of how many."""
+
+
+_Result = TypeVar("_Result")
+
+
+def finish_showing(steps: Generator[Looked, None, _Result], bar: Bar) -> _Result:
+    """Show how many cases are done, and return what comes out."""
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as end:
+            result: _Result = end.value
+            return result
+        bar.update(event.done / max(event.total, 1), f"{event.case}, {event.done} of {event.total}")
+
+
+def follow_training(
+    events: Iterable[Event], screen: Screen, left_out: dict[str, str] | None = None
+) -> RunFinished:
+    """Show a training until it ends; cases that it left out are added to `left_out` with the reason.
 
     Raises
     ------
@@ -29,6 +63,8 @@ def follow_training(events: Iterable[Event], screen: Screen) -> RunFinished:
     with screen.bar("Training") as bar:
         for event in events:
             show(event, screen, bar)
+            if isinstance(event, RunStarted) and left_out is not None:
+                left_out.update(event.left_out)
             if isinstance(event, RunFinished):
                 end = event
     if end is None or end.reason == "failed":
@@ -52,6 +88,8 @@ def follow_prediction(events: Iterable[Event], screen: Screen) -> PredictionFini
 def show(event: object, screen: Screen, bar: Bar) -> None:
     """Show one event: steps and windows move the bar, the rest are lines."""
     match event:
+        case ScanPreparation():
+            bar.update(event.done / max(event.total, 1), f"preparing scan {event.done} of {event.total}")
         case RunStarted():
             screen.line(f"Run {event.run}: {event.method} on {event.device}")
             for note in event.notes:

@@ -8,12 +8,15 @@ from typing import Annotated
 
 import typer
 
-from napari_dycon.cli.console import Screen, opened_study, write_json
+from napari_dycon.cli.console import INTERRUPTED, Screen, listed, opened_study, stop_on_interrupt, write_json
+from napari_dycon.cli.following import finish_showing
 from napari_dycon.cli.options import JsonFile, Run, StudyFolder
 from napari_dycon.cli.studying import choose_run
 from napari_dycon.errors import DyconError
 
 LAUNCHER = "napari_dycon.plugin.launch"
+NOTHING_READABLE = "Nothing to suggest: none of the scans that are not completely labelled can be read."
+NOTHING_OPEN = "Nothing to suggest: every scan is completely labelled."
 NOT_READY = "The model was not ready yet when it predicted, so its predictions do not guide; train on."
 
 
@@ -28,19 +31,30 @@ def suggest(
     Predictions of a model that was not ready yet do not guide: the slices are evenly spread then, and that is
     said.
     """
-    from napari_dycon.guidance.suggestions import suggest as find_places
+    from napari_dycon.engine.control import Control
+    from napari_dycon.guidance.suggestions import suggesting
 
-    with opened_study(study, read_only=True) as opened:
+    screen, brake = Screen(), Control()
+    with (
+        opened_study(study, read_only=True) as opened,
+        stop_on_interrupt(brake, screen),
+        screen.bar("Looking") as bar,
+    ):
         chosen = choose_run(opened, run) if run is not None else opened.active_run
-        places = find_places(opened, chosen, count)
+        result = finish_showing(suggesting(opened, chosen, count, brake), bar)
         ready = chosen is None or not opened.unready_predictions(chosen)
+    places = result.places
     found = [place.to_dict() for place in places]
-    write_json(json_file, {"run": chosen, "ready": ready, "suggestions": found})
-    screen = Screen()
+    problems = listed(result.left_out)
+    write_json(json_file, {"run": chosen, "ready": ready, "suggestions": found, "problems": problems})
+    for problem in problems:
+        screen.line(f"Left out {problem['case']}: {problem['problem']}")
+    if brake.stopped:
+        raise typer.Exit(INTERRUPTED)
     if not ready:
         screen.line(NOT_READY)
     if not places:
-        screen.line("Nothing to suggest: every scan is completely labelled.")
+        screen.line(NOTHING_READABLE if problems else NOTHING_OPEN)
         return
     rows = [("case", "plane", "slice", "structure", "score", "reason")]
     rows += [(p.case, p.plane, str(p.index), p.structure_name, f"{p.score:.2f}", p.reason) for p in places]

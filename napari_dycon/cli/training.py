@@ -12,6 +12,7 @@ from napari_dycon.cli.console import (
     Screen,
     clock,
     count,
+    listed,
     opened_study,
     stop_on_interrupt,
     thread_limit,
@@ -72,13 +73,13 @@ def train(
     if minutes is None and iterations is None and not resume:
         minutes = DEFAULT_MINUTES
     screen, brake = Screen(), Control()
-    overrides = parse_overrides(override, Plan.model_fields)
+    overrides, left_out = parse_overrides(override, Plan.model_fields), dict[str, str]()
     with opened_study(study, read_only=False) as opened, stop_on_interrupt(brake, screen):
 
         def run(name: str | None, **more: Any) -> "RunFinished":
             options = {"minutes": minutes, "iterations": iterations, "seed": seed, "device": device, **more}
             trainer = Trainer(opened, name, **options, control=brake, threads=thread_limit())
-            end = follow_training(trainer.run(), screen)
+            end = follow_training(trainer.run(), screen, left_out)
             screen.line(_ending(end, study))
             return end
 
@@ -88,9 +89,8 @@ def train(
 
         end = run(method, overrides=overrides, resume=resume, warm_start=not (fresh or control))
         comparison = _use_the_better(opened, method or DEFAULT_METHOD, end, twin, screen) if control else None
-    write_json(
-        json_file, {"run": asdict(end), "control": None if comparison is None else comparison.to_dict()}
-    )
+    twins = None if comparison is None else comparison.to_dict()
+    write_json(json_file, {"run": asdict(end), "control": twins, "problems": listed(left_out)})
     if brake.stopped:
         raise typer.Exit(INTERRUPTED)
 
@@ -176,7 +176,13 @@ def predict(
         summary = opened.prediction_summary(run)
     rows = {name: summary[name] for name in end.cases}
     ready = all(row["ready"] for row in rows.values())
-    write_json(json_file, {"run": run, "ready": ready, "cases": rows, "stopped": end.stopped})
-    screen.line(f"Predicted {count(len(end.cases), 'case')} with run {run}.")
+    problems = listed(end.left_out)
+    write_json(
+        json_file, {"run": run, "ready": ready, "cases": rows, "stopped": end.stopped, "problems": problems}
+    )
+    missing = f", {len(problems)} left out" if problems else ""
+    screen.line(f"Predicted {count(len(end.cases), 'case')} with run {run}{missing}.")
     if end.stopped:
         raise typer.Exit(INTERRUPTED)
+    if problems and not end.cases:
+        raise DyconError("No case was predicted; the reasons are above.")

@@ -3,6 +3,10 @@
 import threading
 
 
+class Stopped(Exception):
+    """A stop was asked for before there was anything to keep."""
+
+
 class Control:
     """Pause, resume and stop from any thread; checked every training step and every window."""
 
@@ -28,6 +32,11 @@ class Control:
     def stopped(self) -> bool:
         """Whether a stop was asked for."""
         return self._stop.is_set()
+
+    def raise_if_stopped(self) -> None:
+        """Raise `Stopped` if a stop was asked for."""
+        if self.stopped:
+            raise Stopped
 
     @property
     def paused(self) -> bool:

@@ -1,15 +1,15 @@
 """How well a mask agrees with a reference: overlap, distances in millimetres, misses."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_dycon.errors import TrainingError
-from napari_dycon.io.masks import read_mask
+from napari_dycon.errors import DyconError, TrainingError
+from napari_dycon.io.masks import label_counts, read_mask
 from napari_dycon.io.volumes import find_volumes, stem
 from napari_dycon.study.study import Study
 
@@ -49,11 +49,20 @@ class CaseScores:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Scores of all cases with a reference, and the cases that have no prediction."""
+    """Scores of all cases with a reference, and what could not be compared.
+
+    Attributes
+    ----------
+    without_prediction : cases with a reference that were not predicted
+    left_out : by case, why its reference, scan or prediction could not be used
+    unnamed : by case, how many voxels of its reference have a value that no structure has
+    """
 
     run: str
     cases: tuple[CaseScores, ...]
     without_prediction: tuple[str, ...]
+    left_out: dict[str, str] = field(default_factory=dict)
+    unnamed: dict[str, dict[int, int]] = field(default_factory=dict)
 
 
 def evaluate_masks(
@@ -71,6 +80,8 @@ def evaluate(
 ) -> Evaluation:
     """Compare the predictions of a run with reference masks of the same file name as the scans.
 
+    A case whose reference, scan or prediction cannot be used is left out and named.
+
     Parameters
     ----------
     run
@@ -80,29 +91,35 @@ def evaluate(
     ------
     TrainingError
         When there is no run, or no reference belongs to a case.
-    GridMismatchError
-        When a reference does not lie on the grid of its scan.
     """
     run = run or study.active_run
     if run is None:
         raise TrainingError("This study has no trained model yet; train and predict first.")
     references = {stem(path): path for path in find_volumes(Path(reference_dir))}
     values = [structure.value for structure in study.structures]
-    cases, absent = [], []
+    cases, absent = list[CaseScores](), list[str]()
+    left_out, unnamed = dict[str, str](), dict[str, dict[int, int]]()
     for record in study.cases:
         path = references.get(record.name) or references.get(record.id)
         if path is None or (case_ids is not None and record.id not in case_ids):
             continue
-        found = study.prediction(run, record.id)
+        try:
+            found, geometry = study.prediction(run, record.id), study.geometry(record.id)
+            truth = read_mask(path, geometry)
+        except (DyconError, OSError, MemoryError) as error:
+            left_out[record.id] = str(error) or type(error).__name__
+            continue
+        counts = enumerate(label_counts(truth).tolist())
+        foreign = {value: n for value, n in counts if n and value not in (0, *values)}
+        if foreign:
+            unnamed[record.id] = foreign
         if found is None:
             absent.append(record.id)
             continue
-        geometry = study.geometry(record.id)
-        truth = read_mask(path, geometry)
         cases.append(CaseScores(record.id, tuple(evaluate_masks(found, truth, geometry.spacing, values))))
-    if not cases and not absent:
+    if not cases and not absent and not left_out:
         raise TrainingError(f"No mask in {reference_dir} has the file name of a scan in this study.")
-    return Evaluation(run, tuple(cases), tuple(absent))
+    return Evaluation(run, tuple(cases), tuple(absent), left_out, unnamed)
 
 
 def _score(found: Mask, truth: Mask, spacing: Sequence[float], value: int) -> StructureScore:

@@ -19,14 +19,27 @@ class _Event:
 
 
 @dataclass(frozen=True, slots=True)
+class ScanPreparation(_Event):
+    """Before a run starts: ``done`` of ``total`` scans are ready, and ``case`` is next; empty at first."""
+
+    case: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted(_Event):
-    """The first event of a run: what will be done, with what."""
+    """The first event that a run records: what will be done, with what.
+
+    ``left_out`` says of each case that is not trained on why.
+    """
 
     run: str
     method: str
     device: str
     plan: dict[str, Any]
     notes: tuple[str, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +124,17 @@ class CasePredicted(_Event):
 
 @dataclass(frozen=True, slots=True)
 class PredictionFinished(_Event):
-    """The last event of a prediction."""
+    """The last event of a prediction; ``left_out`` says of each case that could not be predicted why."""
 
     run: str
     cases: tuple[str, ...]
     stopped: bool
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 Event: TypeAlias = (
-    RunStarted
+    ScanPreparation
+    | RunStarted
     | StepFinished
     | Validated
     | CheckpointSaved
@@ -133,6 +148,7 @@ Event: TypeAlias = (
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
+        ScanPreparation,
         RunStarted,
         StepFinished,
         Validated,

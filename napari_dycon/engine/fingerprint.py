@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from napari_dycon.engine.anatomy import LabelledShape, labelled_shapes, sided_places, smallest_size
+from napari_dycon.engine.control import Control
 from napari_dycon.engine.intensity import Intensity, looks_like_ct
 from napari_dycon.errors import DyconError
 from napari_dycon.study.scans import CT_AIR
@@ -59,7 +60,9 @@ class Fingerprint(BaseModel):
         return _median([_product(case.shape, case.spacing) for case in self.cases])
 
 
-def fingerprint_study(study: Study, case_ids: Collection[str] | None = None) -> Fingerprint:
+def fingerprint_study(
+    study: Study, case_ids: Collection[str] | None = None, control: Control | None = None
+) -> Fingerprint:
     """Describe a study; reads a few scans, those with labels first, to tell CT from MR.
 
     Only voxels known to a person are looked at through labels. Scans that cannot be read are passed over.
@@ -68,16 +71,25 @@ def fingerprint_study(study: Study, case_ids: Collection[str] | None = None) -> 
     ----------
     case_ids
         All cases by default.
+    control
+        To stop between any two scans.
+
+    Raises
+    ------
+    Stopped
+        When the control says so.
     """
+    control = control or Control()
     records = [record for record in study.cases if case_ids is None or record.id in case_ids]
     cases = [_case(record) for record in records]
     structures = tuple((structure.value, structure.name) for structure in study.structures)
     ranked = sorted(records, key=lambda record: -record.known_fraction)
-    shapes = _shapes(study, [record for record in ranked if record.known_fraction > 0][:SAMPLED_LABELS])
+    labelled = [record for record in ranked if record.known_fraction > 0]
+    shapes = _shapes(study, labelled[:SAMPLED_LABELS], control)
     return Fingerprint(
         cases=tuple(cases),
         structures=structures,
-        intensity=_intensity(study, ranked[:SAMPLED_SCANS]),
+        intensity=_intensity(study, ranked[:SAMPLED_SCANS], control),
         smallest=smallest_size(shapes),
         sided=sided_places(shapes),
     )
@@ -97,10 +109,11 @@ def _case(record: CaseRecord) -> CaseFingerprint:
     )
 
 
-def _shapes(study: Study, records: Sequence[CaseRecord]) -> list[dict[int, LabelledShape]]:
+def _shapes(study: Study, records: Sequence[CaseRecord], control: Control) -> list[dict[int, LabelledShape]]:
     values = [structure.value for structure in study.structures]
     found = []
     for record in records:
+        control.raise_if_stopped()
         try:
             annotation, geometry = study.annotation(record.id), study.geometry(record.id)
         except DyconError:
@@ -109,9 +122,10 @@ def _shapes(study: Study, records: Sequence[CaseRecord]) -> list[dict[int, Label
     return found
 
 
-def _intensity(study: Study, records: Sequence[CaseRecord]) -> Intensity:
+def _intensity(study: Study, records: Sequence[CaseRecord], control: Control) -> Intensity:
     inside, everywhere, hounsfield = [], [], []
     for record in records:
+        control.raise_if_stopped()
         try:
             array = study.volume(record.id).array
         except DyconError:

@@ -24,6 +24,7 @@ from napari_dycon.engine.preprocessing import prepare_image
 from napari_dycon.engine.readiness import Quality, read_quality, write_quality
 from napari_dycon.engine.resampling import resample
 from napari_dycon.engine.runs import RunFolder
+from napari_dycon.engine.steps import finish
 from napari_dycon.engine.validation import examine
 from napari_dycon.engine.windows import predict_windows
 from napari_dycon.errors import DyconError, TrainingError
@@ -106,7 +107,7 @@ class Predictor:
 
     def volume(self, volume: Volume, *, probabilities: bool = True) -> Prediction:
         """Predict one scan."""
-        prediction = _result(self.steps(volume, probabilities=probabilities))
+        prediction = finish(self.steps(volume, probabilities=probabilities))
         assert prediction is not None
         return prediction
 
@@ -126,7 +127,7 @@ class Predictor:
         (network, class, x, y, z) in source order; `deciding` says which networks make the mask.
         """
         image = prepare_image(volume, self.plan).array
-        found = _result(predict_windows(self._committee, image, self.plan, self.device))
+        found = finish(predict_windows(self._committee, image, self.plan, self.device))
         assert found is not None
         reorientation = Reorientation.to(volume.geometry, "RAS")
         maps = [[resample(one, reorientation.shape) for one in member] for member in found.numpy()]
@@ -184,7 +185,8 @@ def predict(
     ------
     Event
         A Note when the model is not ready, PredictionProgress between windows, CasePredicted after each case,
-        PredictionFinished at the end. A case that cannot be read becomes a Note and is left out.
+        PredictionFinished at the end. A case that cannot be read, or whose scan is another one now, becomes a
+        Note and is left out.
 
     Raises
     ------
@@ -202,23 +204,24 @@ def predict(
         yield Note("info" if ready else "warning", quality.sentence)
     if only_when_ready and not ready:
         cases = []
-    finished: list[str] = []
+    finished, left_out = list[str](), dict[str, str]()
     for done, case in enumerate(cases):
         try:
-            volume = study.volume(case)
+            volume = study.unchanged_volume(case)
             steps = predictor.steps(volume, probabilities=probabilities, control=control)
             prediction = yield from _progress(steps, case, done, len(cases))
             if prediction is None:
                 break
             _save(study, run_id, case, prediction, predictor.plan)
         except DyconError as error:
+            left_out[case] = str(error)
             yield Note("warning", f"{case} was not predicted: {error}")
             continue
         event = _summarise(case, done + 1, len(cases), prediction, volume, predictor.plan)
         study.save_prediction_summary(run_id, {case: _row(event, ready)})
         finished.append(case)
         yield event
-    yield PredictionFinished(run_id, tuple(finished), control.stopped)
+    yield PredictionFinished(run_id, tuple(finished), control.stopped, left_out)
 
 
 def _wanted(study: Study, case_ids: Sequence[str] | None) -> list[str]:
@@ -300,15 +303,3 @@ _Array = TypeVar("_Array", bound=NDArray[Any])
 def _source(array: _Array, reorientation: Reorientation) -> _Array:
     result: _Array = np.ascontiguousarray(reorientation.invert(array))  # type: ignore[assignment]
     return result
-
-
-_Result = TypeVar("_Result")
-
-
-def _result(steps: Generator[float, None, _Result]) -> _Result:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: _Result = end.value
-            return result

@@ -1,6 +1,6 @@
 """From a request to everything the training loop needs; all refusals happen here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from napari_dycon.engine.budget import Budget
 from napari_dycon.engine.checkpoints import Checkpoint
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.device import DeviceName
+from napari_dycon.engine.events import ScanPreparation
 from napari_dycon.engine.fingerprint import fingerprint_study
 from napari_dycon.engine.holdout import HoldOut, choose_holdout
 from napari_dycon.engine.patches import PatchSampler, TrainingCase
@@ -24,6 +25,7 @@ from napari_dycon.learning.batch import IGNORE, UNKNOWN
 from napari_dycon.learning.methods.base import Method, get_method
 from napari_dycon.study.study import Study
 
+MOST_REASONS = 8
 DEFAULT_METHOD = "dycon"
 NOTHING_TO_LEARN = "Nothing to learn from yet: no case has a label. Paint at least one structure in one case."
 
@@ -57,34 +59,40 @@ class Prepared:
     cases: list[PreparedCase]
     checkpoint: Checkpoint | None = None
     notes: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def sampler(self) -> PatchSampler:
         """Patches of what training may see."""
         return make_sampler(self.cases, self.config.holdout, self.plan, self.config.seed, self.method)
 
 
-class Stopped(Exception):
-    """A stop was asked for before training began."""
+Preparation = Generator[ScanPreparation, None, Prepared]
 
 
-def prepare(study: Study, request: Request, control: Control) -> Prepared:
+def prepare(study: Study, request: Request, control: Control) -> Preparation:
     """Check everything, prepare the scans and build or load the model.
+
+    Yields
+    ------
+    ScanPreparation
+        At once, and before each scan.
 
     Raises
     ------
     TrainingError
         When training cannot start; nothing was written to the study then but caches.
     Stopped
-        When the control says so; checked before each scan.
+        When the control says so; checked before each scan is looked at or prepared.
     """
+    yield ScanPreparation("", 0, len(study.cases))
     if study.read_only:
         raise TrainingError(
             "This study is open elsewhere and can only be read here; close it there to train."
         )
     machine = Machine.detect(request.device)
-    if request.resume:
-        return _resumed(study, request, machine, control)
-    return _started(study, request, machine, control)
+    begin = _resumed if request.resume else _started
+    prepared = yield from begin(study, request, machine, control)
+    return prepared
 
 
 def make_sampler(
@@ -104,18 +112,18 @@ def make_sampler(
     return PatchSampler(seen, plan, seed)
 
 
-def _started(study: Study, request: Request, machine: Machine, control: Control) -> Prepared:
+def _started(study: Study, request: Request, machine: Machine, control: Control) -> Preparation:
     budget = Budget(request.minutes, request.iterations)
     name, seed = request.method or DEFAULT_METHOD, request.seed or 0
     networks = get_method(name).networks_at_once(request.overrides.get("method_settings") or {})
-    notes: list[str] = []
-    usable = _usable(study, notes)
+    notes, left_out = list[str](), dict[str, str]()
+    usable = _usable(study, notes, left_out)
     earlier = _earlier(study, request, notes)
-    plan = make_plan(fingerprint_study(study, usable), machine, networks=networks)
+    plan = make_plan(fingerprint_study(study, usable, control), machine, networks=networks)
     if earlier is not None:
         plan = adopt_plan(plan, earlier.plan())
     plan = change_plan(plan, request.overrides)
-    cases = _prepared(study, plan, usable, notes, control)
+    cases = yield from _prepared(study, plan, usable, notes, left_out, control)
     method, before = _model(name, seed, plan, earlier, notes)
     seen = set(before.trained_on) if before else set()
     holdout = HoldOut()
@@ -138,7 +146,7 @@ def _started(study: Study, request: Request, machine: Machine, control: Control)
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write(config, plan)
     notes += _remarks(cases, method)
-    return Prepared(folder, config, plan, machine.device, budget, method, cases, None, notes)
+    return Prepared(folder, config, plan, machine.device, budget, method, cases, None, notes, left_out)
 
 
 def _model(
@@ -161,7 +169,7 @@ def _model(
     return method, earlier.config()
 
 
-def _resumed(study: Study, request: Request, machine: Machine, control: Control) -> Prepared:
+def _resumed(study: Study, request: Request, machine: Machine, control: Control) -> Preparation:
     folder = RunFolder(study, request.run_id or latest_unfinished(study))
     config, plan = folder.config(), folder.plan()
     _check_agreement(request, folder.run, config, plan)
@@ -173,9 +181,9 @@ def _resumed(study: Study, request: Request, machine: Machine, control: Control)
     minutes, iterations = request.minutes, request.iterations
     if minutes is None and iterations is None:
         minutes, iterations = config.minutes, config.iterations
-    notes: list[str] = []
-    usable = _usable(study, notes)
-    cases = _prepared(study, plan, usable, notes, control)
+    notes, left_out = list[str](), dict[str, str]()
+    usable = _usable(study, notes, left_out)
+    cases = yield from _prepared(study, plan, usable, notes, left_out, control)
     method = build_method(config.method, plan)
     checkpoint = folder.checkpoints.load() if folder.checkpoints.iterations else None
     if checkpoint is None:
@@ -197,7 +205,7 @@ def _resumed(study: Study, request: Request, machine: Machine, control: Control)
         config = config.model_copy(update={"trained_on": tuple(sorted(seen | set(config.trained_on)))})
         folder.write(config, plan)
     budget = Budget(minutes, iterations)
-    return Prepared(folder, config, plan, machine.device, budget, method, cases, checkpoint, notes)
+    return Prepared(folder, config, plan, machine.device, budget, method, cases, checkpoint, notes, left_out)
 
 
 def _check_agreement(request: Request, run: str, config: RunConfig, plan: Plan) -> None:
@@ -227,7 +235,7 @@ def _fits(method: Method, checkpoint: Checkpoint) -> bool:
     return own.keys() == saved.keys() and all(own[key].shape == saved[key].shape for key in own)
 
 
-def _usable(study: Study, notes: list[str]) -> list[str]:
+def _usable(study: Study, notes: list[str], left_out: dict[str, str]) -> list[str]:
     """Cases without a fatal problem.
 
     Raises
@@ -235,38 +243,48 @@ def _usable(study: Study, notes: list[str]) -> list[str]:
     TrainingError
         When a problem concerns the whole study, or no usable case has a label.
     """
-    refused: set[str] = set()
     for problem in study.preflight():
-        if problem.fatal and problem.case is None:
-            raise TrainingError(problem.message)
         if problem.fatal and problem.case is not None:
-            refused.add(problem.case)
+            left_out.setdefault(problem.case, problem.message)
+        if problem.fatal and problem.case is None:
+            raise TrainingError(_with_reasons(problem.message, left_out))
         notes.append(problem.message)
     if not study.cases:
         raise TrainingError("This study has no scans yet; add at least one scan.")
-    usable = [record.id for record in study.cases if record.id not in refused]
+    usable = [record.id for record in study.cases if record.id not in left_out]
     if not any(record.known_fraction > 0 for record in study.cases if record.id in usable):
-        reasons = [note for note in notes if refused]
-        raise TrainingError(reasons[0] if reasons else NOTHING_TO_LEARN)
+        raise TrainingError(_with_reasons(NOTHING_TO_LEARN, left_out))
     return usable
 
 
+def _with_reasons(message: str, left_out: Mapping[str, str]) -> str:
+    """What is missing, and of each scan that was left out why."""
+    reasons = list(left_out.values())
+    more = [f"So it is with {len(reasons) - MOST_REASONS} more."] if len(reasons) > MOST_REASONS else []
+    return " ".join([message, *reasons[:MOST_REASONS], *more])
+
+
 def _prepared(
-    study: Study, plan: Plan, usable: Sequence[str], notes: list[str], control: Control
-) -> list[PreparedCase]:
-    store, cases = CaseStore(study, plan), []
-    for case in usable:
-        if control.stopped:
-            raise Stopped
+    study: Study,
+    plan: Plan,
+    usable: Sequence[str],
+    notes: list[str],
+    left_out: dict[str, str],
+    control: Control,
+) -> Generator[ScanPreparation, None, list[PreparedCase]]:
+    store, cases = CaseStore(study, plan), list[PreparedCase]()
+    for done, case in enumerate(usable):
+        yield ScanPreparation(case, done, len(usable))
+        control.raise_if_stopped()
         try:
             cases.append(store.prepare(case))
-        except DyconError as error:
-            notes.append(f"{case} was left out of the training: {error}")
+        except (DyconError, MemoryError) as error:
+            left_out[case] = str(error) or "There is not enough memory for it."
+            notes.append(f"{case} was left out of the training: {left_out[case]}")
             continue
         notes.extend(cases[-1].notes)
     if not any(case.target is not None and bool((case.target < IGNORE).any()) for case in cases):
-        unread = [note for note in notes if "was left out of the training" in note]
-        raise TrainingError(unread[0] if unread else NOTHING_TO_LEARN)
+        raise TrainingError(_with_reasons(NOTHING_TO_LEARN, left_out))
     return cases
 
 

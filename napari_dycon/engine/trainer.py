@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_dycon.engine.budget import Stopwatch
 from napari_dycon.engine.checkpoints import Checkpoint
-from napari_dycon.engine.control import Control
+from napari_dycon.engine.control import Control, Stopped
 from napari_dycon.engine.device import configure_threads, is_out_of_memory, release_memory
 from napari_dycon.engine.events import (
     CheckpointSaved,
@@ -25,7 +25,7 @@ from napari_dycon.engine.optimisation import Optimisation, Unstable
 from napari_dycon.engine.plan import smaller_patch
 from napari_dycon.engine.readiness import Quality, write_quality
 from napari_dycon.engine.recorder import Recorder
-from napari_dycon.engine.setup import Prepared, Request, Stopped, prepare
+from napari_dycon.engine.setup import Prepared, Request, prepare
 from napari_dycon.engine.validation import Validator
 from napari_dycon.errors import DyconError, StudyError, TrainingError, VolumeError
 from napari_dycon.learning.batch import Batch
@@ -99,8 +99,8 @@ class Trainer:
         Yields
         ------
         Event
-            RunStarted first, RunFinished last; RunFinished alone when stopped while scans are being
-            prepared. Closing the generator early saves a checkpoint.
+            ScanPreparation from the first moment, then RunStarted, and RunFinished last; no RunStarted when
+            stopped while scans are being prepared. Closing the generator early saves a checkpoint.
 
         Raises
         ------
@@ -109,7 +109,7 @@ class Trainer:
         """
         configure_threads(self._threads)
         try:
-            prepared = prepare(self._study, self._request, self._control)
+            prepared = yield from prepare(self._study, self._request, self._control)
         except Stopped:
             text = "Training was stopped before it began."
             yield RunFinished(self.run_id or "", 0, "stopped", 0.0, None, None, text)
@@ -360,6 +360,7 @@ class _Loop:
             prepared.device,
             prepared.plan.model_dump(mode="json"),
             tuple(prepared.notes),
+            dict(prepared.left_out),
         )
 
     def _finished(self, reason: FinishReason, message: str) -> RunFinished:

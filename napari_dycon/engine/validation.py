@@ -1,6 +1,6 @@
 """Quality on what a person labelled: what training never saw, or, to see whether it learned at all, any."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +13,7 @@ from napari_dycon.engine.holdout import HoldOut
 from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.readiness import Quality
 from napari_dycon.engine.runs import RunFolder
+from napari_dycon.engine.steps import finish
 from napari_dycon.engine.store import CaseStore, PreparedCase
 from napari_dycon.engine.windows import predict_windows
 from napari_dycon.errors import DyconError
@@ -76,10 +77,10 @@ class Validator:
         structures = len(self._plan.structure_values)
         findings = _Findings([[] for _ in range(structures)], [[] for _ in range(structures)])
         for case in self._cases if everything else self._cases[:CASES_ON_THE_WAY]:
-            found = _finish(predict_windows(networks, case.image, self._plan, device, control))
+            found = finish(predict_windows(networks, case.image, self._plan, device, control))
             if found is None:
                 return None
-            mean = found.mean(axis=0)
+            mean = found.numpy().mean(axis=0)
             classes = _most_likely(mean)
             _compare(classes, case.target, findings)
             if everything:
@@ -156,15 +157,6 @@ def _window(target: NDArray[np.uint8], patch: Sequence[int]) -> tuple[slice, ...
         start = max(0, int(found[0]) - side // 2) if len(found) else 0
         window.append(slice(start, int(found[-1]) + side // 2 + 1 if len(found) else None))
     return tuple(window)
-
-
-def _finish(steps: Generator[float, None, torch.Tensor | None]) -> NDArray[np.float32] | None:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            probabilities: torch.Tensor | None = end.value
-            return None if probabilities is None else probabilities.numpy()
 
 
 def _most_likely(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:

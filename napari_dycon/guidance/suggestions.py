@@ -6,7 +6,8 @@ kept apart, and a small random share stays, without which nobody could tell whet
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_dycon.engine.control import Control
+from napari_dycon.engine.steps import finish
+from napari_dycon.errors import DyconError
 from napari_dycon.io.geometry import PLANES, Geometry, plane_axis, plane_of_axis
 from napari_dycon.study.annotations import Annotation, Known
 from napari_dycon.study.schema import CaseRecord, Structure
@@ -32,6 +36,9 @@ MILLIMETRES_APART = 20.0
 PER_CASE = 2
 STRATIFIED_SHARE = 2 / 3
 RANDOM_SHARE = 1 / 8
+FIRST_PLANES = ("axial", "coronal")
+FIRST_PLACES = (0.5, 0.4, 0.6, 0.45, 0.55)
+"""Without a prediction: the plane of the first and the second slice of a case, and where in it they lie."""
 SHORTLIST = 4
 """Only so many times the wanted number of cases are read, those with the highest mean entropy."""
 
@@ -71,9 +78,31 @@ class _Candidate:
         return -round(self.suggestion.score, 2), -self.uncertainty
 
 
-def suggest(
-    study: Study, run: str | None = None, count: int = 8, stopped: Callable[[], bool] = lambda: False
-) -> list[Suggestion]:
+@dataclass(frozen=True, slots=True)
+class CaseLooked:
+    """Another of `total` cases was looked at for suggestions."""
+
+    case: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestions:
+    """Places to annotate next, and of each case that could not be looked at why."""
+
+    places: tuple[Suggestion, ...]
+    left_out: dict[str, str]
+
+
+def suggest(study: Study, run: str | None = None, count: int = 8) -> list[Suggestion]:
+    """Choose slices to annotate next, as `suggesting` does, in one step."""
+    return list(finish(suggesting(study, run, count)).places)
+
+
+def suggesting(
+    study: Study, run: str | None = None, count: int = 8, control: Control | None = None
+) -> Generator[CaseLooked, None, Suggestions]:
     """Choose slices to annotate next, best first.
 
     Parameters
@@ -82,27 +111,42 @@ def suggest(
     run : str, optional
         Whose predictions guide; the active run by default.
     count : int
-    stopped : callable
-        Asked before each case that is read; where it says yes, nothing is suggested.
+    control : Control, optional
+        To stop between any two cases; what was found until then is returned.
+
+    Yields
+    ------
+    CaseLooked
+        After each case.
 
     Returns
     -------
-    list of Suggestion
-        Evenly spread slices of unlabelled cases when there is no prediction yet, or none by a model that was
-        ready. At most two of a case, never
-        a complete slice or one close to it. The same call on the same study gives the same answer.
+    Suggestions
+        A case whose scan or prediction cannot be read is left out. Evenly spread slices of unlabelled cases
+        when there is no prediction yet, or none by a model that was ready. At most two of a case, never a
+        complete slice or one close to it. The same call on the same study gives the same answer.
     """
     run = run or study.active_run
     open_cases = [case for case in study.cases if case.status != "complete"]
-    candidates: list[_Candidate] = []
-    if run is not None:
-        for case in _shortlist(study, run, open_cases, count):
-            if stopped():
-                return []
+    control, candidates, left_out = control or Control(), list[_Candidate](), dict[str, str]()
+    shortlist = _shortlist(study, run, open_cases, count)
+    for done, case in enumerate(shortlist, start=1):
+        if control.stopped or run is None:
+            break
+        with _leaving_out(case.id, left_out):
             candidates += _candidates(study, run, case)
+        yield CaseLooked(case.id, done, len(shortlist))
     if not candidates:
-        return _first_slices(study, open_cases, count)
-    return _choose(candidates, count, _random(study, run))
+        return Suggestions(tuple(_first_slices(study, open_cases, count, left_out)), left_out)
+    return Suggestions(tuple(_choose(candidates, count, _random(study, run))), left_out)
+
+
+@contextmanager
+def _leaving_out(case: str, left_out: dict[str, str]) -> Iterator[None]:
+    try:
+        yield
+    except (DyconError, OSError, MemoryError) as error:
+        left_out[case] = str(error) or type(error).__name__
 
 
 def _shortlist(study: Study, run: str | None, cases: Sequence[CaseRecord], count: int) -> list[CaseRecord]:
@@ -306,28 +350,33 @@ def _fits(candidate: _Candidate, chosen: Sequence[_Candidate]) -> bool:
     )
 
 
-def _first_slices(study: Study, cases: Sequence[CaseRecord], count: int) -> list[Suggestion]:
+def _first_slices(
+    study: Study, cases: Sequence[CaseRecord], count: int, left_out: dict[str, str]
+) -> list[Suggestion]:
     """Evenly spread slices, planes by turns: one of every case before the second of any."""
     if not study.structures:
         return []
     ordered = sorted(cases, key=lambda case: case.known_fraction)
-    planes = ("axial", "coronal", "sagittal")
-    places = [0.5, 0.4, 0.6, 0.45, 0.55]
     found: list[Suggestion] = []
     for turn in range(PER_CASE):
         for number, case in enumerate(ordered):
             if len(found) == count:
                 return found
-            geometry = study.geometry(case.id)
-            axis = plane_axis(geometry, planes[turn])
-            index = int(places[(number + turn) % len(places)] * geometry.shape[axis])
-            if any(
-                _too_close(index, other, geometry.spacing[axis])
-                for other in study.annotation(case.id).complete_slices(axis)
-            ):
-                continue
-            found.append(_first_slice(case, geometry, axis, index, study.structures[0]))
+            if case.id not in left_out:
+                share = FIRST_PLACES[(number + turn) % len(FIRST_PLACES)]
+                with _leaving_out(case.id, left_out):
+                    found += _middle_slice(study, case, FIRST_PLANES[turn], share)
     return found
+
+
+def _middle_slice(study: Study, case: CaseRecord, plane: str, share: float) -> Iterator[Suggestion]:
+    """Yield the slice at a share of the way through a scan, unless it is close to a complete one."""
+    geometry = study.geometry(case.id)
+    axis = plane_axis(geometry, plane)
+    index = int(share * geometry.shape[axis])
+    labelled = study.annotation(case.id).complete_slices(axis)
+    if not any(_too_close(index, other, geometry.spacing[axis]) for other in labelled):
+        yield _first_slice(case, geometry, axis, index, study.structures[0])
 
 
 def _first_slice(

@@ -164,12 +164,15 @@ def suggestions(study: Study) -> EventSource:
     """Look for the places that are worth annotating next."""
 
     def source(control: Control) -> Iterator[object]:
-        from napari_dycon.guidance.suggestions import suggest
+        from napari_dycon.engine.events import Note
+        from napari_dycon.guidance.suggestions import suggesting
 
         yield Searching()
-        found = suggest(study, study.active_run, stopped=lambda: control.stopped)
+        found = yield from suggesting(study, study.active_run, control=control)
+        for case, reason in found.left_out.items():
+            yield Note("warning", f"No suggestions for {case}: {reason}")
         if not control.stopped:
-            yield SuggestionsReady(tuple(found))
+            yield SuggestionsReady(found.places)
 
     return source
 

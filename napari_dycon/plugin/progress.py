@@ -2,7 +2,13 @@
 
 from dataclasses import replace
 
-from napari_dycon.engine.events import CasePredicted, PredictionProgress, RunStarted, StepFinished
+from napari_dycon.engine.events import (
+    CasePredicted,
+    PredictionProgress,
+    RunStarted,
+    ScanPreparation,
+    StepFinished,
+)
 from napari_dycon.plugin.jobs import Searching
 from napari_dycon.plugin.task import TaskState
 from napari_dycon.study.exporting import ExportStep
@@ -12,6 +18,9 @@ from napari_dycon.study.importing import ImportEvent
 def after(event: object, task: TaskState) -> TaskState:
     """Return the task state after ``event``; the phase stays as it is."""
     match event:
+        case ScanPreparation():
+            text = f"Preparing scan {min(event.done + 1, event.total)} of {event.total}"
+            return replace(task, fraction=event.done / max(event.total, 1), text=text)
         case RunStarted():
             return replace(task, fraction=0.0, text=f"Run {event.run} on {event.device}")
         case StepFinished():

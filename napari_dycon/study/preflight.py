@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from napari_dycon.errors import StudyError
-from napari_dycon.study.scans import NO_AIR, ScanReader, change_note, looks_like_ct
+from napari_dycon.study.scans import NO_AIR, ScanReader, looks_like_ct, replaced_note
 from napari_dycon.study.schema import CaseRecord
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _check_file(study: Study, case: CaseRecord) -> Iterator[Problem]:
         yield Problem(case.id, str(error), True)
         return
     if ScanReader().changed(case, path):
-        yield Problem(case.id, change_note(case, path), False)
+        yield Problem(case.id, replaced_note(case, path), True)
 
 
 def _check_values(case: CaseRecord) -> Iterator[Problem]:

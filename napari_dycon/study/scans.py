@@ -100,6 +100,14 @@ def change_note(case: CaseRecord, path: Path) -> str:
     )
 
 
+def replaced_note(case: CaseRecord, path: Path) -> str:
+    """Say that a scan is another one now, and is not used therefore."""
+    return (
+        f"The scan of {case.id} has changed on disk since it was imported ({path}), so it is not used: put "
+        "the first one back, or import this one under another name."
+    )
+
+
 def intensity_facts(array: NDArray[np.generic]) -> IntensityFacts:
     """Summarise the voxel values of a scan; invalid ones are counted and left out.
 

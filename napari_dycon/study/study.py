@@ -22,7 +22,7 @@ from napari_dycon.study.folder import StudyFolder
 from napari_dycon.study.lock import StudyLock
 from napari_dycon.study.notebook import Notebook
 from napari_dycon.study.runs import RunStore
-from napari_dycon.study.scans import ScanReader
+from napari_dycon.study.scans import ScanReader, replaced_note
 from napari_dycon.study.schema import CaseRecord, Structure, StudyRecord
 from napari_dycon.study.summary import KnownSummary
 
@@ -82,6 +82,19 @@ class Study(StudyFolder):
             If it is damaged.
         """
         return self._scans.read(self.case(case_id), self.scan_path(case_id))
+
+    def unchanged_volume(self, case_id: str) -> Volume:
+        """Read a scan that must still be the one that was imported, as `volume` does.
+
+        Raises
+        ------
+        StudyError
+            Also if the file holds other voxels now.
+        """
+        record, path = self.case(case_id), self.scan_path(case_id)
+        if self._scans.changed(record, self._scans.require(record, path)):
+            raise StudyError(replaced_note(record, path))
+        return self.volume(case_id)
 
     def annotation(self, case_id: str) -> Annotation:
         """Read what is known about a scan; an empty annotation where nothing is."""

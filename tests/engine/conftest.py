@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_dycon.engine.events import ScanPreparation
 from napari_dycon.engine.trainer import Trainer
 from napari_dycon.study.annotations import Annotation
 from napari_dycon.study.schema import Structure
@@ -75,12 +76,13 @@ def make_study(tmp_path: Path) -> Iterator[Callable[..., Study]]:
 
 @pytest.fixture
 def train() -> Callable[..., list]:
-    """Run a training to its end and return all events."""
+    """Run a training to its end and return all events from its start on."""
 
     def run(study: Study, method: str = "dycon", **options: object) -> list:
         options = {"overrides": TINY, "threads": 1, "device": "cpu", **options}
         if not options.get("resume"):
             options.setdefault("iterations", 6)
-        return list(Trainer(study, method, **options).run())
+        events = Trainer(study, method, **options).run()
+        return [event for event in events if not isinstance(event, ScanPreparation)]
 
     return run

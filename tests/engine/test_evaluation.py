@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.engine.evaluation import evaluate, evaluate_masks
-from napari_dycon.errors import GridMismatchError, TrainingError
+from napari_dycon.errors import TrainingError
 from tests.engine.conftest import ball_case, save_scan
 
 
@@ -92,5 +92,44 @@ def test_the_predictions_of_a_study_are_compared_by_file_name(make_study, train,
     with pytest.raises(TrainingError, match="file name"):
         evaluate(study, run, tmp_path / "nowhere-else")
     save_scan(folder / f"{study.cases[0].name}.nii.gz", labels[0], np.eye(4))
-    with pytest.raises(GridMismatchError):
-        evaluate(study, run, folder)
+    again = evaluate(study, run, folder)
+    assert [case.case for case in again.cases] == [study.cases[1].id]
+    assert "from its scan" in again.left_out[study.cases[0].id]
+
+
+@pytest.mark.parametrize("bad", ["grid", "text", "cut", "fractions", "scan gone"])
+def test_one_bad_reference_does_not_end_the_others(make_study, tmp_path, bad):
+    study, folder = make_study(cases=3), tmp_path / "truth"
+    run = study.new_run("supervised")
+    study.set_active_run(run)
+    folder.mkdir()
+    for index, record in enumerate(study.cases):
+        truth = ball_case(index)[1]
+        study.save_prediction(run, record.id, truth, np.zeros(truth.shape, np.float32))
+        path = save_scan(folder / f"{record.name}.nii.gz", truth)
+        if index == 1:
+            if bad == "grid":
+                save_scan(path, truth[1:])
+            elif bad == "text":
+                path.write_text("no mask")
+            elif bad == "cut":
+                path.write_bytes(path.read_bytes()[:200])
+            elif bad == "fractions":
+                save_scan(path, truth + 0.5)
+            else:
+                study.scan_path(record.id).unlink()
+    result = evaluate(study, None, folder)
+    assert [case.case for case in result.cases] == [study.cases[0].id, study.cases[2].id]
+    assert list(result.left_out) == [study.cases[1].id]
+
+
+def test_reference_values_without_a_structure_are_reported(make_study, tmp_path):
+    study, folder = make_study(cases=1), tmp_path / "truth"
+    run = study.new_run("supervised")
+    study.set_active_run(run)
+    folder.mkdir()
+    (record,), truth = study.cases, ball_case(0)[1]
+    study.save_prediction(run, record.id, truth, np.zeros(truth.shape, np.float32))
+    truth[:2, :2, 0] = 9
+    save_scan(folder / f"{record.name}.nii.gz", truth)
+    assert evaluate(study, None, folder).unnamed == {record.id: {9: 4}}

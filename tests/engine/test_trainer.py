@@ -19,10 +19,12 @@ from napari_dycon.engine.events import (
     Note,
     RunFinished,
     RunStarted,
+    ScanPreparation,
     StepFinished,
     Validated,
     from_json,
 )
+from napari_dycon.engine.inference import predict
 from napari_dycon.engine.recorder import read_events
 from napari_dycon.engine.runs import RunFolder
 from napari_dycon.engine.trainer import Trainer
@@ -30,6 +32,7 @@ from napari_dycon.errors import TrainingError
 from napari_dycon.study.annotations import Annotation
 from napari_dycon.study.schema import Structure
 from napari_dycon.study.study import Study
+from tests.engine.conftest import ball_case, save_scan
 
 TINY = {
     "patch_size": (16, 16, 16),
@@ -89,7 +92,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_by_bit(make_study, train,
     torch.rand(7)  # whatever else used random numbers meanwhile
     second = train(parts, method, resume=True)
     assert losses(first) + losses(second) == losses(expected)
-    assert same_weights(weights(parts, first[0].run), weights(whole, expected[0].run))
+    assert same_weights(weights(parts, first[-1].run), weights(whole, expected[0].run))
 
 
 def test_resuming_after_a_crash_forgets_steps_after_the_checkpoint(make_study, train):
@@ -158,9 +161,51 @@ def test_a_stop_while_scans_are_prepared_leaves_no_run(make_study):
     study, control = make_study(), Control()
     control.stop()
     events = list(Trainer(study, iterations=5, overrides=TINY, control=control).run())
-    assert [type(event) for event in events] == [RunFinished]
-    assert events[0].reason == "stopped"
+    assert [type(event) for event in events] == [ScanPreparation, RunFinished]
+    assert events[-1].reason == "stopped"
     assert study.runs() == []
+
+
+@pytest.mark.parametrize("at", [0, 1, 3])
+def test_preparation_tells_how_far_it_is_and_can_be_stopped(make_study, at):
+    study, control, seen = make_study(), Control(), []
+    for event in Trainer(study, iterations=5, overrides=TINY, control=control).run():
+        seen.append(event)
+        if len(seen) > at:
+            control.stop()
+    assert all(isinstance(event, ScanPreparation) and event.total == 4 for event in seen[:-1])
+    assert len(seen) == at + 2 and [event.done for event in seen[1:-1]] == list(range(at))
+    assert seen[-1].reason == "stopped" and not study.runs()
+
+
+@pytest.mark.parametrize("fault", ["gone", "replaced", "cut", "empty"])
+def test_training_and_prediction_go_on_without_a_scan_and_say_why(make_study, train, fault):
+    study = make_study(labelled=3)
+    bad = study.cases[1].id
+    path = study.scan_path(bad)
+    if fault == "gone":
+        path.unlink()
+    elif fault == "replaced":
+        save_scan(path, ball_case(77)[0])
+    elif fault == "cut":
+        path.write_bytes(path.read_bytes()[:500])
+    else:
+        path.write_bytes(b"")
+    events = train(study, "supervised", iterations=1)
+    assert list(events[0].left_out) == [bad] and bad in events[0].left_out[bad]
+    run = RunFolder(study, events[0].run)
+    assert bad not in run.config().trained_on and read_events(run.path)[0].left_out == events[0].left_out
+    end = list(predict(study, events[0].run, device="cpu", threads=1))[-1]
+    assert len(end.cases) == 3 and list(end.left_out) == [bad]
+
+
+def test_when_no_scan_is_left_every_reason_is_given(make_study, train):
+    study = make_study()
+    for record in study.cases[:2]:
+        study.scan_path(record.id).unlink()
+    with pytest.raises(TrainingError) as raised:
+        train(study)
+    assert all(record.id in str(raised.value) for record in study.cases[:2])
 
 
 def test_training_again_starts_from_the_last_model(make_study, train):

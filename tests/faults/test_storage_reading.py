@@ -52,7 +52,8 @@ def test_73_a_scan_that_cannot_be_read_is_named_and_the_others_are_trained_on(se
     faults.disarm()
     assert isinstance(events[-1], RunFinished)
     assert events[-1].reason == "budget"
-    told = [*events[0].notes, *(event.text for event in events if hasattr(event, "text"))]
+    started = next(event for event in events if hasattr(event, "notes"))
+    told = [*started.notes, *(event.text for event in events if hasattr(event, "text"))]
     assert any("lung" in text and "left out" in text for text in told), told
 
 

@@ -4,7 +4,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_dycon.guidance.suggestions import suggest
+from napari_dycon.engine.control import Control
+from napari_dycon.engine.steps import finish
+from napari_dycon.guidance.suggestions import suggest, suggesting
 from napari_dycon.study.annotations import Annotation
 from napari_dycon.study.schema import Structure
 from napari_dycon.study.study import Study
@@ -171,3 +173,25 @@ def test_a_model_that_was_not_ready_does_not_guide(study):
     one = study.cases[2].id
     study.save_prediction_summary(study.active_run, {one: summary[one]})
     assert {place.case for place in suggest(study, count=4)} == {one}
+
+
+@pytest.mark.parametrize("predicted", [True, False])
+def test_a_case_that_cannot_be_read_is_left_out_and_named(study, predicted):
+    if predicted:
+        for number in range(6):
+            save(study, f"scan_{number}", everywhere(0.5))
+    study.scan_path("scan_2").unlink()
+    found = finish(suggesting(study, study.active_run, count=12))
+    assert found.places and "scan_2" not in {place.case for place in found.places}
+    assert list(found.left_out) == ["scan_2"] and "put it back" in found.left_out["scan_2"]
+
+
+def test_looking_for_places_tells_how_far_it_is_and_can_be_stopped(study):
+    for number in range(6):
+        save(study, f"scan_{number}", everywhere(0.5))
+    control = Control()
+    steps = suggesting(study, study.active_run, 8, control)
+    looked = [next(steps), next(steps)]
+    assert [event.done for event in looked] == [1, 2] and looked[0].total >= 5
+    control.stop()
+    assert {place.case for place in finish(steps).places} <= {event.case for event in looked}

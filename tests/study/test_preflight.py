@@ -89,7 +89,7 @@ def test_a_scan_that_is_gone_or_changed_is_named(study, make_scan, make_labels):
     study.scan_path("b").unlink()
     problems = {problem.case: problem for problem in study.preflight()}
     assert "has changed on disk" in problems["a"].message
-    assert not problems["a"].fatal
+    assert problems["a"].fatal and "put the first one back" in problems["a"].message
     assert problems["b"].fatal
     assert "put it back" in problems["b"].message
 
