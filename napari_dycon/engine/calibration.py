@@ -70,14 +70,33 @@ def expected_dice(probabilities: Probabilities, mask: NDArray[np.integer]) -> li
     -------
     By structure, from 0 to 1; None where the mask has nothing of it, since nobody could tell.
     """
-    result: list[float | None] = []
-    for index in range(1, len(probabilities)):
-        inside = mask == index
-        size = int(inside.sum())
-        whole = float(probabilities[index].sum(dtype=np.float64))
-        overlap = float(probabilities[index][inside].sum(dtype=np.float64))
-        result.append(2 * overlap / (whole + size) if size else None)
-    return result
+    sums = ExpectedDice(len(probabilities))
+    sums.add(probabilities, mask)
+    return sums.result
+
+
+class ExpectedDice:
+    """`expected_dice` of a volume that comes in parts, by classes with background."""
+
+    def __init__(self, classes: int) -> None:
+        self._size, self._whole, self._overlap = np.zeros((3, classes))
+
+    def add(self, probabilities: Probabilities, mask: NDArray[np.integer], temperature: float = 1.0) -> None:
+        """Take in a part: (class, ...) as they are, to be tempered, and its class indices (...)."""
+        tempering = Tempering(mask.shape, temperature)
+        for probability in probabilities:
+            tempering.add(probability)
+        for index, probability in enumerate(probabilities):
+            share, inside = _power(probability, temperature) / tempering.total, mask == index
+            self._size[index] += int(inside.sum())
+            self._whole[index] += float(share.sum(dtype=np.float64))
+            self._overlap[index] += float(share[inside].sum(dtype=np.float64))
+
+    @property
+    def result(self) -> list[float | None]:
+        """By structure, background apart."""
+        sums = zip(self._size[1:], self._whole[1:], self._overlap[1:], strict=True)
+        return [2 * overlap / (whole + size) if size else None for size, whole, overlap in sums]
 
 
 def near_structures(

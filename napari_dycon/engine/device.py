@@ -6,6 +6,7 @@ import sys
 from functools import cache
 from typing import Literal, TypeAlias
 
+import psutil
 import torch
 
 from napari_dycon.errors import TrainingError
@@ -72,6 +73,11 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(options(mmap_threshold, 32 * 2**20)) and bool(options(trim_threshold, 2**31 - 1))
+
+
+def free_memory() -> int:
+    """Bytes of main memory that are free now."""
+    return int(psutil.virtual_memory().available)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -1,17 +1,25 @@
 """From a trained run to masks, probabilities and entropy on the grid of each scan."""
 
+import copy
+import gc
+import traceback
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_dycon.engine.calibration import Tempering, expected_dice, mutual_information, temper
+from napari_dycon.engine.canvas import Canvas, Prediction, to_source
 from napari_dycon.engine.control import Control
-from napari_dycon.engine.device import configure_threads, resolve_device
+from napari_dycon.engine.device import (
+    configure_threads,
+    free_memory,
+    is_out_of_memory,
+    release_memory,
+    resolve_device,
+)
 from napari_dycon.engine.events import (
     CasePredicted,
     Event,
@@ -19,7 +27,7 @@ from napari_dycon.engine.events import (
     PredictionFinished,
     PredictionProgress,
 )
-from napari_dycon.engine.plan import Plan
+from napari_dycon.engine.plan import Plan, smaller_patch
 from napari_dycon.engine.preprocessing import prepare_image
 from napari_dycon.engine.readiness import Quality, read_quality, write_quality
 from napari_dycon.engine.resampling import resample
@@ -29,33 +37,16 @@ from napari_dycon.engine.validation import examine
 from napari_dycon.engine.windows import predict_windows
 from napari_dycon.errors import DyconError, TrainingError
 from napari_dycon.io.geometry import Reorientation
+from napari_dycon.io.masks import label_counts
 from napari_dycon.io.volumes import Volume
 from napari_dycon.learning.methods.base import Method
 from napari_dycon.learning.networks import SegmentationNetwork
 from napari_dycon.study.study import Study
 
+MEMORY_SHARE = 0.4
+"""Of the memory that is free, prediction takes at most this share for what it is working on."""
 BAND_VOXELS = 2
 """The mean entropy of a case is taken over the predicted structures and this margin around them."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says about one scan; all arrays in source order ``(x, y, z)``.
-
-    Attributes
-    ----------
-    mask : uint8 values of structures
-    probabilities : float32 (class, x, y, z), calibrated, background first; None when not asked for
-    entropy : float32 predictive entropy of the calibrated committee, divided by ln C, from 0 to 1
-    disagreement : float32 mutual information between voxel label and committee member, divided by ln C
-    expected_dice : by structure in the order of the plan; None where nothing of it was found
-    """
-
-    mask: NDArray[np.uint8]
-    probabilities: NDArray[np.float32] | None
-    entropy: NDArray[np.float32]
-    disagreement: NDArray[np.float32]
-    expected_dice: tuple[float | None, ...]
 
 
 class Predictor:
@@ -77,6 +68,7 @@ class Predictor:
     def __init__(self, plan: Plan, method: Method, device: str = "cpu", temperature: float = 1.0) -> None:
         self.plan = plan
         self.temperature = temperature
+        self.memory_share = MEMORY_SHARE
         self.device = torch.device(resolve_device(device))
         self._committee = [network.to(self.device).eval() for network in method.committee()]
         self.deciding = [self._committee.index(network) for network in method.deciders()]
@@ -105,6 +97,13 @@ class Predictor:
         """The networks whose mean probability is the prediction."""
         return [self._committee[index] for index in self.deciding]
 
+    def smaller(self) -> "Predictor":
+        """The same model with smaller windows and less memory, for when memory ran out."""
+        smaller = copy.copy(self)
+        smaller.plan = smaller_patch(self.plan) or self.plan
+        smaller.memory_share = self.memory_share / 4
+        return smaller
+
     def volume(self, volume: Volume, *, probabilities: bool = True) -> Prediction:
         """Predict one scan."""
         prediction = finish(self.steps(volume, probabilities=probabilities))
@@ -116,8 +115,21 @@ class Predictor:
     ) -> Generator[float, None, Prediction | None]:
         """Predict one scan, yielding the finished fraction; returns None when stopped."""
         image = prepare_image(volume, self.plan).array
-        found = yield from predict_windows(self._committee, image, self.plan, self.device, control)
-        return None if found is None else self._to_source(found.numpy(), volume, probabilities)
+        means = [self.deciding]
+        if sorted(self.deciding) != list(range(len(self._committee))):
+            means.append(list(range(len(self._committee))))
+        canvas = Canvas(self.plan, self.temperature, volume.geometry, image.shape, probabilities)
+        blocks = canvas.blocks(len(means), self.memory_share * free_memory())
+        for done, rows in enumerate(blocks):
+            needed = canvas.needed(rows)
+            steps = predict_windows(
+                self._committee, image, self.plan, self.device, control, means=means, rows=needed
+            )
+            found = yield from _part(steps, done, len(blocks))
+            if found is None:
+                return None
+            canvas.add(found.numpy(), needed, rows)
+        return canvas.prediction()
 
     def members(self, volume: Volume) -> NDArray[np.float32]:
         """Probabilities of every network of the committee as they are, without a temperature.
@@ -131,34 +143,20 @@ class Predictor:
         assert found is not None
         reorientation = Reorientation.to(volume.geometry, "RAS")
         maps = [[resample(one, reorientation.shape) for one in member] for member in found.numpy()]
-        return np.stack([np.stack([_source(one, reorientation) for one in member]) for member in maps])
+        return np.stack([np.stack([to_source(one, reorientation) for one in member]) for member in maps])
 
-    def _to_source(self, found: NDArray[np.float32], volume: Volume, keep: bool) -> Prediction:
-        """Bring probabilities back class by class, then decide: the border stays smooth."""
-        reorientation = Reorientation.to(volume.geometry, "RAS")
-        shape = reorientation.shape
-        own, mean = found[self.deciding].mean(axis=0), found.mean(axis=0)
-        best = np.full(shape, -1.0, dtype=np.float32)
-        mask = np.zeros(shape, dtype=np.uint8)
-        decided, shown = Tempering(shape, self.temperature), Tempering(shape, self.temperature)
-        kept: list[NDArray[np.float32]] = []
-        for index, value in enumerate((0, *self.plan.structure_values)):
-            probability = resample(own[index], shape)
-            wins = probability > best
-            mask[wins], best[wins] = value, probability[wins]
-            shown.add(resample(mean[index], shape))
-            if keep:
-                kept.append(decided.add(probability))
-        calibrated = temper(own, self.temperature)
-        return Prediction(
-            mask=_source(mask, reorientation),
-            probabilities=np.stack([_source(p / decided.total, reorientation) for p in kept])
-            if keep
-            else None,
-            entropy=_source(shown.entropy(), reorientation),
-            disagreement=_source(resample(mutual_information(found), shape), reorientation),
-            expected_dice=tuple(expected_dice(calibrated, own.argmax(axis=0))),
-        )
+
+def _part(
+    steps: Generator[float, None, torch.Tensor | None], done: int, total: int
+) -> Generator[float, None, torch.Tensor | None]:
+    """Yield the fraction of the whole while one of its parts is made."""
+    while True:
+        try:
+            fraction = next(steps)
+        except StopIteration as end:
+            found: torch.Tensor | None = end.value
+            return found
+        yield (done + fraction) / total
 
 
 def predict(
@@ -208,20 +206,47 @@ def predict(
     for done, case in enumerate(cases):
         try:
             volume = study.unchanged_volume(case)
-            steps = predictor.steps(volume, probabilities=probabilities, control=control)
-            prediction = yield from _progress(steps, case, done, len(cases))
+            prediction = yield from _progress(
+                _predicted(predictor, volume, probabilities, control), case, done, len(cases)
+            )
             if prediction is None:
                 break
             _save(study, run_id, case, prediction, predictor.plan)
-        except DyconError as error:
-            left_out[case] = str(error)
-            yield Note("warning", f"{case} was not predicted: {error}")
+        except (DyconError, MemoryError) as error:
+            left_out[case] = str(error) or "there is not enough memory for it."
+            yield Note("warning", f"{case} was not predicted: {left_out[case]}")
             continue
         event = _summarise(case, done + 1, len(cases), prediction, volume, predictor.plan)
         study.save_prediction_summary(run_id, {case: _row(event, ready)})
         finished.append(case)
         yield event
     yield PredictionFinished(run_id, tuple(finished), control.stopped, left_out)
+
+
+def _predicted(
+    predictor: Predictor, volume: Volume, probabilities: bool, control: Control
+) -> Generator[float, None, Prediction | None]:
+    """Predict a scan; where memory runs out, once more in smaller parts.
+
+    Raises
+    ------
+    TrainingError
+        When memory runs out again, or the device fails.
+    """
+    for attempt in (predictor, predictor.smaller()):
+        try:
+            prediction = yield from attempt.steps(volume, probabilities=probabilities, control=control)
+            return prediction
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise TrainingError(f"The network could not be applied to it: {error}") from error
+            traceback.clear_frames(error.__traceback__)
+        gc.collect()
+        release_memory(resolve_device(predictor.device.type))
+    raise TrainingError(
+        "There is not enough memory for a scan of this size; close other programs, choose the CPU, or "
+        "predict without probabilities."
+    )
 
 
 def _wanted(study: Study, case_ids: Sequence[str] | None) -> list[str]:
@@ -275,7 +300,7 @@ def _save(study: Study, run: str, case: str, prediction: Prediction, plan: Plan)
 def _summarise(
     case: str, done: int, total: int, prediction: Prediction, volume: Volume, plan: Plan
 ) -> CasePredicted:
-    counts = np.bincount(prediction.mask.ravel(), minlength=256)
+    counts = label_counts(prediction.mask)
     voxel_ml = volume.geometry.voxel_volume_mm3 / 1000
     named = zip(plan.structure_names, plan.structure_values, strict=True)
     foreground = prediction.mask > 0
@@ -295,11 +320,3 @@ def _summarise(
             for name, dice in zip(plan.structure_names, prediction.expected_dice, strict=True)
         },
     )
-
-
-_Array = TypeVar("_Array", bound=NDArray[Any])
-
-
-def _source(array: _Array, reorientation: Reorientation) -> _Array:
-    result: _Array = np.ascontiguousarray(reorientation.invert(array))  # type: ignore[assignment]
-    return result

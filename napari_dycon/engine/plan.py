@@ -22,6 +22,9 @@ Size = tuple[int, int, int]
 FINE_VOXELS = 64 * 64 * 20
 """Up to so many voxels of a median scan, every machine affords a network that begins at full resolution."""
 
+FEW_CLASSES, BYTES_OF_A_CLASS = 8, 48
+"""Bytes by voxel, class and network that a step takes for what is as large as its output; few come free."""
+
 VOXELS_ACROSS = 3
 """So many voxels wide the smallest labelled structure should stay."""
 
@@ -176,7 +179,7 @@ def make_plan(
     plan = change_plan(plan, wishes)
     if "patch_size" in wishes:
         return plan
-    divisor, voxels = _divisor(plan.network.strides), _patch_voxels(machine, networks)
+    divisor, voxels = _divisor(plan.network.strides), _patch_voxels(machine, networks, plan.classes)
     return change_plan(plan, {"patch_size": _patch_size(size, plan.spacing, divisor, voxels)})
 
 
@@ -256,11 +259,13 @@ def _divisor(strides: Sequence[Size]) -> Size:
     return x, y, z
 
 
-def _patch_voxels(machine: Machine, networks: float) -> int:
-    """Voxels of a patch; on a CPU time and not memory limits them."""
+def _patch_voxels(machine: Machine, networks: float, classes: int) -> int:
+    """Voxels of a patch; on a CPU time limits them, and memory where there are many structures."""
+    of_classes = BYTES_OF_A_CLASS * max(0, classes - FEW_CLASSES)
     if machine.device == "cpu":
-        return 96 * 64 * 40
-    per_voxel = networks * (2500 if machine.device == "cuda" else 6000)
+        per_voxel = networks * max(1, of_classes)
+        return int(min(96 * 64 * 40, max(32**3, 0.25 * machine.memory / 4 / per_voxel)))
+    per_voxel = networks * ((2500 if machine.device == "cuda" else 6000) + of_classes)
     return int(min(160 * 160 * 96, max(64**3, 0.5 * machine.memory / 4 / per_voxel)))
 
 

@@ -50,6 +50,24 @@ def resample(array: NDArray[Any], shape: Sequence[int]) -> FloatArray:
     return result
 
 
+def rows_needed(old: int, new: int, rows: slice) -> slice:
+    """Voxels of an axis of `old` voxels from which `rows` of the same axis with `new` voxels are made."""
+    columns = np.flatnonzero(_weights(old, new)[rows].any(axis=0))
+    return slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def resample_rows(part: NDArray[Any], of: slice, old: int, shape: Sequence[int], rows: slice) -> FloatArray:
+    """Give ``resample(whole, shape)[rows]`` of a volume with `old` rows, from its rows `of` alone."""
+    result: FloatArray = np.asarray(part, dtype=np.float32)
+    sides = (old, *part.shape[1:])
+    for axis in sorted(range(3), key=lambda a: shape[a] / sides[a]):
+        if axis:
+            result = _along(result, axis, shape[axis])
+        elif old != shape[0]:
+            result = np.tensordot(_weights(old, shape[0])[rows, of], result, axes=(1, 0))
+    return result
+
+
 def resample_target(target: NDArray[np.uint8], shape: Sequence[int]) -> NDArray[np.uint8]:
     """Resample class indices: known voxels vote, a voxel is known only where its source is.
 

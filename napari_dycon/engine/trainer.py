@@ -124,6 +124,12 @@ class Trainer:
                 yield event
 
 
+def _in_words(error: BaseException) -> str:
+    if is_out_of_memory(error):
+        return "memory ran out; close other programs or choose the CPU."
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
 class _Loop:
     """The state of a run while it runs."""
 
@@ -153,13 +159,17 @@ class _Loop:
         yield self._started()
         try:
             reason = yield from self._train()
+            yield from self._finish(reason)
         except GeneratorExit:
             self._save_if_new()
             raise
         except DyconError as error:
             yield self._finished("failed", str(error))
             raise
-        yield from self._finish(reason)
+        except (RuntimeError, MemoryError) as error:
+            failure = TrainingError(f"Training failed after step {self._iteration}: {_in_words(error)}")
+            yield self._finished("failed", str(failure))
+            raise failure from error
 
     def _train(self) -> Generator[Event, None, FinishReason]:
         while True:
@@ -205,8 +215,9 @@ class _Loop:
             return self._roll_back()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
-                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-                raise TrainingError(f"Training failed at step {self._iteration + 1}: {reason}") from error
+                raise TrainingError(
+                    f"Training failed at step {self._iteration + 1}: {_in_words(error)}"
+                ) from error
             traceback.clear_frames(error.__traceback__)
             out_of_memory = True
         if out_of_memory:
@@ -278,14 +289,15 @@ class _Loop:
 
     def _validate(self, everything: bool) -> Iterator[Event]:
         self._watch.start()
-        found: Quality | None = self._validator.run(
-            self._prepared.method.deciders(),
-            self._iteration,
-            self._optimisation.device,
-            self._control,
-            everything,
-        )
-        self._watch.stop()
+        try:
+            found = self._quality(everything)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            yield Note("warning", "Memory ran out while the quality was measured; the training goes on.")
+            return
+        finally:
+            self._watch.stop()
         if found is None or not math.isfinite(found.mean_dice):
             return
         self._dice = found.mean_dice
@@ -293,6 +305,19 @@ class _Loop:
         yield Validated(found.iteration, found.dice, found.mean_dice, found.where)
         if everything:
             yield from self._keep(found)
+
+    def _quality(self, everything: bool) -> Quality | None:
+        """Measure; where memory runs out once more with smaller windows, which stay small from then on."""
+        networks, device = self._prepared.method.deciders(), self._optimisation.device
+        while True:
+            try:
+                return self._validator.run(networks, self._iteration, device, self._control, everything)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or not self._validator.shrink():
+                    raise
+                traceback.clear_frames(error.__traceback__)
+            gc.collect()
+            release_memory(self._prepared.device)
 
     def _keep(self, found: Quality) -> Iterator[Note]:
         try:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_dycon.engine.calibration import fit_temperature, near_structures
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.holdout import HoldOut
-from napari_dycon.engine.plan import Plan
+from napari_dycon.engine.plan import Plan, smaller_patch
 from napari_dycon.engine.readiness import Quality
 from napari_dycon.engine.runs import RunFolder
 from napari_dycon.engine.steps import finish
@@ -49,6 +49,7 @@ class Validator:
 
     def __init__(self, cases: Sequence[PreparedCase], holdout: HoldOut, plan: Plan) -> None:
         self._plan = plan
+        self._shrunk = False
         self._where = holdout.where
         self._cases = []
         for case in cases:
@@ -61,6 +62,14 @@ class Validator:
     def possible(self) -> bool:
         """Whether anything is held out."""
         return bool(self._cases)
+
+    def shrink(self) -> bool:
+        """Use smaller windows from now on; False when that has been done already."""
+        smaller = smaller_patch(self._plan)
+        if smaller is None or self._shrunk:
+            return False
+        self._plan, self._shrunk = smaller, True
+        return True
 
     def run(
         self,
@@ -77,10 +86,12 @@ class Validator:
         structures = len(self._plan.structure_values)
         findings = _Findings([[] for _ in range(structures)], [[] for _ in range(structures)])
         for case in self._cases if everything else self._cases[:CASES_ON_THE_WAY]:
-            found = finish(predict_windows(networks, case.image, self._plan, device, control))
+            together = [range(len(networks))]
+            steps = predict_windows(networks, case.image, self._plan, device, control, means=together)
+            found = finish(steps)
             if found is None:
                 return None
-            mean = found.numpy().mean(axis=0)
+            mean = found.numpy()[0]
             classes = _most_likely(mean)
             _compare(classes, case.target, findings)
             if everything:

@@ -20,6 +20,9 @@ def predict_windows(
     plan: Plan,
     device: torch.device | str,
     control: Control | None = None,
+    *,
+    means: Sequence[Sequence[int]] | None = None,
+    rows: slice | None = None,
 ) -> Generator[float, None, Tensor | None]:
     """Yield the finished fraction after every window.
 
@@ -28,29 +31,46 @@ def predict_windows(
     networks
         On the device, in evaluation mode.
     image : (x, y, z) on the plan's grid; smaller than the patch is padded by repeating the border.
+    means
+        Groups of networks, by their places, whose mean is wanted; every network by itself by default.
+    rows
+        Only these voxels along x, by default all; they come out the same, and take less memory.
 
     Returns
     -------
-    Probabilities (network, class, x, y, z) float32 on the CPU, windows weighted by a Gaussian; None when
+    Probabilities (group, class, x, y, z) float32 on the CPU, windows weighted by a Gaussian; None when
     the control stopped it.
     """
+    groups = [[place] for place in range(len(networks))] if means is None else means
     padded, inner = _padded(image, plan.patch_size)
-    values = torch.from_numpy(padded.astype(np.float32))
-    total = torch.zeros((len(networks), plan.classes, *padded.shape))
-    weights = torch.zeros(padded.shape)
+    first, last = (inner[0].start + edge for edge in _edges(rows, image.shape[0]))
+    values = torch.from_numpy(padded)
+    shape = (last - first, *padded.shape[1:])
+    total, weights = torch.zeros((len(groups), plan.classes, *shape)), torch.zeros(shape)
     importance = _importance(plan.patch_size)
-    places = window_starts(padded.shape, plan.patch_size, plan.overlap)
+    starts = window_starts(padded.shape, plan.patch_size, plan.overlap)
+    places = [start for start in starts if start[0] < last and start[0] + plan.patch_size[0] > first]
     for done, place in enumerate(places, start=1):
         if control is not None:
             control.wait_while_paused()
             if control.stopped:
                 return None
         window = tuple(slice(s, s + p) for s, p in zip(place, plan.patch_size, strict=True))
-        patch = values[window][None, None].to(device)
-        total[(slice(None), slice(None), *window)] += _probabilities(networks, patch, plan) * importance
-        weights[window] += importance
+        found = _probabilities(networks, values[window][None, None].float().to(device), plan)
+        low, high = max(first, window[0].start), min(last, window[0].stop)
+        part = slice(low - window[0].start, high - window[0].start)
+        here = (slice(low - first, high - first), *window[1:])
+        for number, group in enumerate(groups):
+            mean = found[group[0]] if len(group) == 1 else found[list(group)].mean(dim=0)
+            total[number, :, here[0], here[1], here[2]] += mean[:, part] * importance[part]
+        weights[here] += importance[part]
         yield done / len(places)
-    return (total / weights)[(slice(None), slice(None), *inner)]
+    total /= weights
+    return total[:, :, :, inner[1], inner[2]]
+
+
+def _edges(rows: slice | None, length: int) -> tuple[int, int]:
+    return (0, length) if rows is None else (rows.start, rows.stop)
 
 
 def window_starts(shape: Sequence[int], patch: Sequence[int], overlap: float) -> list[tuple[int, int, int]]:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from napari_dycon.engine.calibration import entropy, temper
+from napari_dycon.engine import inference
+from napari_dycon.engine.calibration import entropy, mutual_information, temper
+from napari_dycon.engine.canvas import Canvas
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.events import CasePredicted, Note, PredictionFinished, PredictionProgress
 from napari_dycon.engine.inference import Predictor, predict
@@ -17,10 +19,11 @@ from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.runs import build_method
 from napari_dycon.engine.windows import predict_windows, window_starts
 from napari_dycon.errors import TrainingError
+from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.volumes import read_volume
 from napari_dycon.learning.networks import NetworkSpec, Output
 from tests.conftest import oblique_affine
-from tests.engine.conftest import save_scan
+from tests.engine.conftest import TINY, save_scan
 
 
 class Threshold(torch.nn.Module):
@@ -64,7 +67,8 @@ def test_a_prediction_covers_what_it_saw_in_every_orientation(tmp_path, permutat
     assert prediction.probabilities.shape == (2, *image.shape)
     np.testing.assert_allclose(prediction.probabilities.sum(axis=0), 1, atol=1e-4)
     assert 0 <= prediction.entropy.min() <= prediction.entropy.max() <= 1
-    np.testing.assert_allclose(prediction.disagreement, 0, atol=1e-5)
+    members = Predictor(bright_plan(), Bright()).members(volume)
+    np.testing.assert_allclose(mutual_information(members), 0, atol=1e-5)
 
 
 def test_committee_members_who_differ_show_as_disagreement(tmp_path):
@@ -77,7 +81,7 @@ def test_committee_members_who_differ_show_as_disagreement(tmp_path):
     image = np.where(np.indices((16, 16, 16))[0] < 8, 0, 100).astype(np.float32)
     volume = read_volume(save_scan(tmp_path / "a.nii.gz", image, np.eye(4)))
     prediction = Predictor(bright_plan(), Torn()).volume(volume)
-    assert prediction.disagreement.mean() > 0.9
+    assert mutual_information(Predictor(bright_plan(), Torn()).members(volume)).mean() > 0.9
     assert prediction.entropy.mean() > 0.9
     assert (prediction.mask[9:] == 9).all()
 
@@ -228,3 +232,81 @@ def test_windows_agree_with_predicting_at_once():
 def test_a_models_committee_is_teacher_and_student():
     method = build_method("mean_teacher", bright_plan())
     assert len(Predictor(bright_plan(), method)._committee) == 2
+
+
+@pytest.mark.parametrize(
+    "predictor", [soft_predictor(1.7), Predictor(bright_plan(spacing=(2.0, 1.0, 1.0)), Bright())]
+)
+def test_a_scan_in_parts_that_fit_into_little_memory_gives_the_same(monkeypatch, tmp_path, predictor):
+    image = np.random.default_rng(0).normal(size=(70, 20, 18)).astype(np.float32)
+    volume = read_volume(save_scan(tmp_path / "a.nii.gz", image, oblique_affine(17.0, (1.1, 1.3, 2.1))))
+    whole, parts = predictor.volume(volume), []
+    monkeypatch.setattr(inference, "free_memory", lambda: 4_000_000)
+    original = inference.predict_windows
+
+    def counted(*arguments, rows, **options):
+        parts.append(rows)
+        return original(*arguments, rows=rows, **options)
+
+    monkeypatch.setattr(inference, "predict_windows", counted)
+    again = predictor.volume(volume)
+    assert len(parts) > 1 and max(rows.stop - rows.start for rows in parts) < 40
+    np.testing.assert_array_equal(again.mask, whole.mask)
+    np.testing.assert_allclose(again.entropy, whole.entropy, atol=1e-5)
+    np.testing.assert_allclose(again.probabilities, whole.probabilities, atol=1e-5)
+    assert again.expected_dice == pytest.approx(whole.expected_dice, rel=1e-5)
+
+
+@pytest.mark.parametrize("structures", [1, 20, 60])
+def test_the_parts_of_a_large_scan_fit_into_memory_however_many_structures_there_are(structures):
+    values = tuple(range(1, structures + 1))
+    plan = bright_plan(
+        network=NetworkSpec(classes=structures + 1, widths=(4, 8), strides=((2, 2, 2),)),
+        structure_values=values,
+        structure_names=tuple(map(str, values)),
+        patch_size=(160, 160, 96),
+    )
+    geometry = Geometry((512, 512, 300), np.diag([0.7, 0.7, 1.0, 1.0]))
+    blocks = Canvas(plan, 1.0, geometry, (256, 256, 160), keep=False).blocks(2, 4 * 2**30)
+    assert blocks[0].start == 0 and blocks[-1].stop == geometry.shape[0]
+    thickest = max(rows.stop - rows.start for rows in blocks)
+    accumulated = 4 * 2 * (structures + 1) * (thickest / 2 + 2) * 256 * 160
+    assert accumulated + 4 * 8 * thickest * 512 * 300 < 4 * 2**30
+    assert len(blocks) <= 8
+
+
+def out_of_memory(monkeypatch, failing):
+    """Memory runs out as often as `failing` says, in every case of that number."""
+    original = inference.predict_windows
+
+    def windows(networks, image, plan, *arguments, **options):
+        if failing(plan):
+            raise MemoryError
+        return (yield from original(networks, image, plan, *arguments, **options))
+
+    monkeypatch.setattr(inference, "predict_windows", windows)
+
+
+def test_where_memory_runs_out_a_scan_is_predicted_once_more_in_smaller_windows(
+    make_study, train, monkeypatch
+):
+    study = make_study(cases=2)
+    large = {**TINY, "patch_size": (32, 32, 32)}
+    run = train(study, "supervised", iterations=2, overrides=large)[0].run
+    out_of_memory(monkeypatch, lambda plan: max(plan.patch_size) > 31 and plan.patch_size[0] > 16)
+    events = list(predict(study, run, device="cpu", threads=1))
+    assert len(events[-1].cases) == 2 and not events[-1].left_out
+
+
+def test_a_scan_that_does_not_fit_into_memory_fails_alone(make_study, train, monkeypatch):
+    study, calls = make_study(cases=3), []
+    run = train(study, "supervised", iterations=2)[0].run
+
+    def second_case(plan):
+        calls.append(plan)
+        return len(calls) in (2, 3)
+
+    out_of_memory(monkeypatch, second_case)
+    end = list(predict(study, run, device="cpu", threads=1))[-1]
+    assert end.cases == (study.cases[0].id, study.cases[2].id)
+    assert "not enough memory" in end.left_out[study.cases[1].id]

@@ -165,6 +165,18 @@ def test_two_networks_get_half_the_patch_on_a_card_and_the_same_on_a_cpu():
     assert make_plan(fingerprint, CPU) == make_plan(fingerprint, CPU, networks=4)
 
 
+def test_many_structures_get_a_patch_that_fits_into_memory():
+    def voxels(count, machine):
+        names = tuple(f"part {number}" for number in range(count))
+        return math.prod(make_plan(study_of((256, 256, 160), names=names), machine, networks=2).patch_size)
+
+    small = CPU.model_copy(update={"memory": 8 * 2**30})
+    assert voxels(1, CPU) == voxels(6, CPU) == voxels(6, small)
+    assert voxels(60, small) < voxels(20, small)
+    assert 48 * 2 * 60 * 4 * voxels(60, small) < 0.3 * small.memory
+    assert voxels(60, GPU) < voxels(6, GPU)
+
+
 @pytest.mark.parametrize("method", ["cps", "uc_seg", "dual_network"])
 def test_a_method_with_two_networks_says_so(method):
     kind = get_method(method)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_dycon.engine import optimisation
+from napari_dycon.engine import optimisation, validation
 from napari_dycon.engine.checkpoints import CheckpointFolder
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.events import (
@@ -548,3 +548,37 @@ def test_the_scans_of_a_patient_stay_together_in_a_run(make_study, train):
     held = {patients[case] for case in config.holdout.cases}
     assert len(config.holdout.cases) == 2 and len(held) == 1
     assert not held & {patients[case] for case in config.trained_on}
+
+
+@pytest.mark.parametrize("times", [1, 2, 99])
+def test_memory_that_runs_out_in_validation_never_ends_a_run(make_study, train, monkeypatch, times):
+    study, calls = make_study(labelled=3), []
+    original = validation.predict_windows
+
+    def windows(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) <= times:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return (yield from original(*arguments, **options))
+
+    monkeypatch.setattr(validation, "predict_windows", windows)
+    large = {**TINY, "patch_size": (32, 32, 16)}
+    events = train(study, "supervised", iterations=4, overrides=large)
+    assert events[-1].reason == "budget" and study.active_run == events[0].run
+    told = [event for event in events if isinstance(event, Note) and "quality was measured" in event.text]
+    assert bool(told) == (times > 1)
+    assert any(isinstance(event, Validated) for event in events) == (times < 99)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("device lost"), TrainingError("no"), MemoryError()])
+def test_whatever_fails_at_the_end_is_said_by_the_last_event(make_study, train, monkeypatch, error):
+    study = make_study(labelled=3)
+
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr(Study, "set_active_run", fail)
+    with pytest.raises(TrainingError):
+        train(study, "supervised", iterations=2)
+    last = read_events(Path(study.run_dir("001-supervised")))[-1]
+    assert isinstance(last, RunFinished) and last.reason == "failed"
