@@ -115,7 +115,7 @@ class CaseStore:
         return self._array(case, "judged", self._target_key(case, annotation), make)
 
     def _make_image(self, case: str, notes: list[str]) -> NDArray[Any]:
-        prepared = prepare_image(self._study.volume(case), self._plan)
+        prepared = prepare_image(self._study.unchanged_volume(case), self._plan)
         notes.extend(f"{case}: {note}" for note in prepared.notes)
         return prepared.array
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from napari_dycon.errors import StudyError
+from napari_dycon.errors import DyconError
 from napari_dycon.study.scans import NO_AIR, ScanReader, looks_like_ct, replaced_note
 from napari_dycon.study.schema import CaseRecord
 
@@ -104,11 +104,10 @@ def _check_case(study: Study, case: CaseRecord) -> Iterator[Problem]:
 def _check_file(study: Study, case: CaseRecord) -> Iterator[Problem]:
     try:
         path = ScanReader().require(case, study.scan_path(case.id))
-    except StudyError as error:
-        yield Problem(case.id, str(error), True)
-        return
-    if ScanReader().changed(case, path):
-        yield Problem(case.id, replaced_note(case, path), True)
+        if ScanReader().changed(case, path):
+            yield Problem(case.id, replaced_note(case, path), True)
+    except (DyconError, OSError) as error:
+        yield Problem(case.id, str(error) if case.id in str(error) else f"{case.id}: {error}", True)
 
 
 def _check_values(case: CaseRecord) -> Iterator[Problem]:

@@ -92,7 +92,7 @@ class Study(StudyFolder):
             Also if the file holds other voxels now.
         """
         record, path = self.case(case_id), self.scan_path(case_id)
-        if self._scans.changed(record, self._scans.require(record, path)):
+        if self._scans.changed(record, self._scans.require(record, path), thorough=True):
             raise StudyError(replaced_note(record, path))
         return self.volume(case_id)
 
