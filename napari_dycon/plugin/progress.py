@@ -9,6 +9,7 @@ from napari_dycon.engine.events import (
     ScanPreparation,
     StepFinished,
 )
+from napari_dycon.guidance.suggestions import CaseLooked
 from napari_dycon.plugin.jobs import Searching
 from napari_dycon.plugin.task import TaskState
 from napari_dycon.study.exporting import ExportStep
@@ -37,6 +38,9 @@ def after(event: object, task: TaskState) -> TaskState:
             return replace(task, fraction=event.done / max(event.total, 1), text=text)
         case ExportStep():
             text = f"Exported {event.done} of {event.total}"
+            return replace(task, fraction=event.done / max(event.total, 1), text=text)
+        case CaseLooked():
+            text = f"Looking for places, case {event.done} of {event.total}"
             return replace(task, fraction=event.done / max(event.total, 1), text=text)
         case Searching():
             return replace(task, seconds_left=None, text="Looking for places worth a look")
