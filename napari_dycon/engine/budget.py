@@ -1,11 +1,13 @@
 """How long a run lasts, and where in it we are."""
 
+import math
 import time
 from dataclasses import dataclass
 
 from napari_dycon.errors import TrainingError
 
 DEFAULT_MINUTES = 10.0
+LONGER = 10
 
 
 @dataclass(frozen=True)
@@ -41,17 +43,34 @@ class Budget:
 
 
 class Stopwatch:
-    """Active time: runs only between :meth:`start` and :meth:`stop`."""
+    """Active time: runs only between :meth:`start` and :meth:`stop`.
 
-    def __init__(self, seconds: float = 0.0) -> None:
+    Parameters
+    ----------
+    seconds
+        What it shows at first.
+    most
+        A stretch of more seconds than this, and of more than ten times the longest before, counts as
+        `most`: the computer slept meanwhile.
+    """
+
+    def __init__(self, seconds: float = 0.0, most: float = math.inf) -> None:
         self._before = seconds
+        self._most = most
+        self._longest = 0.0
         self._since: float | None = None
 
     @property
     def seconds(self) -> float:
         """Active seconds so far."""
-        running = 0.0 if self._since is None else time.perf_counter() - self._since
-        return self._before + running
+        return self._before + self._believed(self._running)
+
+    @property
+    def _running(self) -> float:
+        return 0.0 if self._since is None else time.perf_counter() - self._since
+
+    def _believed(self, stretch: float) -> float:
+        return stretch if stretch <= max(self._most, LONGER * self._longest) else self._most
 
     def start(self) -> None:
         """Go on."""
@@ -60,5 +79,8 @@ class Stopwatch:
 
     def stop(self) -> None:
         """Rest."""
-        self._before = self.seconds
+        stretch = self._running
+        self._before += self._believed(stretch)
+        if self._believed(stretch) == stretch:
+            self._longest = max(self._longest, stretch)
         self._since = None

@@ -23,7 +23,7 @@ def resolve_device(wish: str = "auto") -> DeviceName:
         When the wished processor is unknown or not there.
     """
     there: dict[str, bool] = {
-        "cuda": torch.cuda.is_available(),
+        "cuda": torch.cuda.is_available() and not card_fault(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
@@ -31,10 +31,25 @@ def resolve_device(wish: str = "auto") -> DeviceName:
         wish = next(name for name, found in there.items() if found)
     if not there.get(wish, False):
         names = ", ".join(name for name, found in there.items() if found)
-        raise TrainingError(f"The device '{wish}' is not available here; use one of: auto, {names}.")
+        fault = f": {card_fault()}" if wish == "cuda" and torch.cuda.is_available() else ""
+        raise TrainingError(f"The device '{wish}' is not available here{fault}; use one of: auto, {names}.")
     if wish == "cuda":
         return "cuda"
     return "mps" if wish == "mps" else "cpu"
+
+
+@cache
+def card_fault() -> str:
+    """Why the graphics card that is there cannot compute, tried with a small task; empty where it can.
+
+    PyTorch finds cards too old or too new for which it was built without kernels.
+    """
+    try:
+        image = torch.ones((1, 1, 4, 4, 4), device="cuda")
+        torch.nn.functional.conv3d(image, image[..., :3, :3, :3]).sum().item()
+    except (RuntimeError, AssertionError) as error:
+        return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return ""
 
 
 def available_cores() -> int:

@@ -11,7 +11,7 @@ import napari_dycon
 from napari_dycon.engine.budget import Budget
 from napari_dycon.engine.checkpoints import Checkpoint
 from napari_dycon.engine.control import Control
-from napari_dycon.engine.device import DeviceName
+from napari_dycon.engine.device import DeviceName, card_fault
 from napari_dycon.engine.events import ScanPreparation
 from napari_dycon.engine.fingerprint import fingerprint_study
 from napari_dycon.engine.holdout import HoldOut, choose_holdout
@@ -116,7 +116,7 @@ def _started(study: Study, request: Request, machine: Machine, control: Control)
     budget = Budget(request.minutes, request.iterations)
     name, seed = request.method or DEFAULT_METHOD, request.seed or 0
     networks = get_method(name).networks_at_once(request.overrides.get("method_settings") or {})
-    notes, left_out = list[str](), dict[str, str]()
+    notes, left_out = _device_notes(request), dict[str, str]()
     usable = _usable(study, notes, left_out)
     earlier = _earlier(study, request, notes)
     plan = make_plan(fingerprint_study(study, usable, control), machine, networks=networks)
@@ -181,7 +181,7 @@ def _resumed(study: Study, request: Request, machine: Machine, control: Control)
     minutes, iterations = request.minutes, request.iterations
     if minutes is None and iterations is None:
         minutes, iterations = config.minutes, config.iterations
-    notes, left_out = list[str](), dict[str, str]()
+    notes, left_out = _device_notes(request), dict[str, str]()
     usable = _usable(study, notes, left_out)
     cases = yield from _prepared(study, plan, usable, notes, left_out, control)
     method = build_method(config.method, plan)
@@ -233,6 +233,12 @@ def _check_agreement(request: Request, run: str, config: RunConfig, plan: Plan) 
 def _fits(method: Method, checkpoint: Checkpoint) -> bool:
     own, saved = method.state_dict(), checkpoint.part("method")
     return own.keys() == saved.keys() and all(own[key].shape == saved[key].shape for key in own)
+
+
+def _device_notes(request: Request) -> list[str]:
+    if request.device != "auto" or not torch.cuda.is_available() or not card_fault():
+        return []
+    return [f"The graphics card is not used, because this PyTorch cannot work with it: {card_fault()}."]
 
 
 def _usable(study: Study, notes: list[str], left_out: dict[str, str]) -> list[str]:

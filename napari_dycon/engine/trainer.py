@@ -32,6 +32,8 @@ from napari_dycon.learning.batch import Batch
 from napari_dycon.study.study import Study
 
 CHECKPOINT_SECONDS = 60.0
+LONGEST_STEP_SECONDS = 60.0
+"""Longer steps are not believed, unless those before were long too: the computer slept."""
 SNAPSHOT_ITERATIONS = 100
 VALIDATIONS = 20
 PREFETCHED_ON_GPU = 4
@@ -148,7 +150,7 @@ class _Loop:
         self._shrunk = False
         self._dice: float | None = None
         self._best: float | None = None
-        self._watch = Stopwatch()
+        self._watch = Stopwatch(most=LONGEST_STEP_SECONDS)
         self._rate = 0.0
         if prepared.checkpoint is not None:
             self._restore(prepared.checkpoint)
@@ -362,7 +364,7 @@ class _Loop:
         self._optimisation.restore(checkpoint.tensors)
         state = checkpoint.state
         self._iteration = checkpoint.iteration
-        self._watch = Stopwatch(float(state["seconds"]))
+        self._watch = Stopwatch(float(state["seconds"]), LONGEST_STEP_SECONDS)
         self._saved_at = float(state["seconds"])
         self._optimisation.rate_factor = float(state["rate_factor"])
         self._rolled_back = bool(state["rolled_back"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from napari_dycon.engine.steps import finish
 from napari_dycon.engine.store import CaseStore, PreparedCase
 from napari_dycon.engine.windows import predict_windows
 from napari_dycon.errors import DyconError
-from napari_dycon.learning.batch import IGNORE
+from napari_dycon.learning.batch import IGNORE, UNKNOWN
 from napari_dycon.learning.networks import SegmentationNetwork
 from napari_dycon.study.study import Study
 
@@ -32,14 +33,20 @@ LEARNED_FROM = "labelled voxels that it learned from"
 class _Case:
     image: NDArray[np.float16]
     target: NDArray[np.uint8]
+    whole: bool
 
 
 @dataclass
 class _Findings:
-    """What came out so far: Dice of the model and of a guess by structure, and voxels for a temperature."""
+    """What came out so far: counts of voxels, and voxels for a temperature.
 
-    dice: list[list[float]]
-    guess: list[list[float]]
+    ``counts`` are, by structure, voxels found, there, both, and known at all, ``(structure, 4)``: an entry
+    for each whole case. Slices of several cases are counted together in ``slices``: a structure may end in them,
+    and a few voxels beyond its end must not weigh as much as a case.
+    """
+
+    slices: NDArray[np.int64]
+    counts: list[NDArray[np.int64]] = field(default_factory=list)
     probabilities: list[NDArray[np.float32]] = field(default_factory=list)
     labels: list[NDArray[np.uint8]] = field(default_factory=list)
 
@@ -56,7 +63,8 @@ class Validator:
             target = holdout.validation_target(case)
             if target is not None:
                 window = _window(target, plan.patch_size)
-                self._cases.append(_Case(case.image[window], target[window]))
+                whole = not bool((target == UNKNOWN).any())
+                self._cases.append(_Case(case.image[window], target[window], whole))
 
     @property
     def possible(self) -> bool:
@@ -84,7 +92,7 @@ class Validator:
         With `everything` all cases are looked at, and a temperature is fitted.
         """
         structures = len(self._plan.structure_values)
-        findings = _Findings([[] for _ in range(structures)], [[] for _ in range(structures)])
+        findings = _Findings(np.zeros((structures, 4), dtype=np.int64))
         for case in self._cases if everything else self._cases[:CASES_ON_THE_WAY]:
             together = [range(len(networks))]
             steps = predict_windows(networks, case.image, self._plan, device, control, means=together)
@@ -93,21 +101,34 @@ class Validator:
                 return None
             mean = found.numpy()[0]
             classes = _most_likely(mean)
-            _compare(classes, case.target, findings)
+            counts = _counts(classes, case.target, structures)
+            if case.whole:
+                findings.counts.append(counts)
+            else:
+                findings.slices += counts
             if everything:
                 _sample(mean, classes, case.target, self._plan.spacing, findings)
+        dice, guess = self._scores(findings)
         return Quality(
             iteration=iteration,
-            dice=self._means(findings.dice),
-            guess=self._means(findings.guess),
+            dice=dice,
+            guess=guess,
             where=self._where,
             held_out=True,
             temperature=_temperature(findings),
         )
 
-    def _means(self, scores: Sequence[Sequence[float]]) -> dict[str, float]:
-        named = zip(self._plan.structure_names, scores, strict=True)
-        return {name: float(np.mean(values)) for name, values in named if values}
+    def _scores(self, findings: _Findings) -> tuple[dict[str, float], dict[str, float]]:
+        """Dice of the model and of a guess by structure that is there or was found."""
+        dice: dict[str, float] = {}
+        guess: dict[str, float] = {}
+        for index, name in enumerate(self._plan.structure_names):
+            rows = [entry[index].tolist() for entry in (*findings.counts, findings.slices)]
+            rows = [row for row in rows if row[0] + row[1]]
+            if rows:
+                dice[name] = fmean(2 * both / (found + there) for found, there, both, _ in rows)
+                guess[name] = fmean(2 * there / (there + known) for _, there, _, known in rows)
+        return dice, guess
 
 
 def examine(
@@ -174,16 +195,12 @@ def _most_likely(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.asarray(torch.from_numpy(probabilities).max(dim=0).indices.numpy(), dtype=np.uint8)
 
 
-def _compare(classes: NDArray[np.uint8], target: NDArray[np.uint8], findings: _Findings) -> None:
-    """Dice over known voxels for each structure that is there or was predicted there."""
+def _counts(classes: NDArray[np.uint8], target: NDArray[np.uint8], structures: int) -> NDArray[np.int64]:
+    """Known voxels where each structure was found, is there, both, and all of them: (structure, 4)."""
     known = target < IGNORE
     found, truth = classes[known], target[known]
-    for index in range(len(findings.dice)):
-        a, b = found == index + 1, truth == index + 1
-        size, there = int(a.sum()) + int(b.sum()), int(b.sum())
-        if size:
-            findings.dice[index].append(2 * int((a & b).sum()) / size)
-            findings.guess[index].append(2 * there / (there + truth.size))
+    pairs = ((found == index + 1, truth == index + 1) for index in range(structures))
+    return np.array([(a.sum(), b.sum(), (a & b).sum(), truth.size) for a, b in pairs], dtype=np.int64)
 
 
 def _sample(

@@ -89,11 +89,25 @@ def _device() -> Iterator[Finding]:
             card = torch.cuda.get_device_properties(index)
             memory = f"{card.total_memory / GIB:.0f} GB"
             facts = (card.name, memory, f"CUDA {torch.version.cuda}", _driver())
-            yield Finding("graphics card", ", ".join(fact for fact in facts if fact))
+            yield _card(", ".join(fact for fact in facts if fact))
     elif torch.backends.mps.is_available():
         yield Finding("graphics card", "Apple GPU (mps)")
     else:
         yield _no_card(torch.version.cuda)
+
+
+def _card(facts: str) -> Finding:
+    from napari_dycon.engine.device import card_fault
+
+    if not card_fault():
+        return Finding("graphics card", facts)
+    return Finding(
+        "graphics card",
+        f"{facts}, but this PyTorch cannot work with it ({card_fault()}); training runs on the processor",
+        "advice",
+        f"Install a PyTorch that was built for this card: pip install --force-reinstall torch --index-url "
+        f"{CUDA_WHEELS}, or an older one for an old card.",
+    )
 
 
 def _driver() -> str | None:

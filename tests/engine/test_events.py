@@ -7,11 +7,14 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
+from napari_dycon.engine.budget import Stopwatch
 from napari_dycon.engine.control import Control
-from napari_dycon.engine.device import configure_threads, is_out_of_memory, resolve_device
+from napari_dycon.engine.device import card_fault, configure_threads, is_out_of_memory, resolve_device
 from napari_dycon.engine.events import Note, RunFinished, RunStarted, StepFinished, Validated, from_json
 from napari_dycon.engine.recorder import Recorder, read_events
+from napari_dycon.engine.trainer import Trainer
 from napari_dycon.errors import StudyError, TrainingError
 
 STEP = StepFinished(3, 0.5, {"supervised": 0.25}, 1.5, 2.0, 5.0, {"beta": 0.1})
@@ -101,3 +104,49 @@ def test_devices_and_threads():
 )
 def test_running_out_of_memory_is_recognised(error, expected):
     assert is_out_of_memory(error) == expected
+
+
+def test_the_sleep_of_the_computer_is_no_training_time(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("napari_dycon.engine.budget.time.perf_counter", lambda: clock[0])
+    watch = Stopwatch(most=60.0)
+    for seconds in (2.0, 3.0, 8 * 3600.0, 2.0):
+        watch.start()
+        clock[0] += seconds
+        assert watch.seconds <= 70
+        watch.stop()
+        clock[0] += 5.0
+    assert watch.seconds == pytest.approx(67)
+    slow = Stopwatch(most=60.0)
+    for seconds in (50.0, 55.0, 300.0):
+        slow.start()
+        clock[0] += seconds
+        slow.stop()
+    assert slow.seconds == pytest.approx(405)
+
+
+@pytest.fixture
+def card_without_kernels(monkeypatch):
+    def ones(*arguments, **options):
+        raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nmore")
+
+    card_fault.cache_clear()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "ones", ones)
+    yield
+    card_fault.cache_clear()
+
+
+def test_a_card_without_kernels_is_passed_over_and_that_is_said(card_without_kernels):
+    assert resolve_device("auto") in ("cpu", "mps")
+    with pytest.raises(
+        TrainingError, match=r"'cuda' is not available here: CUDA error: no kernel image .* cpu"
+    ):
+        resolve_device("cuda")
+
+
+def test_training_says_that_a_card_is_not_used(card_without_kernels, make_study):
+    first = next(
+        event for event in Trainer(make_study(), iterations=1).run() if isinstance(event, RunStarted)
+    )
+    assert first.device == "cpu" and any("graphics card is not used" in note for note in first.notes)

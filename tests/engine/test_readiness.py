@@ -6,13 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from napari_dycon.engine import validation
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.events import CasePredicted, Note, PredictionFinished, StepFinished
+from napari_dycon.engine.holdout import HoldOut
 from napari_dycon.engine.inference import Predictor, predict
+from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.readiness import FILE, Quality, read_quality, write_quality
+from napari_dycon.engine.store import PreparedCase
 from napari_dycon.engine.trainer import Trainer
+from napari_dycon.engine.validation import Validator
+from napari_dycon.learning.networks import NetworkSpec
 from tests.engine.conftest import TINY
 
 LEARNING = {**TINY, "augmentation": {"rotation_p": 0}}
@@ -169,3 +175,34 @@ def test_a_full_disk_costs_the_temperature_but_not_the_run(make_study, train, mo
     events = train(study, "supervised", iterations=4)
     assert any("disk is full" in e.text for e in events if isinstance(e, Note))
     assert events[-1].reason == "budget" and study.active_run == events[0].run
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_few_voxels_beyond_the_end_of_a_structure_are_no_case_without_skill(monkeypatch, whole):
+    """Three slabs of slices, in the last of which the structure is no more; in whole cases that is a miss."""
+    truth = np.zeros((20, 20, 20), np.uint8)
+    truth[5:15, 5:15, :12] = 1
+    found, holdout = truth.copy(), HoldOut(slices={f"case{n}": (2, (n, n + 1)) for n in (3, 6, 13)})
+    found[5:7, 5:7, 12:16] = 1
+    if whole:
+        holdout = HoldOut(cases=tuple(holdout.slices))
+    targets = {name: truth * np.uint8(not whole or name != "case13") for name in ("case3", "case6", "case13")}
+    cases = [
+        PreparedCase(name, np.zeros(truth.shape, np.float16), target) for name, target in targets.items()
+    ]
+    plan = Plan(
+        structure_values=(1,),
+        structure_names=("anterior",),
+        network=NetworkSpec(classes=2),
+        spacing=(1, 1, 1),
+        patch_size=(40, 40, 40),
+    )
+
+    def windows(networks, image, *arguments, **options):
+        yield 1.0
+        return torch.nn.functional.one_hot(torch.from_numpy(found).long(), 2).movedim(-1, 0)[None].float()
+
+    monkeypatch.setattr(validation, "predict_windows", windows)
+    quality = Validator(cases, holdout, plan).run([], 5, torch.device("cpu"), Control(), everything=False)
+    assert (quality.dice["anterior"] > 0.9) != whole
+    assert quality.ready

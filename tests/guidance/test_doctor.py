@@ -43,6 +43,17 @@ def test_an_nvidia_card_with_a_processor_build_of_torch_is_explained(tmp_path, m
     assert "--index-url" in card.remedy
 
 
+def test_a_card_that_torch_cannot_work_with_is_explained(tmp_path, monkeypatch):
+    card = namedtuple("Card", "name total_memory")("Old card", 8 * 2**30)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda index: card)
+    monkeypatch.setattr("napari_dycon.engine.device.card_fault", lambda: "no kernel image is available")
+    found = next(finding for finding in examine(tmp_path) if finding.topic == "graphics card")
+    assert found.level == "advice" and "Old card" in found.text and "no kernel image" in found.text
+    assert "pip install" in found.remedy
+
+
 @pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="other systems always have a screen variable"
 )
