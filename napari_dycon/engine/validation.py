@@ -41,8 +41,8 @@ class _Findings:
     """What came out so far: counts of voxels, and voxels for a temperature.
 
     ``counts`` are, by structure, voxels found, there, both, and known at all, ``(structure, 4)``: an entry
-    for each whole case. Slices of several cases are counted together in ``slices``: a structure may end in them,
-    and a few voxels beyond its end must not weigh as much as a case.
+    for each whole case. Slices of several cases are counted together in ``slices``: a structure may end in
+    them, and a few voxels beyond its end must not weigh as much as a case.
     """
 
     slices: NDArray[np.int64]
