@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from napari_dycon.io.atomic import write_text_atomic
+from napari_dycon.io.atomic import atomic_path, write_text_atomic
 
 if TYPE_CHECKING:
     from napari_dycon.study.study import Study
@@ -33,6 +33,28 @@ def write_json(path: Path | None, result: Any) -> None:
 def listed(left_out: Mapping[str, str]) -> list[dict[str, str]]:
     """Cases that were left out and why, as they stand in a JSON result under ``problems``."""
     return [{"case": case, "problem": reason} for case, reason in left_out.items()]
+
+
+def require_writable_json(path: Path | None) -> None:
+    """Refuse before the work is done, not after it, where the result could not be written.
+
+    Raises
+    ------
+    VolumeError
+        If the folder does not exist or cannot be written.
+    """
+    if path is None:
+        return
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(b"{}")
+            raise _OnlyTryingError
+    except _OnlyTryingError:
+        return
+
+
+class _OnlyTryingError(Exception):
+    """Ends the trial before anything is replaced."""
 
 
 @contextmanager

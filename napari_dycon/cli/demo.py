@@ -75,6 +75,7 @@ def _whole_job(study: "Study", minutes: float, device: str, screen: Screen) -> d
     from napari_dycon.cli.picture import draw_result
     from napari_dycon.engine.control import Control
     from napari_dycon.guidance.suggestions import suggest
+    from napari_dycon.study.exporting import ExportRequest, export_all
 
     brake = Control()
     with stop_on_interrupt(brake, screen):
@@ -82,7 +83,7 @@ def _whole_job(study: "Study", minutes: float, device: str, screen: Screen) -> d
         _predict(study, run, device, brake, screen)
     places = [place.to_dict() for place in suggest(study, run)]
     out = study.path / "export"
-    study.export(out, None, run, not_ready=True)
+    export_all(study, ExportRequest(out, run=run, not_ready=True, overwrite=True))
     _copy_entropy(study, run, out / "entropy")
     write_json(out / "suggestions.json", places)
     scores = _evaluate(study, run, screen)

@@ -1,16 +1,19 @@
 """``dycon new``, ``import`` and ``export``: the study on disk."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_dycon.cli.console import Screen, count, opened_study, write_json
+from napari_dycon.cli.console import Screen, count, opened_study, require_writable_json, write_json
 from napari_dycon.cli.options import Cases, JsonFile, Run, StudyFolder
 from napari_dycon.errors import StudyError, VolumeError
 
 if TYPE_CHECKING:
+    from napari_dycon.study.exporting import Exported
+    from napari_dycon.study.importing import ImportEvent
     from napari_dycon.study.schema import Structure
     from napari_dycon.study.study import Study
 
@@ -62,37 +65,94 @@ def import_scans(
     labels: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Label maps with the file names of the scans.")
     ] = None,
+    structure: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VALUE:NAME", help="A structure to add before, where labels hold more of them."),
+    ] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Add scans, with their labels where there are any; the files stay where they are."""
+    from napari_dycon.study.importing import ImportEvent
+
     for path in (*paths, *([labels] if labels else [])):
         if not path.exists():
             raise VolumeError(f"There is no file or folder {path}; check the path.")
     screen = Screen()
-    added: list[dict[str, Any]] = []
-    problems: list[dict[str, str]] = []
+    require_writable_json(json_file)
+    events: list[ImportEvent] = []
     with opened_study(study, read_only=False) as opened, screen.bar("Importing") as bar:
+        for new_structure in parse_structures(structure or []):
+            opened.add_structure(new_structure.name, value=new_structure.value)
         for event in opened.add_scans(paths, labels_dir=labels):
-            bar.update(event.done / max(event.total, 1), f"{event.done} of {event.total}")
-            if event.problem is not None:
-                problems.append({"path": str(event.path), "problem": event.problem})
-            if event.case is not None:
-                added.append({"case": event.case.id, "path": str(event.path), "status": event.case.status})
-    write_json(json_file, {"added": added, "problems": problems})
-    if not added:
-        raise VolumeError(_nothing_added(problems))
-    for problem in problems:
-        screen.line(f"Left out {problem['path']}: {problem['problem']}")
-    labelled = sum(entry["status"] != "unlabelled" for entry in added)
-    screen.line(f"Added {count(len(added), 'scan')}, {labelled} labelled; {len(problems)} left out.")
+            if isinstance(event, ImportEvent):
+                bar.update(event.done / max(event.total, 1), f"{event.done} of {event.total}")
+                events.append(event)
+    write_json(json_file, _import_result(events))
+    for sentence in (*_problems(events), *_notes(events)):
+        screen.line(sentence)
+    if not any(event.case for event in events):
+        raise VolumeError(_nothing_added([event for event in events if event.problem]))
+    screen.line(_import_summary(events))
 
 
-def _nothing_added(problems: list[dict[str, str]]) -> str:
+def _import_result(events: "Sequence[ImportEvent]") -> dict[str, Any]:
+    cases = [
+        {
+            "case": event.case.id,
+            "name": event.case.name,
+            "path": str(event.path),
+            "status": event.case.status,
+            "outcome": event.outcome,
+            "notes": list(event.notes),
+        }
+        for event in events
+        if event.case is not None
+    ]
+    return {
+        "added": [case for case in cases if case["outcome"] != "already there"],
+        "already_there": [case for case in cases if case["outcome"] == "already there"],
+        "problems": [
+            {"path": str(event.path), "problem": event.problem} for event in events if event.problem
+        ],
+    }
+
+
+def _problems(events: "Sequence[ImportEvent]") -> Iterator[str]:
+    """A line for each file that was not used, whose labels were not, or that was found again."""
+    for event in events:
+        if event.problem is not None:
+            yield f"{'Left out' if event.case is None else 'Labels of'} {event.path}: {event.problem}"
+        elif event.outcome == "found again" and event.case is not None:
+            yield f"Found again: {event.case.name} at {event.case.scan}"
+
+
+def _notes(events: "Sequence[ImportEvent]") -> Iterator[str]:
+    """A line for each note, with the scans that it is about."""
+    names: dict[str, list[str]] = {}
+    for event in events:
+        for note in event.notes:
+            names.setdefault(note, []).append(event.case.name if event.case else event.path.name)
+    for note, found in names.items():
+        yield f"Note on {_some(found)}: {note}"
+
+
+def _import_summary(events: "Sequence[ImportEvent]") -> str:
+    counts = Counter(event.outcome for event in events)
+    new = [event.case for event in events if event.case is not None and event.outcome == "added"]
+    labelled = sum(case.status != "unlabelled" for case in new)
+    parts = [f"Added {count(len(new), 'scan')}, {labelled} labelled"]
+    parts += [f"{counts['labelled']} got labels"] * bool(counts["labelled"])
+    parts += [f"{counts['found again']} found again"] * bool(counts["found again"])
+    parts += [f"{counts['already there']} already there"] * bool(counts["already there"])
+    return "; ".join([*parts, f"{counts['refused']} left out."])
+
+
+def _nothing_added(problems: "Sequence[ImportEvent]") -> str:
     if not problems:
         return "No scan was found there; dycon reads NIfTI, NRRD, MHA, MHD and DICOM."
     if len(problems) == 1:
-        return problems[0]["problem"]
-    return f"None of {len(problems)} files was added; the first: {problems[0]['problem']}"
+        return str(problems[0].problem)
+    return f"None of {len(problems)} files was added; the reason is given for each above."
 
 
 def export(
@@ -103,24 +163,60 @@ def export(
     ready_only: Annotated[
         bool, typer.Option("--ready-only", help="Leave out predictions of a model that was not ready yet.")
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace masks and a table that are there already.")
+    ] = False,
+    pseudonyms: Annotated[
+        bool, typer.Option("--pseudonyms", help="Call files and rows by names that say nothing.")
+    ] = False,
     json_file: JsonFile = None,
 ) -> None:
     """Write masks on the grid of each scan, and volumes.csv.
 
     Complete annotations are written as they are; elsewhere the prediction with your own labels on top.
-    Predictions of a model that was not ready yet are named.
+    Masks are called like their scans. What is there already is not replaced unless asked for.
     """
-    from napari_dycon.study.exporting import early_sentence, left_out, left_out_sentence
+    from napari_dycon.study.exporting import (
+        CaseExported,
+        Exported,
+        ExportRequest,
+        early_sentence,
+        left_out_sentence,
+    )
 
-    with opened_study(study, read_only=True) as opened:
-        cases, chosen = choose_cases(opened, case), choose_run(opened, run) if opened.runs() else None
-        written = opened.export(out, cases, chosen, not_ready=not ready_only)
-        early = left_out(opened, cases, chosen)
-    write_json(json_file, {"files": [str(path) for path in written], "not_ready": early})
     screen = Screen()
-    screen.line(f"Wrote {count(len(written), 'file')} to {out}")
-    if early:
-        screen.line((left_out_sentence if ready_only else early_sentence)(len(early)))
+    require_writable_json(json_file)
+    end: Exported | None = None
+    with opened_study(study, read_only=not pseudonyms) as opened, screen.bar("Exporting") as bar:
+        cases, chosen = choose_cases(opened, case), choose_run(opened, run) if opened.runs() else None
+        request = ExportRequest(
+            out, None if cases is None else tuple(cases), chosen, not ready_only, overwrite, pseudonyms
+        )
+        for event in opened.export(request):
+            if isinstance(event, CaseExported):
+                bar.update(event.done / event.total, f"{event.done} of {event.total}")
+            else:
+                end = event
+    assert end is not None
+    write_json(json_file, _export_result(end))
+    for name, problem in end.problems:
+        screen.line(f"Not exported: {name}: {problem}")
+    screen.line(end.summary)
+    if end.early:
+        screen.line(early_sentence(len(end.early)))
+    if end.left_out:
+        screen.line(left_out_sentence(len(end.left_out)))
+    if end.problems:
+        raise typer.Exit(1)
+
+
+def _export_result(end: "Exported") -> dict[str, Any]:
+    return {
+        "files": [*(str(path) for path, _ in end.masks), str(end.table)],
+        "masks": [{"path": str(path), "source": origin} for path, origin in end.masks],
+        "not_ready": [*end.early, *end.left_out],
+        "problems": [{"case": case, "problem": problem} for case, problem in end.problems],
+    }
 
 
 def choose_cases(study: "Study", wanted: list[str] | None) -> list[str] | None:

@@ -32,7 +32,7 @@ from napari_dycon.io.dicom_slices import (
 )
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.limits import require_memory
-from napari_dycon.io.volumes import read_volume
+from napari_dycon.io.volumes import is_volume, read_volume, walk
 
 _SYNTAXES = {  # by (implicit VR, little endian), for files that do not state it
     (True, True): ImplicitVRLittleEndian,
@@ -120,10 +120,18 @@ def convert_series(series: Series, out: Path) -> None:
     _write(out, voxels, geometry)
 
 
+def patient_id(series: Series) -> str:
+    """Identifier of the patient as the files state it; for a pseudonym, never shown or kept itself."""
+    with disable_value_validation():
+        dataset = pydicom.dcmread(
+            series.files[0], stop_before_pixels=True, specific_tags=["PatientID"], force=True
+        )
+    return str(dataset.get("PatientID", "") or "").strip()
+
+
 def _files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and not hidden and path.name.upper() != "DICOMDIR":
+    for path in walk(folder):
+        if not is_volume(path) and path.name.upper() != "DICOMDIR":
             yield path
 
 

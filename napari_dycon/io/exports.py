@@ -14,7 +14,16 @@ from napari_dycon.io.atomic import make_folder, write_text_atomic
 from napari_dycon.io.masks import write_mask
 from napari_dycon.io.volumes import Volume
 
-VOLUME_COLUMNS = ("case", "structure", "voxels", "volume_ml", "source", "known_percent")
+VOLUME_COLUMNS = (
+    "case",
+    "name",
+    "patient",
+    "structure",
+    "voxels",
+    "volume_ml",
+    "source",
+    "known_percent",
+)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 

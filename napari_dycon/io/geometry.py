@@ -21,6 +21,10 @@ PLANES = ("sagittal", "coronal", "axial")
 LPS_TO_RAS: NDArray[np.float64] = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
+_LATTICE_TOLERANCE = 0.1
+_ROUNDED_MM = 1.001e-3
+
+
 @dataclass(frozen=True, eq=False)
 class Geometry:
     """The grid of a volume.
@@ -86,6 +90,30 @@ class Geometry:
     def distance_mm(self, other: Geometry) -> float:
         """Largest distance in mm between corresponding corner voxels of two grids."""
         return float(np.linalg.norm(self.corners - other.corners, axis=1).max())
+
+    def placement(self, other: Geometry) -> Placement | None:
+        """Tell how the voxels of another grid lie on those of this one; None where they lie between.
+
+        The axes may be stored in another order or direction, which the affines alone decide, and the other
+        grid may be a part of this one. A tenth of a voxel is allowed at each corner, which no scan is
+        shifted by on purpose, and affines rounded to three decimals.
+        """
+        linear = np.linalg.solve(self.affine, other.affine)[:3, :3]
+        order = [int(np.argmax(np.abs(row))) for row in linear]
+        if sorted(order) != [0, 1, 2]:
+            return None
+        turned = Reorientation(other, order, [linear[axis, source] < 0 for axis, source in enumerate(order)])
+        start = np.rint(np.linalg.solve(self.affine, turned.affine)[:3, 3]).astype(int)
+        if (start < 0).any() or (start + turned.shape > self.shape).any():
+            return None
+        shift = np.eye(4)
+        shift[:3, 3] = start
+        here = Geometry(turned.shape, self.affine @ shift)
+        off = np.abs(np.linalg.solve(self.affine[:3, :3], (turned.geometry.corners - here.corners).T)).max()
+        rounded = np.abs(turned.affine - here.affine).max() <= _ROUNDED_MM
+        if off > _LATTICE_TOLERANCE and not (rounded and off < 0.5):
+            return None
+        return Placement(turned, (int(start[0]), int(start[1]), int(start[2])))
 
     def matches(self, other: Geometry, tolerance_mm: float = 0.01) -> bool:
         """Tell whether the other grid has the same shape and its corners within `tolerance_mm`."""
@@ -212,3 +240,27 @@ class Reorientation:
 
     def _mirrored(self, target_axis: int, index: int) -> int:
         return self.shape[target_axis] - 1 - index if self._flipped[target_axis] else index
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the voxels of one grid lie in another: turned to its axes, from the voxel `start` on."""
+
+    turned: Reorientation
+    start: tuple[int, int, int]
+
+    def is_whole(self, geometry: Geometry) -> bool:
+        """Tell whether all of the other grid is covered."""
+        return self.turned.shape == geometry.shape
+
+    def put(self, array: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
+        """Return the array on the other grid, C-contiguous, 0 beyond its own extent."""
+        turned = self.turned.apply(array)
+        if self.is_whole(geometry):
+            return np.ascontiguousarray(turned)
+        whole = np.zeros(geometry.shape, array.dtype)
+        x, y, z = (
+            slice(start, start + size) for start, size in zip(self.start, self.turned.shape, strict=True)
+        )
+        whole[x, y, z] = turned
+        return whole

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 from napari_dycon.errors import GridMismatchError, VolumeError
 from napari_dycon.io import headers, nifti
 from napari_dycon.io.atomic import atomic_path, require_space
-from napari_dycon.io.geometry import Geometry
+from napari_dycon.io.geometry import Geometry, Placement
 from napari_dycon.io.layout import copy_in_order
 from napari_dycon.io.pieces import Piece, gzipped
+from napari_dycon.io.segments import SEGMENTATION_SUFFIX, segment_names
 from napari_dycon.io.volumes import Volume, read_geometry, read_volume
 
 _LISTED_VALUES = 6
@@ -50,11 +52,54 @@ def read_mask(path: Path, like: Geometry, *, allowed: Collection[int] | None = N
         If the file is damaged or holds values that are no labels; the message lists them with their counts.
     """
     path = Path(path)
-    _require_grid(path, read_geometry(path), like)
-    mask = as_labels(read_volume(path).array, path.name)
+    mask = read_labels(path, like).array
     if allowed is not None:
         _require_allowed(path.name, mask, {0, *allowed})
     return mask
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap:
+    """A label map on the grid of its scan.
+
+    Attributes
+    ----------
+    array : ndarray of uint8, shape (x, y, z)
+    names : mapping
+        Names that the file gives to its values; empty for most formats.
+    notes : tuple of str
+        Sentences about what is odd but usable.
+    """
+
+    array: NDArray[np.uint8]
+    names: Mapping[int, str]
+    notes: tuple[str, ...] = ()
+
+
+def read_labels(path: Path, like: Geometry) -> LabelMap:
+    """Read a label map with the names that its file gives to the values.
+
+    Voxels that lie where the scan's do are taken over exactly, also where they are stored with other axes,
+    with an affine rounded to three decimals, or, in 3D Slicer's ``.seg.nrrd``, as a part of the scan.
+
+    Parameters
+    ----------
+    path : Path
+        Any volume file that `read_volume` knows.
+    like : Geometry
+        Grid of the scan.
+
+    Raises
+    ------
+    GridMismatchError, VolumeError
+        As `read_mask`.
+    """
+    path = Path(path)
+    named = path.name.lower().endswith(SEGMENTATION_SUFFIX)
+    names = segment_names(path) if named else {}
+    placement = _placement(path, read_geometry(path), like, partial=named)
+    volume = read_volume(path)
+    return LabelMap(placement.put(as_labels(volume.array, path.name), like), names, volume.notes)
 
 
 def read_map(path: Path, like: Geometry | None = None) -> NDArray[np.float32]:
@@ -204,16 +249,22 @@ def _counted(values: NDArray[Any]) -> str:
 
 
 def _require_grid(path: Path, geometry: Geometry, like: Geometry) -> None:
+    _placement(path, geometry, like, partial=False)
+
+
+def _placement(path: Path, geometry: Geometry, like: Geometry, *, partial: bool) -> Placement:
+    found = like.placement(geometry)
+    if found is not None and (partial or found.is_whole(like)):
+        return found
     if geometry.shape != like.shape:
         raise GridMismatchError(
             f"{path.name} has {_by(geometry.shape)} voxels and its scan {_by(like.shape)}; "
             "it was probably made for another scan."
         )
-    if not geometry.matches(like):
-        raise GridMismatchError(
-            f"{path.name} lies up to {geometry.distance_mm(like):.2f} mm from its scan; "
-            "it was made for another scan, or saved by a program that lost the position."
-        )
+    raise GridMismatchError(
+        f"{path.name} lies up to {geometry.distance_mm(like):.2f} mm from its scan; "
+        "it was made for another scan, or saved by a program that lost the position."
+    )
 
 
 def _by(shape: tuple[int, ...]) -> str:

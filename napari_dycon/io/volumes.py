@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,27 @@ def is_volume(path: Path | str) -> bool:
 
 
 def find_volumes(folder: Path | str) -> list[Path]:
-    """All volumes in a folder and its subfolders, sorted by path; hidden files and folders are left out."""
-    folder = Path(folder)
-    found = (path for path in folder.rglob("*") if is_volume(path) and path.is_file())
-    return sorted(path for path in found if not _is_hidden(path.relative_to(folder)))
+    """All volumes in a folder and its subfolders, sorted by path (see `walk`)."""
+    return [path for path in walk(Path(folder)) if is_volume(path)]
+
+
+def walk(folder: Path) -> list[Path]:
+    """All files in a folder and its subfolders, sorted by path; hidden ones are left out.
+
+    Links to folders are followed, but no folder is entered twice.
+    """
+    found: list[Path] = []
+    entered: set[str] = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        here = Path(place)
+        found += [here / name for name in files if not name.startswith(".")]
+    return sorted(path for path in found if path.is_file())
 
 
 def stem(path: Path | str) -> str:
@@ -91,10 +109,6 @@ def stem(path: Path | str) -> str:
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
     return Path(path).stem
-
-
-def _is_hidden(relative: Path) -> bool:
-    return any(part.startswith(".") for part in relative.parts)
 
 
 def _existing(path: Path | str) -> Path:

@@ -18,7 +18,7 @@ from napari_dycon.plugin.opencase import SHADES, OpenCase, contrast_limits, inte
 from napari_dycon.plugin.warming import warm_up
 from napari_dycon.plugin.worker import EventSource
 from napari_dycon.study.editing import AnnotationEditor
-from napari_dycon.study.exporting import export_steps, left_out, left_out_sentence
+from napari_dycon.study.exporting import ExportRequest
 from napari_dycon.study.study import Study
 
 
@@ -78,33 +78,6 @@ class StudyMade:
     """A study made in the background, open."""
 
     study: Study
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """The files written by an export.
-
-    Attributes
-    ----------
-    left_out
-        How many predictions were left out, as no model was ready.
-    stopped
-        Whether the export was stopped before it had come to all cases.
-    """
-
-    files: tuple[Path, ...]
-    left_out: int = 0
-    stopped: bool = False
-
-    @property
-    def news(self) -> tuple[str, str]:
-        """What to tell the user."""
-        written = f"{len(self.files)} files were written."
-        if self.stopped:
-            return "warning", f"The export was stopped. {written}"
-        if not self.left_out:
-            return "info", written
-        return "warning", f"{written} {left_out_sentence(self.left_out)}"
 
 
 def training(
@@ -208,11 +181,7 @@ def exporting(study: Study, folder: Path, save_first: Callable[[], bool]) -> Eve
 
     def source(control: Control) -> Iterator[object]:
         save(save_first)
-        run, files = study.active_run, []
-        for step in export_steps(study, folder, None, run, stopped=lambda: control.stopped):
-            files += [step.path] if step.path is not None else []
-            yield step
-        yield Exported(tuple(files), len(left_out(study, None, run)), control.stopped)
+        yield from study.export(ExportRequest(folder), stopped=lambda: control.stopped)
 
     return source
 

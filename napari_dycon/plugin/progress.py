@@ -12,7 +12,7 @@ from napari_dycon.engine.events import (
 from napari_dycon.guidance.suggestions import CaseLooked
 from napari_dycon.plugin.jobs import Searching
 from napari_dycon.plugin.task import TaskState
-from napari_dycon.study.exporting import ExportStep
+from napari_dycon.study.exporting import CaseExported
 from napari_dycon.study.importing import ImportEvent
 
 
@@ -36,7 +36,7 @@ def after(event: object, task: TaskState) -> TaskState:
         case ImportEvent():
             text = f"Read {event.done} of {event.total}"
             return replace(task, fraction=event.done / max(event.total, 1), text=text)
-        case ExportStep():
+        case CaseExported():
             text = f"Exported {event.done} of {event.total}"
             return replace(task, fraction=event.done / max(event.total, 1), text=text)
         case CaseLooked():

@@ -15,6 +15,7 @@ from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.plugin import jobs, labelling, removals, structuring, versioning
 from napari_dycon.plugin.background import JobQueue
 from napari_dycon.plugin.casework import CaseIntentions
+from napari_dycon.plugin.exporting import export_news
 from napari_dycon.plugin.history import Curves
 from napari_dycon.plugin.importing import ImportNews
 from napari_dycon.plugin.intentions import intention
@@ -32,6 +33,7 @@ from napari_dycon.plugin.versioning import VersionIntentions
 from napari_dycon.plugin.viewing import ViewIntentions
 from napari_dycon.plugin.warming import is_warm
 from napari_dycon.plugin.windowing import WindowIntentions
+from napari_dycon.study.exporting import Exported
 from napari_dycon.study.importing import ImportEvent
 from napari_dycon.study.schema import Structure
 from napari_dycon.study.study import Study
@@ -265,8 +267,9 @@ class Session(
                 self._on_rewritten(event)
             case jobs.StudyMade():
                 self._adopt(event.study)
-            case jobs.Exported():
-                self.say(*event.news)
+            case Exported():
+                for level, sentence in export_news(event):
+                    self.say(level, sentence)
 
     def _tell_import(self) -> None:
         for level, sentence in self._imported.sentences():

@@ -3,68 +3,72 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.io.dicom import Series, find_series
 from napari_dycon.io.volumes import find_volumes, is_volume, stem
+from napari_dycon.study.naming import folded
+from napari_dycon.study.pairing import Place, is_named_like_labels, pair
 
-LABEL_SUFFIXES = tuple(
-    joint + word
-    for word in ("label", "labels", "seg", "segmentation", "mask", "gt")
-    for joint in ("_", "-", ".")
-)
-LABEL_FOLDERS = {"images": "labels", "imagesTr": "labelsTr"}
 DICOM_SUFFIXES = {"", ".dcm", ".ima"}
-_CHANNEL = re.compile(r"_0000$")
+_FOLDER_OF_IMAGES = {"labels": "images", "labelsTr": "imagesTr", "labelsTs": "imagesTs", "masks": "images"}
+_LISTED = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One scan to import: a file or a DICOM series, or a sentence why there is none."""
+    """One scan to import: a file or a DICOM series, or a sentence why there is none.
+
+    Attributes
+    ----------
+    path, root
+        The file or folder, and the folder that the user named.
+    name
+        What the user calls it: its stem, with the folders above it where that alone is not unique.
+    labels
+        Its label map.
+    named
+        Whether the user named this very file.
+    labels_by_name
+        Whether it is called like a label map, and belongs to no scan.
+    problem
+        Why there is nothing to import.
+    doubt
+        Why no label map was taken though there are some that could be meant.
+    """
 
     path: Path
+    root: Path
     name: str
     labels: Path | None = None
     series: Series | None = None
+    named: bool = False
+    labels_by_name: bool = False
     problem: str | None = None
+    doubt: str | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where it lies below the folder that the user named."""
+        if self.series is not None:
+            folder = self.path.relative_to(self.root).parent if self.path != self.root else Path()
+            return Place.of(folder.parts, self.path.name, self.root.parts)
+        return _place(self.path, self.root)
 
 
-class LabelIndex:
-    """Label maps by the lower-case stem of their file."""
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was found: scans in the order given, each once, and label maps that belong to none of them."""
 
-    def __init__(self, files: Iterable[Path]) -> None:
-        self._by_stem: dict[str, list[Path]] = defaultdict(list)
-        for path in files:
-            self._by_stem[stem(path).lower()].append(path)
-
-    def of(self, name: str, *, itself: bool) -> Path | None:
-        """Label map of a scan; with `itself`, one of the very same stem counts too.
-
-        Raises
-        ------
-        StudyError
-            If several could be meant.
-        """
-        names = dict.fromkeys((name.lower(), _CHANNEL.sub("", name.lower())))
-        for base in names:
-            for suffix in ("", *LABEL_SUFFIXES) if itself else LABEL_SUFFIXES:
-                found = self._by_stem.get(base + suffix, [])
-                if len(found) > 1:
-                    listed = ", ".join(str(path) for path in found[:3])
-                    raise StudyError(
-                        f"Several label files could belong to {name}: {listed}; import them one by one."
-                    )
-                if found:
-                    return found[0]
-        return None
+    scans: tuple[Found, ...]
+    unused_labels: tuple[Path, ...]
 
 
-def collect(paths: list[Path], labels_dir: Path | None, study: Path) -> list[Found]:
-    """List the scans of files and folders, in the order given, each once.
+def collect(paths: Sequence[Path], labels_dir: Path | None, study: Path) -> Collected:
+    """List the scans of files and folders.
 
     Parameters
     ----------
@@ -82,84 +86,167 @@ def collect(paths: list[Path], labels_dir: Path | None, study: Path) -> list[Fou
     """
     if labels_dir is not None and not labels_dir.is_dir():
         raise StudyError(f"{labels_dir} is not a folder; choose the folder that holds the label maps.")
-    found = dict.fromkeys(item for path in dict.fromkeys(paths) for item in _scans_of(path, study))
-    if labels_dir is not None:
-        index, folder = LabelIndex(find_volumes(labels_dir)), labels_dir.resolve()
-        return [_labelled(item, index, itself=True) for item in found if not _is_label(item, folder, found)]
-    return _paired(list(found), paths)
+    items: dict[Path | tuple[Path, str], Found] = {}
+    for path in dict.fromkeys(paths):
+        for item in _found_at(path, study):
+            key = item.path if item.series is None else (item.path, item.series.uid)
+            items.setdefault(key, item)
+    found = list(items.values())
+    with_labels = _with_labels_beside(found) if labels_dir is None else _with_labels_of(found, labels_dir)
+    return Collected(tuple(_told_apart(with_labels.scans)), with_labels.unused_labels)
 
 
-def _scans_of(path: Path, study: Path) -> list[Found]:
+def _found_at(path: Path, study: Path) -> list[Found]:
     if path.is_dir():
-        volumes = [file for file in find_volumes(path) if not file.is_relative_to(study)]
-        found = [*(Found(file, stem(file)) for file in volumes), *_series_of(path)]
+        inside = study.resolve()
+        volumes = [file for file in find_volumes(path) if not _is_below(file, study, inside)]
+        found = [*(Found(file, path, stem(file)) for file in volumes), *_series_of(path, study)]
     elif not is_volume(path) and path.suffix.lower() in DICOM_SUFFIXES and path.is_file():
-        found = list(_series_of(path.parent))
+        near = list(_series_of(path.parent, study))
+        found = [one for one in near if one.series is None or path in one.series.files]
     else:
-        found = [Found(path, stem(path))]
+        found = [Found(path, path.parent, stem(path), named=True)]
     nothing = f"{path} holds no scans (NIfTI, NRRD, MHA, MHD or DICOM)."
-    return found or [Found(path, path.name, problem=nothing)]
+    return found or [Found(path, path, path.name, problem=nothing)]
 
 
-def _series_of(folder: Path) -> Iterator[Found]:
+def _is_below(file: Path, study: Path, resolved: Path) -> bool:
+    return file.is_relative_to(study) or file.is_relative_to(resolved)
+
+
+def _series_of(folder: Path, study: Path) -> Iterator[Found]:
     try:
         series = find_series(folder)
     except DyconError as error:
-        yield Found(folder, folder.name, problem=str(error))
+        yield Found(folder, folder, folder.name, problem=str(error))
         return
     for one in series:
         place = one.files[0].parent if one.files else folder
+        if place.is_relative_to(study):
+            continue
         alone = sum(bool(other.files) and other.files[0].parent == place for other in series) == 1
-        name = place.name if alone else one.description or place.name
-        yield Found(place, _slug(name), series=one, problem=one.problem)
+        name = place.name if alone else f"{place.name} {one.description}".strip()
+        yield Found(place, folder, name, series=one, problem=one.problem)
 
 
-def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-") or "series"
-
-
-def _labelled(item: Found, index: LabelIndex, *, itself: bool) -> Found:
-    try:
-        return replace(item, labels=index.of(item.name, itself=itself))
-    except DyconError as error:
-        return replace(item, problem=str(error))
-
-
-def _is_label(item: Found, folder: Path, found: Iterable[Found]) -> bool:
-    """Tell whether a file that was found is a label map in the folder of label maps."""
-    if not item.path.resolve().is_relative_to(folder):
-        return False
-    scans_elsewhere = any(not other.path.resolve().is_relative_to(folder) for other in found)
-    return scans_elsewhere or _label_base(item.name) is not None
-
-
-def _label_base(name: str) -> str | None:
-    """Stem of the scan that a label map's name points to; None where it is no label map's name."""
-    for suffix in LABEL_SUFFIXES:
-        if name.lower().endswith(suffix):
-            return name.lower()[: -len(suffix)]
-    return None
-
-
-def _paired(found: list[Found], paths: list[Path]) -> list[Found]:
-    """Match labels among the files: ``x_seg`` beside ``x``, and ``labels/x`` for ``images/x``."""
-    folders = [path / labels for path in paths for labels in LABEL_FOLDERS.values() if path.is_dir()]
-    beside = {
-        path.resolve() for path in folders if path.is_dir() and (path.parent / _images_of(path)).is_dir()
-    }
-    inside = [item for item in found if any(item.path.resolve().is_relative_to(folder) for folder in beside)]
-    index = LabelIndex(item.path for item in inside)
-    rest = [_labelled(item, index, itself=True) for item in found if item not in inside]
-    files = defaultdict(list)
-    for item in rest:
-        files[item.path.parent].append(item.path)
-    by_folder = {folder: LabelIndex(members) for folder, members in files.items()}
-    matched = [
-        item if item.labels else _labelled(item, by_folder[item.path.parent], itself=False) for item in rest
+def _with_labels_of(found: Sequence[Found], labels_dir: Path) -> Collected:
+    """Match the label maps of a folder; scans that lie in it too are told from them by place or name."""
+    folder = labels_dir.resolve()
+    inside = [item.path.resolve().is_relative_to(folder) for item in found]
+    elsewhere = not all(inside)
+    scans = [
+        item
+        for item, within in zip(found, inside, strict=True)
+        if not within or item.series is not None or not (elsewhere or is_named_like_labels(item.name))
     ]
-    used = {item.labels for item in matched}
-    return [item for item in matched if item.path not in used]
+    taken = {item.path.resolve() for item in scans}
+    labels = [file for file in find_volumes(labels_dir) if file.resolve() not in taken]
+    return _matched(scans, labels, labels_dir, strict=False)
 
 
-def _images_of(labels: Path) -> str:
-    return next(images for images, name in LABEL_FOLDERS.items() if name == labels.name)
+def _with_labels_beside(found: Sequence[Found]) -> Collected:
+    """Match label maps among the files themselves: ``x_seg`` beside ``x``, ``labels/x`` for ``images/x``."""
+    images = {item.path.parent: _is_beside_images(item.path.parent) for item in found}
+    labels: list[Found] = []
+    scans: list[Found] = []
+    for item in found:
+        own = item.named or item.series is not None or item.problem is not None
+        called = images[item.path.parent] or is_named_like_labels(item.name)
+        (labels if called and not own else scans).append(item)
+    matched = _matched(scans, [item.path for item in labels], None, strict=True, roots=labels)
+    unused = set(matched.unused_labels)
+    left = [replace(item, labels_by_name=True) for item in labels if item.path in unused]
+    return Collected((*matched.scans, *left), ())
+
+
+def _is_beside_images(folder: Path) -> bool:
+    """Tell whether a folder is called after labels and has one of images beside it."""
+    images = _FOLDER_OF_IMAGES.get(folder.name)
+    return images is not None and (folder.parent / images).is_dir()
+
+
+def _matched(
+    scans: Sequence[Found],
+    labels: Sequence[Path],
+    labels_dir: Path | None,
+    *,
+    strict: bool,
+    roots: Sequence[Found] = (),
+) -> Collected:
+    """Pair scans and label maps, these below `labels_dir` or below where each was found."""
+    below = [labels_dir] * len(labels) if labels_dir is not None else [item.root for item in roots]
+    places = [_place(path, root or path.parent) for path, root in zip(labels, below, strict=True)]
+    pairs = pair([item.place for item in scans], places, strict=strict)
+    told = [
+        replace(
+            item,
+            labels=labels[pairs.label_of[index]] if index in pairs.label_of else None,
+            doubt=_doubt(item, index, pairs.doubtful, scans, labels),
+        )
+        for index, item in enumerate(scans)
+    ]
+    return Collected(tuple(told), tuple(labels[index] for index in pairs.unused))
+
+
+def _doubt(
+    item: Found,
+    index: int,
+    doubtful: dict[int, list[int]],
+    scans: Sequence[Found],
+    labels: Sequence[Path],
+) -> str | None:
+    """Say which label maps a scan could have, or which other scans its label map could belong to."""
+    if index not in doubtful:
+        return None
+    found = doubtful[index]
+    if len(found) > 1:
+        listed = _listed([str(labels[label]) for label in found])
+        return (
+            f"Several label files could belong to {item.name}: {listed}. None was taken; import "
+            f"{item.path.name} again with a folder that holds the right one alone."
+        )
+    others = [str(scans[scan].path) for scan, could in doubtful.items() if found[0] in could]
+    if len(others) == 1:
+        return (
+            f"The label file {labels[found[0]]} has the name of {item.path} but lies in another folder. It "
+            "was not used; if it is the right one, import again with its own folder as that of the labels."
+        )
+    return (
+        f"The label file {labels[found[0]]} could belong to several scans: {_listed(others)}. It was not "
+        "used; put it into a folder, or give it a name, that says whose it is."
+    )
+
+
+def _told_apart(scans: Sequence[Found]) -> Iterator[Found]:
+    """Give scans of one name as much of their path as tells them apart."""
+    by_name: dict[str, list[Found]] = {}
+    for item in scans:
+        by_name.setdefault(folded(item.name), []).append(item)
+    for item in scans:
+        same = by_name[folded(item.name)]
+        yield item if len(same) == 1 else replace(item, name=_longer_name(item, same))
+
+
+def _longer_name(item: Found, same: Sequence[Found]) -> str:
+    """Name a scan by as many of its folders as no other of the same name shares."""
+    folders = _folders(item)
+    others = [_folders(other) for other in same if other is not item]
+    for count in range(1, len(folders) + 1):
+        if all(other[-count:] != folders[-count:] for other in others):
+            return "/".join((*folders[-count:], item.name))
+    return item.name
+
+
+def _folders(item: Found) -> tuple[str, ...]:
+    parts = item.path.parent.parts
+    return tuple(part for part in parts if not re.fullmatch(r"[\\/]|[A-Za-z]:\\?", part))
+
+
+def _place(path: Path, root: Path) -> Place:
+    folder = path.parent.relative_to(root) if path.parent.is_relative_to(root) else Path()
+    return Place.of(folder.parts, stem(path), root.parts)
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
+    return ", ".join(texts[:_LISTED]) + more

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +14,36 @@ from pydantic import ValidationError
 from napari_dycon.errors import DyconError, StudyError, VolumeError
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.json_files import in_words
-from napari_dycon.io.masks import read_mask
+from napari_dycon.io.masks import read_labels
 from napari_dycon.io.volumes import Volume, read_volume, stem
+from napari_dycon.study import naming
 from napari_dycon.study.annotations import Annotation
 from napari_dycon.study.collecting import Found, collect
 from napari_dycon.study.files import now, scan_reference, sha256_of
-from napari_dycon.study.scans import intensity_facts
-from napari_dycon.study.schema import CaseRecord, unique_id
+from napari_dycon.study.identity import content_of
+from napari_dycon.study.scans import intensity_facts, looks_like_labels
+from napari_dycon.study.schema import CaseRecord
 
 if TYPE_CHECKING:
     from napari_dycon.study.study import Study
 
 MOST_NEW_STRUCTURES = 32
+
+Outcome = Literal["added", "labelled", "found again", "already there", "refused"]
+"""What became of a file: ``labelled`` gave labels to a scan that was there, ``found again`` its new place."""
+
+
+class SameImageError(StudyError):
+    """The scan is in the study already, and there is nothing new about it."""
+
+    def __init__(self, message: str, case: CaseRecord) -> None:
+        super().__init__(message)
+        self.case = case
+
+
+@dataclass(frozen=True, slots=True)
+class CollectingScans:
+    """Folders are being searched for scans; nothing was added yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +55,15 @@ class ImportEvent:
     path
         The file or folder.
     case
-        The case it became; None where it was refused.
+        The case it became or belongs to; None where it was refused.
     problem
         Why it was refused, or was added without its labels; None where all is well.
     done, total
         Progress.
+    outcome
+        What became of it.
+    notes
+        What is odd but usable.
     """
 
     path: Path
@@ -49,6 +71,16 @@ class ImportEvent:
     problem: str | None
     done: int
     total: int
+    outcome: Outcome = "added"
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    case: CaseRecord | None
+    outcome: Outcome
+    problem: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def add_scan(study: Study, path: Path, labels: Path | None = None) -> CaseRecord:
@@ -79,18 +111,19 @@ def add_scan(study: Study, path: Path, labels: Path | None = None) -> CaseRecord
     """
     study.require_writable()
     path = path.absolute()
-    twin = _same_image(study, path)
-    if twin is not None:
-        return _again(study, twin, path, labels)
-    return _add(study, path, labels, stem(path))
+    scan = _read(study, Found(path, path.parent, stem(path), named=True), path)
+    record, _ = _take(study, scan, labels)
+    return record
 
 
-def add_scans(study: Study, paths: list[Path], labels_dir: Path | None) -> Iterator[ImportEvent]:
+def add_scans(
+    study: Study, paths: list[Path], labels_dir: Path | None
+) -> Iterator[CollectingScans | ImportEvent]:
     """Add scans from files, folders and DICOM folders; what cannot be used is skipped with its sentence.
 
-    Label maps are matched by file name: the stem of the scan, also followed by ``_label``, ``_seg``,
-    ``-label`` and the like. Without `labels_dir` they are looked for among the files themselves, and in
-    ``labels`` beside ``images``.
+    A label map belongs to the scan with the same path below the folders given, its file name also followed by
+    ``_label``, ``_seg``, ``-label`` and the like (see `pairing`). Without `labels_dir` they are looked for
+    among the files themselves, and in ``labels`` beside ``images``.
 
     Parameters
     ----------
@@ -103,8 +136,11 @@ def add_scans(study: Study, paths: list[Path], labels_dir: Path | None) -> Itera
 
     Yields
     ------
+    CollectingScans
+        First of all.
     ImportEvent
-        After each file or series; iteration may be ended at any of them.
+        After each file or series, and for each label map that belongs to no scan; iteration may be ended at
+        any of them.
 
     Raises
     ------
@@ -112,85 +148,160 @@ def add_scans(study: Study, paths: list[Path], labels_dir: Path | None) -> Itera
         If the study cannot be changed, or `labels_dir` is no folder.
     """
     study.require_writable()
-    found = collect([path.absolute() for path in paths], labels_dir, study.path)
-    for done, item in enumerate(found, start=1):
-        try:
-            case, problem = _import(study, item)
-        except (DyconError, OSError) as error:
-            case, problem = None, str(error)
-        yield ImportEvent(item.path, case, problem, done, len(found))
+    yield CollectingScans()
+    absolute = None if labels_dir is None else labels_dir.absolute()
+    found = collect([path.absolute() for path in paths], absolute, study.path)
+    total = len(found.scans) + len(found.unused_labels)
+    for done, item in enumerate(found.scans, start=1):
+        result = _import_safely(study, item)
+        yield ImportEvent(item.path, result.case, result.problem, done, total, result.outcome, result.notes)
+    for done, path in enumerate(found.unused_labels, start=len(found.scans) + 1):
+        yield ImportEvent(path, None, _without_scan(path), done, total, "refused")
 
 
-def _import(study: Study, item: Found) -> tuple[CaseRecord | None, str | None]:
+def _without_scan(path: Path) -> str:
+    return (
+        f"The label file {path.name} belongs to none of the scans; give it the name of its scan, and where "
+        "scans lie in folders, the same folder."
+    )
+
+
+def _import_safely(study: Study, item: Found) -> _Result:
+    """Deal with one file; whatever happens to it, the next one has its turn."""
+    try:
+        return _import(study, item)
+    except SameImageError as known:
+        return _Result(known.case, "already there", item.doubt)
+    except (DyconError, OSError) as error:
+        return _Result(None, "refused", str(error))
+    except MemoryError:
+        sentence = (
+            f"There is not enough memory to read {item.path.name}; close other programs and import it again."
+        )
+        return _Result(None, "refused", sentence)
+    except Exception as error:  # noqa: BLE001 - one file's fault must not end the others' import
+        kind = type(error).__name__
+        return _Result(
+            None, "refused", f"{item.path.name} could not be read ({kind}: {error}); export it again."
+        )
+
+
+def _import(study: Study, item: Found) -> _Result:
     """Add one scan; where only its labels are wrong, add it without them and say so."""
     if item.problem is not None:
-        return None, item.problem
+        return _Result(None, "refused", item.problem)
     if item.series is not None:
         return _import_series(study, item)
+    return _import_file(study, item, item.path)
+
+
+def _import_file(study: Study, item: Found, file: Path) -> _Result:
+    scan = _read(study, item, file)
+    if item.series is None and not item.named and scan.twin is None and looks_like_labels(scan.volume.array):
+        return _Result(None, "refused", _label_map_among_scans(item))
+    notes = (*scan.volume.notes, *(_named_like_labels(item) if item.labels_by_name else ()))
     try:
-        return add_scan(study, item.path, item.labels), None
+        record, outcome = _take(study, scan, item.labels)
+    except SameImageError:
+        raise
     except (StudyError, VolumeError) as error:
-        if item.labels is None or _same_image(study, item.path) is not None:
+        if item.labels is None:
             raise
-        return add_scan(study, item.path), f"{error} The scan was added without labels."
+        if scan.twin is not None:
+            return _Result(scan.twin, "already there", str(error), notes)
+        record, _ = _take(study, scan, None)
+        return _Result(record, "added", f"{error} The scan was added without labels.", notes)
+    return _Result(record, outcome, item.doubt, notes)
 
 
-def _import_series(study: Study, item: Found) -> tuple[CaseRecord, str | None]:
+def _label_map_among_scans(item: Found) -> str:
+    folder = item.path.parent
+    return (
+        f"{item.path.name} looks like a label map, not like a scan, and was not added. To use it as labels, "
+        f"import again with its folder: --labels {folder} (in the window: Add scans with labels). If it is a "
+        "scan, add that file by itself."
+    )
+
+
+def _named_like_labels(item: Found) -> tuple[str]:
+    return (
+        f"{item.path.name} is called like a label map; it was added as a scan, since it holds no labels.",
+    )
+
+
+def _import_series(study: Study, item: Found) -> _Result:
     """Convert a DICOM series into ``scans/`` and add that file."""
     from napari_dycon.io.dicom import convert_series
 
     assert item.series is not None
-    case_id = unique_id(item.name, [case.id for case in study.cases])
+    case_id = naming.case_id(item.series.uid, study.cases, secret=study.secret)
     target = study.path / "scans" / f"{case_id}.nii.gz"
     target.parent.mkdir(parents=True, exist_ok=True)
     convert_series(item.series, target)
-    twin = _same_image(study, target)
     try:
-        if twin is not None:
-            return _again(study, twin, target, item.labels), None
-        return _add(study, target, item.labels, item.name), None
-    except (StudyError, VolumeError) as error:
-        if item.labels is None or twin is not None:
-            raise
-        return _add(study, target, None, item.name), f"{error} The scan was added without labels."
+        result = _import_file(study, item, target)
+        return _Result(result.case, result.outcome, result.problem, (*item.series.notes, *result.notes))
     finally:
         if target not in [study.scan_path(case.id) for case in study.cases]:
             target.unlink()
 
 
-def _add(study: Study, path: Path, labels: Path | None, name: str) -> CaseRecord:
-    volume = read_volume(path)
-    digest = sha256_of(path)
-    annotation = None if labels is None else _read_labels(study, labels, volume.geometry)
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """A scan that was read, and the case that holds the same image already."""
+
+    item: Found
+    volume: Volume
+    sha256: str
+    content: str
+    twin: CaseRecord | None
+
+
+def _read(study: Study, item: Found, file: Path) -> _Scan:
+    volume = read_volume(file)
+    sha256, content = sha256_of(file), content_of(volume)
+    same = (case for case in study.cases if sha256 == case.sha256 or content == case.content)
+    return _Scan(item, volume, sha256, content, next(same, None))
+
+
+def _take(study: Study, scan: _Scan, labels: Path | None) -> tuple[CaseRecord, Outcome]:
+    if scan.twin is not None:
+        return _again(study, scan, scan.twin, labels)
+    annotation = None if labels is None else _read_labels(study, labels, scan.volume.geometry)
     with study.mutex:
-        case_id = unique_id(name, [case.id for case in study.cases])
-        record = _record(study.path, volume, digest, case_id, name)
-        return study.add_case(record, annotation)
+        return study.add_case(_record(study, scan), annotation), "added"
 
 
-def _record(root: Path, volume: Volume, digest: str, case_id: str, name: str) -> CaseRecord:
+def _record(study: Study, scan: _Scan) -> CaseRecord:
+    item, volume = scan.item, scan.volume
     geometry, stat = volume.geometry, volume.path.stat()
-    reference = scan_reference(root, volume.path)
+    reference = scan_reference(study.path, volume.path)
+    name = _distinct(item, study.cases)
     try:
         (reference + name).encode()
     except UnicodeEncodeError as error:
         raise VolumeError(
             f"The name of {reference!r} holds characters that cannot be stored; rename it."
         ) from error
+    dicom = item.series is not None
+    case_id = stem(volume.path) if dicom else naming.case_id(name, study.cases)
     return _checked(
         id=case_id,
         name=name,
+        patient=_patient(study, item),
         scan=reference,
+        source="dicom" if dicom else "file",
         shape=geometry.shape,
         spacing=geometry.spacing,
         orientation=geometry.orientation,
         voxel_volume_mm3=geometry.voxel_volume_mm3,
-        sha256=digest,
+        sha256=scan.sha256,
+        content=scan.content,
         file_size=stat.st_size,
         file_mtime_ns=stat.st_mtime_ns,
         added=now(),
         intensity=intensity_facts(volume.array),
-        notes=volume.notes,
+        notes=(*(item.series.notes if item.series else ()), *volume.notes),
     )
 
 
@@ -203,50 +314,90 @@ def _checked(**facts: Any) -> CaseRecord:
         ) from error
 
 
-def _same_image(study: Study, path: Path) -> CaseRecord | None:
-    """Case whose scan has the same bytes."""
-    if not path.is_file():
-        return None  # reading it says what is wrong
-    sizes = {case.file_size for case in study.cases}
-    if path.stat().st_size not in sizes and 0 not in sizes:
-        return None
-    digest = sha256_of(path)
-    return next((case for case in study.cases if case.sha256 == digest), None)
+def _distinct(item: Found, cases: tuple[CaseRecord, ...]) -> str:
+    """Name of a new case; with its folder in front where a case of that name is there already."""
+    taken = {naming.folded(case.name) for case in cases}
+    longer = f"{item.path.parent.name}/{item.name}"
+    return longer if naming.folded(item.name) in taken and item.path.parent.name else item.name
 
 
-def _again(study: Study, twin: CaseRecord, path: Path, labels: Path | None) -> CaseRecord:
+def _patient(study: Study, item: Found) -> str:
+    if item.series is not None:
+        from napari_dycon.io.dicom import patient_id
+
+        found = patient_id(item.series)
+        return naming.patient_pseudonym(found, study.secret) if found else ""
+    return naming.patient_of(item.path.relative_to(item.root.parent).as_posix())
+
+
+def _again(study: Study, scan: _Scan, twin: CaseRecord, labels: Path | None) -> tuple[CaseRecord, Outcome]:
     """Use what is new about an image that is in the study already: its place or its labels."""
-    moved = not study.scan_path(twin.id).is_file()
-    if moved:
+    path, outcome = scan.volume.path, None
+    if scan.item.series is None and not study.has_scan(twin.id):
         stat = path.stat()
-        place = {"scan": scan_reference(study.path, path), "file_mtime_ns": stat.st_mtime_ns}
-        study.replace_case(twin.model_copy(update=place))
+        place = {
+            "scan": scan_reference(study.path, path),
+            "file_size": stat.st_size,
+            "file_mtime_ns": stat.st_mtime_ns,
+            "sha256": scan.sha256,
+            "content": scan.content,
+        }
+        study.replace_case(study.case(twin.id).model_copy(update=place))
+        outcome = "found again"
     if labels is not None and twin.status == "unlabelled":
         annotation = _read_labels(study, labels, study.geometry(twin.id))
-        return study.save_annotation(twin.id, annotation, "import")
-    if not moved:
-        raise StudyError(f"{path.name} is the same image as case {twin.id}; it was not added again.")
-    return study.case(twin.id)
+        return study.save_annotation(twin.id, annotation, "import"), "labelled"
+    if outcome is None:
+        raise SameImageError(
+            f"{scan.item.path.name} is the same image as case {twin.name}; it was not added again.", twin
+        )
+    return study.case(twin.id), "found again"
 
 
 def _read_labels(study: Study, labels: Path, geometry: Geometry) -> Annotation:
-    mask = read_mask(labels, geometry)
-    counts = np.bincount(mask.ravel(), minlength=256)
-    named = {structure.value for structure in study.structures}
-    foreign = [int(value) for value in np.flatnonzero(counts) if value > 0 and int(value) not in named]
-    if foreign and not named and len(foreign) <= MOST_NEW_STRUCTURES:
-        for value in foreign:
-            study.add_structure(f"structure {value}", value=value)
-    elif foreign:
-        raise StudyError(_foreign_values(labels, foreign, counts))
-    return Annotation.full(mask)
+    """Read a full label map, its values translated to the structures of the study."""
+    found = read_labels(labels, geometry)
+    counts = np.bincount(found.array.ravel(), minlength=256)
+    values = [int(value) for value in np.flatnonzero(counts) if value > 0]
+    if not study.structures and len(values) <= MOST_NEW_STRUCTURES:
+        for value in values:
+            study.add_structure(found.names.get(value, f"structure {value}"), value=value)
+    table = _translation(study, labels, values, found.names, counts)
+    return Annotation.full(table[found.array])
 
 
-def _foreign_values(labels: Path, foreign: list[int], counts: NDArray[np.intp]) -> str:
-    listed = ", ".join(f"{value} ({counts[value]} voxels)" for value in foreign[:6])
+def _translation(
+    study: Study, labels: Path, values: list[int], names: Mapping[int, str], counts: NDArray[np.intp]
+) -> NDArray[np.uint8]:
+    """Table from the values of a file to those of the study: by name where the file names its segments."""
+    by_name = {naming.folded(structure.name): structure.value for structure in study.structures}
+    own = {structure.value for structure in study.structures}
+    table, foreign = np.zeros(256, np.uint8), []
+    for value in values:
+        name = names.get(value)
+        target = value if name is None and value in own else by_name.get(naming.folded(name or ""))
+        if target is None:
+            foreign.append(value)
+        else:
+            table[value] = target
+    if foreign:
+        raise StudyError(_foreign_values(labels, foreign, names, counts))
+    used = [int(table[value]) for value in values]
+    if len(set(used)) < len(used):
+        raise StudyError(f"{labels.name} has two segments for one structure of the study; merge them first.")
+    return table
+
+
+def _foreign_values(
+    labels: Path, foreign: list[int], names: Mapping[int, str], counts: NDArray[np.intp]
+) -> str:
+    listed = ", ".join(
+        f"{value} ({f'{names[value]}, ' if value in names else ''}{counts[value]} voxels)"
+        for value in foreign[:6]
+    )
     more = f" and {len(foreign) - 6} more" if len(foreign) > 6 else ""
+    first = f"{foreign[0]}:{names.get(foreign[0], 'NAME')}"
     return (
         f"{labels.name} holds label values that no structure has: {listed}{more}; add a structure with "
-        "that value, then "
-        "import the labels again."
+        f'that value and name (--structure "{first}"), then import the labels again.'
     )

@@ -20,6 +20,9 @@ LARGE = 1e150
 NO_AIR = -5000
 """What lies below this is padding: nothing in a body does, in Hounsfield units."""
 
+_SAMPLE = 4096
+_MOST_LABELS = 32
+
 
 class ScanReader:
     """Reads scans and notices changed files; what was found out about a file is kept while it stays so."""
@@ -90,6 +93,22 @@ class ScanReader:
 
 def _same_content(case: CaseRecord, path: Path) -> bool:
     return bool(case.content) and content_of(read_volume(path)) == case.content
+
+
+def looks_like_labels(array: NDArray[np.generic]) -> bool:
+    """Tell whether voxels can hardly be a scan: few whole numbers from 0 to 255, most of them 0."""
+    values = np.asarray(array)
+    if values.dtype.kind not in "uifb" or values.size == 0:
+        return False
+    sample = values.ravel()[:: max(1, values.size // _SAMPLE)]
+    if sample.dtype.kind == "f" and not np.array_equal(sample, np.rint(sample)):
+        return False
+    if not (values.min() >= 0 and values.max() <= 255):
+        return False
+    if values.dtype.kind == "f" and bool((values % 1).any()):
+        return False
+    counts = np.bincount(values.ravel().astype(np.uint8), minlength=256)
+    return 2 <= int(np.count_nonzero(counts)) <= _MOST_LABELS and 2 * int(counts[0]) >= values.size
 
 
 def change_note(case: CaseRecord, path: Path) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import secrets
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -40,17 +40,6 @@ _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt
 def is_safe_id(text: str) -> bool:
     """Tell whether a text can name files on every system: letters, digits, ``_`` and ``-``, at most 64."""
     return _SAFE_ID.fullmatch(text) is not None and text.lower() not in _RESERVED
-
-
-def unique_id(name: str, taken: Iterable[str]) -> str:
-    """Return `name` itself where it can name files and is new, else the next free ``case-0001``."""
-    used = {item.lower() for item in taken}
-    if is_safe_id(name) and name.lower() not in used:
-        return name
-    number = 1
-    while f"case-{number:04d}" in used:
-        number += 1
-    return f"case-{number:04d}"
 
 
 def _safe_id(text: str) -> str:
@@ -139,6 +128,8 @@ class CaseRecord(BaseModel):
         Pseudonym shared by all scans of one person; the case's own id where nothing is known.
     scan
         Path of the scan: relative to the study where it lies inside, absolute elsewhere.
+    source
+        ``dicom`` where the scan is a series that was converted into the study.
     shape, spacing, orientation
         Grid of the scan in source order; spacing in mm, orientation as axis codes such as ``LPS``.
     voxel_volume_mm3
@@ -167,6 +158,7 @@ class CaseRecord(BaseModel):
     name: str
     patient: str = ""
     scan: str
+    source: Literal["file", "dicom"] = "file"
     shape: tuple[Voxels, Voxels, Voxels]
     spacing: tuple[Finite, Finite, Finite]
     orientation: str
@@ -206,6 +198,8 @@ class StudyRecord(BaseModel):
         Names that label values had which were given up; such a value is never given again.
     set_aside
         Records of cases that could not be read, as they were found.
+    secret
+        What pseudonyms of this study are made with, hexadecimal; it never leaves the study.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -218,6 +212,7 @@ class StudyRecord(BaseModel):
     active_run: SafeId | None = None
     retired: dict[int, str] = {}
     set_aside: tuple[Any, ...] = ()
+    secret: str = Field(default_factory=lambda: secrets.token_hex(16))
 
     @model_validator(mode="after")
     def _unique(self) -> StudyRecord:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -58,7 +58,7 @@ class Study(StudyFolder):
 
     def add_scans(
         self, paths: Iterable[Path | str], labels_dir: Path | str | None = None
-    ) -> Iterator[importing.ImportEvent]:
+    ) -> Iterator[importing.CollectingScans | importing.ImportEvent]:
         """Add files, folders and DICOM folders one by one (see `importing.add_scans`)."""
         folder = None if labels_dir is None else Path(labels_dir)
         return importing.add_scans(self, [Path(path) for path in paths], folder)
@@ -66,6 +66,40 @@ class Study(StudyFolder):
     def scan_path(self, case_id: str) -> Path:
         """File of a scan, whether it is still there or not."""
         return scan_path(self.path, self.case(case_id).scan)
+
+    def has_scan(self, case_id: str) -> bool:
+        """Tell whether the file of a scan is where it was."""
+        try:
+            return self.scan_path(case_id).is_file()
+        except StudyError:  # a path of another system
+            return False
+
+    def scan_has_changed(self, case_id: str) -> bool:
+        """Tell whether the file of a scan shows another one than was imported.
+
+        Raises
+        ------
+        StudyError
+            If it is gone.
+        """
+        case = self.case(case_id)
+        return self._scans.changed(case, self._scans.require(case, self.scan_path(case_id)))
+
+    @property
+    def secret(self) -> bytes:
+        """What pseudonyms of this study are made with."""
+        return self._record.secret.encode()
+
+    def keep_secret(self) -> None:
+        """Write down what pseudonyms are made with, where a study of an earlier version has none yet.
+
+        Raises
+        ------
+        StudyError
+            If the study has none and cannot be changed.
+        """
+        if "secret" not in self.record.model_fields_set:
+            self.update(secret=self.record.secret)
 
     def geometry(self, case_id: str) -> Geometry:
         """Grid of a scan, from its header alone."""
@@ -351,11 +385,7 @@ class Study(StudyFolder):
         return preflight.check(self, case_ids)
 
     def export(
-        self,
-        out: Path | str,
-        case_ids: Sequence[str] | None = None,
-        run: str | None = None,
-        not_ready: bool = False,
-    ) -> list[Path]:
+        self, request: exporting.ExportRequest, stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[exporting.CaseExported | exporting.Exported]:
         """Write masks and ``volumes.csv`` into a folder (see `exporting.export`)."""
-        return exporting.export(self, Path(out), case_ids, run, not_ready)
+        return exporting.export(self, request, stopped)

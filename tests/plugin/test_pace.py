@@ -139,7 +139,8 @@ def test_a_stopped_export_ends_after_the_case_under_way_and_says_so(opened, slow
     gate.release()
     opened.rest()
     assert begun == ["alpha.nii.gz"]
-    assert ("warning", "The export was stopped. 2 files were written.") in notes
+    written = f"1 mask (1 annotation) and volumes.csv are in {tmp_path / 'out'}."
+    assert ("warning", f"The export was stopped. {written}") in notes
     rows = (tmp_path / "out" / "volumes.csv").read_text().splitlines()[1:]
     assert {row.split(",")[0] for row in rows} == {"alpha"}
 

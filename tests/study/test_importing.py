@@ -1,3 +1,4 @@
+import gzip
 import shutil
 
 import nibabel as nib
@@ -6,12 +7,16 @@ import pytest
 
 from napari_dycon.errors import GridMismatchError, StudyError, VolumeError
 from napari_dycon.study.annotations import Annotation
+from napari_dycon.study.importing import CollectingScans, ImportEvent
 from napari_dycon.study.schema import Structure
 from napari_dycon.study.study import Study
 
 
 def run(study, *paths, labels_dir=None):
-    return list(study.add_scans(paths, labels_dir=labels_dir))
+    """One event a file, after the word that the search has begun."""
+    first, *events = study.add_scans(paths, labels_dir=labels_dir)
+    assert isinstance(first, CollectingScans)
+    return events
 
 
 def test_real_scans_are_added_from_a_folder_and_only_those_with_labels_become_labelled(
@@ -41,8 +46,8 @@ def test_dicom_series_are_converted_once_into_the_study(study, brain_dicom):
     case = events[0].case
     assert case.scan == f"scans/{case.id}.nii.gz"
     assert case.shape == (280, 320, 22)
-    again = run(study, brain_dicom / "11-T1post-18670")
-    assert "same image" in again[0].problem
+    (again,) = run(study, brain_dicom / "11-T1post-18670")
+    assert (again.outcome, again.problem, again.case.id) == ("already there", None, case.id)
     assert len(list((study.path / "scans").iterdir())) == 1
 
 
@@ -50,7 +55,7 @@ def test_dicom_beside_other_scans_is_not_left_out(study, make_scan, brain_dicom,
     make_scan("a", folder="mixed")
     shutil.copytree(brain_dicom / "11_HCropVolume", tmp_path / "mixed" / "brain")
     events = run(study, tmp_path / "mixed")
-    assert [(event.case.id, event.problem) for event in events] == [("a", None), ("brain", None)]
+    assert [(event.case.name, event.problem) for event in events] == [("a", None), ("brain", None)]
 
 
 def test_a_single_dicom_file_stands_for_its_series(study, brain_dicom):
@@ -64,8 +69,9 @@ def test_labels_are_matched_by_file_name(study, make_scan, make_labels, tmp_path
     make_scan("a")
     make_labels(name)
     make_labels("unrelated")
-    (event,) = run(study, tmp_path / "images", labels_dir=tmp_path / "labels")
+    event, unrelated = run(study, tmp_path / "images", labels_dir=tmp_path / "labels")
     assert (event.problem, event.case.status) == (None, "complete")
+    assert unrelated.case is None and "unrelated" in unrelated.problem
 
 
 def test_channel_numbers_of_nnunet_are_looked_through(study, make_scan, make_labels, tmp_path):
@@ -91,8 +97,9 @@ def test_ambiguous_labels_are_not_guessed(study, make_scan, make_labels, tmp_pat
     make_labels("a", folder="labels/x")
     make_labels("a", folder="labels/y")
     (event,) = run(study, tmp_path / "images", labels_dir=tmp_path / "labels")
-    assert event.case is None
+    assert event.case.status == "unlabelled"
     assert "Several label files could belong to a" in event.problem
+    assert all(str(tmp_path / "labels" / name / "a.nii.gz") in event.problem for name in "xy")
 
 
 def test_files_that_cannot_be_used_are_skipped_with_a_sentence_and_the_rest_goes_on(
@@ -143,8 +150,9 @@ def test_labels_can_follow_later_but_do_not_replace_annotations(study, make_scan
 def test_different_scans_of_one_name_get_different_ids(study, make_scan, write_nifti, tmp_path):
     study.add_scan(make_scan("a"))
     other = write_nifti(tmp_path / "day2" / "a.nii.gz", np.arange(960, dtype=np.int16).reshape(12, 10, 8))
-    assert study.add_scan(other).id == "case-0001"
-    assert study.cases[1].name == "a"
+    second = study.add_scan(other)
+    assert second.id.startswith("day2_a-")
+    assert [case.name for case in study.cases] == ["a", "day2/a"]
 
 
 def test_an_annotation_left_by_a_crash_is_not_given_to_a_new_scan(study, make_scan, make_labels):
@@ -159,7 +167,7 @@ def test_a_label_value_without_a_structure_is_refused_by_name_and_count(
     study, make_scan, make_labels, tmp_path
 ):
     scan, labels = make_scan(), make_labels(values=(1, 2, 30))
-    with pytest.raises(StudyError, match=r"2 \(16 voxels\), 30 \(16 voxels\); add a structure"):
+    with pytest.raises(StudyError, match=r"2 \(16 voxels\), 30 \(16 voxels\); add a structure.*2:NAME"):
         study.add_scan(scan, labels)
     assert study.cases == ()
     (event,) = run(study, scan, labels_dir=labels.parent)
@@ -205,7 +213,7 @@ def test_scans_inside_the_study_itself_are_not_imported_again(study, make_scan, 
     study.add_scan(make_scan("a"), make_labels("a"))
     make_scan("b", folder="study_next_door")
     events = run(study, tmp_path)
-    assert [event.case.id for event in events if event.case] == ["b"]
+    assert [event.case.id for event in events if event.outcome == "added"] == ["b"]
     assert not any(event.path.is_relative_to(study.path) for event in events)
 
 
@@ -213,7 +221,7 @@ def test_an_import_can_be_ended_at_any_scan(study, make_scan, tmp_path):
     for name in "abc":
         make_scan(name)
     for event in study.add_scans([tmp_path / "images"]):
-        if event.done == 2:
+        if isinstance(event, ImportEvent) and event.done == 2:
             break
     assert [case.id for case in study.cases] == ["a", "b"]
 
@@ -243,3 +251,182 @@ def test_labels_of_other_formats_and_of_named_structures_are_read(tmp_path, make
         study.add_scan(scan, tmp_path / "scan.nrrd")
         expected = Annotation.full((np.asarray(nib.load(scan).dataobj) > 400).astype(np.uint8))
         np.testing.assert_array_equal(study.annotation("scan").labels, expected.labels)
+
+
+def test_a_label_map_goes_to_the_patient_whose_folder_it_lies_in(study, make_scan, make_labels, tmp_path):
+    make_scan("T1", folder="images/anna")
+    make_scan("T1", folder="images/bert", shape=(12, 10, 8))
+    scan = tmp_path / "images" / "bert" / "T1.nii.gz"
+    voxels = np.asarray(nib.load(scan).dataobj) + 1
+    nib.save(nib.Nifti1Image(voxels.astype(np.int16), nib.load(scan).affine), scan)
+    make_labels("T1", folder="labels/anna")
+    events = run(study, tmp_path / "images", labels_dir=tmp_path / "labels")
+    found = {event.case.name: (event.case.status, event.problem) for event in events}
+    assert found == {"anna/T1": ("complete", None), "bert/T1": ("unlabelled", None)}
+
+
+@pytest.mark.parametrize("folder", ["images/bert", "images"])
+def test_labels_of_another_patients_folder_are_not_taken(study, make_scan, make_labels, tmp_path, folder):
+    make_scan("T1", folder="images/bert")
+    make_labels("T1", folder="labels/anna")
+    (scan,) = run(study, tmp_path / folder, labels_dir=tmp_path / "labels")
+    assert scan.case.status == "unlabelled"
+    assert f"{tmp_path / 'labels' / 'anna' / 'T1.nii.gz'} has the name of" in scan.problem
+
+
+def test_one_label_map_that_two_scans_could_have_goes_to_neither(study, make_scan, make_labels, tmp_path):
+    for number, folder in enumerate(("anna", "bert")):
+        make_scan(f"T{number}", folder=f"images/{folder}").rename(tmp_path / "images" / folder / "T1.nii.gz")
+    make_labels("T1")
+    events = run(study, tmp_path / "images", labels_dir=tmp_path / "labels")
+    assert [event.case.status for event in events] == ["unlabelled"] * 2
+    for event in events:
+        assert all(
+            str(tmp_path / "images" / name / "T1.nii.gz") in event.problem for name in ("anna", "bert")
+        )
+
+
+@pytest.mark.parametrize(
+    "name", ["a_seg", "a_dseg", "label_a", "mask_a", "a-lesion", "a_pred", "seg", "contours", "a"]
+)
+def test_a_mask_among_scans_becomes_no_scan(study, make_scan, make_labels, tmp_path, name):
+    make_scan("b_t1", folder="both")
+    make_labels(name, folder="both")
+    events = run(study, tmp_path / "both")
+    assert [case.name for case in study.cases] == ["b_t1"]
+    (refused,) = [event for event in events if event.case is None]
+    assert "looks like a label map" in refused.problem and "--labels" in refused.problem
+
+
+def test_a_scan_that_is_called_like_a_mask_is_added_with_a_note(study, make_scan, tmp_path):
+    make_scan("roi_01")
+    (event,) = run(study, tmp_path / "images")
+    assert event.case.name == "roi_01"
+    assert "called like a label map" in event.notes[0]
+
+
+def test_a_file_that_is_named_is_a_scan_whatever_it_looks_like(study, make_labels):
+    (event,) = run(study, make_labels("two_values"))
+    assert event.case.name == "two_values"
+
+
+@pytest.mark.parametrize("compression", [1, 9, None])
+def test_the_same_image_in_other_bytes_is_found_again(study, make_scan, make_labels, tmp_path, compression):
+    scan = make_scan("p")
+    study.add_scan(scan, make_labels("p"))
+    raw = gzip.decompress(scan.read_bytes())
+    scan.unlink()
+    again = tmp_path / "elsewhere" / ("p.nii" if compression is None else "p.nii.gz")
+    again.parent.mkdir()
+    again.write_bytes(raw if compression is None else gzip.compress(raw, compression))
+    (event,) = run(study, again.parent)
+    assert (event.outcome, event.problem, event.case.status) == ("found again", None, "complete")
+    assert len(study.cases) == 1
+    assert study.volume("p").notes == ()
+
+
+def test_a_study_from_another_system_finds_its_scans_again(study, make_scan, make_labels):
+    scan = make_scan("p")
+    case = study.add_scan(scan, make_labels("p"))
+    study.replace_case(case.model_copy(update={"scan": "D:\\Studies\\im\\p.nii.gz"}))
+    (event,) = run(study, scan.parent)
+    assert (event.outcome, event.case.status) == ("found again", "complete")
+    assert study.scan_path("p") == scan
+
+
+def test_an_image_that_is_there_is_no_problem(study, make_scan, tmp_path):
+    make_scan("a")
+    run(study, tmp_path / "images")
+    (event,) = run(study, tmp_path / "images")
+    assert (event.outcome, event.problem, event.case.id) == ("already there", None, "a")
+
+
+def segmentation(path, names, affine=None):
+    """A ``.seg.nrrd`` as 3D Slicer writes it: block ``v`` of value ``v`` in slice ``v``, with its name."""
+    voxels = np.zeros((12, 10, 8), np.uint8)
+    for value in names:
+        voxels[2:6, 2:6, value] = value
+    lines = ["NRRD0004", "type: unsigned char", "dimension: 3", "space: right-anterior-superior"]
+    lines += ["sizes: 12 10 8", "space directions: (-1,0,0) (0,-1,0) (0,0,2)", "kinds: domain domain domain"]
+    lines += ["encoding: raw", "space origin: (0,0,0)"]
+    for number, (value, name) in enumerate(names.items()):
+        lines += [f"Segment{number}_Name:={name}", f"Segment{number}_LabelValue:={value}"]
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes("\n".join(lines).encode() + b"\n\n" + voxels.tobytes(order="F"))
+    return path
+
+
+def test_segments_are_taken_over_by_name_not_by_value(tmp_path, make_scan):
+    labels = segmentation(tmp_path / "p.seg.nrrd", {1: "Tumour", 2: "liver"})
+    structures = [Structure(value=1, name="liver"), Structure(value=2, name="tumour")]
+    with Study.create(tmp_path / "new", structures) as study:
+        study.add_scan(make_scan("p"), labels)
+        found = study.annotation("p").labels
+        assert (found[3, 3, 1], found[3, 3, 2]) == (2, 1)
+
+
+def test_a_segment_whose_name_no_structure_has_is_refused(tmp_path, make_scan):
+    labels = segmentation(tmp_path / "p.seg.nrrd", {1: "spleen"})
+    with (
+        Study.create(tmp_path / "new", [Structure(value=1, name="liver")]) as study,
+        pytest.raises(StudyError, match=r"1 \(spleen, 16 voxels\)"),
+    ):
+        study.add_scan(make_scan("p"), labels)
+
+
+def test_a_study_without_structures_takes_their_names_from_the_segments(tmp_path, make_scan):
+    labels = segmentation(tmp_path / "p.seg.nrrd", {1: "tumour", 3: "liver"})
+    with Study.create(tmp_path / "new", []) as study:
+        study.add_scan(make_scan("p"), labels)
+        assert [(s.value, s.name) for s in study.structures] == [(1, "tumour"), (3, "liver")]
+
+
+def test_nothing_of_a_patient_is_in_the_names_that_the_program_makes(study, brain_dicom, tmp_path):
+    folder = tmp_path / "Meier_Anna_1950"
+    shutil.copytree(brain_dicom / "11_HCropVolume", folder)
+    (event,) = run(study, folder)
+    assert event.case.name == "Meier_Anna_1950"
+    written = [path.name for path in study.path.rglob("*")]
+    assert not any("meier" in name.lower() or "crop" in name.lower() for name in written)
+    assert event.case.patient.startswith("patient-")
+
+
+def test_series_of_one_patient_share_a_pseudonym_that_another_study_does_not(study, brain_dicom, tmp_path):
+    for name in ("11-T1post-18670", "11_HCropVolume"):
+        run(study, brain_dicom / name)
+    first, second = study.cases
+    with Study.create(tmp_path / "other", []) as other:
+        (event,) = run(other, brain_dicom / "11_HCropVolume")
+        assert event.case.patient != second.patient
+    patients = {case.id: case.patient for case in (first, second)}
+    assert all(patient.startswith("patient-") for patient in patients.values())
+
+
+def test_subjects_are_read_from_bids_names(study, make_scan, tmp_path):
+    make_scan("sub-07_T1w", folder="bids/sub-07/anat")
+    make_scan("sub-07_T2w", folder="bids/sub-07/anat")
+    make_scan("other", folder="bids/misc")
+    run(study, tmp_path / "bids")
+    assert {case.name: case.patient for case in study.cases} == {
+        "other": "other",
+        "sub-07_T1w": "sub-07",
+        "sub-07_T2w": "sub-07",
+    }
+
+
+def test_a_fault_in_one_file_does_not_end_the_import(study, make_scan, tmp_path, monkeypatch):
+    from napari_dycon.study import importing
+
+    for name in "abc":
+        make_scan(name)
+    real = importing.read_volume
+
+    def faulty(path):
+        if path.name.startswith("b"):
+            raise ZeroDivisionError("of its own")
+        return real(path)
+
+    monkeypatch.setattr(importing, "read_volume", faulty)
+    events = run(study, tmp_path / "images")
+    assert [event.case is not None for event in events] == [True, False, True]
+    assert "b.nii.gz could not be read" in events[1].problem

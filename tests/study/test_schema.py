@@ -1,25 +1,20 @@
 import pytest
 from pydantic import ValidationError
 
-from napari_dycon.study.schema import DEFAULT_COLORS, Structure, StudyRecord, is_safe_id, unique_id
+from napari_dycon.study.schema import DEFAULT_COLORS, Structure, StudyRecord, is_safe_id
 
 
 @pytest.mark.parametrize("name", ["LA_000", "patient-01", "7", "A" * 64])
 def test_a_plain_file_stem_names_the_case(name):
-    assert unique_id(name, []) == name
+    assert is_safe_id(name)
 
 
 @pytest.mark.parametrize(
     "name",
     ["", "..", "a/b", "a\\b", "Müller", "x y", "scan.1", "-rf", "CON", "lpt1", "A" * 65, "a\0b", ".hidden"],
 )
-def test_a_stem_that_cannot_name_files_is_replaced(name):
+def test_a_stem_that_cannot_name_files_does_not(name):
     assert not is_safe_id(name)
-    assert unique_id(name, ["case-0001"]) == "case-0002"
-
-
-def test_ids_differ_on_file_systems_that_ignore_case():
-    assert unique_id("la_000", ["LA_000"]) == "case-0001"
 
 
 def test_default_colours_are_distinct():
