@@ -12,6 +12,13 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 
 
+@pytest.fixture(autouse=True)
+def _memory_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test read or change what the window remembers for the person who runs the tests."""
+    file = tmp_path_factory.mktemp("state") / "window.json"
+    monkeypatch.setattr("napari_dycon.plugin.remembered.state_file", lambda: file)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Folder of real scans: NAPARI_DYCON_DATA, or ../shared/data beside the repository."""

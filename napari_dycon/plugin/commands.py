@@ -1,5 +1,6 @@
 """Commands of the palette and the menus."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QApplication, QFileDialog, QWidget
@@ -16,13 +17,11 @@ FILTERS = "NIfTI, compressed (*.nii.gz);;NIfTI (*.nii)"
 
 
 def open_study(viewer: "napari.viewer.Viewer") -> None:
-    """Ask for the folder of a study, open it and show the dock."""
-    from napari_dycon.plugin.session import get_session
-
-    folder = QFileDialog.getExistingDirectory(_parent(), "Open a DyCON study")
+    """Ask for the folder of a study or of scans, show the dock and open or begin a study in it."""
+    folder = QFileDialog.getExistingDirectory(_parent(), "Folder of a study, or of your scans")
     if folder:
-        viewer.window.add_plugin_dock_widget("napari-dycon", "Study")
-        get_session(viewer).open_study(folder)
+        _, dock = viewer.window.add_plugin_dock_widget("napari-dycon", "Study")
+        dock.begin_with([Path(folder)])
 
 
 def export_active_labels(layer: "napari.layers.Labels") -> None:

@@ -17,7 +17,7 @@ from napari_dycon.plugin.intentions import intention
 from napari_dycon.plugin.layer_styles import SCAN
 from napari_dycon.plugin.opencase import OpenCase
 from napari_dycon.plugin.question import CANCEL, Question
-from napari_dycon.plugin.state import SessionState
+from napari_dycon.plugin.structuring import StructureIntentions
 from napari_dycon.study.annotations import Annotation
 from napari_dycon.study.cleanup import fill_holes, keep_largest, remove_islands, smooth
 from napari_dycon.study.edits import Edit
@@ -33,6 +33,7 @@ ISLAND_MM3 = 100.0
 SMOOTHER = 2.5
 """How much stronger "smooth more" is than smoothing by one voxel."""
 FILL = "fill"
+PAINTING = ("paint", "fill", "polygon")
 NOT_IN_3D = "Slices can only be chosen in the 2D view: switch the viewer to 2D first."
 NOTHING_TO_DO = {
     "largest": "{name} is one piece already.",
@@ -61,7 +62,7 @@ class LabelsChanged:
     sentence: str = ""
 
 
-class LabellingIntentions(SessionState):
+class LabellingIntentions(StructureIntentions):
     """What the person wants of the labels of the open case.
 
     Attributes
@@ -88,6 +89,7 @@ class LabellingIntentions(SessionState):
         brush.undo, brush.redo = self.undo, self.redo
         self._desk.history.connect(self.tools_changed)
         self.case_opened.connect(self._range_for_case)
+        self.case_opened.connect(self._hear_tool)
         self.structures_changed.connect(self._paint_structure_chosen)
 
     # ---- undo --------------------------------------------------------------------------------
@@ -143,7 +145,7 @@ class LabellingIntentions(SessionState):
         layer = self._presenter.annotation
         if self.says is not Says.STRUCTURE and layer is not None:
             self._presenter.viewer.layers.selection.active = layer
-            if str(layer.mode) not in ("paint", "fill", "polygon"):
+            if str(layer.mode) not in PAINTING:
                 layer.mode = "paint"
 
     @intention
@@ -177,6 +179,20 @@ class LabellingIntentions(SessionState):
         before, self._painted_value = self._painted_value, self.active_value
         if before != self.active_value and self.says is not Says.STRUCTURE:
             self._say_with_brush(Says.STRUCTURE)
+
+    def _hear_tool(self, case_id: str) -> None:
+        """Hear which tool is taken, by whatever key or button."""
+        del case_id
+        layer = self._presenter.annotation
+        if layer is not None:
+            layer.events.mode.connect(self._tool_taken)
+        self.tools_changed.emit()
+
+    def _tool_taken(self, event: object = None) -> None:
+        del event
+        if self.tool in PAINTING:
+            self._have_structure()
+        self.tools_changed.emit()
 
     def _apply_range(self) -> None:
         self._presenter.brush.limits = self.paint_range if self.range_on else None

@@ -20,18 +20,16 @@ def main(arguments: list[str]) -> int:
     Parameters
     ----------
     arguments : list of str
-        At most one: the study folder.
+        At most one: the folder of a study, or of scans to begin one with.
     """
     load_torch_before_qt()
     import napari
 
-    from napari_dycon.plugin.session import get_session
-
     viewer = napari.Viewer()
-    viewer.window.add_plugin_dock_widget(PLUGIN)
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN)
     _enlarge(viewer)
     if arguments:
-        get_session(viewer).open_study(Path(arguments[0]))
+        dock.begin_with([Path(arguments[0])])
     _quit_when_told_to_end()
     napari.run()
     return 0

@@ -8,7 +8,7 @@ from napari_dycon.engine.control import Control
 from napari_dycon.errors import DyconError
 from napari_dycon.plugin.background import JobQueue
 from napari_dycon.plugin.opencase import OpenCase
-from napari_dycon.plugin.places import go_back_to, place_of, take_up, tools_of
+from napari_dycon.plugin.places import first_brush, go_back_to, place_of, take_up, tools_of
 from napari_dycon.plugin.presenter import Presenter
 from napari_dycon.plugin.timesheet import TimeSheet
 from napari_dycon.plugin.worker import EventSource
@@ -124,6 +124,8 @@ class Logbook(QObject):
         layer = self._presenter.annotation
         if self._hand is not None and layer is not None and layer.editable:
             take_up(layer, self._hand)
+        elif layer is not None and self._case is not None:
+            layer.brush_size = first_brush(self._case.display)
 
     def _listen(self) -> None:
         viewer = self._presenter.viewer

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 PLANES = {order: plane for plane, order in PLANE_ORDER.items()}
 CLOSEST, FARTHEST = 1e-4, 1e6
+FIRST_BRUSH = 0.03
+"""Share of the shortest side of an axial slice."""
 
 
 def place_of(viewer: "ViewerModel", display: DisplayView) -> Place | None:
@@ -52,6 +54,11 @@ def go_back_to(viewer: "ViewerModel", display: DisplayView, place: Place) -> Non
 def tools_of(layer: "Labels", value: int) -> Tools:
     """Return what is in the hand of a person who paints ``value`` on ``layer``."""
     return Tools(mode=str(layer.mode), brush_size=float(layer.brush_size), value=value)
+
+
+def first_brush(display: DisplayView) -> float:
+    """Return a brush for a scan nobody has painted on yet: a small part of the shortest side of a slice."""
+    return max(1.0, round(FIRST_BRUSH * min(display.shape[1:])))
 
 
 def take_up(layer: "Labels", tools: Tools) -> None:

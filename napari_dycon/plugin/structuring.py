@@ -11,13 +11,16 @@ from napari_dycon.plugin.intentions import intention
 from napari_dycon.plugin.logbook import Logbook
 from napari_dycon.plugin.opencase import OpenCase
 from napari_dycon.plugin.question import CANCEL, Question
-from napari_dycon.plugin.state import SessionState
 from napari_dycon.plugin.tasks import NAMES
+from napari_dycon.plugin.viewing import ViewIntentions
 from napari_dycon.plugin.worker import EventSource, plain_words
 from napari_dycon.study.structures import read_notes
 from napari_dycon.study.study import Study
 
 LONGEST_NAME = 18
+FIRST_NAME = "Structure 1"
+MOVING = ("pan_zoom", "transform")
+"""Tools that change no label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class StructuresRewritten:
     problem: str
 
 
-class StructureIntentions(SessionState):
+class StructureIntentions(ViewIntentions):
     """What the person wants of the structures."""
 
     _log: Logbook
@@ -55,6 +58,12 @@ class StructureIntentions(SessionState):
         study = self._settled()
         self.active_value = study.add_structure(name, value=fresh_value(study)).value
         self._structures_edited()
+
+    def _have_structure(self) -> None:
+        """Make a first structure for whoever paints before there is one."""
+        if self.study is not None and not self.study.read_only and not self.structures:
+            self.add_structure(FIRST_NAME)
+            self.say("info", f"“{FIRST_NAME}” was made to paint with; double-click its name to change it.")
 
     @intention
     def rename_structure(self, value: int, name: str) -> None:
@@ -70,9 +79,11 @@ class StructureIntentions(SessionState):
 
     @intention
     def select_structure(self, value: int) -> None:
-        """Paint with label ``value`` from now on."""
+        """Paint with label ``value`` from now on; a hand that only moves the picture takes the brush."""
         self.active_value = value
         self._structures_edited()
+        if self.tool in MOVING:
+            self.take_tool("paint")
 
     @intention
     def merge_structures(self, value: int, into: int) -> None:

@@ -81,6 +81,17 @@ class ViewIntentions(SessionState):
     def _hand(self) -> Hand:
         return Hand(self._presenter)
 
+    @property
+    def tool(self) -> str:
+        """The tool in the hand: paint, erase, fill, polygon, pick, pan_zoom …; empty without a case."""
+        layer = self._presenter.annotation
+        return "" if layer is None or self.case_id is None else str(layer.mode)
+
+    @intention
+    def take_brush(self) -> None:
+        """Take the brush, or put it down again."""
+        self.take_tool("pan_zoom" if self.tool == "paint" else "paint")
+
     @intention
     def take_tool(self, mode: str) -> None:
         """Take a tool for the annotation: paint, erase, fill, polygon, pick or pan_zoom."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from platformdirs import user_data_path
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QDialog,
@@ -16,10 +16,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_dycon.plugin.beginning import Beginning, begin_at
 from napari_dycon.plugin.widgets.parts import flat_button, plain_label
 
 SCAN_FILTER = "Scans (*.nii *.nii.gz *.nrrd *.mha *.mhd);;All files (*)"
-STUDY_FILE = "study.json"
 
 
 def ask_folder(parent: QWidget, title: str) -> Path | None:
@@ -37,11 +37,6 @@ def ask_scans(parent: QWidget) -> list[Path]:
 def demo_folder() -> Path:
     """Return where the demo study of this user is kept."""
     return Path(user_data_path("napari-dycon", appauthor=False)) / "demo study"
-
-
-def is_study(folder: Path) -> bool:
-    """Return whether ``folder`` holds a study."""
-    return (folder / STUDY_FILE).is_file()
 
 
 def confirm_removal(parent: QWidget, names: Sequence[str], remove: Callable[[], None]) -> QMessageBox:
@@ -66,19 +61,31 @@ def confirm_removal(parent: QWidget, names: Sequence[str], remove: Callable[[], 
 
 
 class StructuresDialog(QDialog):
-    """Asks for the names of the structures of a new study."""
+    """Asks for the names of the structures of a new study, and says where it will be.
 
-    structures_named = Signal(list)
+    Parameters
+    ----------
+    parent
+        The widget the question belongs to.
+    beginning
+        The study to make.
+    create
+        Told the study and the names once they are given.
+    """
 
-    def __init__(self, parent: QWidget, folder: Path) -> None:
+    def __init__(
+        self, parent: QWidget, beginning: Beginning, create: Callable[[Beginning, list[str]], None]
+    ) -> None:
         super().__init__(parent)
+        self._beginning, self._tell = beginning, create
         self.setWindowTitle("New study")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setMinimumWidth(360)
         self._fields: list[QLineEdit] = []
-        where = plain_label(f"A new study in {folder}")
-        where.setWordWrap(True)
-        another = flat_button("Another structure", "Add one more line", self.add_field)
+        self.where = plain_label(beginning.sentence, "muted")
+        self.where.setWordWrap(True)
+        elsewhere = flat_button("Keep it elsewhere…", "Choose another folder for the study", self._move)
+        self.another = flat_button("Another structure", "Add one more line", self.add_field)
         self.buttons = QDialogButtonBox()
         self._create = self.buttons.addButton("Create study", QDialogButtonBox.ButtonRole.AcceptRole)
         self._create.setProperty("role", "primary")
@@ -91,10 +98,12 @@ class StructuresDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 14, 16, 14)
         layout.setSpacing(8)
-        layout.addWidget(where)
         layout.addWidget(plain_label("Which structures will you label? More can be added later."))
         layout.addLayout(self._lines)
-        layout.addWidget(another, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(self.another, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addSpacing(6)
+        layout.addWidget(self.where)
+        layout.addWidget(elsewhere, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addWidget(self.buttons)
         self.add_field()
 
@@ -119,6 +128,12 @@ class StructuresDialog(QDialog):
         self._create.setEnabled(bool(self.names))
         self._create.setToolTip("" if self.names else "Name at least one structure.")
 
+    def _move(self) -> None:
+        folder = ask_folder(self, "Folder for the study")
+        if folder is not None:
+            self._beginning = begin_at(folder, self._beginning.scans)
+            self.where.setText(self._beginning.sentence or f"The scans are added to the study {folder}.")
+
     def _accept(self) -> None:
-        self.structures_named.emit(self.names)
         self.accept()
+        self._tell(self._beginning, self.names)

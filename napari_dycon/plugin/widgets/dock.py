@@ -1,7 +1,8 @@
 """The dock of DyCON: lays out the panels and binds them to the session of the viewer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.compat import isalive
@@ -9,6 +10,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QColor, QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
+from napari_dycon.plugin import remembered
 from napari_dycon.plugin.layer_styles import ENTROPY_RGB
 from napari_dycon.plugin.widgets import reasons
 from napari_dycon.plugin.widgets.cases import CasesPanel
@@ -77,7 +79,7 @@ class DyconDock(QWidget):
         self.shelf.offer(self.tools.more_menu)
         self._bench = Toolbench(self.tools, self.session, self)
         self.messages = MessageLine()
-        WindowMenu(self.tools.more_menu, self.session)
+        WindowMenu(self.tools.window_menu, self.session)
         self.keys = DockKeys(self, self.session)
         self.review.legend.set_colour(QColor.fromRgbF(*ENTROPY_RGB).name())
         self.cases.removed_cases = self.session.removed_cases
@@ -134,6 +136,8 @@ class DyconDock(QWidget):
         for signal, slot in (
             (self.empty.open_requested, doors.choose_study),
             (self.empty.demo_requested, doors.open_demo),
+            (self.empty.recent_requested, doors.open_recent),
+            (self.empty.forget_requested, self._forget_recent),
             (self.header.open_requested, doors.choose_study),
             (self.header.demo_requested, doors.open_demo),
             (self.header.files_requested, doors.choose_scans),
@@ -289,7 +293,18 @@ class DyconDock(QWidget):
 
     def show_page(self) -> None:
         """Show the work, or the two ways to begin it."""
-        self.pages.setCurrentWidget(self.empty if self.session.study is None else self._scroll)
+        begun = self.session.study is not None
+        if not begun:
+            self.empty.recent.set_studies(remembered.recent_studies())
+        self.pages.setCurrentWidget(self._scroll if begun else self.empty)
+
+    def begin_with(self, paths: Sequence[Path]) -> None:
+        """Open the study that the first path leads to, or begin one with the scans there."""
+        self._doors.take(paths)
+
+    def _forget_recent(self) -> None:
+        remembered.forget_studies()
+        self.show_page()
 
     def _show_engine(self) -> None:
         self.header.set_device(self.session.device)

@@ -8,7 +8,9 @@ from qtpy.QtCore import QObject
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QWidget
 
-from napari_dycon.plugin.widgets.dialogs import StructuresDialog, ask_folder, ask_scans, demo_folder, is_study
+from napari_dycon.plugin import remembered
+from napari_dycon.plugin.beginning import STUDY_FILE, Beginning, begin_at, is_study
+from napari_dycon.plugin.widgets.dialogs import StructuresDialog, ask_folder, ask_scans, demo_folder
 from napari_dycon.study.schema import DEFAULT_COLORS, Structure
 
 if TYPE_CHECKING:
@@ -34,20 +36,17 @@ class Doors(QObject):
     def __init__(self, window: QWidget, session: "Session") -> None:
         super().__init__(window)
         self._session = session
-        self._folder = Path()
-        self._waiting: list[Path] = []
+        session.study_changed.connect(self._remember)
 
     def choose_study(self) -> None:
-        """Ask for a folder; open the study in it, or make one there."""
-        title = "Where to keep the study of these scans?" if self._waiting else "Folder of the study"
-        folder = ask_folder(self.parent(), title)
-        if folder is None:
-            self._waiting = []
-        elif is_study(folder):
-            self._session.open_study(folder)
-            self._add_waiting(folder)
-        else:
-            self._ask_structures(folder)
+        """Ask for a folder; open the study in it, or make one for the scans in it."""
+        folder = ask_folder(self.parent(), "Folder of a study, or of your scans")
+        if folder is not None:
+            self._begin(begin_at(folder))
+
+    def open_recent(self, folder: str) -> None:
+        """Open a study that was open before."""
+        self._session.open_study(Path(folder))
 
     def open_demo(self) -> None:
         """Open the demo study; the session makes it the first time."""
@@ -82,36 +81,39 @@ class Doors(QObject):
 
     def take(self, paths: Sequence[Path]) -> None:
         """Open a dropped study; add dropped scans to the open study, or begin a new one with them."""
-        studies = [path for path in paths if path.is_dir() and is_study(path)]
+        studies = [path for path in paths if is_study(path) or path.name == STUDY_FILE]
         if studies:
-            self._session.open_study(studies[0])
+            self._begin(begin_at(studies[0]))
+        elif paths and self._session.study is not None:
+            self._session.add_scans(list(paths))
         elif paths:
-            self._waiting = list(paths)
-            study = self._session.study
-            self.choose_study() if study is None else self._add_waiting(study.path)
+            self._begin(begin_at(paths[0], [path for path in paths if path.is_file() or len(paths) > 1]))
 
-    def _ask_structures(self, folder: Path) -> None:
-        self._folder = folder
-        dialog = StructuresDialog(self.parent(), folder)
-        dialog.structures_named.connect(self._create)
-        dialog.rejected.connect(self._forget_waiting)
-        dialog.open()
+    def _begin(self, beginning: Beginning) -> None:
+        if beginning.exists:
+            self._session.open_study(beginning.study)
+            self._add(beginning)
+        else:
+            StructuresDialog(self.parent(), beginning, self._create).open()
 
-    def _create(self, names: list[str]) -> None:
+    def _create(self, beginning: Beginning, names: list[str]) -> None:
+        if beginning.exists:
+            self._begin(beginning)
+            return
         colours = DEFAULT_COLORS
         structures = [
             Structure(value=value, name=name, color=colours[(value - 1) % len(colours)])
             for value, name in enumerate(names, start=1)
         ]
-        self._session.new_study(self._folder, structures)
-        self._add_waiting(self._folder)
+        self._session.new_study(beginning.study, structures)
+        self._add(beginning)
 
-    def _forget_waiting(self) -> None:
-        self._waiting = []
-
-    def _add_waiting(self, folder: Path) -> None:
-        """Add what was dropped to the study in ``folder``, and to no other."""
-        waiting, self._waiting = self._waiting, []
+    def _add(self, beginning: Beginning) -> None:
+        """Add the scans to the study they are meant for, and to no other."""
         study = self._session.study
-        if waiting and study is not None and study.path.resolve() == folder.resolve():
-            self._session.add_scans(waiting)
+        if beginning.scans and study is not None and study.path.resolve() == beginning.study.resolve():
+            self._session.add_scans(list(beginning.scans))
+
+    def _remember(self) -> None:
+        if self._session.study is not None:
+            remembered.remember_study(self._session.study.path)

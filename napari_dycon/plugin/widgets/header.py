@@ -1,9 +1,14 @@
 """The top of the dock: which study is open, on what device, whether all is saved; and the empty state."""
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor, QPainter, QPen
-from qtpy.QtWidgets import QMenu, QSizePolicy, QVBoxLayout, QWidget
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
+from qtpy.QtCore import Qt, Signal, SignalInstance
+from qtpy.QtGui import QColor, QPainter, QPen
+from qtpy.QtWidgets import QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_dycon.plugin.beginning import STUDY_FOLDER
 from napari_dycon.plugin.widgets.parts import (
     ElidedLabel,
     Painted,
@@ -19,6 +24,8 @@ from napari_dycon.plugin.widgets.parts import (
 )
 from napari_dycon.plugin.widgets.theme import Theme
 
+NAME_WIDTH = 240
+"""Pixels that the name of a recent study may take."""
 DEVICES = {"cpu": "CPU", "cuda": "GPU", "mps": "Apple GPU", "auto": ""}
 
 
@@ -113,6 +120,8 @@ class EmptyPanel(QWidget):
 
     open_requested = Signal()
     demo_requested = Signal()
+    recent_requested = Signal(str)
+    forget_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,8 +133,8 @@ class EmptyPanel(QWidget):
         )
         lead.setWordWrap(True)
         self.open_button = push_button(
-            "Open or create a study…",
-            "Choose a folder. A study in it is opened; else a new one is made there.",
+            "Choose a folder…",
+            "The folder of your scans, or of a study. A study is opened; for scans a new one is made.",
             self.open_requested,
             "hero-primary",
         )
@@ -135,13 +144,14 @@ class EmptyPanel(QWidget):
             self.demo_requested,
             "hero",
         )
-        drop = plain_label("or drop a folder of scans here", "muted")
+        drop = plain_label("or drop scans or their folder here", "muted")
         drop.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.task = ElidedLabel("muted")
         self.task.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.progress = ProgressLine()
         self.progress.hide()
         self._steps = StepsPicture()
+        self.recent = RecentStudies(self.recent_requested, self.forget_requested)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 0, 12, 0)
         layout.setSpacing(10)
@@ -152,6 +162,7 @@ class EmptyPanel(QWidget):
         for item in (self.open_button, self.demo_button, drop):
             layout.addWidget(item)
         layout.addSpacing(10)
+        layout.addWidget(self.recent)
         layout.addWidget(self.task)
         layout.addWidget(self.progress)
         layout.addStretch(3)
@@ -161,13 +172,56 @@ class EmptyPanel(QWidget):
         self.task.show_text(text)
         self.progress.setVisible(bool(text))
         self.progress.set_share(fraction)
-        for button in (self.open_button, self.demo_button):
+        for button in (self.open_button, self.demo_button, self.recent):
             allow(button, "Please wait until this is done." if text else "")
 
     def set_theme(self, theme: Theme) -> None:
         """Use the colours of ``theme``."""
         self.progress.set_theme(theme)
         self._steps.set_theme(theme)
+
+
+class RecentStudies(QWidget):
+    """The studies that were open lately, one a line.
+
+    Parameters
+    ----------
+    chosen
+        Emitted with the folder of a study.
+    forget
+        Emitted when the list shall be emptied.
+    """
+
+    def __init__(self, chosen: SignalInstance, forget: SignalInstance) -> None:
+        super().__init__()
+        self._chosen = chosen
+        self.buttons: list[QPushButton] = []
+        self.clear_button = flat_button("Clear", "Forget these studies; their folders stay", forget.emit)
+        self._lines = QVBoxLayout()
+        self._lines.setSpacing(1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        layout.addLayout(row(plain_label("Recent studies", "title"), 1, self.clear_button))
+        layout.addLayout(self._lines)
+        self.hide()
+
+    def set_studies(self, folders: Sequence[Path]) -> None:
+        """List ``folders``, the latest first."""
+        for button in self.buttons:
+            self._lines.removeWidget(button)
+            button.deleteLater()
+        self.buttons = [self._button(folder) for folder in folders]
+        for button in self.buttons:
+            self._lines.addWidget(button)
+        self.setVisible(bool(folders))
+
+    def _button(self, folder: Path) -> QPushButton:
+        button = push_button("", str(folder), partial(self._chosen.emit, str(folder)), "recent")
+        width = button.fontMetrics()
+        name = folder.parent.name if folder.name == STUDY_FOLDER else folder.name
+        button.setText(width.elidedText(name, Qt.TextElideMode.ElideMiddle, NAME_WIDTH).replace("&", "&&"))
+        return button
 
 
 class StepsPicture(Painted):

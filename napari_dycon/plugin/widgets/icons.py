@@ -231,6 +231,12 @@ def _known(painter: QPainter, colour: QColor) -> None:
     painter.fillRect(QRectF(8, 8, 4.8, 4.8), colour)
 
 
+def _window(painter: QPainter, colour: QColor) -> None:
+    painter.drawEllipse(QRectF(2.5, 2.5, 11, 11))
+    painter.setBrush(colour)
+    painter.drawPie(QRectF(2.5, 2.5, 11, 11), 90 * 16, 180 * 16)
+
+
 def _more(painter: QPainter, colour: QColor) -> None:
     painter.setBrush(colour)
     painter.setPen(Qt.PenStyle.NoPen)
@@ -268,5 +274,6 @@ _DRAWINGS: dict[str, Callable[[QPainter, QColor], None]] = {
     "clean": _clean,
     "region": _region,
     "known": _known,
+    "window": _window,
     "more": _more,
 }

@@ -134,6 +134,12 @@ DyconDock QPushButton[role="tool"] {
 DyconDock QPushButton[role="tool"]:hover { background: @control; }
 DyconDock QPushButton[role="tool"]:checked { background: @chosen; }
 DyconDock QPushButton[role="tool"]:focus { border: 0px; }
+DyconDock QPushButton[role="narrow"] {
+  background: transparent; padding: 5px 0px; min-width: 12px; max-width: 12px; min-height: 16px;
+}
+DyconDock QPushButton[role="narrow"]:hover { background: @control; }
+DyconDock QPushButton[role="recent"] { background: transparent; padding: 4px 6px; text-align: left; }
+DyconDock QPushButton[role="recent"]:hover { background: @control; }
 DyconDock QPushButton[role="icon"] { padding: 4px 5px; min-width: 14px; }
 DyconDock QPushButton::menu-indicator { image: none; width: 0px; }
 DyconDock QLineEdit {

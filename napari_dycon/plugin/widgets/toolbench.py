@@ -38,6 +38,7 @@ class Toolbench(QObject):
             (tools.answered, session.answer),
             (tools.undo_requested, session.undo),
             (tools.redo_requested, session.redo),
+            (tools.brush_requested, session.take_brush),
             (tools.paint_as_requested, session.paint_as),
             (tools.interpolate_requested, session.propose_between),
             (tools.cleanup_requested, session.clean_up),
@@ -92,7 +93,7 @@ class Toolbench(QObject):
         if not isalive(tools):
             return
         self._show_history()
-        tools.set_paint(session.says.value)
+        tools.set_paint(session.says.value, session.tool == "paint")
         tools.set_range(session.range_on, session.paint_range, session.intensity_bounds)
         names = {structure.value: structure.name for structure in session.structures}
         tools.set_structure(names.get(session.active_value, ""))

@@ -65,6 +65,7 @@ class ToolsPanel(QWidget):
 
     undo_requested = Signal()
     redo_requested = Signal()
+    brush_requested = Signal()
     paint_as_requested = Signal(str)
     interpolate_requested = Signal(bool)
     cleanup_requested = Signal(str)
@@ -79,7 +80,10 @@ class ToolsPanel(QWidget):
         self.region_menu, self.more_menu = QMenu(self), QMenu(self)
         self.undo_button = push_button("", "Undo", self.undo_requested, "tool")
         self.redo_button = push_button("", "Redo", self.redo_requested, "tool")
-        self.paint_button = menu_button("", "What the brush says", self.paint_menu, "tool")
+        self.paint_button = push_button("", "Paint", self.brush_requested, "tool")
+        self.says_button = menu_button("", "What the brush says", self.paint_menu, "narrow")
+        self.window_menu = QMenu(self)
+        self.window_button = menu_button("", "Brightness and contrast of the scan", self.window_menu, "tool")
         self.intensity = IntensityPanel()
         range_menu = intensity_menu(self.intensity, self)
         self.range_button = menu_button(
@@ -105,10 +109,10 @@ class ToolsPanel(QWidget):
         line = QHBoxLayout(tools)
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(2)
-        for place, button in enumerate(self._icons()):
-            if place in (2, 4, 6):
+        for button in self._icons():
+            if button in (self.paint_button, self.interpolate_button, self.known_button):
                 line.addWidget(_gap())
-            line.addWidget(button, 1)
+            line.addWidget(button, 0 if button is self.says_button else 1)
         self.pages = QStackedWidget()
         self.pages.addWidget(tools)
         self.pages.addWidget(self.strip)
@@ -136,13 +140,15 @@ class ToolsPanel(QWidget):
             allow(button, blocked or ("" if name else f"There is nothing to {verb.lower()}."))
         self._draw_icons()
 
-    def set_paint(self, how: str) -> None:
-        """Show what the brush says: a key of ``PAINTS``."""
+    def set_paint(self, how: str, in_hand: bool) -> None:
+        """Show what the brush says, a key of ``PAINTS``, and whether it is in the hand."""
         for action in self.paint_menu.actions():
             action.setChecked(action.data() == how)
-        self.paint_button.setChecked(how != PAINTS[0][0])
+        self.paint_button.setChecked(in_hand)
         self._says = how
-        set_tip(self.paint_button, f"What the brush says: {dict(PAINTS)[how]}")
+        said = "" if how == PAINTS[0][0] else f": {dict(PAINTS)[how]}"
+        set_tip(self.paint_button, f"Paint{said}. Press again to move the picture")
+        set_tip(self.says_button, f"What the brush says: {dict(PAINTS)[how]}")
         self._draw_icons()
 
     def set_range(self, on: bool, chosen: tuple[float, float], bounds: tuple[float, float]) -> None:
@@ -159,6 +165,7 @@ class ToolsPanel(QWidget):
         """Disable whatever changes labels, with the reason."""
         for button in (
             self.paint_button,
+            self.says_button,
             self.range_button,
             self.interpolate_button,
             self.cleanup_button,
@@ -178,11 +185,13 @@ class ToolsPanel(QWidget):
             self.undo_button: "undo",
             self.redo_button: "redo",
             self.paint_button: "brush",
+            self.says_button: "down",
             self.range_button: "range",
             self.interpolate_button: "interpolate",
             self.cleanup_button: "clean",
             self.region_button: "region",
             self.known_button: "known",
+            self.window_button: "window",
             self.more_button: "more",
         }
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QMenu
 
 if TYPE_CHECKING:
@@ -12,39 +13,34 @@ if TYPE_CHECKING:
 HOW = "Or drag over the scan: Shift+right button"
 
 
-class WindowMenu(QMenu):
+class WindowMenu(QObject):
     """Offers the windows that suit the open scan, with the one in use ticked.
 
     Parameters
     ----------
-    parent
-        The menu this one is put into.
+    menu
+        Filled whenever it is shown.
     session
         Whose scan is shown.
     """
 
-    def __init__(self, parent: QMenu, session: "Session") -> None:
-        super().__init__("Window", parent)
-        self._session = session
-        self.aboutToShow.connect(self.fill)
-        self.triggered.connect(self._choose)
-        parent.addMenu(self)
-        parent.aboutToShow.connect(self._show_state)
+    def __init__(self, menu: QMenu, session: "Session") -> None:
+        super().__init__(menu)
+        self._menu, self._session = menu, session
+        menu.aboutToShow.connect(self.fill)
+        menu.triggered.connect(self._choose)
 
     def fill(self) -> None:
         """List the windows anew."""
-        self.clear()
+        self._menu.clear()
         chosen = self._session.window
         for window in self._session.windows:
-            action = self.addAction(window.title)
+            action = self._menu.addAction(window.text)
             action.setData(window.name)
             action.setCheckable(True)
             action.setChecked(chosen is not None and chosen.name == window.name)
-        self.addSeparator()
-        self.addAction(HOW).setEnabled(False)
-
-    def _show_state(self) -> None:
-        self.setEnabled(bool(self._session.windows))
+        self._menu.addSeparator()
+        self._menu.addAction(HOW).setEnabled(False)
 
     def _choose(self, action: "QAction") -> None:
         self._session.set_window(action.data())

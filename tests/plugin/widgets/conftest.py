@@ -88,6 +88,7 @@ class Recorder:
         self.windows, self.window = (), ""
         self.undo_name = self.redo_name = ""
         self.says = SimpleNamespace(value="structure")
+        self.tool = "pan_zoom"
         self.range_on, self.paint_range, self.intensity_bounds = False, (0.0, 1.0), (0.0, 1.0)
         self.structures: tuple[SimpleNamespace, ...] = ()
         self.rows: list[Row] = []

@@ -178,7 +178,7 @@ def test_an_icon_on_a_disabled_button_has_the_faint_colour_of_the_theme(
 
 
 def test_a_button_does_not_look_hovered_once_its_menu_is_closed(qtbot, dock):
-    button, menu = dock.tools.paint_button, dock.tools.paint_menu
+    button, menu = dock.tools.says_button, dock.tools.paint_menu
     button.setAttribute(Qt.WidgetAttribute.WA_UnderMouse, True)
     menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
     qtbot.waitUntil(menu.isVisible)
@@ -354,14 +354,16 @@ def test_a_cancelled_question_does_nothing(dock, session, monkeypatch):
     assert session.asked == []
 
 
-def test_scans_dropped_without_a_study_are_asked_a_place_in_words_that_say_so(
-    make_dock, session, tmp_path, monkeypatch
-):
-    dock, titles = make_dock(), []
-    monkeypatch.setattr(doors, "ask_folder", lambda parent, title: titles.append(title))
-    dock._doors.take([tmp_path])
-    dock.empty.open_requested.emit()
-    assert titles == ["Where to keep the study of these scans?", "Folder of the study"]
+def test_scans_dropped_without_a_study_begin_one_beside_them(qtbot, make_dock, session, tmp_path):
+    dock = make_dock()
+    scan = tmp_path / "scan.nii.gz"
+    scan.touch()
+    dock.begin_with([scan])
+    dialog = dock.findChild(StructuresDialog)
+    assert str(tmp_path / "dycon-study") in dialog.where.text()
+    qtbot.keyClicks(dialog._fields[0], "Liver")
+    qtbot.keyClick(dialog._fields[0], Qt.Key.Key_Return)
+    assert session.asked[0][:2] == ("new_study", tmp_path / "dycon-study")
 
 
 def test_dropped_scans_are_added(dock, session, tmp_path):
