@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -166,6 +167,24 @@ def test_evaluation_scores_every_case_with_a_reference(trained, atria, tmp_path)
     assert {score["case"] for score in scores} == {"LA_002", "LA_003"}
     assert all(score["structure"] == "left atrium" and 0 <= score["dice"] <= 1 for score in scores)
     assert "left atrium" in text
+
+
+def test_what_was_left_out_is_listed_with_its_reason_and_the_rest_is_done(trained, tmp_path):
+    study = tmp_path / "copy"
+    shutil.copytree(trained, study)
+    record = json.loads((study / "study.json").read_text())
+    gone = next(case for case in record["cases"] if case["id"] == "LA_001")
+    gone["scan"] = str(tmp_path / "LA_001.nii.gz")
+    (study / "study.json").write_text(json.dumps(record))
+    result = tmp_path / "result.json"
+    for command in (("train", study, "--iterations", 1, "--device", "cpu", *SMALL), ("predict", study)):
+        text = succeed(*command, "--json", result)
+        (problem,) = json.loads(result.read_text())["problems"]
+        assert problem["case"] == "LA_001" and "put it back" in problem["problem"]
+        assert problem["problem"] in text
+    assert set(json.loads(result.read_text())["cases"]) == {"LA_000", "LA_002", "LA_003"}
+    succeed("suggest", study, "--json", result)
+    assert "problems" in json.loads(result.read_text())
 
 
 def test_export_prefers_the_persons_labels(trained, atria, tmp_path):

@@ -119,13 +119,13 @@ class Validator:
         )
 
     def _scores(self, findings: _Findings) -> tuple[dict[str, float], dict[str, float]]:
-        """Dice of the model and of a guess by structure that is there or was found."""
+        """Dice of the model and of a guess, by structure that is there in any of the cases."""
         dice: dict[str, float] = {}
         guess: dict[str, float] = {}
         for index, name in enumerate(self._plan.structure_names):
             rows = [entry[index].tolist() for entry in (*findings.counts, findings.slices)]
             rows = [row for row in rows if row[0] + row[1]]
-            if rows:
+            if any(there for _, there, _, _ in rows):
                 dice[name] = fmean(2 * both / (found + there) for found, there, both, _ in rows)
                 guess[name] = fmean(2 * there / (there + known) for _, there, _, known in rows)
         return dice, guess

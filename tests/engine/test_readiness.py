@@ -206,3 +206,11 @@ def test_a_few_voxels_beyond_the_end_of_a_structure_are_no_case_without_skill(mo
     quality = Validator(cases, holdout, plan).run([], 5, torch.device("cpu"), Control(), everything=False)
     assert (quality.dice["anterior"] > 0.9) != whole
     assert quality.ready
+
+
+def test_a_structure_that_is_labelled_nowhere_is_not_said_to_need_more_training(make_study, train):
+    study = make_study(labelled=3)
+    study.add_structure("vessel")
+    run = train(study, "supervised", iterations=2)[0].run
+    known = read_quality(Path(study.run_dir(run)), 2)
+    assert "vessel" not in known.dice and "vessel" not in known.sentence
