@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import stat
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -34,8 +36,14 @@ def free_path(path: Path) -> Path:
 
 
 def clear_way(path: Path, *, folder: bool = False) -> None:
-    """Rename a folder that lies where a file is to be written, or a file where a folder is to be made."""
-    in_the_way = path.is_dir() != folder if path.exists() else folder and path.is_symlink()
+    """Rename a folder that lies where a file is to be written, a file where a folder is to be made.
+
+    A link that leads to itself is in the way, too; one to a drive that is not there now is left alone.
+    """
+    try:
+        in_the_way = stat.S_ISDIR(path.stat().st_mode) != folder
+    except OSError as error:
+        in_the_way = error.errno == errno.ELOOP
     if in_the_way:
         with contextlib.suppress(OSError):  # the write itself says what is wrong then
             path.rename(free_path(path.with_name(f"{path.name}.in-the-way")))

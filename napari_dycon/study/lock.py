@@ -28,6 +28,7 @@ class StudyLock:
 
     def acquire(self) -> str | None:
         """Take the lock; return None, or a phrase that says why it cannot be had."""
+        clear_way(self._folder / LOCK_FILE)
         try:
             self._lock.acquire(timeout=0)
         except Timeout:

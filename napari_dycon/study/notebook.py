@@ -15,8 +15,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from napari_dycon.errors import StudyError, VolumeError
 from napari_dycon.io.atomic import write_bytes_atomic
-from napari_dycon.study.files import now
+from napari_dycon.io.json_files import in_words, parsed, write_checked
+from napari_dycon.study.files import clear_way, now
 
 NOTEBOOK_FILE = "notebook.json"
 BACKUP_FILE = "notebook.json.bak"
@@ -121,7 +123,6 @@ class Notebook:
         self._folder = study
         self._mutex = RLock()
         self._saving = RLock()
-        self._mended = False
         self._record, self.notes, self._newer = self._read()
         self._saved = self._record
 
@@ -149,7 +150,10 @@ class Notebook:
         if "note" in changes:
             changes["note"] = str(changes["note"])[:LONGEST_NOTE]
         with self._mutex:
-            page = Page.model_validate({**dict(self.page(case)), **changes})
+            try:
+                page = Page.model_validate({**dict(self.page(case)), **changes})
+            except ValidationError as error:
+                raise StudyError(f"The note on {case} was not changed: {in_words(error)}.") from error
             if page != self.page(case):
                 self._change(cases={**self._record.cases, case: page})
             return page
@@ -200,12 +204,26 @@ class Notebook:
             if record is self._saved or self._newer:
                 return
             path = self._folder / NOTEBOOK_FILE
-            if self._mended and path.is_file():
-                write_bytes_atomic(self._folder / DAMAGED_FILE, path.read_bytes())
-            elif path.is_file():
-                write_bytes_atomic(self._folder / BACKUP_FILE, path.read_bytes())
-            write_bytes_atomic(path, _serialised(record))
-            self._saved, self._mended = record, False
+            clear_way(path)
+            self._keep_before(path)
+            write_checked(path, _serialised(record), _understood)
+            self._saved = record
+
+    def _keep_before(self, path: Path) -> None:
+        """Make the file the backup where it is sound, else keep it aside."""
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise VolumeError(f"{path} cannot be read ({error.strerror or error}).") from error
+        backup = self._folder / BACKUP_FILE
+        try:
+            _understood(content)
+        except ValueError:
+            backup = self._folder / DAMAGED_FILE
+        clear_way(backup)
+        write_bytes_atomic(backup, content)
 
     def _change(self, **changes: Any) -> None:
         changes["schema_version"] = NOTEBOOK_VERSION
@@ -219,8 +237,7 @@ class Notebook:
         for path in (main, backup):
             try:
                 record = _parsed(path)
-            except (OSError, ValueError, RecursionError):
-                self._mended = True
+            except (OSError, ValueError):
                 continue
             if record is None:
                 sentence = (
@@ -241,7 +258,11 @@ def _parsed(path: Path) -> NotebookRecord | None:
     """Read one file; None where its version is newer than this one."""
     if path.stat().st_size > MAXIMUM_BYTES:
         raise ValueError("far too large")
-    content = json.loads(path.read_bytes())
+    return _understood(path.read_bytes())
+
+
+def _understood(raw: bytes) -> NotebookRecord | None:
+    content = parsed(raw)
     if not isinstance(content, dict):
         raise ValueError("not a notebook")
     version = content.get("schema_version", NOTEBOOK_VERSION)

@@ -8,6 +8,7 @@ that were added since.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 from dataclasses import dataclass, replace
@@ -220,6 +221,8 @@ def _load(path: Path) -> bytes:
     except IsADirectoryError as error:
         raise ValueError("it is a folder") from error
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ValueError("it is a link to itself") from error
         raise StudyError(f"{path} cannot be opened: {error.strerror or error}.") from error
 
 
