@@ -274,6 +274,19 @@ def test_mistakes_in_making_a_study(empty, tmp_path):
     assert "'0:organ'" in fail("new", tmp_path / "b", "--structure", "0:organ")
     assert "1" in fail("new", tmp_path / "c", "--structure", "1:organ", "--structure", "1:other")
     assert "--structure" in fail("new", tmp_path / "d")
+    assert "up to 200 letters" in fail("new", tmp_path / "e", "--structure", f"1:{'y' * 201}")
+    assert "needs a name" in fail("new", tmp_path / "f", "--structure", "1:   ")
+    assert "#e6550d" in fail("new", tmp_path / "g", "--structure", "1:organ:#red")
+
+
+@pytest.mark.parametrize("command", ["suggest", "export", "evaluate", "import", "predict", "train"])
+def test_every_command_says_what_was_wrong_with_the_study(empty, tmp_path, command):
+    (empty / "study.json").write_bytes(b"damaged")
+    (empty / "notebook.json").write_bytes(b"damaged")
+    more = {"export": ["out"], "evaluate": ["--reference", tmp_path], "import": [tmp_path]}.get(command, [])
+    said = dycon(command, empty, *more).errors
+    assert "Note: study.json could not be read" in said
+    assert "Note: notebook.json is damaged" in said
 
 
 def test_mistakes_in_importing(empty, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from napari_dycon.engine.checkpoints import Checkpoint, CheckpointFolder
-from napari_dycon.errors import TrainingError
+from napari_dycon.errors import StudyError, TrainingError
 
 
 @pytest.fixture
@@ -88,3 +88,35 @@ def test_a_model_that_is_not_finite_is_never_written(folder, value):
     with pytest.raises(TrainingError, match="not numbers"):
         folder.save(checkpoint(2, value))
     assert folder.iterations == [1]
+
+
+@pytest.mark.parametrize(
+    "stray",
+    ["._{}.json", "{} (1).json", "{}.json.icloud", "notes.json", "Thumbs.db", "9.json", "²²²²²²²².json"],
+)
+def test_what_other_programs_leave_beside_checkpoints_stops_nothing(folder, stray, tmp_path):
+    for iteration in (1, 2, 3, 4):
+        folder.save(checkpoint(iteration))
+        path = tmp_path / "001-dycon" / "checkpoints" / stray.format(f"{iteration:08d}")
+        path.write_bytes(b"\0\5\x16\7")
+    assert folder.iterations == [4, 3]
+    assert folder.load().iteration == 4
+
+
+def test_an_old_checkpoint_that_cannot_be_removed_stops_no_training(folder, monkeypatch):
+    def refuse(path, missing_ok=False):
+        raise PermissionError(13, "held open", str(path))
+
+    folder.save(checkpoint(1))
+    folder.save(checkpoint(2))
+    monkeypatch.setattr("pathlib.Path.unlink", refuse)
+    folder.save(checkpoint(3))
+    assert folder.load().iteration == 3
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_not_finite_never_reaches_a_checkpoint(folder, value):
+    folder.save(checkpoint(1))
+    with pytest.raises(StudyError, match="no number"):
+        folder.save(Checkpoint(2, {"w": torch.ones(1)}, {"best_dice": value}))
+    assert folder.load().iteration == 1

@@ -248,3 +248,53 @@ Autosaver(study, print, print).touch(case.id, editor)
     )
     assert done.stdout == f"{case.id}\n"
     assert done.stderr == ""
+
+
+def test_two_flushes_at_once_never_call_on_disk_what_is_not(study, case, editor, heard, monkeypatch):
+    saver, wrong = Autosaver(study, heard.on_saved, heard.on_error), []
+    writable = threading.Event()
+    save = study.save_annotation
+
+    def failing(*args, **kwargs):
+        time.sleep(0.0005)
+        if not writable.is_set():
+            raise VolumeError("The disk is full.")
+        return save(*args, **kwargs)
+
+    monkeypatch.setattr(study, "save_annotation", failing)
+    editor.labels[1, 1, 1] = 1
+    editor.stroke(([1], [1], [1]))
+    saver.touch(case.id, editor)
+
+    def hurry():
+        wrong.extend(_ for _ in range(60) if saver.flush())
+
+    hands = [threading.Thread(target=hurry) for _ in range(3)]
+    for hand in hands:
+        hand.start()
+    for hand in hands:
+        hand.join()
+    assert wrong == []
+    assert saver.unsaved == {case.id: "The disk is full."}
+    writable.set()
+    assert saver.flush()
+    assert saver.unsaved == {}
+    assert study.annotation(case.id).labels[1, 1, 1] == 1
+    assert saver.close() and saver.flush()
+
+
+def test_a_failed_flush_is_told_again_and_one_that_closes_in_vain_says_so(
+    study, case, editor, heard, monkeypatch
+):
+    saver = Autosaver(study, heard.on_saved, heard.on_error)
+
+    def full(*args, **kwargs):
+        raise VolumeError("The disk is full.")
+
+    monkeypatch.setattr(study, "save_annotation", full)
+    editor.labels[1, 1, 1] = 1
+    editor.stroke(([1], [1], [1]))
+    saver.touch(case.id, editor)
+    assert not saver.flush() and not saver.flush()
+    assert len(heard.errors) == 2
+    assert not saver.close() and not saver.flush()

@@ -2,6 +2,8 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from napari_dycon.errors import StudyError
 from napari_dycon.io.geometry import Geometry
@@ -246,6 +248,43 @@ def test_the_history_keeps_to_its_memory_and_the_newest_step_in_any_case():
     tiny = UndoHistory(limit=1)
     tiny.push(Step(big))
     assert tiny.undo_names == ["big"]
+
+
+def test_a_stroke_looks_at_no_more_steps_however_many_there_were(monkeypatch):
+    counted, count = [], Step.count
+    editor = AnnotationEditor(Annotation.empty(SHAPE), GEOMETRY, memory=20_000)
+    monkeypatch.setattr(Step, "count", lambda step: counted.append(step) or count(step))
+    looked = []
+    for number in range(2000):
+        counted.clear()
+        place = tuple([number // step % side] for step, side in zip((1, 9, 72), SHAPE, strict=True))
+        editor.labels[place] = 1 + number // 504 % 2
+        editor.stroke(place, name=f"stroke {number}")
+        assert editor.undo_name == f"stroke {number}" and editor.redo_name is None
+        looked.append(len(counted))
+    assert set(looked[1:]) == {looked[1]} and looked[1] < 5
+    assert 10 < len(editor.undo_names) < 2000, "the oldest are forgotten"
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["push", "grow", "undo", "redo"]), max_size=60))
+def test_the_history_knows_what_it_holds_whatever_was_done(moves):
+    rng = np.random.default_rng(0)
+    edits = [difference(random_annotation(rng), random_annotation(rng), everything(SHAPE), "x", "autosave")]
+    history = UndoHistory(limit=4 * edits[0].nbytes)
+    for move in moves:
+        if move == "push":
+            history.push(Step(Edit("push", patches=list(edits[0].patches))))
+        elif move == "grow" and history.last is not None:
+            history.last.edit.patches.extend(edits[0].patches)
+            history.trim()
+        elif move == "undo" and history.last is not None:
+            history.travel("before")
+        elif move == "redo" and history.next is not None:
+            history.travel("after")
+        steps = [*history._done, *history._undone]
+        assert history.nbytes == sum(step.edit.nbytes + step.opening.nbytes for step in steps)
+        assert len(history._done) <= 1 or history.nbytes <= 4 * edits[0].nbytes or move in ("undo", "redo")
 
 
 def test_completing_a_whole_case_costs_next_to_no_memory():

@@ -63,3 +63,32 @@ def test_summaries_of_cases_predicted_later_are_added(study):
     study.save_prediction_summary(run, {"a": {"mean_entropy": 0.1, "empty": False}})
     study.save_prediction_summary(run, {"b": {"mean_entropy": 0.2, "empty": True}})
     assert set(study.prediction_summary(run)) == {"a", "b"}
+
+
+def test_a_file_named_like_a_run_stops_no_run(study):
+    study.new_run("dycon")
+    (study.path / "runs" / "002-dycon").write_text("a file")
+    for stray in ("._001-dycon", "001-dycon (1)", ".DS_Store"):
+        (study.path / "runs" / stray).mkdir()
+    assert study.new_run("dycon") == "003-dycon"
+    assert study.runs() == ["001-dycon", "003-dycon"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{", b"\xff", b'{"a": 3, "b": {"volumes_ml": 2, "ready": "no"}}']
+)
+def test_a_damaged_summary_stops_no_prediction(study, content):
+    run = study.new_run("dycon")
+    study.save_prediction_summary(run, {"a": {"ready": False}})
+    path = study.path / "predictions" / run / "summary.json"
+    path.write_bytes(content)
+    assert not study.prediction_summary(run).get("b", {}).get("volumes_ml")
+    study.save_prediction_summary(run, {"c": {"ready": False}})
+    assert study.unready_predictions(run) == {"c"}
+
+
+def test_what_is_not_finite_is_left_out_of_a_summary(study):
+    run = study.new_run("dycon")
+    row = {"mean_entropy": float("nan"), "expected_dice": {"a": float("inf"), "b": 0.5}, "ready": True}
+    study.save_prediction_summary(run, {"a": row})
+    assert study.prediction_summary(run) == {"a": {"expected_dice": {"b": 0.5}, "ready": True}}

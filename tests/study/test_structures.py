@@ -1,4 +1,5 @@
 import contextlib
+import threading
 
 import numpy as np
 import pytest
@@ -157,3 +158,66 @@ def test_a_prediction_of_before_speaks_of_the_structures_of_today(study, cases):
     assert (study.prediction(run, "a")[:, :, :2] == 1).all()
     study.remove_structure(1)
     assert not study.prediction(run, "a").any()
+
+
+@pytest.mark.parametrize("change", ["merge", "remove"])
+def test_the_study_is_free_while_the_cases_are_worked_on(study, cases, change, monkeypatch):
+    """What a click in the window needs never waits for a case that is being rewritten."""
+    written, done, write = threading.Event(), threading.Event(), AnnotationStore.write
+
+    def slow(store, case, *args, **kwargs):
+        if case == "b":
+            written.set()
+            assert done.wait(60), "something waited for the change"
+        return write(store, case, *args, **kwargs)
+
+    monkeypatch.setattr(AnnotationStore, "write", slow)
+    act = study.merge_structures if change == "merge" else study.remove_structure
+    hand = threading.Thread(target=act, args=(2, 1) if change == "merge" else (2,))
+    hand.start()
+    assert written.wait(60)
+    clicks = threading.Thread(target=lambda: (click(study), done.set()))
+    clicks.start()
+    clicks.join(30)
+    done.set()
+    hand.join()
+    assert not clicks.is_alive()
+    assert [structure.name for structure in study.structures] == ["heart"]
+    assert not any(2 in study.annotation(case.id).labels[:, :, :2] for case in cases)
+
+
+def click(study):
+    study.notebook.write("a", note="seen")
+    study.annotation("a")
+    study.annotation_summary("c")
+    study.rename_structure(1, "heart")
+    study.set_active_run(None)
+    study.new_run("dycon")
+
+
+def test_a_case_that_comes_during_a_merge_is_merged_too(study, cases, make_scan, monkeypatch):
+    write, came = AnnotationStore.write, []
+    scan = make_scan("late")
+
+    def slow(store, case, *args, **kwargs):
+        if case == "b" and not came:
+            came.append(study.add_scan(scan).id)
+            labels = Annotation.full(np.full(cases[0].shape, 2, np.uint8))
+            study.save_annotation(came[0], labels, "complete")
+        return write(store, case, *args, **kwargs)
+
+    monkeypatch.setattr(AnnotationStore, "write", slow)
+    study.merge_structures(2, into=1)
+    assert (study.annotation("late").labels == 1).all()
+    assert (study.annotation_version("late", 1).labels == 1).all()
+
+
+def test_a_damaged_list_of_what_was_merged_closes_nothing(study, cases):
+    study.merge_structures(2, into=1)
+    study.close()
+    (study.path / "history" / "structures.json").write_text("[{")
+    with Study.open(study.path, read_only=False) as again:
+        assert "structures.json was damaged and set aside" in again.oddities[0]
+        assert (again.annotation("a").labels[:, :, :2] == 1).all()
+        again.add_structure("aorta")
+        again.remove_structure(3)
