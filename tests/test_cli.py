@@ -284,7 +284,7 @@ def test_every_command_says_what_was_wrong_with_the_study(empty, tmp_path, comma
     (empty / "study.json").write_bytes(b"damaged")
     (empty / "notebook.json").write_bytes(b"damaged")
     more = {"export": ["out"], "evaluate": ["--reference", tmp_path], "import": [tmp_path]}.get(command, [])
-    said = dycon(command, empty, *more).errors
+    said = dycon(command, empty, *more).stderr
     assert "Note: study.json could not be read" in said
     assert "Note: notebook.json is damaged" in said
 

@@ -115,7 +115,8 @@ class Versions:
 
         The first version of all, usually what was imported, is kept as long as the newest ones.
         """
-        clear_way(self._folder, folder=True)
+        for folder in (self._folder.parent, self._folder):
+            clear_way(folder, folder=True)
         make_folder(self._folder)
         for source, target in zip(files, self._paths(version.generation), strict=True):
             clear_way(target)

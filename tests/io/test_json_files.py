@@ -75,8 +75,21 @@ def test_what_is_no_json_is_told(raw):
         parsed(raw)
 
 
-STRAYS = ["._000002.json", "000002 (1).json", "000002.json.icloud", "000002-Anna.json", "2.json", "²²²²²².json",
-          "0000002.json", "Thumbs.db", ".DS_Store", "desktop.ini", "-00002.json", "000002.JSON", "000002 2.json"]  # fmt: skip
+STRAYS = [
+    "._000002.json",
+    "000002 (1).json",
+    "000002.json.icloud",
+    "000002-Anna.json",
+    "2.json",
+    "²²²²²².json",
+    "0000002.json",
+    "Thumbs.db",
+    ".DS_Store",
+    "desktop.ini",
+    "-00002.json",
+    "000002.JSON",
+    "000002 2.json",
+]
 
 
 @pytest.mark.parametrize("stray", STRAYS)

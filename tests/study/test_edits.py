@@ -252,7 +252,7 @@ def test_the_history_keeps_to_its_memory_and_the_newest_step_in_any_case():
 
 def test_a_stroke_looks_at_no_more_steps_however_many_there_were(monkeypatch):
     counted, count = [], Step.count
-    editor = AnnotationEditor(Annotation.empty(SHAPE), GEOMETRY, memory=20_000)
+    editor = AnnotationEditor(Annotation.empty(SHAPE), GEOMETRY, memory=4_000)
     monkeypatch.setattr(Step, "count", lambda step: counted.append(step) or count(step))
     looked = []
     for number in range(2000):

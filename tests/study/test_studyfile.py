@@ -18,8 +18,8 @@ from napari_dycon.study.studyfile import StudyFile
 
 LARGEST = sys.float_info.max
 CASE = {
-    "id": "a", "name": "A", "scan": "/x/a.nii", "shape": [2, 3, 4], "spacing": [1, 1, 1], "orientation": "RAS",
-    "sha256": "0", "added": "",
+    "id": "a", "name": "A", "scan": "/x/a.nii", "shape": [2, 3, 4], "spacing": [1, 1, 1],
+    "orientation": "RAS", "sha256": "0", "added": "",
 }  # fmt: skip
 
 
@@ -126,7 +126,8 @@ def test_a_record_that_cannot_be_read_is_set_aside_and_the_rest_opens(study, mak
 @pytest.mark.parametrize(
     ("raw", "name"),
     [({"value": 2, "name": "y" * 201}, "structure 2"), ({"value": 2, "name": ""}, "structure 2"),
-     ({"value": 2, "name": "left atrium"}, "structure 2"), ({"value": 2, "name": "vein", "color": "red"}, "vein"),
+     ({"value": 2, "name": "left atrium"}, "structure 2"),
+     ({"value": 2, "name": "vein", "color": "red"}, "vein"),
      ({"value": 300, "name": "vein"}, None), ({"value": 1, "name": "vein"}, None), (None, None)],
 )  # fmt: skip
 def test_a_bad_structure_closes_no_study(study, raw, name):
@@ -251,7 +252,8 @@ def test_opening_a_closed_study_reads_no_annotation_and_one_record(study, make_s
 @pytest.mark.parametrize(
     ("name", "said"),
     [("y" * 201, "up to 200 letters; this one has 201"), ("", "needs a name"), ("  \t", "needs a name"),
-     ("\u200b", "needs a name"), ("a\nb", "line breaks"), ("a\0", "cannot be shown"), ("a\ud800", "cannot be shown")],
+     ("\u200b", "needs a name"), ("a\nb", "line breaks"), ("a\0", "cannot be shown"),
+     ("a\ud800", "cannot be shown")],
 )  # fmt: skip
 def test_a_name_that_cannot_be_is_refused_with_a_sentence(study, name, said):
     for change in (
