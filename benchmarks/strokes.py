@@ -29,7 +29,7 @@ def main(strokes: int) -> None:
         assert editor.undo_name == "Paint" and editor.redo_name is None
         seconds.append(time.perf_counter() - begun)
     first, last = (1e3 * float(np.median(part)) for part in (seconds[:SAMPLE], seconds[-SAMPLE:]))
-    print(f"first {SAMPLE}: {first:.3f} ms, last {SAMPLE} of {strokes}: {last:.3f} ms, ratio {last / first:.2f}")
+    print(f"first: {first:.3f} ms, last of {strokes}: {last:.3f} ms, ratio {last / first:.2f}")
 
 
 if __name__ == "__main__":
