@@ -56,7 +56,7 @@ class StructureIntentions(ViewIntentions):
     def add_structure(self, name: str) -> None:
         """Add a structure and make it the active one."""
         study = self._settled()
-        self.active_value = study.add_structure(name, value=fresh_value(study)).value
+        self.active_value = study.add_structure(name).value
         self._structures_edited()
 
     def _have_structure(self) -> None:
@@ -198,13 +198,6 @@ def rewriting(study: Study, change: Callable[[], None], save_first: Callable[[],
         yield StructuresRewritten(begun, problem)
 
     return source
-
-
-def fresh_value(study: Study) -> int | None:
-    """Return the lowest label value that no structure has, nor had: old predictions may still hold those."""
-    used = {structure.value for structure in study.structures}
-    used |= {note.value for note in read_notes(study.path)}
-    return next((value for value in range(1, 256) if value not in used), None)
 
 
 def painted(study: Study, value: int, how: str) -> str:

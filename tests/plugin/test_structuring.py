@@ -190,3 +190,12 @@ def test_structures_of_a_study_that_is_only_looked_at_stay(painted, make_session
     other.merge_structures(VALVE, ATRIUM)
     assert "only look" in errors(notes)[-1]
     assert other.question is None
+
+
+@pytest.mark.parametrize("name", ["y" * 201, "a\nb", "\u200b"])
+def test_a_name_that_cannot_be_is_one_sentence_in_the_window(opened, notes, name):
+    before = [structure.name for structure in opened.session.structures]
+    opened.session.add_structure(name)
+    assert "There can be no such structure" in errors(notes)[-1]
+    assert "validation" not in errors(notes)[-1]
+    assert [structure.name for structure in opened.session.structures] == before

@@ -8,10 +8,11 @@ from qtpy.QtCore import QObject
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QWidget
 
+from napari_dycon.errors import StudyError
 from napari_dycon.plugin import remembered
 from napari_dycon.plugin.beginning import STUDY_FILE, Beginning, begin_at, is_study
 from napari_dycon.plugin.widgets.dialogs import StructuresDialog, ask_folder, ask_scans, demo_folder
-from napari_dycon.study.schema import DEFAULT_COLORS, Structure
+from napari_dycon.study.schema import DEFAULT_COLORS, new_structure
 
 if TYPE_CHECKING:
     from napari_dycon.plugin.session import Session
@@ -101,10 +102,14 @@ class Doors(QObject):
             self._begin(beginning)
             return
         colours = DEFAULT_COLORS
-        structures = [
-            Structure(value=value, name=name, color=colours[(value - 1) % len(colours)])
-            for value, name in enumerate(names, start=1)
-        ]
+        try:
+            structures = [
+                new_structure(value, name, colours[(value - 1) % len(colours)])
+                for value, name in enumerate(names, start=1)
+            ]
+        except StudyError as error:
+            self._session.say("error", str(error))
+            return
         self._session.new_study(beginning.study, structures)
         self._add(beginning)
 
