@@ -59,12 +59,13 @@ def prepare_target(
 ) -> NDArray[np.uint8]:
     """Bring an annotation to the plan's grid as class indices, 254 (do not care) and 255 (unknown).
 
-    What is known in one of the ways in `without` counts as unknown.
+    What is known in one of the ways in `without` counts as unknown. Small pieces keep a voxel in what is
+    learned from; a part of it, as quality is measured on, is no piece by itself.
     """
     reorientation = Reorientation.to(geometry, "RAS")
     target = reorientation.apply(annotation.training_target(plan.structure_values, without))
     shape = resampled_shape(target.shape, reorientation.spacing, plan.spacing)
-    return resample_target(target, shape)
+    return resample_target(target, shape, keep_small=without is WEIGHTLESS)
 
 
 def prepare_weight(

@@ -68,12 +68,15 @@ def resample_rows(part: NDArray[Any], of: slice, old: int, shape: Sequence[int],
     return result
 
 
-def resample_target(target: NDArray[np.uint8], shape: Sequence[int]) -> NDArray[np.uint8]:
+def resample_target(
+    target: NDArray[np.uint8], shape: Sequence[int], keep_small: bool = True
+) -> NDArray[np.uint8]:
     """Resample class indices: known voxels vote, a voxel is known only where its source is.
 
     On an axis that becomes coarser a voxel counts as known when the centre of a known source voxel lies in
     it, so that single labelled slices survive; on one that becomes finer, when the nearest source voxel is
-    known. A structure that would vanish, and a piece of it with a quarter of a voxel, keep a voxel.
+    known. With `keep_small` a structure that would vanish, and a piece of it with a quarter of a voxel, keep
+    a voxel.
     """
     if tuple(shape) == target.shape:
         return target.copy()
@@ -86,7 +89,7 @@ def resample_target(target: NDArray[np.uint8], shape: Sequence[int]) -> NDArray[
         wins = known & (votes > best)
         result[wins] = value
         best[wins] = votes[wins]
-        if 0 < value < IGNORE:
+        if keep_small and 0 < value < IGNORE:
             small.append(value)
     for value in small:
         _keep_small_pieces(target, result, value)

@@ -120,8 +120,7 @@ class CaseStore:
         return prepared.array
 
     def _make_target(self, case: str) -> NDArray[Any]:
-        geometry = self._study.volume(case).geometry
-        return prepare_target(self._study.annotation(case), geometry, self._plan)
+        return prepare_target(self._study.annotation(case), self._study.geometry(case), self._plan)
 
     def _array(self, case: str, kind: str, key: str, make: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
         path = self._folder / f"{case}.{kind}.{key}.npy"

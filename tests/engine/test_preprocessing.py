@@ -14,6 +14,7 @@ from napari_dycon.engine.store import CaseStore
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.volumes import read_volume
 from napari_dycon.learning.networks import NetworkSpec
+from napari_dycon.study import scans
 from napari_dycon.study.annotations import Annotation, Known
 from tests.engine.conftest import ball_case, save_scan
 
@@ -264,3 +265,11 @@ def test_a_part_of_a_ct_without_air_and_bone_keeps_the_common_window():
     window = Intensity(kind="ct", low=-100, high=200, mean=60, std=30)
     assert window.of(soft) == window
     assert window.of(np.abs(soft) * 7) == Intensity()
+
+
+def test_a_labelled_scan_is_decoded_once(make_study, monkeypatch):
+    study, read = make_study(), []
+    plan, original = make_plan(fingerprint_study(study), CPU), scans.read_volume
+    monkeypatch.setattr(scans, "read_volume", lambda path: read.append(path) or original(path))
+    assert CaseStore(study, plan).prepare(study.cases[0].id).labelled
+    assert len(read) == 1
