@@ -13,6 +13,7 @@ from napari_dycon.cli.following import finish_showing
 from napari_dycon.cli.options import JsonFile, Run, StudyFolder
 from napari_dycon.cli.studying import choose_run
 from napari_dycon.errors import DyconError
+from napari_dycon.io.geometry import slice_number
 
 LAUNCHER = "napari_dycon.plugin.launch"
 NOTHING_READABLE = "Nothing to suggest: none of the scans that are not completely labelled can be read."
@@ -30,6 +31,9 @@ def suggest(
 
     Predictions of a model that was not ready yet do not guide: the slices are evenly spread then, and that is
     said.
+
+    Slices count from one, in the order in which the window shows them. In JSON, index counts from zero along
+    axis, the axis of the file.
     """
     from napari_dycon.engine.control import Control
     from napari_dycon.guidance.suggestions import suggesting
@@ -42,8 +46,9 @@ def suggest(
     ):
         chosen = choose_run(opened, run) if run is not None else opened.active_run
         result = finish_showing(suggesting(opened, chosen, count, brake), bar)
+        places = result.places
+        numbers = [slice_number(opened.geometry(p.case), p.axis, p.index) for p in places]
         ready = chosen is None or not opened.unready_predictions(chosen)
-    places = result.places
     found = [place.to_dict() for place in places]
     problems = listed(result.left_out)
     write_json(json_file, {"run": chosen, "ready": ready, "suggestions": found, "problems": problems})
@@ -57,7 +62,10 @@ def suggest(
         screen.line(NOTHING_READABLE if problems else NOTHING_OPEN)
         return
     rows = [("case", "plane", "slice", "structure", "score", "reason")]
-    rows += [(p.case, p.plane, str(p.index), p.structure_name, f"{p.score:.2f}", p.reason) for p in places]
+    rows += [
+        (p.case, p.plane, str(number), p.structure_name, f"{p.score:.2f}", p.reason)
+        for p, number in zip(places, numbers, strict=True)
+    ]
     screen.table(rows)
 
 

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 PLANES = ("sagittal", "coronal", "axial")
 """Anatomical planes, in the order of the axis each is perpendicular to: R-L, P-A, I-S."""
 
+DISPLAY_CODES = "LPI"
+"""Where the axes lead on screen."""
+
 LPS_TO_RAS: NDArray[np.float64] = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -264,3 +267,12 @@ class Placement:
         )
         whole[x, y, z] = turned
         return whole
+
+
+def slice_number(geometry: Geometry, axis: int, index: int) -> int:
+    """Return the number, from one, by which people know the slice `index` of a source axis.
+
+    Slices count in the order in which they are shown, from right to left, front to back and top to bottom,
+    however the file stores them.
+    """
+    return Reorientation.to(geometry, DISPLAY_CODES).index_to_target(axis, index)[1] + 1

@@ -5,14 +5,19 @@ have no label changes none, so such a stroke is painted with a value of its own,
 and becomes what it says when it ends; see `AnnotationEditor.expect_mark`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
+from weakref import WeakSet
 
 import numpy as np
 from napari.layers import Labels
+from napari.layers.labels._labels_constants import Mode
+from napari.layers.labels._labels_mouse_bindings import draw
+from napari.utils.events import Event
 
+from napari_dycon.plugin.notices import notify
 from napari_dycon.study.annotations import Known
 
 
@@ -68,6 +73,8 @@ class Brush:
         Makes what is held while an array is changed.
     undo, redo
         Called instead of the layer's own undo.
+    layers
+        The layers that paint with this brush.
     """
 
     says: Says = Says.STRUCTURE
@@ -78,6 +85,15 @@ class Brush:
     guard: Callable[[], AbstractContextManager[object]] = nullcontext
     undo: Callable[[], None] | None = None
     redo: Callable[[], None] | None = None
+    layers: "WeakSet[BrushedLabels]" = field(default_factory=WeakSet)
+
+    def end_strokes(self) -> None:
+        """Let what has been painted count as a stroke; what is left of a drag paints nothing.
+
+        To be called before the array is swapped, hidden or undone: a stroke is about one slice of one case.
+        """
+        for layer in tuple(self.layers):
+            layer.end_stroke()
 
     def value(self, label: int, selected: int) -> int:
         """Return what is painted when a tool asks for ``label``."""
@@ -113,8 +129,30 @@ class BrushedLabels(Labels):
     """
 
     def __init__(self, *args: object, **settings: object) -> None:
+        self._dragging: object = None
         self.brush = Brush()
         super().__init__(*args, **settings)
+        self.events.mode.connect(self.end_stroke)
+
+    @property
+    def brush(self) -> Brush:
+        """What painting does, on every canvas."""
+        return self._brush
+
+    @brush.setter
+    def brush(self, brush: Brush) -> None:
+        self._brush = brush
+        brush.layers.add(self)
+
+    def end_stroke(self, event: object = None) -> None:
+        """End what is being drawn: strokes count as far as they have got, a polygon is given up."""
+        del event
+        self._dragging = None
+        self._overlays["brush_stroke"].active = False
+        if self._overlays["polygon"].points:
+            self._overlays["polygon"].points = []
+        if self._block_history:
+            self._commit_stroke()
 
     @property
     def _type_string(self) -> str:
@@ -129,7 +167,11 @@ class BrushedLabels(Labels):
         super().fill(coord, self.brush.value(new_label, self.selected_label), refresh)
 
     def paint_polygon(self, points: list | np.ndarray, new_label: int) -> None:
-        """Fill a polygon."""
+        """Fill a polygon, unless its corners lie on several slices: nobody has seen where it would go."""
+        hidden = np.asarray(points, dtype=int)[:, self._slice_input.not_displayed]
+        if np.ptp(hidden, axis=0).any():
+            notify("warning", "A polygon lies on one slice: draw it again without changing the slice.")
+            return
         super().paint_polygon(points, self.brush.value(new_label, self.selected_label))
 
     def data_setitem(self, indices: tuple[np.ndarray, ...], value: object, refresh: bool = True) -> None:
@@ -173,3 +215,29 @@ class BrushedLabels(Labels):
             else:
                 with self.block_history():
                     change(*args, **more)
+
+
+def _drag(layer: BrushedLabels, event: Event) -> Iterator[None]:
+    """Paint as napari does while case, slice and tool stay what they were when the button went down."""
+    layer._dragging = place = (event.dims_displayed, _hidden(event))
+    stroke = draw(layer, event)
+    for _ in stroke:
+        yield
+        if layer._dragging is not place:
+            stroke.close()
+            return
+        if place != (event.dims_displayed, _hidden(event)):
+            layer.end_stroke()
+            stroke.close()
+            return
+
+
+def _hidden(event: Event) -> tuple[float, ...]:
+    """Return where the slice of a mouse event lies."""
+    return tuple(at for axis, at in enumerate(event.dims_point) if axis not in event.dims_displayed)
+
+
+BrushedLabels._drag_modes = {
+    **Labels._drag_modes,
+    **dict.fromkeys((Mode.PAINT, Mode.ERASE, Mode.FILL), _drag),
+}

@@ -1,5 +1,6 @@
 """Canvases beside the viewer's own, and the one that shows the structures in 3D."""
 
+import weakref
 from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from napari_dycon.plugin.heldkeys import HeldKeys
 from napari_dycon.plugin.keys import bind_keys
 from napari_dycon.plugin.mirrors import Solid
 from napari_dycon.plugin.orientation import AXIS_LABELS, CAMERA_ORIENTATION, PLANE_ORDER, UNITS
+from napari_dycon.plugin.wheel import Wheel
 from napari_dycon.plugin.widgets.marks import PLANE_COLOURS, CanvasMarks, Marks
 from napari_dycon.plugin.windowdrag import WindowDrag
 
@@ -145,6 +147,7 @@ def new_canvas(
     widget.setAcceptDrops(False)
     WindowDrag(widget.canvas.native, session)
     HeldKeys(widget.canvas.native, session)
+    Wheel(widget.canvas.native, weakref.ref(model), session)
     return model, widget
 
 

@@ -138,8 +138,17 @@ class CaseIntentions(SessionState):
         self._log.enter(case, return_to_place=not visits)
         if visits:
             self._presenter.go_to(visit)
+            self._follow_viewer()
+        elif self.suggestion_index >= 0:
+            self._leave_suggestion(case.case_id)
         self.case_opened.emit(case.case_id)
         self.cases_changed.emit()
+
+    def _leave_suggestion(self, case_id: str) -> None:
+        """A place and its reason are about one case only."""
+        if self.suggestions[self.suggestion_index].case != case_id:
+            self._suggested, self.suggestion_index = self.suggestion_index, -1
+            self.suggestions_changed.emit()
 
     def _on_removed(self, event: removals.CasesRemoved) -> None:
         gone = [case.id for case in event.cases]
@@ -172,5 +181,5 @@ class CaseIntentions(SessionState):
     def _drop_suggestions(self, gone: Sequence[str]) -> None:
         if any(place.case in gone for place in self.suggestions):
             self.suggestions = [place for place in self.suggestions if place.case not in gone]
-            self.suggestion_index = -1
+            self.suggestion_index = self._suggested = -1
             self.suggestions_changed.emit()

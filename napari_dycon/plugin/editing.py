@@ -56,8 +56,8 @@ class Desk:
 
     def show(self, case: OpenCase, structures: tuple[Structure, ...], active_value: int) -> None:
         """Put ``case`` into the viewer and listen to its annotation layer; also to show it once more."""
-        if self.case is not None and self.case is not case:
-            self._touch_saver()  # a stroke that the swap cuts off is not announced
+        if self.case is not case:
+            self.end_stroke()
         self.case = case
         self._hook.detach()
         self._presenter.show_case(case, structures, active_value, editable=self._saver is not None)
@@ -107,6 +107,10 @@ class Desk:
             raise StudyError(LOOKING)
         return self.case
 
+    def end_stroke(self) -> None:
+        """Let what is being painted count as a stroke of the open case; the rest of a drag paints nothing."""
+        self._presenter.brush.end_strokes()
+
     def look_at(self, labels: np.ndarray | None) -> None:
         """Show an older version in place of the annotation, which nothing can change then; None ends that."""
         if labels is not None:
@@ -135,18 +139,19 @@ class Desk:
 
     def hand_over(self) -> OpenCase | None:
         """Let go of the case, which is saved soon, and return it."""
-        self._touch_saver()  # a stroke that this cuts off is not announced
         case = self.case
         self.put_away()
         return case
 
     def put_away(self) -> None:
         """Let go of the case without saving it: what is on disk is newer."""
+        self.end_stroke()
         self._hook.detach()
         self.case = None
 
     def clear(self) -> bool:
         """Save, and let go of the study and its case; return whether all of it is on disk."""
+        self.end_stroke()
         self._hook.detach()
         saved = self._saver is None or self._saver.close()
         self._saver, self.case = None, None
@@ -162,7 +167,7 @@ class Desk:
         complete = self.case.annotation.slice_is_complete(*current)
         plane, index = self._presenter.plane_on_screen()
         count = self.case.volume.geometry.shape[current[0]]
-        self.slice_changed.emit(complete, f"{plane.capitalize()} {index} of {count - 1}")
+        self.slice_changed.emit(complete, f"{plane.capitalize()} {index + 1} of {count}")
 
     def _slice(self) -> tuple[int, int]:
         current = self._presenter.current_slice()

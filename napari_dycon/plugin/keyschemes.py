@@ -222,8 +222,6 @@ COMMANDS: tuple[Command, ...] = (
 )
 MOUSE: tuple[tuple[str, str], ...] = (
     ("Brightness and contrast", "Shift+right drag"),
-    ("Slice by slice", "Ctrl+wheel"),
-    ("Zoom", "wheel"),
     ("Brush size", "Alt+move"),
     ("Encircle and fill", "right click, go round"),
     ("Move while holding", "Space"),
@@ -242,6 +240,12 @@ def keys_of(command: Command, scheme: str) -> tuple[str, ...]:
 def bound_keys(command: Command, scheme: str) -> tuple[str, ...]:
     """Return the keys that we bind for ``command`` in ``scheme``."""
     return tuple(command.keys[list(SCHEMES).index(scheme)].split())
+
+
+def mouse_lines(scheme: str) -> tuple[tuple[str, str], ...]:
+    """Return what the mouse does, and how, in ``scheme``."""
+    slices, zoom = ("Ctrl+wheel", "wheel") if scheme == NAPARI else ("wheel", "Ctrl+wheel")
+    return ("Slice by slice", slices), ("Zoom", zoom), *MOUSE
 
 
 def key_text(key: str) -> str:

@@ -110,12 +110,14 @@ class LabellingIntentions(StructureIntentions):
     def undo(self) -> None:
         """Take back the last change of the open case, on whichever slice it was."""
         editor = self._editable().editor
+        self._desk.end_stroke()
         self._move(editor.undo, editor.steps_extent()[0], "Undone")
 
     @intention
     def redo(self) -> None:
         """Do again what was undone last."""
         editor = self._editable().editor
+        self._desk.end_stroke()
         self._move(editor.redo, editor.steps_extent()[1], "Done again")
 
     def _move(self, move: Callable[[], Edit | None], extent: int, verb: str) -> None:

@@ -32,7 +32,8 @@ class LearningIntentions(SessionState):
         if not self.suggestions:
             self.say("info", "There are no suggestions at the moment.")
             return
-        start = max(self.suggestion_index, -1 if step > 0 else 0)
+        now = self.suggestion_index if self.suggestion_index >= 0 else self._suggested
+        start = max(now, -1 if step > 0 else 0)
         self.go_to(self.suggestions[(start + step) % len(self.suggestions)])
 
     @intention

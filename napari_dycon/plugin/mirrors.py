@@ -11,6 +11,7 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 from napari.utils.events import Event
 
+from napari_dycon.plugin.anchoring import Anchor
 from napari_dycon.plugin.brushes import BrushedLabels
 from napari_dycon.plugin.layer_styles import make_sketch_layer
 from napari_dycon.plugin.sheets import Sheet
@@ -77,6 +78,7 @@ class Mirror:
 
     def __init__(self, source: Layer, on_painted: Callable[[Labels, Labels], None]) -> None:
         self.source, self._on_painted = source, on_painted
+        self._taking = False
         self._tools, self._look, self.layer = _likeness(source)
         self._connected: list[tuple[object, Callable[..., None]]] = []
         for name in (*(() if isinstance(source, Sheet) else ("data",)), *PLACE, *self._look, *self._tools):
@@ -85,6 +87,7 @@ class Mirror:
             self._follow(self.layer, name, self._give)
         if isinstance(source, Labels):
             self._follow(self.layer, "labels_update", self._painted)
+        self._anchor = Anchor(self.layer, lambda: self.source.scale)
         for name in (*self._look, *self._tools):
             self._copy(name, self.layer)
 
@@ -107,15 +110,19 @@ class Mirror:
         self._copy(event.type, self.layer)
 
     def _give(self, event: Event) -> None:
-        if event.type == "mode" and not self.layer.visible:
-            return  # napari's own fallback, not a choice
+        if self._taking or (event.type == "mode" and not self.layer.visible):
+            return  # napari's doing, as when it announces the value once more for new colours, not a choice
         self._copy(event.type, self.source)
 
     def _copy(self, name: str, target: Layer) -> None:
         source = self.source if target is self.layer else self.layer
         value = getattr(source, name)
-        if not _same(getattr(target, name), value):
-            setattr(target, name, value)
+        before, self._taking = self._taking, self._taking or target is self.layer
+        try:
+            if not _same(getattr(target, name), value):
+                setattr(target, name, value)
+        finally:
+            self._taking = before
         if name == "visible":
             self._copy_mode()
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_dycon.plugin.heldkeys import HeldKeys
 from napari_dycon.plugin.panes import MainView
+from napari_dycon.plugin.wheel import Wheel
 from napari_dycon.plugin.widgets.marks import Marks
 from napari_dycon.plugin.windowdrag import WindowDrag
 
@@ -58,6 +59,7 @@ class OnePlane(MainView):
         super().__init__(viewer, canvas, NoLink())
         WindowDrag(canvas.canvas.native, self._session)
         HeldKeys(canvas.canvas.native, self._session)
+        Wheel(canvas.canvas.native, weakref.ref(viewer), self._session)
         dims = viewer.dims.events
         for emitter in (dims.current_step, dims.order, dims.ndisplay):
             emitter.connect(self._redraw)

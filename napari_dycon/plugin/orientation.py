@@ -16,11 +16,10 @@ from functools import cached_property
 
 import numpy as np
 
-from napari_dycon.io.geometry import Geometry, Reorientation, plane_of_axis
+from napari_dycon.io.geometry import DISPLAY_CODES, Geometry, Reorientation, plane_of_axis
 
 AXIS_LABELS = ("z", "y", "x")
 UNITS = ("mm", "mm", "mm")
-DISPLAY_CODES = "LPI"
 CAMERA_ORIENTATION = ("towards", "down", "right")
 PLANE_ORDER = {"axial": (0, 1, 2), "coronal": (1, 0, 2), "sagittal": (2, 0, 1)}
 

@@ -12,9 +12,10 @@ from napari.utils.events import Event
 from qtpy.compat import isalive
 from qtpy.QtWidgets import QWidget
 
+from napari_dycon.io.geometry import DISPLAY_CODES
 from napari_dycon.plugin.canvases import PLANE_OF_AXIS, close_canvas, new_canvas
 from napari_dycon.plugin.mirrors import Mirror
-from napari_dycon.plugin.orientation import DISPLAY_CODES, PLANE_ORDER
+from napari_dycon.plugin.orientation import PLANE_ORDER
 from napari_dycon.plugin.widgets.marks import PLANE_COLOURS, CanvasMarks, CrossLine, Marks
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class SliceView:
     def _title(self) -> str:
         dims = self.model.dims
         axis = self.axis + dims.ndim - 3
-        return f"{self.plane.capitalize()} {dims.current_step[axis]} of {dims.nsteps[axis] - 1}"
+        return f"{self.plane.capitalize()} {dims.current_step[axis] + 1} of {dims.nsteps[axis]}"
 
     def _letters(self) -> tuple[str, str, str, str]:
         row, column = self._in_plane()

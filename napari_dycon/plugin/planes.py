@@ -148,6 +148,14 @@ class LinkedPlanes:
             self.point[axis] = start + round((min(max(wanted[axis], start), stop) - start) / step) * step
         self._timers["move"].start()
 
+    def follow_viewer(self) -> None:
+        """Let all planes meet where the viewer has been sent, and work in the viewer's own."""
+        viewer = self._viewer()
+        if viewer is not None and self.shown:
+            self._use(None)
+            self.move_to(viewer.dims.point)
+            self._follow_point()
+
     def step(self, slices: int) -> None:
         """Go on by ``slices`` in the plane in use."""
         view, viewer = self._in_use or self._main, self._viewer()
@@ -286,7 +294,9 @@ class LinkedPlanes:
         self._draw_marks()
 
     def _all_given(self) -> None:
+        """Begin where the viewer is by now: in the place where a case was left, or that was asked for."""
         self._renewed = False
+        self.follow_viewer()
 
     def _look_changed(self, event: Event) -> None:
         self._solid.look(event.source)

@@ -12,6 +12,7 @@ from napari.layers import Labels, Layer
 
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.plugin import layer_styles as styles
+from napari_dycon.plugin.anchoring import Anchor
 from napari_dycon.plugin.brushes import Brush, BrushedLabels, mark_values
 from napari_dycon.plugin.listing import LayerRows
 from napari_dycon.plugin.opencase import OpenCase
@@ -60,6 +61,7 @@ class Presenter:
     def __init__(self, viewer: "ViewerModel") -> None:
         self._viewer = weakref.ref(viewer)
         self._layers: dict[str, Layer] = {}
+        self._anchors: dict[str, Anchor] = {}
         self._shown: str | None = None
         self._display: DisplayView | None = None
         self._tool: str | None = None
@@ -108,7 +110,8 @@ class Presenter:
             self._put(styles.KNOWN, case.display.apply(case.annotation.known))
         annotation = self._put(styles.ANNOTATION, case.display.apply(case.annotation.labels))
         annotation.editable = editable
-        annotation.visible = True
+        if not annotation.visible:  # napari takes the tool away even from a layer that was visible before
+            annotation.visible = True
         self.brush.scan = case.display.apply(case.volume.array)
         self.show_preview(None)
         self._hide_version()
@@ -160,6 +163,7 @@ class Presenter:
         annotation, active = self.annotation, self.viewer.layers.selection.active
         if annotation is None or self._display is None:
             return
+        self.brush.end_strokes()
         self._tool = self._tool or annotation.mode
         annotation.editable = annotation.visible = False
         layer = self._put(styles.VERSION, self._display.apply(labels))
@@ -279,6 +283,7 @@ class Presenter:
     def retire(self) -> None:
         """Hide our layers and lock the annotation: nothing painted now would be kept."""
         self._shown = None
+        self.brush.end_strokes()
         for role in ROLES:
             layer = self.layer(role)
             if layer is not None:
@@ -331,12 +336,12 @@ class Presenter:
         assert self._display is not None, "a case must be shown before one can go anywhere in it"
         self.show_plane(place.plane)
         viewer, scale = self.viewer, self._display.scale
-        axis, index = self._display.to_display(place.axis, place.index)
-        viewer.dims.set_point(axis + viewer.dims.ndim - 3, index * scale[axis])
         centre = [0.0, 0.0, 0.0]
         for source_axis, (first, last) in enumerate(place.box):
-            axis, index = self._display.to_display(source_axis, (first + last) // 2)
+            middle = place.index if source_axis == place.axis else (first + last) // 2
+            axis, index = self._display.to_display(source_axis, middle)
             centre[axis] = index * scale[axis]
+        viewer.dims.set_point([axis + viewer.dims.ndim - 3 for axis in range(3)], centre)
         viewer.scene.camera.center = tuple(centre[axis] for axis in PLANE_ORDER[place.plane])
 
     def _shows(self, geometry: Geometry) -> bool:
@@ -383,7 +388,12 @@ class Presenter:
         above = [viewer.layers.index(other) for other in self._above(role)]
         viewer.layers.insert(min(above, default=len(viewer.layers)), layer)
         self._layers[role] = layer
+        self._anchors[role] = Anchor(layer, self._voxel_size)
         return layer
+
+    def _voxel_size(self) -> np.ndarray:
+        assert self._display is not None
+        return np.asarray(self._display.scale)
 
     def _above(self, role: str) -> list[Layer]:
         higher = (self.layer(other) for other in ROLES[ROLES.index(role) + 1 :])

@@ -180,7 +180,7 @@ class Session(
         self.study = study
         self._desk.open_study(study)
         self._take_up(study)
-        self.suggestions, self.suggestion_index = [], -1
+        self.suggestions, self.suggestion_index, self._suggested = [], -1, -1
         self._tasks.show_curves(Curves())
         bind_keys(self._presenter.viewer, get_session)
         self._tell_all()
@@ -232,7 +232,8 @@ class Session(
             case Note():
                 self.say(event.level, event.text)
             case jobs.SuggestionsReady():
-                self.suggestions, self.suggestion_index = list(event.suggestions), -1
+                self.suggestions = list(event.suggestions)
+                self.suggestion_index = self._suggested = -1
                 self.suggestions_changed.emit()
             case jobs.EngineReady():
                 self.methods, self.device = list(event.methods), event.device

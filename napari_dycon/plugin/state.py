@@ -82,7 +82,7 @@ class SessionState:
     def __init__(self, viewer: "ViewerModel") -> None:
         self.study: Study | None = None
         self.suggestions: list[Suggestion] = []
-        self.suggestion_index = -1
+        self.suggestion_index = self._suggested = -1
         self.active_value = 1
         self.methods: list[tuple[str, str]] = []
         self.device = "auto"
@@ -188,6 +188,9 @@ class SessionState:
         if self._about_edit:
             self._about_edit = False
             self.message.emit("info", "")
+
+    def _follow_viewer(self) -> None:
+        """Let further planes go where the viewer has been sent; see `ViewIntentions`."""
 
     def _needed(self) -> Study:
         if self.study is None:

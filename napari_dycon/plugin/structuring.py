@@ -139,7 +139,7 @@ class StructureIntentions(ViewIntentions):
         self._structures_edited()
         self._known.look()
         self.suggestions = [place for place in self.suggestions if place.structure in values]
-        self.suggestion_index = -1
+        self.suggestion_index = self._suggested = -1
         self.suggestions_changed.emit()
         if event.problem:
             self.say("error", event.problem)

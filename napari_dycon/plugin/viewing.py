@@ -39,6 +39,10 @@ class ViewIntentions(SessionState):
             self._planes = LinkedPlanes(self._presenter.viewer, self)
         self._planes.toggle()
 
+    def _follow_viewer(self) -> None:
+        if self._planes is not None:
+            self._planes.follow_viewer()
+
     def _mark_plane(self, case_id: str) -> None:
         """Draw name and sides over the viewer's plane, once there is a window to draw in."""
         window = main_window(self._presenter.viewer)

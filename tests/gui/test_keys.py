@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 from napari.utils.events import EmitterGroup
-from qtpy.QtCore import QEvent, QPointF, Qt
-from qtpy.QtGui import QKeyEvent, QMouseEvent
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QKeyEvent, QMouseEvent, QWheelEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QLineEdit
 
 from napari_dycon.plugin import preferences
 
@@ -194,3 +194,47 @@ def test_a_held_key_goes_on_through_the_slices(window, where):
 def test_a_question_mark_opens_the_list_wherever_it_is_on_the_keyboard(window, modifier):
     QTest.keyClick(window.canvas, Qt.Key.Key_Question, Qt.KeyboardModifier[modifier])
     assert window.dock.keys.sheet.isVisible()
+
+
+def turn_wheel(canvas, modifier=Qt.KeyboardModifier.NoModifier):
+    middle = QPointF(canvas.rect().center())
+    globally = QPointF(canvas.mapToGlobal(middle.toPoint()))
+    nothing, phase = Qt.MouseButton.NoButton, Qt.ScrollPhase.NoScrollPhase
+    event = QWheelEvent(middle, globally, QPoint(), QPoint(0, 120), nothing, modifier, phase, False)
+    QApplication.sendEvent(canvas, event)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "slices_with_ctrl"), [("napari", True), ("slicer", False), ("itk-snap", False)]
+)
+@pytest.mark.parametrize("ctrl", [True, False])
+def test_the_wheel_does_what_it_does_in_the_program_of_the_scheme(window, scheme, slices_with_ctrl, ctrl):
+    window.session.use_keys(scheme)
+    viewer = window.viewer
+    step, zoom = viewer.dims.current_step, viewer.scene.camera.zoom
+    modifier = Qt.KeyboardModifier.ControlModifier if ctrl else Qt.KeyboardModifier.NoModifier
+    turn_wheel(window.canvas, modifier)
+    window.qtbot.wait(100)
+    scrolls = ctrl is slices_with_ctrl
+    assert (viewer.dims.current_step != step) is scrolls
+    assert (viewer.scene.camera.zoom != zoom) is not scrolls
+
+
+def test_a_click_on_a_structure_leaves_the_keys_alive(window):
+    chips = window.dock.structures.chips
+    item = chips.visualItemRect(chips.item(chips.count() - 1)).center()
+    QTest.mouseClick(chips.viewport(), Qt.MouseButton.LeftButton, pos=item)
+    assert not chips.hasFocus()
+    assert window.session.active_value == window.session.structures[-1].value
+
+
+def test_naparis_keys_work_while_the_focus_is_in_the_dock_but_not_while_typing(window):
+    chips = window.dock.structures.chips
+    chips.setFocus()
+    QTest.keyClick(chips, Qt.Key.Key_2)
+    assert mode(window) == "paint"
+    search = window.dock.cases.findChild(QLineEdit)
+    search.setFocus()
+    QTest.keyClick(search, Qt.Key.Key_1)
+    assert mode(window) == "paint"
+    assert search.text() == "1"

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -388,3 +389,60 @@ def test_quitting_with_the_planes_shown(run_program, study_path, goodbye):
     assert "Traceback" not in done.stderr
     with Study.open(study_path) as study:
         assert (study.annotation("patient-03").labels == 1).any()
+
+
+def test_opening_the_planes_leaves_structure_tool_brush_and_slice(desk):
+    session, layer = desk.session, desk.viewer.layers["annotation"]
+    desk.viewer.window.show()
+    session.select_structure(session.structures[-1].value)
+    layer.mode, layer.brush_size = "erase", 7
+    session.step_slice(3)
+    hand = (session.active_value, layer.selected_label, layer.mode, layer.brush_size, desk.viewer.dims.point)
+    for _ in range(2):
+        session.toggle_planes()
+        settle(desk)
+        now = (
+            session.active_value,
+            layer.selected_label,
+            layer.mode,
+            layer.brush_size,
+            desk.viewer.dims.point,
+        )
+        assert now == hand
+
+
+@pytest.mark.parametrize("case_id", ["patient-03", "patient-04"])
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+def test_the_next_place_is_what_every_plane_shows(desk, planes, case_id, plane):
+    desk.wait(lambda: not desk.session._chores.busy)
+    axis = {"axial": 2, "coronal": 1, "sagittal": 0}[plane]
+    box = [(4, 8), (10, 14), (3, 7)]
+    place = SimpleNamespace(case=case_id, plane=plane, axis=axis, index=box[axis][0] + 1, box=box, reason="")
+    planes.use(planes.panes["coronal"])
+    desk.session.go_to(place)
+    desk.wait(lambda: desk.session.case_id == case_id)
+    settle(desk)
+    display, wanted = case(desk).display, [0.0, 0.0, 0.0]
+    for source_axis, (first, last) in enumerate(box):
+        middle = place.index if source_axis == axis else (first + last) // 2
+        shown, index = display.to_display(source_axis, middle)
+        wanted[shown] = index * display.scale[shown]
+    for view in (planes._main, *planes.panes.values()):
+        assert view.position == pytest.approx(wanted[view.axis]), view.plane
+    assert desk.session._presenter.current_slice() == (axis, place.index)
+
+
+@pytest.mark.parametrize("role", ["scan", "annotation"])
+def test_a_drag_with_the_tool_for_moving_layers_moves_none_in_any_plane(desk, planes, role):
+    layer = desk.viewer.layers[role]
+    desk.viewer.layers.selection.active = layer
+    layer.mode = "transform"
+    for view in (planes._main, *planes.panes.values()):
+        view.model.layers[role].mode = "transform"
+        canvas, start = view.marks.parentWidget(), place_of(view, planes.point)
+        QTest.mousePress(canvas, Qt.MouseButton.LeftButton, pos=start)
+        QTest.mouseMove(canvas, start + QPoint(40, 30))
+        QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=start + QPoint(40, 30))
+        assert np.allclose(
+            view.model.layers[role].extent.world, desk.viewer.layers["prediction"].extent.world
+        )

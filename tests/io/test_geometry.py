@@ -4,7 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_dycon.io.geometry import PLANES, Geometry, Reorientation, plane_axis, plane_of_axis
+from napari_dycon.io.geometry import PLANES, Geometry, Reorientation, plane_axis, plane_of_axis, slice_number
 
 ALL_CODES = ["".join(codes) for order in permutations(("LR", "PA", "IS")) for codes in product(*order)]
 SPACING = {"L": 0.8, "R": 0.8, "P": 1.1, "A": 1.1, "I": 2.5, "S": 2.5}
@@ -121,3 +121,9 @@ def test_the_affine_of_a_grid_cannot_be_changed_behind_its_back():
     assert geometry.affine[0, 3] == 0
     with pytest.raises(ValueError):
         geometry.affine[0, 3] = 5
+
+
+def test_slices_count_from_one_in_the_order_of_the_screen_however_they_are_stored():
+    upwards, downwards = np.diag([1.0, 1, 1, 1]), np.diag([1.0, 1, -1, 1])
+    assert slice_number(Geometry((4, 5, 6), upwards), 2, 0) == 6
+    assert slice_number(Geometry((4, 5, 6), downwards), 2, 0) == 1

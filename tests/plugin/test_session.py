@@ -161,9 +161,9 @@ def test_a_slice_is_declared_complete_and_opened_again(opened):
     opened.session.slice_state_changed.connect(lambda complete, text: heard.append((complete, text)))
     opened.viewer.dims.set_point(0, 4 * 2.5)
     opened.session.toggle_slice_complete()
-    assert opened.session.slice_state == (True, "Axial 4 of 9")
+    assert opened.session.slice_state == (True, "Axial 5 of 10")
     opened.viewer.dims.set_point(0, 5 * 2.5)
-    assert opened.session.slice_state == (False, "Axial 5 of 9")
+    assert opened.session.slice_state == (False, "Axial 6 of 10")
     opened.viewer.dims.set_point(0, 4 * 2.5)
     opened.session.save_now()
     known = opened.session._desk.case.display.apply(opened.study.annotation("alpha").known)
@@ -186,7 +186,7 @@ def test_coronal_and_sagittal_slices_can_be_complete_too(opened):
         opened.session.toggle_slice_complete()
         assert opened.session.slice_state[1].startswith(plane.capitalize())
         known = opened.session._desk.case.display.apply(opened.session._desk.case.annotation.known)
-        index = int(opened.session.slice_state[1].split()[1])
+        index = int(opened.session.slice_state[1].split()[1]) - 1
         assert known.take(index, axis).all()
 
 

@@ -13,11 +13,12 @@ from napari_dycon.plugin.keyschemes import (
     COMMANDS,
     GROUPS,
     HELP_KEYS,
-    MOUSE,
     SCHEMES,
+    Command,
     bound_keys,
     key_text,
     keys_of,
+    mouse_lines,
     with_key,
 )
 from napari_dycon.plugin.widgets.keysheet import KeyLine, KeySheet
@@ -87,8 +88,16 @@ class DockKeys:
         for command in COMMANDS:
             for key in bound_keys(command, scheme) if command.act is not None else ():
                 if command.in_dock and key not in LISTS_NEED:
-                    action = partial(command.act, self._session)  # holds no dock
-                    self._shortcuts.append(self._shortcut(key, action, command.repeats))
+                    self._shortcuts.append(self._shortcut(key, self._action(command), command.repeats))
+            if command.action is not None and not bound_keys(command, scheme):
+                for key in keys_of(command, scheme):
+                    shortcut = self._shortcut(key, self._action(command), command.repeats)
+                    shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+                    self._shortcuts.append(shortcut)
+
+    def _action(self, command: Command) -> Callable[[], None]:
+        assert command.act is not None
+        return partial(command.act, self._session)  # holds no dock
 
     def _shortcut(self, key: str, action: Callable[[], None], repeats: bool = False) -> QShortcut:
         shortcut = QShortcut(QKeySequence(QT_NAMES.get(key, key)), self._dock)
@@ -126,5 +135,5 @@ def key_lines(scheme: str) -> Sequence[KeyLine]:
         keys = tuple(key_text(key) for key in keys_of(command, scheme))
         if keys:
             lines.append(KeyLine(command.group, command.title, keys))
-    lines += [KeyLine("Mouse", title, (how,)) for title, how in MOUSE]
+    lines += [KeyLine("Mouse", title, (how,)) for title, how in mouse_lines(scheme)]
     return sorted(lines, key=lambda line: GROUPS.index(line.group))

@@ -1,0 +1,191 @@
+"""What a person's two hands do at once never puts a label on another voxel, patient or structure."""
+
+import numpy as np
+import pytest
+from napari.layers.labels._labels_constants import Mode
+
+from napari_dycon.plugin.mirrors import Mirror
+from napari_dycon.study.study import Study
+from tests.plugin.hands import Mouse
+
+ROLES = ("scan", "annotation", "prediction", "entropy")
+
+
+@pytest.fixture
+def mouse(opened):
+    layer = opened.layer("annotation")
+    layer.brush_size, layer.mode = 2, "paint"
+    return Mouse(opened.viewer)
+
+
+def labels(opened):
+    return opened.layer("annotation").data
+
+
+def on_disk(opened, case):
+    opened.session._desk.flush()
+    return opened.study.annotation(case).labels
+
+
+def to_beta(opened):
+    opened.open("beta")
+
+
+def remove(opened):
+    opened.session.remove_cases(["alpha"])
+    opened.wait(lambda: opened.session.case_id not in (None, "alpha"))
+
+
+def merge(opened):
+    opened.session.merge_structures(1, 3)
+    opened.wait(lambda: opened.session.question is not None)
+    opened.session.answer("change")
+    opened.rest()
+    opened.wait(lambda: opened.session.case_id == "alpha")
+
+
+@pytest.mark.parametrize("change", [to_beta, remove, merge])
+def test_a_stroke_stays_in_the_case_in_which_it_was_begun(opened, mouse, change):
+    at = opened.viewer.dims.current_step[0]
+    mouse.press((at, 5, 5))
+    mouse.move((at, 5, 8))
+    painted = int((labels(opened) == 1).sum())
+    assert painted
+    change(opened)
+    opened.layer("annotation").mode = "paint"
+    now = labels(opened).copy()
+    at = opened.viewer.dims.current_step[0]
+    for column in (9, 10, 11):
+        mouse.move((at, 9, column))
+    mouse.release((at, 9, 11))
+    assert np.array_equal(labels(opened), now)
+    if change is not remove:
+        assert int((on_disk(opened, "alpha") > 0).sum()) == painted
+    mouse.drag((at, 9, 5), (at, 9, 7))
+    assert not np.array_equal(labels(opened), now), "the next stroke counts"
+
+
+@pytest.mark.parametrize("change", ["slice", "plane", "fill", "pan_zoom", "undo", "version", "close"])
+def test_what_is_changed_during_a_drag_ends_the_stroke(opened, mouse, change):
+    at = opened.viewer.dims.current_step[0]
+    layer, session = opened.layer("annotation"), opened.session
+    mouse.press((at, 5, 5))
+    mouse.move((at, 5, 8))
+    case = session._desk.case
+    painted = case.annotation.labels.copy()
+    if change == "slice":
+        session.step_slice(1)
+    elif change == "plane":
+        session.show_plane("coronal")
+    elif change == "undo":
+        session.undo()
+        painted[:] = 0
+    elif change == "version":
+        session._desk.look_at(np.zeros_like(painted))
+    elif change == "close":
+        session.close()
+    else:
+        layer.mode = change
+    here = [5, 9, 9]
+    here[opened.viewer.dims.order[0]] = opened.viewer.dims.current_step[opened.viewer.dims.order[0]]
+    mouse.move(here)
+    mouse.move(np.add(here, (0, 0, 2)))
+    mouse.release(here)
+    assert np.array_equal(case.annotation.labels, painted)
+
+
+def test_undo_in_the_middle_of_a_stroke_leaves_nothing_known(opened, mouse):
+    at = opened.viewer.dims.current_step[0]
+    known = opened.session._desk.case.annotation.known
+    before = known.copy()
+    mouse.press((at, 5, 5))
+    mouse.move((at, 5, 8))
+    opened.session.undo()
+    mouse.release((at, 5, 8))
+    assert np.array_equal(known, before)
+
+
+def test_a_polygon_over_two_slices_or_two_cases_is_not_painted(opened, notes):
+    layer = opened.layer("annotation")
+    layer.mode = "polygon"
+    at = opened.viewer.dims.current_step[0]
+    layer.paint_polygon([(at, 2, 2), (at, 2, 9), (at + 1, 9, 9)], 1)
+    assert not labels(opened).any()
+    layer._overlays["polygon"].points = [(at, 2, 2), (at, 2, 9), (at, 9, 9)]
+    opened.open("gamma")
+    assert layer._overlays["polygon"].points == []
+    layer.paint_polygon([(at, 2, 2), (at, 2, 9), (at, 9, 9)], 1)
+    assert labels(opened).any()
+
+
+MOVES = {
+    "scale": lambda layer: setattr(layer, "scale", (1, 2, 3)),
+    "translate": lambda layer: setattr(layer, "translate", (9, 0, 0)),
+    "rotate": lambda layer: setattr(layer, "rotate", (0, 0, 30)),
+    "shear": lambda layer: setattr(layer, "shear", (0.1, 0, 0)),
+    "affine": lambda layer: setattr(layer, "affine", np.diag([1, 1, 2, 1.0])),
+    "units": lambda layer: setattr(layer, "units", ("cm",) * 3),
+}
+
+
+@pytest.mark.parametrize("how", MOVES)
+@pytest.mark.parametrize("role", ROLES)
+def test_no_layer_leaves_its_scan(opened, role, how):
+    layer, place = opened.layer(role), opened.layer("scan").extent.world.copy()
+    MOVES[how](layer)
+    assert np.allclose(layer.extent.world, place)
+    assert np.allclose(layer.world_to_data((10, 4, 5)), np.divide((10, 4, 5), layer.scale))
+    copy = Mirror(layer, lambda *_: None)
+    MOVES[how](copy.layer)
+    assert np.allclose(copy.layer.extent.world, place)
+    opened.open("beta")
+    assert np.allclose(layer.scale, 0.7)
+    assert np.allclose(copy.layer.scale, 0.7)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_napari_s_tool_for_moving_a_layer_is_not_taken_up(opened, role):
+    layer = opened.layer(role)
+    opened.viewer.layers.selection.active = layer
+    layer.mode = "transform"
+    assert layer.mode == Mode.PAN_ZOOM
+    place = layer.extent.world.copy()
+    at = opened.viewer.dims.current_step[0]
+    Mouse(opened.viewer).drag((at, 5, 5), (at, 8, 8), (at, 9, 12))
+    assert np.array_equal(layer.extent.world, place)
+
+
+def test_a_copy_for_another_canvas_changes_nothing_in_the_hand(opened):
+    session, layer = opened.session, opened.layer("annotation")
+    session.select_structure(3)
+    layer.mode, layer.brush_size, layer.preserve_labels, layer.n_edit_dimensions = "erase", 7, True, 3
+    copies = [Mirror(layer, lambda *_: None) for _ in range(2)]
+    session.recolour_structure(3, "#00ff00")
+    for one in (layer, *(copy.layer for copy in copies)):
+        hand = (one.selected_label, one.mode, one.brush_size, one.preserve_labels, one.n_edit_dimensions)
+        assert hand == (3, "erase", 7, True, 3)
+    assert session.active_value == 3
+    copies[1].layer.selected_label = 1
+    assert session.active_value == layer.selected_label == copies[0].layer.selected_label == 1
+
+
+def test_the_reason_of_a_place_goes_with_its_case(opened):
+    opened.rest()
+    session = opened.session
+    session.next_suggestion()
+    opened.wait(lambda: session.case_id == "beta")
+    assert session.suggestion_index == 0
+    opened.open("alpha")
+    assert session.suggestion_index == -1
+
+
+def test_a_study_reads_back_what_was_painted_while_cases_changed(opened, mouse, study_path):
+    at = opened.viewer.dims.current_step[0]
+    mouse.press((at, 5, 5))
+    opened.open("gamma")
+    mouse.move((at, 9, 9))
+    mouse.release((at, 9, 9))
+    opened.session.close()
+    with Study.open(study_path) as study:
+        assert study.annotation("alpha").labels.any()
+        assert not study.annotation("gamma").labels.any()
