@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_dycon.engine.control import Control
+from napari_dycon.engine.events import Note
 from napari_dycon.errors import StudyError
 from napari_dycon.plugin.greys import windows_of
 from napari_dycon.plugin.history import Curves
@@ -19,6 +20,7 @@ from napari_dycon.plugin.warming import warm_up
 from napari_dycon.plugin.worker import EventSource
 from napari_dycon.study.editing import AnnotationEditor
 from napari_dycon.study.exporting import ExportRequest
+from napari_dycon.study.importing import add_labels
 from napari_dycon.study.study import Study
 
 
@@ -176,12 +178,25 @@ def making_demo(folder: Path) -> EventSource:
     return source
 
 
-def exporting(study: Study, folder: Path, save_first: Callable[[], bool]) -> EventSource:
-    """Export masks and volumes of all cases."""
+def pairing(study: Study, pairs: Sequence[tuple[Path, Path]], save_first: Callable[[], bool]) -> EventSource:
+    """Take over label maps that the person paired with scans, one event a scan."""
 
     def source(control: Control) -> Iterator[object]:
         save(save_first)
-        yield from study.export(ExportRequest(folder), stopped=lambda: control.stopped)
+        for event in add_labels(study, pairs):
+            yield event
+            if control.stopped:
+                return
+
+    return source
+
+
+def exporting(study: Study, request: ExportRequest, save_first: Callable[[], bool]) -> EventSource:
+    """Export masks and volumes, one event a case."""
+
+    def source(control: Control) -> Iterator[object]:
+        save(save_first)
+        yield from study.export(request, stopped=lambda: control.stopped)
 
     return source
 

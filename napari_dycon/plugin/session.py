@@ -15,7 +15,7 @@ from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.plugin import jobs, labelling, removals, structuring, versioning
 from napari_dycon.plugin.background import JobQueue
 from napari_dycon.plugin.casework import CaseIntentions
-from napari_dycon.plugin.exporting import export_news
+from napari_dycon.plugin.exchange import ExchangeIntentions
 from napari_dycon.plugin.history import Curves
 from napari_dycon.plugin.importing import ImportNews
 from napari_dycon.plugin.intentions import intention
@@ -47,6 +47,7 @@ END_SECONDS = 20.0
 
 class Session(
     CaseIntentions,
+    ExchangeIntentions,
     LabellingIntentions,
     LearningIntentions,
     RegionIntentions,
@@ -106,19 +107,6 @@ class Session(
             self.open_study(folder)
         else:
             self._tasks.run("importing", "Making the demo study", jobs.making_demo(Path(folder)))
-
-    @intention
-    def add_scans(self, paths: Sequence[Path | str], labels: Path | str | None = None) -> None:
-        """Import files or folders in the background; masks of the same name in ``labels`` are taken over."""
-        folder = Path(labels) if labels else None
-        source = jobs.importing(self._writable(), [Path(path) for path in paths], folder, self._desk.flush)
-        self._tasks.run("importing", "Reading scans", source)
-
-    @intention
-    def export(self, folder: Path | str) -> None:
-        """Write masks on each scan's own grid and volumes.csv to ``folder``."""
-        source = jobs.exporting(self._needed(), Path(folder), self._desk.flush)
-        self._tasks.run("exporting", "Exporting masks", source)
 
     @intention
     def toggle_slice_complete(self) -> None:
@@ -255,29 +243,15 @@ class Session(
                 for note in event.notes:
                     self.say("info", note)
             case ImportEvent():
-                self._imported.add(event)
-                self._cases_moved()
-                if event.case is not None and event.case.id == self.case_id:
-                    self._desk.put_away()
-                    self.open_case(event.case.id)
-                elif event.case is not None and self.case_id is None and self._wanted is None:
-                    self.open_case(event.case.id)
+                self._on_imported(event)
+            case Exported():
+                self._tell_export(event)
             case jobs.SuggestionsReady():
                 self._on_loaded(event)
             case structuring.StructuresRewritten():
                 self._on_rewritten(event)
             case jobs.StudyMade():
                 self._adopt(event.study)
-            case Exported():
-                for level, sentence in export_news(event):
-                    self.say(level, sentence)
-
-    def _tell_import(self) -> None:
-        for level, sentence in self._imported.sentences():
-            self.say(level, sentence)
-        self._imported = ImportNews()
-        if self.study is not None:
-            self._chores.put("suggestions", jobs.suggestions(self.study))
 
 
 _sessions: "weakref.WeakKeyDictionary[ViewerModel, Session]" = weakref.WeakKeyDictionary()

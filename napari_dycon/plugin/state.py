@@ -74,6 +74,8 @@ class SessionState:
     engine_ready = Signal()
     planes_changed = Signal(bool)
     question_changed = Signal()
+    reported = Signal(object)
+    pairs_found = Signal(object)
     versions_changed = Signal()
 
     _loads: "JobQueue"

@@ -38,6 +38,8 @@ class Found:
         Why there is nothing to import.
     doubt
         Why no label map was taken though there are some that could be meant.
+    pairs
+        ``(scan, label map)`` that could belong together, where only a person can tell.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class Found:
     labels_by_name: bool = False
     problem: str | None = None
     doubt: str | None = None
+    pairs: tuple[tuple[Path, Path], ...] = ()
 
     @property
     def place(self) -> Place:
@@ -155,8 +158,21 @@ def _with_labels_beside(found: Sequence[Found]) -> Collected:
         (labels if called and not own else scans).append(item)
     matched = _matched(scans, [item.path for item in labels], None, strict=True, roots=labels)
     unused = set(matched.unused_labels)
-    left = [replace(item, labels_by_name=True) for item in labels if item.path in unused]
+    left = _supposed(matched.scans, [item for item in labels if item.path in unused])
     return Collected((*matched.scans, *left), ())
+
+
+def _supposed(scans: Sequence[Found], left: Sequence[Found]) -> list[Found]:
+    """Note on label maps by name which scans they may belong to, by a looser look at the names."""
+    pairs = pair([item.place for item in scans], [item.place for item in left])
+    of_label: dict[int, list[Path]] = {}
+    for scan, labels in (*((s, [label]) for s, label in pairs.label_of.items()), *pairs.doubtful.items()):
+        for label in labels:
+            of_label.setdefault(label, []).append(scans[scan].path)
+    return [
+        replace(item, labels_by_name=True, pairs=tuple((scan, item.path) for scan in of_label.get(index, ())))
+        for index, item in enumerate(left)
+    ]
 
 
 def _is_beside_images(folder: Path) -> bool:
@@ -182,6 +198,7 @@ def _matched(
             item,
             labels=labels[pairs.label_of[index]] if index in pairs.label_of else None,
             doubt=_doubt(item, index, pairs.doubtful, scans, labels),
+            pairs=tuple((item.path, labels[label]) for label in pairs.doubtful.get(index, ())),
         )
         for index, item in enumerate(scans)
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -64,6 +64,8 @@ class ImportEvent:
         What became of it.
     notes
         What is odd but usable.
+    pairs
+        ``(scan, label map)`` that could belong together; a person has to say so (see `add_labels`).
     """
 
     path: Path
@@ -73,6 +75,7 @@ class ImportEvent:
     total: int
     outcome: Outcome = "added"
     notes: tuple[str, ...] = ()
+    pairs: tuple[tuple[Path, Path], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +157,32 @@ def add_scans(
     total = len(found.scans) + len(found.unused_labels)
     for done, item in enumerate(found.scans, start=1):
         result = _import_safely(study, item)
-        yield ImportEvent(item.path, result.case, result.problem, done, total, result.outcome, result.notes)
+        pairs = item.pairs if item.doubt or result.case is None else ()
+        yield ImportEvent(
+            item.path, result.case, result.problem, done, total, result.outcome, result.notes, pairs
+        )
     for done, path in enumerate(found.unused_labels, start=len(found.scans) + 1):
         yield ImportEvent(path, None, _without_scan(path), done, total, "refused")
+
+
+def add_labels(study: Study, pairs: Sequence[tuple[Path, Path]]) -> Iterator[ImportEvent]:
+    """Give scans the label maps that a person says are theirs, each ``(scan, label map)``.
+
+    Yields
+    ------
+    ImportEvent
+        After each scan; one that is not in the study yet is added.
+
+    Raises
+    ------
+    StudyError
+        If the study cannot be changed.
+    """
+    study.require_writable()
+    for done, (scan, labels) in enumerate(pairs, start=1):
+        item = Found(scan, scan.parent, stem(scan), labels=labels, named=True)
+        result = _import_safely(study, item)
+        yield ImportEvent(scan, result.case, result.problem, done, len(pairs), result.outcome, result.notes)
 
 
 def _without_scan(path: Path) -> str:

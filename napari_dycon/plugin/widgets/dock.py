@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QStackedWidget, QVB
 
 from napari_dycon.plugin import remembered
 from napari_dycon.plugin.layer_styles import ENTROPY_RGB
+from napari_dycon.plugin.report import Report
 from napari_dycon.plugin.widgets import reasons
 from napari_dycon.plugin.widgets.cases import CasesPanel
 from napari_dycon.plugin.widgets.dockkeys import DockKeys
@@ -191,6 +192,8 @@ class DyconDock(QWidget):
             (session.structures_changed, self._on_structures_changed),
             (session.suggestions_changed, self._on_suggestions_changed),
             (session.message, self._on_message),
+            (session.reported, self._on_reported),
+            (session.pairs_found, self._on_pairs_found),
             (session.overlay_changed, self._on_overlay_changed),
             (session.slice_state_changed, self._on_slice_state_changed),
             (session.engine_ready, self._on_engine_ready),
@@ -233,6 +236,14 @@ class DyconDock(QWidget):
     @while_alive
     def _on_suggestions_changed(self) -> None:
         self._show_suggestion()
+
+    @while_alive
+    def _on_reported(self, report: Report) -> None:
+        self._doors.show_report(report)
+
+    @while_alive
+    def _on_pairs_found(self, candidates: dict[Path, list[Path]]) -> None:
+        self._doors.ask_pairs(candidates)
 
     @while_alive
     def _on_message(self, level: str, text: str) -> None:

@@ -1,6 +1,6 @@
 """The ways in and out of a study: asks for folders and files, then tells the session."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,9 @@ from qtpy.QtWidgets import QWidget
 from napari_dycon.errors import StudyError
 from napari_dycon.plugin import remembered
 from napari_dycon.plugin.beginning import STUDY_FILE, Beginning, begin_at, is_study
+from napari_dycon.plugin.report import Report
 from napari_dycon.plugin.widgets.dialogs import StructuresDialog, ask_folder, ask_scans, demo_folder
+from napari_dycon.plugin.widgets.reports import PairsDialog, ReportDialog
 from napari_dycon.study.schema import DEFAULT_COLORS, new_structure
 
 if TYPE_CHECKING:
@@ -79,6 +81,14 @@ class Doors(QObject):
         folder = ask_folder(self.parent(), "Folder for the masks")
         if folder is not None:
             self._session.export(folder)
+
+    def show_report(self, report: Report) -> None:
+        """Show what became of each file, beside the window and in nobody's way."""
+        ReportDialog(self.parent(), report).show()
+
+    def ask_pairs(self, candidates: Mapping[Path, Sequence[Path]]) -> None:
+        """Ask which label map belongs to which scan."""
+        PairsDialog(self.parent(), candidates, self._session.add_labels).show()
 
     def take(self, paths: Sequence[Path]) -> None:
         """Open a dropped study; add dropped scans to the open study, or begin a new one with them."""

@@ -59,6 +59,8 @@ class Recorder:
     planes_changed = Signal(bool)
     versions_changed = Signal()
     question_changed = Signal()
+    reported = Signal(object)
+    pairs_found = Signal(object)
     keys_changed = Signal()
     tools_changed = Signal()
 

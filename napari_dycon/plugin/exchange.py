@@ -1,0 +1,91 @@
+"""What comes into the study and what leaves it: scans, labels, masks; asked for, and told at the end."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from napari_dycon.plugin import jobs
+from napari_dycon.plugin.importing import ImportNews
+from napari_dycon.plugin.intentions import intention
+from napari_dycon.plugin.question import CANCEL, Question
+from napari_dycon.plugin.report import Report
+from napari_dycon.plugin.state import SessionState
+from napari_dycon.study.exporting import Exported, ExportRequest, existing, left_out_sentence
+from napari_dycon.study.importing import ImportEvent
+
+REPLACE = "replace"
+
+
+class ExchangeIntentions(SessionState):
+    """What the person wants to bring in or take out."""
+
+    _imported: ImportNews
+
+    @intention
+    def add_scans(self, paths: Sequence[Path | str], labels: Path | str | None = None) -> None:
+        """Import files or folders in the background, with their label maps in ``labels``."""
+        folder = Path(labels) if labels else None
+        source = jobs.importing(self._writable(), [Path(path) for path in paths], folder, self._desk.flush)
+        self._tasks.run("importing", "Looking for scans", source)
+
+    @intention
+    def add_labels(self, pairs: Sequence[tuple[Path, Path]]) -> None:
+        """Take over label maps for scans, each ``(scan, label map)`` as the person paired them."""
+        source = jobs.pairing(self._writable(), list(pairs), self._desk.flush)
+        self._tasks.run("importing", "Reading labels", source)
+
+    @intention
+    def export(self, folder: Path | str, pseudonyms: bool = False) -> None:
+        """Write masks on each scan's own grid and volumes.csv to ``folder``; what is there is asked about."""
+        request = ExportRequest(Path(folder), pseudonyms=pseudonyms)
+        there = existing(self._needed(), request)
+        if not there:
+            self._export(request)
+            return
+        files = there[0].name if len(there) == 1 else f"{len(there)} files, {there[0].name} among them,"
+        verb = "is" if len(there) == 1 else "are"
+        question = Question(
+            f"{files} {verb} in {request.out.name} already. Replace what is there?",
+            ((REPLACE, "Replace"), (CANCEL, "Cancel")),
+        )
+        self._ask(
+            question, lambda key: self._export(replace(request, overwrite=True)) if key == REPLACE else None
+        )
+
+    @intention
+    def _export(self, request: ExportRequest) -> None:
+        source = jobs.exporting(self._needed(), request, self._desk.flush)
+        self._tasks.run("exporting", "Exporting masks", source)
+
+    def _on_imported(self, event: ImportEvent) -> None:
+        self._imported.add(event)
+        self.cases_changed.emit()
+        if event.case is None or event.outcome == "already there":
+            return
+        if event.case.id == self.case_id:
+            self._desk.put_away()
+            self.open_case(event.case.id)
+        elif self.case_id is None and self._wanted is None:
+            self.open_case(event.case.id)
+
+    def _tell_import(self) -> None:
+        news, self._imported = self._imported, ImportNews()
+        for level, sentence in news.sentences():
+            self.say(level, sentence)
+        if news.report is not None:
+            self.reported.emit(news.report)
+        if news.pairs:
+            self.pairs_found.emit(news.pairs)
+        if self.study is not None:
+            self._chores.put("suggestions", jobs.suggestions(self.study))
+
+    def _tell_export(self, event: Exported) -> None:
+        level, sentences = "warning" if event.stopped else "info", [event.summary]
+        if event.left_out:
+            level = "warning"
+            sentences.append(left_out_sentence(len(event.left_out)))
+        if event.problems:
+            level = "warning"
+            sentences.append(f"{len(event.problems)} could not be exported.")
+            self.reported.emit(Report("Export", event.summary, event.problems))
+        self.say(level, " ".join(sentences))
