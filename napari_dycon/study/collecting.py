@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.io.dicom import Series, find_series
 from napari_dycon.io.volumes import find_volumes, is_volume, stem
 from napari_dycon.study.naming import folded
-from napari_dycon.study.pairing import Place, is_named_like_labels, pair
+from napari_dycon.study.pairing import Place, is_named_like_labels, is_named_like_prediction, pair
 
 DICOM_SUFFIXES = {"", ".dcm", ".ima"}
 _FOLDER_OF_IMAGES = {"labels": "images", "labelsTr": "imagesTr", "labelsTs": "imagesTs", "masks": "images"}
@@ -31,7 +32,7 @@ class Found:
     labels
         Its label map.
     named
-        Whether the user named this very file.
+        Whether the user named this very file and nothing else.
     labels_by_name
         Whether it is called like a label map, and belongs to no scan.
     problem
@@ -94,9 +95,18 @@ def collect(paths: Sequence[Path], labels_dir: Path | None, study: Path) -> Coll
         for item in _found_at(path, study):
             key = item.path if item.series is None else (item.path, item.series.uid)
             items.setdefault(key, item)
-    found = list(items.values())
+    found = list(items.values()) if len(set(paths)) == 1 else _below_one_root(items.values(), paths)
     with_labels = _with_labels_beside(found) if labels_dir is None else _with_labels_of(found, labels_dir)
     return Collected(tuple(_told_apart(with_labels.scans)), with_labels.unused_labels)
+
+
+def _below_one_root(found: Iterable[Found], paths: Sequence[Path]) -> list[Found]:
+    """Look at what several paths gave as parts of one folder: in which of them a file lies tells it apart."""
+    try:
+        root = Path(os.path.commonpath([path if path.is_dir() else path.parent for path in paths]))
+    except ValueError:  # on several drives
+        return [replace(item, named=False) for item in found]
+    return [replace(item, root=root, named=False) for item in found]
 
 
 def _found_at(path: Path, study: Path) -> list[Found]:
@@ -156,8 +166,9 @@ def _with_labels_beside(found: Sequence[Found]) -> Collected:
         own = item.named or item.series is not None or item.problem is not None
         called = images[item.path.parent] or is_named_like_labels(item.name)
         (labels if called and not own else scans).append(item)
-    matched = _matched(scans, [item.path for item in labels], None, strict=True, roots=labels)
-    unused = set(matched.unused_labels)
+    drawn = [item for item in labels if not is_named_like_prediction(item.name)]
+    matched = _matched(scans, [item.path for item in drawn], None, strict=True, roots=drawn)
+    unused = {item.path for item in labels} - {item.path for item in drawn} | set(matched.unused_labels)
     left = _supposed(matched.scans, [item for item in labels if item.path in unused])
     return Collected((*matched.scans, *left), ())
 

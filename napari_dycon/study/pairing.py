@@ -23,6 +23,8 @@ _LABEL_WORDS = (
 _LABEL_TOKEN = re.compile(rf"(?:^|[^a-z0-9])(?:{_LABEL_WORDS})\d*(?:[^a-z0-9]|$)")
 _LABEL_SUFFIX = re.compile(rf"(?:^|[-_. ]+)(?:{_LABEL_WORDS})$")
 _LABEL_PREFIX = re.compile(rf"^(?:{_LABEL_WORDS})(?:[-_. ]+|(?=\d))")
+_BIDS_ENTITY = re.compile(r"_(?:atlas|den|desc|label|res|seg|space)-[a-z0-9]+(?=_|$)")
+_PREDICTION_TOKEN = re.compile(r"(?:^|[^a-z0-9])(?:preds?|predictions?|probseg)(?:[^a-z0-9]|$)")
 _SCAN_WORDS = (
     "images?|img|imgs|scans?|vol|volumes?|orig|raw|ct|cta|cect|mr|mri|pet|t1|t1w|t1c|t1ce|t1gd|t1post|t1n|"
     "t2|t2w|t2f|t2star|flair|dwi|adc|bold|swi|pd|pdw"
@@ -131,6 +133,11 @@ def _unwrapped(places: Sequence[Place]) -> list[Place]:
     ]
 
 
+def is_named_like_prediction(stem: str) -> bool:
+    """Tell whether a file's name says that its labels are a machine's."""
+    return _PREDICTION_TOKEN.search(folded(stem)) is not None
+
+
 def is_named_like_labels(stem: str) -> bool:
     """Tell whether a file's name says that it holds labels and no scan."""
     return _LABEL_TOKEN.search(folded(stem)) is not None
@@ -207,8 +214,9 @@ def _scan_bases(stem: str) -> Names:
 
 
 def _label_bases(stem: str) -> Names:
-    shorter = (pattern.sub("", stem) for pattern in (_LABEL_SUFFIX, _LABEL_PREFIX))
-    return tuple(dict.fromkeys((stem, *(base for base in shorter if base))))
+    shorter = [pattern.sub("", stem) for pattern in (_LABEL_SUFFIX, _LABEL_PREFIX)]
+    plain = [_BIDS_ENTITY.sub("", base) for base in shorter if base != stem]
+    return tuple(dict.fromkeys((stem, *(base for base in (*shorter, *plain) if base))))
 
 
 def _scan_cores(stem: str) -> Names:
