@@ -63,7 +63,11 @@ def import_scans(
         typer.Argument(metavar="PATH…", help="Scans, folders of scans, DICOM folders.", show_default=False),
     ],
     labels: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Label maps with the file names of the scans.")
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Label maps with the file names of the scans; or the label map of a single scan.",
+        ),
     ] = None,
     structure: Annotated[
         list[str] | None,

@@ -59,7 +59,7 @@ class ExchangeIntentions(SessionState):
 
     def _on_imported(self, event: ImportEvent) -> None:
         self._imported.add(event)
-        self.cases_changed.emit()
+        self._cases_moved()
         if event.case is None or event.outcome == "already there":
             return
         if event.case.id == self.case_id:

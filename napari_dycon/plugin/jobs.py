@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from napari_dycon.engine.control import Control
-from napari_dycon.engine.events import Note
 from napari_dycon.errors import StudyError
 from napari_dycon.plugin.greys import windows_of
 from napari_dycon.plugin.history import Curves

@@ -79,7 +79,7 @@ def collect(paths: Sequence[Path], labels_dir: Path | None, study: Path) -> Coll
     paths
         Absolute files and folders.
     labels_dir
-        Folder of label maps, or None to look for them among the files.
+        Folder of label maps, the one label map of a single scan, or None to look for them among the files.
     study
         The study folder; what lies in it is no scan to import when a folder around it is searched.
 
@@ -88,6 +88,8 @@ def collect(paths: Sequence[Path], labels_dir: Path | None, study: Path) -> Coll
     StudyError
         If `labels_dir` is no folder.
     """
+    if labels_dir is not None and labels_dir.is_file():
+        return Collected((_explicit(paths, labels_dir, study),), ())
     if labels_dir is not None and not labels_dir.is_dir():
         raise StudyError(f"{labels_dir} is not a folder; choose the folder that holds the label maps.")
     items: dict[Path | tuple[Path, str], Found] = {}
@@ -98,6 +100,16 @@ def collect(paths: Sequence[Path], labels_dir: Path | None, study: Path) -> Coll
     found = list(items.values()) if len(set(paths)) == 1 else _below_one_root(items.values(), paths)
     with_labels = _with_labels_beside(found) if labels_dir is None else _with_labels_of(found, labels_dir)
     return Collected(tuple(_told_apart(with_labels.scans)), with_labels.unused_labels)
+
+
+def _explicit(paths: Sequence[Path], labels: Path, study: Path) -> Found:
+    """Pair one scan with the label map that the user names for it."""
+    found = [item for path in dict.fromkeys(paths) for item in _found_at(path, study)]
+    if len(found) != 1:
+        raise StudyError(
+            f"{labels.name} is one label map, and there are {len(found)} scans; name the one it belongs to."
+        )
+    return replace(found[0], labels=labels)
 
 
 def _below_one_root(found: Iterable[Found], paths: Sequence[Path]) -> list[Found]:
@@ -237,7 +249,7 @@ def _doubt(
     if len(others) == 1:
         return (
             f"The label file {labels[found[0]]} has the name of {item.path} but lies in another folder. It "
-            "was not used; if it is the right one, import again with its own folder as that of the labels."
+            f"was not used; if it is the right one, import that scan again with --labels {labels[found[0]]}."
         )
     return (
         f"The label file {labels[found[0]]} could belong to several scans: {_listed(others)}. It was not "

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_dycon.study.study import Study
 
 MOST_NEW_STRUCTURES = 32
+MOST_NAMED = 3
 
 Outcome = Literal["added", "labelled", "found again", "already there", "refused"]
 """What became of a file: ``labelled`` gave labels to a scan that was there, ``found again`` its new place."""
@@ -135,7 +136,7 @@ def add_scans(
     paths
         Files and folders; folders are searched with their subfolders.
     labels_dir
-        Folder of label maps; scans without one are added as unlabelled.
+        Folder of label maps; scans without one are added as unlabelled. Or the label map of a single scan.
 
     Yields
     ------
@@ -223,9 +224,10 @@ def _import(study: Study, item: Found) -> _Result:
 
 def _import_file(study: Study, item: Found, file: Path) -> _Result:
     scan = _read(study, item, file)
-    if item.series is None and not item.named and scan.twin is None and looks_like_labels(scan.volume.array):
+    labels_alone = item.series is None and scan.twin is None and looks_like_labels(scan.volume.array)
+    if labels_alone and not item.named:
         return _Result(None, "refused", _label_map_among_scans(item))
-    notes = (*scan.volume.notes, *(_named_like_labels(item) if item.labels_by_name else ()))
+    notes = (*scan.volume.notes, *_doubts(item, labels_alone))
     try:
         record, outcome = _take(study, scan, item.labels)
     except SameImageError:
@@ -241,18 +243,21 @@ def _import_file(study: Study, item: Found, file: Path) -> _Result:
 
 
 def _label_map_among_scans(item: Found) -> str:
-    folder = item.path.parent
+    what = f"{item.path.name} looks like a label map, not like a scan, and was not added."
+    if item.pairs:
+        scans = " or ".join(str(scan) for scan, _ in item.pairs[:MOST_NAMED])
+        return f"{what} If it belongs to {scans}, import that scan again with --labels {item.path}."
     return (
-        f"{item.path.name} looks like a label map, not like a scan, and was not added. To use it as labels, "
-        f"import again with its folder: --labels {folder} (in the window: Add scans with labels). If it is a "
-        "scan, add that file by itself."
+        f"{what} To use it as labels, import its scan again with --labels {item.path}. If it is a scan, "
+        "import it alone."
     )
 
 
-def _named_like_labels(item: Found) -> tuple[str]:
-    return (
-        f"{item.path.name} is called like a label map; it was added as a scan, since it holds no labels.",
-    )
+def _doubts(item: Found, labels_alone: bool) -> Iterator[str]:
+    if labels_alone:
+        yield f"{item.path.name} looks like a label map; it was added as a scan, since it was named alone."
+    elif item.labels_by_name:
+        yield f"{item.path.name} is called like a label map; it was added as a scan, since it holds none."
 
 
 def _import_series(study: Study, item: Found) -> _Result:

@@ -7,7 +7,7 @@ import pytest
 
 from napari_dycon.errors import GridMismatchError, StudyError, VolumeError
 from napari_dycon.study.annotations import Annotation
-from napari_dycon.study.importing import CollectingScans, ImportEvent
+from napari_dycon.study.importing import CollectingScans, ImportEvent, add_labels
 from napari_dycon.study.schema import Structure
 from napari_dycon.study.study import Study
 
@@ -430,3 +430,73 @@ def test_a_fault_in_one_file_does_not_end_the_import(study, make_scan, tmp_path,
     events = run(study, tmp_path / "images")
     assert [event.case is not None for event in events] == [True, False, True]
     assert "b.nii.gz could not be read" in events[1].problem
+
+
+def outcomes(events):
+    return {event.path.name: (event.outcome, event.case and event.case.status) for event in events}
+
+
+@pytest.mark.parametrize("named", [["anna/T1", "bert/T1_seg"], ["anna", "bert"]])
+def test_a_mask_in_the_folder_of_another_patient_is_not_taken(study, make_scan, make_labels, tmp_path, named):
+    make_scan("T1", "images/anna")
+    make_labels("T1_seg", "images/bert")
+    paths = [tmp_path / "images" / (name if "/" not in name else f"{name}.nii.gz") for name in named]
+    found = outcomes(run(study, *paths))
+    assert found == {"T1.nii.gz": ("added", "unlabelled"), "T1_seg.nii.gz": ("refused", None)}
+
+
+def test_files_named_together_are_paired_as_in_their_folder(study, make_scan, make_labels):
+    scan, mask = make_scan("p"), make_labels("p_seg", "images")
+    (event,) = run(study, scan, mask)
+    assert event.case.status == "complete"
+
+
+def test_a_prediction_beside_its_scan_is_offered_and_not_taken_for_a_persons_work(
+    study, make_scan, make_labels, tmp_path
+):
+    scan, mask = make_scan("p"), make_labels("p_pred", "images")
+    events = run(study, tmp_path / "images")
+    assert outcomes(events) == {"p.nii.gz": ("added", "unlabelled"), "p_pred.nii.gz": ("refused", None)}
+    assert events[1].pairs == ((scan, mask),)
+    assert str(mask) in events[1].problem and str(scan) in events[1].problem
+
+
+def test_scans_that_a_mask_beside_them_may_belong_to_are_told(study, make_scan, make_labels, tmp_path):
+    scans = [make_scan(f"BraTS_001_{kind}") for kind in ("flair", "t1")]
+    mask = make_labels("BraTS_001_seg", "images")
+    make_scan("BraTS_002_t1")
+    *added, refused = run(study, tmp_path / "images")
+    assert [event.case.status for event in added] == ["unlabelled"] * 3
+    assert set(refused.pairs) == {(scan, mask) for scan in scans}
+
+
+def test_a_label_map_can_be_named_for_one_scan(study, make_scan, make_labels, tmp_path):
+    scan, mask = make_scan("p"), make_labels("whatever")
+    (event,) = run(study, scan, labels_dir=mask)
+    assert event.case.status == "complete"
+    make_scan("q")
+    with pytest.raises(StudyError, match="there are 2 scans; name the one"):
+        run(study, tmp_path / "images", labels_dir=mask)
+
+
+def test_labels_are_given_to_scans_as_a_person_pairs_them(study, make_scan, make_labels):
+    first, second = make_scan("a"), make_scan("b")
+    run(study, first)
+    pairs = [(first, make_labels("x")), (second, make_labels("y"))]
+    assert [event.outcome for event in add_labels(study, pairs)] == ["labelled", "added"]
+    assert [case.status for case in study.cases] == ["complete", "complete"]
+
+
+def test_a_label_map_that_is_named_alone_is_added_with_a_word(study, make_labels):
+    (event,) = run(study, make_labels("p_seg"))
+    assert "looks like a label map" in " ".join(event.notes)
+
+
+@pytest.mark.parametrize("entities", ["desc-manual", "space-T1w_desc-brain", "label-lesion"])
+def test_bids_derivatives_find_their_scans(study, make_scan, make_labels, tmp_path, entities):
+    make_scan("sub-01_T1w", "bids/sub-01/anat")
+    make_scan("sub-02_T1w", "bids/sub-02/anat")
+    make_labels(f"sub-02_{entities}_dseg", "masks/sub-02/anat")
+    found = outcomes(run(study, tmp_path / "bids", labels_dir=tmp_path / "masks"))
+    assert found == {"sub-01_T1w.nii.gz": ("added", "unlabelled"), "sub-02_T1w.nii.gz": ("added", "complete")}
+    assert [case.patient for case in study.cases] == ["sub-01", "sub-02"]
