@@ -161,7 +161,7 @@ def export(
     if not cases:
         raise StudyError(_nothing(skipped))
     names = _names(study, request.pseudonyms)
-    _require_room(request, names, cases)
+    _require_room(study, request, names, cases)
     masks: list[tuple[Path, Origin]] = []
     rows: list[dict[str, object]] = []
     problems: list[tuple[str, str]] = []
@@ -243,10 +243,16 @@ def _require_own_folder(study: Study, out: Path) -> None:
         raise StudyError(f"{out} is a file; choose a folder to export to.")
 
 
-def _require_room(request: ExportRequest, names: Mapping[str, str], cases: Sequence[CaseRecord]) -> None:
-    """Refuse to write over what is there, the user's own masks above all."""
-    found = [] if request.overwrite else _in_the_way(request.out, [names[case.id] for case in cases])
-    if found:
+def _require_room(
+    study: Study, request: ExportRequest, names: Mapping[str, str], cases: Sequence[CaseRecord]
+) -> None:
+    """Refuse to write over what is there unless asked to, and over a scan always."""
+    found = _in_the_way(request.out, [names[case.id] for case in cases])
+    scans = {path.resolve() for path in study.scan_files()}
+    for path in found:
+        if path.resolve() in scans:
+            raise StudyError(f"Nothing was exported: {path} is the scan itself; choose another folder.")
+    if found and not request.overwrite:
         more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
         listed = ", ".join(path.name for path in found[:_LISTED]) + more
         raise StudyError(

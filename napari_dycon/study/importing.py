@@ -21,7 +21,7 @@ from napari_dycon.study.annotations import Annotation
 from napari_dycon.study.collecting import Found, collect
 from napari_dycon.study.files import now, scan_reference, sha256_of
 from napari_dycon.study.identity import content_of
-from napari_dycon.study.scans import intensity_facts, looks_like_labels
+from napari_dycon.study.scans import intensity_facts, lies_as, looks_like_labels
 from napari_dycon.study.schema import CaseRecord
 
 if TYPE_CHECKING:
@@ -364,7 +364,12 @@ def _patient(study: Study, item: Found) -> str:
 def _again(study: Study, scan: _Scan, twin: CaseRecord, labels: Path | None) -> tuple[CaseRecord, Outcome]:
     """Use what is new about an image that is in the study already: its place or its labels."""
     path, outcome = scan.volume.path, None
-    if scan.item.series is None and not study.has_scan(twin.id):
+    if scan.item.series is None and _is_lost(study, twin):
+        if not lies_as(twin, scan.volume):
+            raise StudyError(
+                f"{scan.item.path.name} is the scan of case {twin.name} stored along other axes, so its "
+                "labels do not fit; bring back the file as it was when it was imported."
+            )
         stat = path.stat()
         place = {
             "scan": scan_reference(study.path, path),
@@ -383,6 +388,14 @@ def _again(study: Study, scan: _Scan, twin: CaseRecord, labels: Path | None) -> 
             f"{scan.item.path.name} is the same image as case {twin.name}; it was not added again.", twin
         )
     return study.case(twin.id), "found again"
+
+
+def _is_lost(study: Study, case: CaseRecord) -> bool:
+    """Tell whether the file of a case is gone, or another scan lies in its place."""
+    try:
+        return not study.has_scan(case.id) or study.scan_has_changed(case.id)
+    except VolumeError:  # another file, and damaged
+        return True
 
 
 def _read_labels(study: Study, labels: Path, geometry: Geometry) -> Annotation:

@@ -92,7 +92,14 @@ class ScanReader:
 
 
 def _same_content(case: CaseRecord, path: Path) -> bool:
-    return bool(case.content) and content_of(read_volume(path)) == case.content
+    """Compare voxels and grid; stored along other axes the image is the same, but not for its annotation."""
+    volume = read_volume(path)
+    return bool(case.content) and lies_as(case, volume) and content_of(volume) == case.content
+
+
+def lies_as(case: CaseRecord, volume: Volume) -> bool:
+    """Tell whether the voxels of a volume are stored along the axes that a case was imported with."""
+    return (volume.geometry.shape, volume.geometry.orientation) == (case.shape, case.orientation)
 
 
 def looks_like_labels(array: NDArray[np.generic]) -> bool:

@@ -74,8 +74,12 @@ class Study(StudyFolder):
         except StudyError:  # a path of another system
             return False
 
+    def scan_files(self) -> list[Path]:
+        """Files of all scans that are where they were."""
+        return [self.scan_path(case.id) for case in self.cases if self.has_scan(case.id)]
+
     def scan_has_changed(self, case_id: str) -> bool:
-        """Tell whether the file of a scan shows another one than was imported.
+        """Look into the file of a scan and tell whether it shows another one than was imported.
 
         Raises
         ------
@@ -83,7 +87,7 @@ class Study(StudyFolder):
             If it is gone.
         """
         case = self.case(case_id)
-        return self._scans.changed(case, self._scans.require(case, self.scan_path(case_id)))
+        return self._scans.changed(case, self._scans.require(case, self.scan_path(case_id)), thorough=True)
 
     @property
     def secret(self) -> bytes:

@@ -1,5 +1,7 @@
 import csv
+import gzip
 import json
+import os
 
 import nibabel as nib
 import numpy as np
@@ -203,3 +205,27 @@ def test_an_export_can_be_ended_at_any_case(study, make_scan, make_labels, tmp_p
             assert (event.total, event.origin) == (3, "annotation")
             break
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.nii.gz", "b.nii.gz"]
+
+
+def test_no_scan_is_written_over_even_when_asked_to(study, make_scan, make_labels, write_nifti):
+    first, second = make_scan("a"), make_scan("b")
+    study.add_scan(first, make_labels("a"))
+    study.add_scan(second)
+    before = {path: path.read_bytes() for path in (first, second)}
+    with pytest.raises(StudyError, match="is the scan itself"):
+        list(study.export(ExportRequest(first.parent, overwrite=True)))
+    assert {path: path.read_bytes() for path in before} == before
+    assert sorted(path.name for path in first.parent.iterdir()) == ["a.nii.gz", "b.nii.gz"]
+
+
+def test_a_scan_that_was_replaced_with_its_size_and_time_kept_is_noticed(study, make_scan, make_labels):
+    scan, other = make_scan("a"), make_scan("b")
+    for path in (scan, other):
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+    scan, other = scan.with_suffix(""), other.with_suffix("")
+    study.add_scan(scan, make_labels("a"))
+    times = scan.stat()
+    scan.write_bytes(other.read_bytes())
+    os.utime(scan, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(StudyError, match="has changed"):
+        list(study.export(ExportRequest(study.path.parent / "out")))

@@ -500,3 +500,28 @@ def test_bids_derivatives_find_their_scans(study, make_scan, make_labels, tmp_pa
     found = outcomes(run(study, tmp_path / "bids", labels_dir=tmp_path / "masks"))
     assert found == {"sub-01_T1w.nii.gz": ("added", "unlabelled"), "sub-02_T1w.nii.gz": ("added", "complete")}
     assert [case.patient for case in study.cases] == ["sub-01", "sub-02"]
+
+
+def test_a_scan_is_found_again_where_another_lies_in_its_place(study, make_scan, make_labels, tmp_path):
+    scan = make_scan("a")
+    study.add_scan(scan, make_labels("a"))
+    moved = tmp_path / "elsewhere" / "a.nii.gz"
+    moved.parent.mkdir()
+    scan.replace(moved)
+    make_scan("b").replace(scan)
+    (event,) = run(study, moved)
+    assert (event.outcome, event.case.status) == ("found again", "complete")
+    assert study.scan_path(event.case.id) == moved
+
+
+def test_the_same_image_along_other_axes_takes_no_annotation_over(study, make_scan, make_labels, tmp_path):
+    scan = make_scan("a")
+    study.add_scan(scan, make_labels("a"))
+    turned = tmp_path / "turned.nii.gz"
+    nib.save(nib.as_closest_canonical(nib.load(scan)), turned)
+    (event,) = run(study, turned)
+    assert event.outcome == "already there"
+    scan.unlink()
+    (event,) = run(study, turned)
+    assert event.case is None and "along other axes" in event.problem
+    assert len(study.cases) == 1
