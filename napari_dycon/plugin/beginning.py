@@ -45,6 +45,12 @@ def is_study(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (STUDY_FILE, BACKUP_FILE))
 
 
+def name_of(study: Path) -> str:
+    """Return what a study is called: like the scans around it, where its folder has no name of its own."""
+    own = study.name.rstrip("-0123456789") == STUDY_FOLDER
+    return (study.parent.name if own else study.name.removesuffix(f"-{STUDY_FOLDER}")) or study.name
+
+
 def begin_at(chosen: Path, scans: Sequence[Path] = ()) -> Beginning:
     """Return what to do with a folder or file that a person has chosen for a study.
 

@@ -43,6 +43,7 @@ NAMES = {
     Says.FORGET: "Forget",
 }
 MARKS = (Says.BACKGROUND, Says.IGNORE, Says.FORGET)
+NO_NAME = "; [No Properties]"
 HIGHEST_MARK = 254
 """255 is what other programs like to write for "inside"."""
 
@@ -157,6 +158,22 @@ class BrushedLabels(Labels):
     @property
     def _type_string(self) -> str:
         return "labels"
+
+    def get_status(self, position: object = None, **how: object) -> dict[str, str]:
+        """Tell napari's status line the structure and the grey value under the pointer."""
+        status = super().get_status(position, **how)
+        grey = self._grey_at(position, **how)
+        for key in ("coordinates", "value"):
+            status[key] = status[key].replace(NO_NAME, "") + grey
+        return status
+
+    def _grey_at(self, position: object, *, world: bool = False, **rest: object) -> str:
+        if position is None or self.brush.scan is None:
+            return ""
+        point = self.world_to_data(position) if world else np.asarray(position)
+        voxel = tuple(round(float(value)) for value in point[-3:])
+        inside = all(0 <= index < size for index, size in zip(voxel, self.brush.scan.shape, strict=True))
+        return f"; intensity {float(self.brush.scan[voxel]):.6g}" if inside else ""
 
     def paint(self, coord: Sequence[float], new_label: int, refresh: bool = True) -> None:
         """Paint with the brush."""

@@ -30,6 +30,8 @@ class CaseRow:
         Who made known what is known; None until that has been counted.
     note, flagged, to_review, seconds
         What the notebook says: see `Page`.
+    problems
+        What was odd about the scan, in sentences.
     """
 
     id: str
@@ -45,6 +47,7 @@ class CaseRow:
     flagged: bool = False
     to_review: bool = False
     seconds: float = 0.0
+    problems: tuple[str, ...] = ()
 
     @property
     def sign(self) -> Sign:
@@ -92,6 +95,7 @@ def case_rows(
                 flagged=page.flagged,
                 to_review=page.to_review,
                 seconds=page.seconds,
+                problems=case.notes,
             )
         )
     return rows

@@ -14,6 +14,7 @@ from napari_dycon.engine.events import CasePredicted, Note, RunFinished, RunStar
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.plugin import jobs, labelling, removals, structuring, versioning
 from napari_dycon.plugin.background import JobQueue
+from napari_dycon.plugin.beginning import name_of
 from napari_dycon.plugin.casework import CaseIntentions
 from napari_dycon.plugin.exchange import ExchangeIntentions
 from napari_dycon.plugin.history import Curves
@@ -98,7 +99,7 @@ class Session(
     @intention
     def new_study(self, path: Path | str, structures: Sequence[Structure]) -> None:
         """Create an empty study in folder ``path`` and open it."""
-        self._adopt(Study.create(Path(path), structures))
+        self._adopt(Study.create(Path(path), structures, name_of(Path(path))))
 
     @intention
     def open_demo(self, folder: Path | str) -> None:

@@ -198,3 +198,14 @@ def test_undo_is_told_anew_in_another_case_though_it_reads_the_same_there(opened
     assert opened.session.undo_name == ""
     opened.paint((2, 10, 10), 1)
     assert told == ["Paint"]
+
+
+def test_the_status_line_tells_the_grey_value_under_the_pointer(opened):
+    layer = opened.layer("annotation")
+    voxel = (3, 4, 5)
+    grey = float(opened.layer("scan").data[voxel])
+    status = layer.get_status(layer.data_to_world(voxel), world=True, dims_displayed=[1, 2])
+    assert f"intensity {grey:.6g}" in status["coordinates"]
+    outside = layer.get_status(layer.data_to_world((-5, 4, 5)), world=True, dims_displayed=[1, 2])
+    assert "intensity" not in outside["coordinates"]
+    assert "No Properties" not in status["coordinates"] + outside["coordinates"]

@@ -1,6 +1,7 @@
 """The cases as a table model: texts, numbers to sort by, and tooltips; and which of them are shown."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt
@@ -54,6 +55,7 @@ class CaseRow(Protocol):
     flagged: bool
     to_review: bool
     seconds: float
+    problems: tuple[str, ...]
 
     @property
     def sign(self) -> str:
@@ -96,6 +98,7 @@ class CaseTableModel(QAbstractTableModel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._rows: list[CaseRow] = []
+        self.shared = (0, 0)
 
     def set_rows(self, rows: Sequence[CaseRow]) -> None:
         """Show ``rows``; only those that are new, gone or different are told to the view.
@@ -103,6 +106,8 @@ class CaseTableModel(QAbstractTableModel):
         Selection and scroll position stay, unless the cases come in another order than before.
         """
         ids = [row.id for row in rows]
+        if [row.id for row in self._rows] != ids:
+            self.shared = shared_ends([row.name for row in rows])
         self._drop({row.id for row in self._rows}.difference(ids))
         if [row.id for row in self._rows] != ids[: len(self._rows)]:
             self.beginResetModel()
@@ -187,7 +192,8 @@ class CaseTableModel(QAbstractTableModel):
     @staticmethod
     def _text(case: CaseRow, column: int) -> str:
         unsure = "–" if case.uncertainty is None else percent(case.uncertainty)
-        marks = " ".join(filter(None, (FLAGGED if case.flagged else "", "note" if case.note else "")))
+        signs = ((FLAGGED, case.flagged), ("note", case.note), ("warning", case.problems))
+        marks = " ".join(sign for sign, there in signs if there)
         known, volume = percent(case.known_fraction), millilitres(case.volume_ml)
         return (case.sign, case.name, marks, known, volume, unsure, duration(case.seconds))[column]
 
@@ -212,6 +218,7 @@ class CaseTableModel(QAbstractTableModel):
         lines = [case.name, f"{status}: {known_by(case)}"]
         if case.note:
             lines.append(f"“{case.note}”")
+        lines += case.problems
         if case.volume_ml is not None:
             lines.append(f"volume {case.volume_ml:.2f} ml")
         lines.append(
@@ -234,6 +241,29 @@ def _runs(marked: Iterable[bool]) -> list[tuple[int, int]]:
         elif mark:
             runs.append((place, place))
     return runs
+
+
+def shared_ends(names: Sequence[str]) -> tuple[int, int]:
+    """Return how many letters all names share at their beginning and at their end, in whole words."""
+    if len(names) < 2:
+        return 0, 0
+    first = _shared_words(names)
+    return first, _shared_words([name[first:][::-1] for name in names])
+
+
+def _shared_words(names: Sequence[str]) -> int:
+    least, most = min(names), max(names)
+    pairs = enumerate(zip(least, most, strict=False))
+    count = next((place for place, (one, other) in pairs if one != other), len(least))
+    return len(re.sub(r"[^\W_]+$", "", least[:count]))
+
+
+def shortened(name: str, shared: tuple[int, int], fits: Callable[[str], bool]) -> str:
+    """Return a name, without as much of what it shares with all others as there is no room for."""
+    first, last = shared
+    end, tail = len(name) - last, "…" if last else ""
+    ways = [name, *(f"…{name[begin:end]}{tail}" for begin in range(1, first + 1))]
+    return next((way for way in ways if fits(way)), ways[-1])
 
 
 def _alignment(column: int) -> Qt.AlignmentFlag:

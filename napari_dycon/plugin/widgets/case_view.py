@@ -26,13 +26,15 @@ from napari_dycon.plugin.widgets.case_table import (
     VOLUME,
     CaseProxy,
     CaseRow,
+    shortened,
 )
 from napari_dycon.plugin.widgets.icons import draw_icon
 from napari_dycon.plugin.widgets.parts import prepare_table
 from napari_dycon.plugin.widgets.theme import Theme
 
 ROW = 22
-WIDTHS = {STATUS: 24, MARKS: 36, LABELLED: 80, VOLUME: 60, UNSURE: 74, TIME: 54}
+NAME_MARGIN = 8
+WIDTHS = {STATUS: 24, MARKS: 46, LABELLED: 76, VOLUME: 60, UNSURE: 70, TIME: 54}
 CHOICE = (LABELLED, VOLUME, UNSURE, TIME)
 ROOM_FOR = {VOLUME: 300, TIME: 400}
 """Pixels that the table must be wide for a column that can be done without."""
@@ -40,7 +42,8 @@ ROOM_FOR = {VOLUME: 300, TIME: 400}
 
 def sign_colour(sign: str, theme: Theme) -> str:
     """Return the colour of a status or mark."""
-    return {"complete": theme.good, "review": theme.warn, "flagged": theme.bad}.get(sign, theme.muted)
+    colours = {"complete": theme.good, "review": theme.warn, "flagged": theme.bad, "warning": theme.warn}
+    return colours.get(sign, theme.muted)
 
 
 def share_colours(theme: Theme) -> dict[str, str]:
@@ -65,6 +68,15 @@ class CaseDelegate(QStyledItemDelegate):
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
         """Return the size of a row."""
         return QSize(super().sizeHint(option, index).width(), ROW)
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        """Shorten a name where it is like the others, then in its middle."""
+        super().initStyleOption(option, index)
+        option.textElideMode = Qt.TextElideMode.ElideMiddle
+        if index.column() == NAME:
+            metrics, room = option.fontMetrics, option.rect.width() - NAME_MARGIN
+            shared = index.model().sourceModel().shared
+            option.text = shortened(option.text, shared, lambda text: metrics.horizontalAdvance(text) <= room)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
         """Draw one cell."""
@@ -175,11 +187,22 @@ class CaseView(QTableView):
             super().keyPressEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Leave out what there is no room for, unless the person has chosen."""
+        """Fit the columns to the width."""
         super().resizeEvent(event)
-        for column, room in ROOM_FOR.items():
-            hidden = self.viewport().width() < room
-            self.setColumnHidden(column, not self._chosen_columns.get(column, not hidden))
+        self.fit_columns()
+
+    def fit_columns(self) -> None:
+        """Leave out what there is no room for, or nothing to tell in, unless the person has chosen."""
+        rows = self.model().sourceModel().rows
+        told = {
+            MARKS: any(row.flagged or row.note or row.problems for row in rows),
+            VOLUME: any(row.volume_ml is not None for row in rows),
+            UNSURE: any(row.uncertainty is not None for row in rows),
+            TIME: True,
+        }
+        for column, there in told.items():
+            shown = there and self.viewport().width() >= ROOM_FOR.get(column, 0)
+            self.setColumnHidden(column, not self._chosen_columns.get(column, shown))
 
     def choose_column(self, column: int, shown: bool) -> None:
         """Show or hide a column, whatever the room."""

@@ -79,6 +79,7 @@ class CasesPanel(QWidget):
         predicted = uncertainties != self._uncertainties
         self._uncertainties = uncertainties
         self.model.set_rows(rows)
+        self.view.fit_columns()
         self.filter.set_rows(rows)
         opened = next((case for case in rows if case.open), None)
         self._open_case = None if opened is None else opened.id

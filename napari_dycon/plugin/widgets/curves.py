@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from qtpy.QtCore import QRectF, QSize, Qt, QTimer
-from qtpy.QtGui import QColor, QFont, QPainter
+from qtpy.QtCore import QPointF, QRectF, QSize, Qt, QTimer
+from qtpy.QtGui import QColor, QFont, QPainter, QPen
 from qtpy.QtWidgets import QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
 
 from napari_dycon.plugin.widgets.parts import Painted, plain_label, row
@@ -16,6 +16,9 @@ Series = tuple[Sequence[float], Sequence[float]]
 INTERVAL_MS = 250
 POINTS = 160
 PLOT_HEIGHT = 72
+STROKE = 20
+DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
+"""Curves differ by more than their hue, which not everybody sees."""
 WORDS = {"supervised": "labelled", "uncl": "UnCL", "fecl": "FeCL", "pseudo": "pseudo-labels"}
 
 
@@ -72,7 +75,7 @@ class Legend(Painted):
 
     def __init__(self) -> None:
         super().__init__()
-        self._entries: list[tuple[str, str]] = []
+        self._entries: list[tuple[str, QPen]] = []
         self.setFixedHeight(15)
 
     @property
@@ -80,8 +83,8 @@ class Legend(Painted):
         """The names shown."""
         return [name for name, _ in self._entries]
 
-    def set_entries(self, entries: list[tuple[str, str]]) -> None:
-        """Show ``entries``: name and colour."""
+    def set_entries(self, entries: list[tuple[str, QPen]]) -> None:
+        """Show ``entries``: name and pen."""
         if entries != self._entries:
             self._entries = entries
             self.update()
@@ -92,16 +95,15 @@ class Legend(Painted):
         font.setPointSizeF(8.0)
         painter.setFont(font)
         left = 2.0
-        for name, colour in self._entries:
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(colour))
-            painter.drawRoundedRect(QRectF(left, self.height() / 2 - 1.5, 10, 3), 1.5, 1.5)
+        for name, pen in self._entries:
+            painter.setPen(pen)
+            painter.drawLine(QPointF(left, self.height() / 2), QPointF(left + STROKE, self.height() / 2))
             painter.setPen(QColor(theme.muted))
             width = painter.fontMetrics().horizontalAdvance(name)
             painter.drawText(
-                QRectF(left + 14, 0, width + 2, self.height()), Qt.AlignmentFlag.AlignVCenter, name
+                QRectF(left + STROKE + 4, 0, width + 2, self.height()), Qt.AlignmentFlag.AlignVCenter, name
             )
-            left += 14 + width + 12
+            left += STROKE + width + 14
 
 
 class CurvesView(QWidget):
@@ -180,11 +182,12 @@ class CurvesView(QWidget):
             colour = self._theme.curves[place % len(self._theme.curves)]
             if name not in self._curves:
                 self._curves[name] = self.loss_plot.plot(antialias=True)
-            self._curves[name].setPen(pg.mkPen(colour, width=1.3))
+            pen = pg.mkPen(colour, width=1.5, style=DASHES[place % len(DASHES)])
+            self._curves[name].setPen(pen)
             points = thin_out(x, y)
             self._curves[name].setData(*points)
             latest[name] = points[1][-1] if points[1].size else 0.0
-            entries.append((WORDS.get(name, name.replace("_", " ")), colour))
+            entries.append((WORDS.get(name, name.replace("_", " ")), QPen(pen)))
         self.legend.set_entries(entries)
         self._draw_dice(self._dice_series)
         self.loss_value.setText(f"{sum(latest.values()):.3f}" if latest else "")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.compat import isalive
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QColor, QDragEnterEvent, QDropEvent
+from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtGui import QColor, QDragEnterEvent, QDropEvent, QResizeEvent
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from napari_dycon.plugin import remembered
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from napari_dycon.plugin.task import TaskState
 
 WIDTH, HEIGHT = 380, 700
+SETTLED_MS = 400
 
 
 def while_alive(method: Callable[..., None]) -> Callable[..., None]:
@@ -87,6 +88,16 @@ class DyconDock(QWidget):
         self.setAcceptDrops(True)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self._shown_kind = ""
+        memory = remembered.recall()
+        self._width = memory.width or WIDTH
+        self._wait = QTimer(self)
+        self._wait.setSingleShot(True)
+        self._wait.setInterval(SETTLED_MS)
+        self._wait.timeout.connect(self._remember_width)
+        if memory.minutes is not None:
+            self.training.minutes.setValue(memory.minutes)
+        self.training.minutes.editingFinished.connect(self._remember_minutes)
+        self.training.train_requested.connect(self._remember_minutes)
         self._lay_out()
         self._bind_intentions()
         self._bind_state()
@@ -115,6 +126,7 @@ class DyconDock(QWidget):
         self.pages.addWidget(self.keys.sheet)
         bottom = QVBoxLayout()
         bottom.setContentsMargins(10, 0, 10, 2)
+        bottom.addWidget(self.review.reason)  # in sight however far the panels are scrolled
         bottom.addWidget(self.messages)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -124,11 +136,24 @@ class DyconDock(QWidget):
 
     def sizeHint(self) -> QSize:
         """Return the size the dock is drawn for, in pixels."""
-        return QSize(WIDTH, HEIGHT)
+        return QSize(self._width, HEIGHT)
 
     def minimumSizeHint(self) -> QSize:
         """Return the smallest useful size in pixels; below ``sizeHint`` the panels scroll."""
         return QSize(WIDTH - 20, 320)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Remember the width for the next start, once it stays."""
+        super().resizeEvent(event)
+        self._wait.start()
+
+    def _remember_width(self) -> None:
+        if self.isVisible():
+            self._width = self.width()
+            remembered.remember(width=self._width)
+
+    def _remember_minutes(self) -> None:
+        remembered.remember(minutes=self.training.minutes.value())
 
     # ---- binding -----------------------------------------------------------------------------
 
@@ -207,6 +232,7 @@ class DyconDock(QWidget):
 
     @while_alive
     def _on_study_changed(self) -> None:
+        self.messages.clear()
         self._show_all()
 
     @while_alive
@@ -216,6 +242,7 @@ class DyconDock(QWidget):
     @while_alive
     def _on_case_opened(self, case_id: str) -> None:
         self._show_cases()
+        self._show_suggestion()
 
     @while_alive
     def _on_saved_changed(self, text: str, ok: bool) -> None:
@@ -336,7 +363,9 @@ class DyconDock(QWidget):
 
     def _show_suggestion(self) -> None:
         suggestions, position = self.session.suggestions, self.session.suggestion_index
-        reason = suggestions[position].reason if 0 <= position < len(suggestions) else ""
+        place = suggestions[position] if 0 <= position < len(suggestions) else None
+        here = place is not None and self.session.case_id in (None, place.case)
+        reason = place.reason if here else ""
         self.review.set_suggestion(position, len(suggestions), reason)
 
     def _show_overlay(self) -> None:

@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt, Signal, SignalInstance
 from qtpy.QtGui import QColor, QPainter, QPen
 from qtpy.QtWidgets import QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_dycon.plugin.beginning import STUDY_FOLDER
+from napari_dycon.plugin.beginning import name_of
 from napari_dycon.plugin.widgets.parts import (
     ElidedLabel,
     Painted,
@@ -218,9 +218,9 @@ class RecentStudies(QWidget):
 
     def _button(self, folder: Path) -> QPushButton:
         button = push_button("", str(folder), partial(self._chosen.emit, str(folder)), "recent")
-        width = button.fontMetrics()
-        name = folder.parent.name if folder.name == STUDY_FOLDER else folder.name
-        button.setText(width.elidedText(name, Qt.TextElideMode.ElideMiddle, NAME_WIDTH).replace("&", "&&"))
+        elide = button.fontMetrics().elidedText
+        name = elide(name_of(folder), Qt.TextElideMode.ElideMiddle, NAME_WIDTH)
+        button.setText(name.replace("&", "&&"))
         return button
 
 

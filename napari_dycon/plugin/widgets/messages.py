@@ -1,6 +1,6 @@
 """The lines at the bottom of the dock: the last note or error, never a window in the way."""
 
-from qtpy.QtCore import QSize
+from qtpy.QtCore import QSize, QTimer
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from napari_dycon.plugin.widgets.icons import icon
@@ -9,6 +9,7 @@ from napari_dycon.plugin.widgets.theme import Theme
 
 HEIGHT = 26
 """Pixels of two lines: a longer text does not move the panels above."""
+INFO_MS = 12_000
 ROLES = {"info": "muted", "warning": "warn", "error": "bad"}
 
 
@@ -22,9 +23,15 @@ class MessageLine(QWidget):
         self.label = ElidedLabel("muted")
         self.label.setWordWrap(True)
         self.label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
-        self.dismiss_button = flat_button("×", "Dismiss", self.clear)
+        self.dismiss_button = flat_button("×", "Dismiss", self.dismiss)
         self.dismiss_button.setFixedSize(QSize(20, 18))
         self._level = "info"
+        self._shown = ""
+        self._kept: list[tuple[str, str]] = []
+        self._leave = QTimer(self)
+        self._leave.setSingleShot(True)
+        self._leave.setInterval(INFO_MS)
+        self._leave.timeout.connect(self._show_kept)
         self._theme: Theme | None = None
         layout = row(self._sign, self.label, self.dismiss_button, spacing=5)
         layout.setStretch(1, 1)
@@ -38,16 +45,39 @@ class MessageLine(QWidget):
         return self.label.text()
 
     def show_message(self, level: str, text: str) -> None:
-        """Show ``text``; ``level`` is info, warning or error."""
+        """Show ``text``; ``level`` is info, warning or error.
+
+        A note leaves after a while, or with an empty one; warnings and errors stay until they are dismissed.
+        """
+        if level in ("warning", "error") and text:
+            self._kept = [kept for kept in self._kept if kept[1] != text] + [(level, text)]
+        if not text:
+            self._show_kept()
+            return
+        self._leave.start()
+        self._show(level, text)
+
+    def _show(self, level: str, text: str) -> None:
+        self._shown = text
         self._level = level if level in ROLES else "info"
         set_role(self.label, ROLES[self._level])
         self.label.show_text(text)
         self.dismiss_button.setVisible(bool(text))
         self._draw_sign()
 
+    def _show_kept(self) -> None:
+        self._show(*(self._kept[-1] if self._kept else ("info", "")))
+
+    def dismiss(self) -> None:
+        """Let go of the message shown; one that was kept comes into sight again."""
+        if self._kept and self._kept[-1][1] == self._shown:
+            self._kept.pop()
+        self._show_kept()
+
     def clear(self) -> None:
-        """Show nothing."""
-        self.show_message("info", "")
+        """Show nothing, and keep nothing."""
+        self._kept = []
+        self._show_kept()
 
     def set_theme(self, theme: Theme) -> None:
         """Use the colours of ``theme``."""

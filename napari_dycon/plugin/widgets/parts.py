@@ -21,6 +21,9 @@ from superqt import QElidingLabel
 
 from napari_dycon.plugin.widgets.theme import Theme
 
+QUIET = ("flat", "tool", "narrow", "count", "icon")
+"""Roles of buttons that the mouse gives no focus: its ring is for those who come by the Tab key."""
+
 
 def plain_label(text: str = "", role: str = "") -> QLabel:
     """Return a label that never reads its text as markup."""
@@ -91,6 +94,8 @@ def push_button(text: str, tip: str, clicked: Callable[..., object] | None, role
     button.setProperty("tip", tip)
     button.setToolTip(as_tooltip(tip))
     button.setCursor(Qt.CursorShape.PointingHandCursor)
+    if role in QUIET:
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     if clicked is not None:
         button.clicked.connect(clicked)
     return button

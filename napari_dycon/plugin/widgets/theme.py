@@ -121,7 +121,7 @@ DyconDock QPushButton[role="flat"] {
   background: transparent; color: @muted; padding: 2px 1px; min-height: 14px;
 }
 DyconDock QPushButton[role="flat"]:hover { background: @control; color: @text; }
-DyconDock QPushButton[role="flat"]:focus { border: 0px; }
+DyconDock QPushButton[role="flat"]:focus { border: 1px solid @accent; padding: 1px 0px; }
 DyconDock QPushButton[role="flat"]:disabled { background: transparent; color: @disabled; }
 DyconDock QPushButton[role="count"] {
   background: transparent; color: @muted; padding: 2px 4px; min-height: 16px; border-radius: 9px;
@@ -133,7 +133,15 @@ DyconDock QPushButton[role="tool"] {
 }
 DyconDock QPushButton[role="tool"]:hover { background: @control; }
 DyconDock QPushButton[role="tool"]:checked { background: @chosen; }
-DyconDock QPushButton[role="tool"]:focus { border: 0px; }
+DyconDock QPushButton[role="tool"]:focus { border: 1px solid @accent; padding: 4px 3px; }
+DyconDock QPushButton[role="icon"]:focus { border: 1px solid @accent; padding: 3px 4px; }
+DyconDock QPushButton[role="count"]:focus { border: 1px solid @accent; padding: 1px 3px; }
+DyconDock QPushButton[role="narrow"]:focus { border: 1px solid @accent; padding: 4px 0px; }
+DyconDock QPushButton[role="recent"]:focus { border: 1px solid @accent; padding: 3px 5px; }
+DyconDock QComboBox:focus, DyconDock QAbstractSpinBox:focus, DyconDock QTableView:focus {
+  border: 1px solid @accent;
+}
+DyconDock QSlider:focus::handle:horizontal { background: @accent; }
 DyconDock QPushButton[role="narrow"] {
   background: transparent; padding: 5px 0px; min-width: 12px; max-width: 12px; min-height: 16px;
 }

@@ -29,6 +29,7 @@ class Row:
     flagged: bool = False
     to_review: bool = False
     seconds: float = 0.0
+    problems: tuple[str, ...] = ()
 
     @property
     def sign(self) -> str:

@@ -15,6 +15,8 @@ from napari_dycon.plugin.widgets.case_table import (
     VOLUME,
     millilitres,
     percent,
+    shared_ends,
+    shortened,
 )
 from napari_dycon.plugin.widgets.cases import CasesPanel
 from napari_dycon.study.removing import RemovedCase
@@ -432,3 +434,29 @@ def test_rows_that_come_and_go_are_told_one_by_one(panel, make_row):
     assert panel.selected_cases() == chosen
     assert panel.view.verticalScrollBar().value() == 5
     assert panel.shown_cases() == [case.id for case in cases[:290]]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["sub-101_ses-baseline_T1w", "sub-102_ses-baseline_T1w"], ["…101…", "…102…"]),
+        (["hippocampus_long_name_001", "hippocampus_long_name_002"], ["…_001", "…_002"]),
+        (["a_001_flair", "b_001_flair"], None),
+    ],
+)
+def test_long_names_are_told_apart_by_what_they_do_not_share(names, told):
+    shared = shared_ends(names)
+    short = [shortened(name, shared, lambda text: len(text) <= 5) for name in names]
+    assert len(set(short)) == len(names)
+    assert told is None or short == told
+    assert [shortened(name, shared, lambda text: True) for name in names] == names
+
+
+def test_what_was_odd_about_a_scan_is_a_mark_with_its_reason(panel, make_row):
+    odd = make_row("a", "scan 1", problems=("The two forms of the header disagree.",))
+    panel.set_rows([odd, make_row("b", "scan 2")])
+    assert [panel.model.index(row, MARKS).data() for row in (0, 1)] == ["warning", ""]
+    assert "forms of the header" in panel.model.index(0, MARKS).data(Qt.ItemDataRole.ToolTipRole)
+    assert not panel.view.isColumnHidden(MARKS)
+    panel.set_rows([make_row("a", "scan 1"), make_row("b", "scan 2")])
+    assert panel.view.isColumnHidden(MARKS)

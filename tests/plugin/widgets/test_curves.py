@@ -70,3 +70,12 @@ def test_thinning_keeps_the_mean_and_leaves_out_what_is_not_finite():
 
 def test_a_curve_that_has_one_iteration_more_than_values_is_drawn():
     assert thin_out([1, 2, 3], [0.5, 0.4])[0].tolist() == [1, 2]
+
+
+def test_four_curves_differ_by_more_than_their_hue(qtbot, theme):
+    view = CurvesView()
+    qtbot.addWidget(view)
+    view.set_curves({name: ([1, 2], [0.5, 0.4]) for name in ("a", "b", "c", "d")}, ((), ()))
+    view.set_theme(theme)
+    styles = {curve.opts["pen"].style() for curve in view._curves.values()}
+    assert len(styles) == 4
