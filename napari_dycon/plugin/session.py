@@ -69,8 +69,9 @@ class Session(
         super().__init__(viewer)
         self._loads = JobQueue(self._on_loaded, self._on_failure)
         self._chores = JobQueue(self._on_loaded, self._on_failure)
+        self._warming = JobQueue(self._on_loaded, self._on_failure)  # of no study: none waits for it to end
         if not is_warm():
-            self._chores.put("warming", jobs.warming())
+            self._warming.put("warming", jobs.warming())
         self._log = Logbook(self._presenter, lambda: self.active_value, self._cases_moved, self._on_failure)
         self._desk.written.connect(self._count_again)
         self._desk.written.connect(self._list_again)
