@@ -141,7 +141,6 @@ DyconDock QPushButton[role="recent"]:focus { border: 1px solid @accent; padding:
 DyconDock QComboBox:focus, DyconDock QAbstractSpinBox:focus, DyconDock QTableView:focus {
   border: 1px solid @accent;
 }
-DyconDock QSlider:focus::handle:horizontal { background: @accent; }
 DyconDock QPushButton[role="narrow"] {
   background: transparent; padding: 5px 0px; min-width: 12px; max-width: 12px; min-height: 16px;
 }
