@@ -6,6 +6,11 @@ does not form one evenly spaced block is refused with the slices at fault.
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +44,10 @@ _SYNTAXES = {  # by (implicit VR, little endian), for files that do not state it
     (False, True): ExplicitVRLittleEndian,
     (False, False): ExplicitVRBigEndian,
 }
+
+_ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_DIGITS = re.compile(r"\d+")
+_LOOKED_AT = 50
 
 
 @dataclass(frozen=True)
@@ -78,16 +87,21 @@ def find_series(folder: Path | str) -> list[Series]:
     """
     slices: list[SliceHeader] = []
     damaged: list[Path] = []
+    foreign: list[Path] = []
     for file in _files(Path(folder)):
         try:
-            slices.extend(read_slice(file))
+            found = read_slice(file)
         except DamagedFileError:
             damaged.append(file)
+            continue
+        slices.extend(found)
+        foreign += [] if found else [file]
+    damaged += _called_alike(foreign, slices)
     by_series: dict[str, list[SliceHeader]] = {}
     for item in {item.instance or str(item.file): item for item in slices}.values():
         by_series.setdefault(item.series, []).append(item)
-    found = [_blame(_series(members), damaged) for members in by_series.values()]
-    return sorted(found, key=lambda series: (series.description, series.uid))
+    series = [_blame(_series(members), damaged) for members in by_series.values()]
+    return sorted(series, key=lambda one: (one.description, one.uid))
 
 
 def convert_series(series: Series, out: Path) -> None:
@@ -127,6 +141,37 @@ def patient_id(series: Series) -> str:
             series.files[0], stop_before_pixels=True, specific_tags=["PatientID"], force=True
         )
     return str(dataset.get("PatientID", "") or "").strip()
+
+
+def why_no_images(folder: Path | str) -> str:
+    """Say what a folder holds instead of scans, and what to do with it; empty where nothing is known."""
+    files = walk(Path(folder))
+    archives = [path.name for path in files if path.name.lower().endswith(_ARCHIVES)]
+    if archives:
+        return f"It holds archives ({listed(archives)}); unpack them first."
+    if any(path.suffix.lower() in (".hdr", ".img") for path in files):
+        return "It holds Analyze or two-file NIfTI (.hdr and .img); convert them to .nii.gz first."
+    kinds = sorted({kind for path in files[:_LOOKED_AT] if (kind := _modality(path))})
+    if kinds:
+        return f"It holds DICOM objects without images ({listed(kinds)}); choose the folder of the images."
+    if any(path.name.upper() == "DICOMDIR" for path in files):
+        return "It holds a DICOMDIR but not the images it lists; copy the whole disc."
+    return ""
+
+
+def _modality(path: Path) -> str:
+    try:
+        with disable_value_validation():
+            dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Modality", "Rows"])
+    except Exception:  # noqa: BLE001 - whatever is no DICOM
+        return ""
+    return "" if "Rows" in dataset else str(dataset.get("Modality", "") or "")
+
+
+def _called_alike(foreign: Sequence[Path], slices: Sequence[SliceHeader]) -> list[Path]:
+    """Files that are no DICOM but are called like the images beside them: these may be cut short or empty."""
+    patterns = {(item.file.parent, _DIGITS.sub("#", item.file.name)) for item in slices}
+    return [path for path in foreign if (path.parent, _DIGITS.sub("#", path.name)) in patterns]
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -176,6 +221,8 @@ def _voxels(series: Series, first: SliceHeader) -> NDArray[np.float64]:
     for index, file in enumerate(series.files):
         try:
             voxels[..., index] = _pixels(file).T
+        except _NoDecoderError:
+            return _voxels_by_gdcm(series, voxels)
         except Exception as error:  # decoders raise many kinds
             raise VolumeError(
                 f"{_title(series)} cannot be used: slice {index + 1} ({file.name}) is damaged "
@@ -192,16 +239,31 @@ def _pixels(file: Path) -> NDArray[np.float64]:
             dataset.file_meta.TransferSyntaxUID = _SYNTAXES[dataset.original_encoding]
         try:
             stored = dataset.pixel_array
-        except RuntimeError:  # no decoder for this compression in pydicom; GDCM has most
-            return _pixels_by_gdcm(file)
+        except RuntimeError as error:  # no decoder for this compression in pydicom; GDCM has most
+            raise _NoDecoderError from error
         slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
     return np.asarray(stored.astype(np.float64) * slope + intercept)
 
 
-def _pixels_by_gdcm(file: Path) -> NDArray[np.float64]:
-    import SimpleITK as sitk
+class _NoDecoderError(Exception):
+    """pydicom has no decoder for the compression of an image."""
 
-    return np.asarray(sitk.GetArrayFromImage(sitk.ReadImage(str(file), sitk.sitkFloat64))[0])
+
+def _voxels_by_gdcm(series: Series, voxels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Let GDCM decode all images, in a process of its own: a damaged one may crash it."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "pixels.npy"
+        names = json.dumps([str(file) for file in series.files])
+        command = [sys.executable, "-m", "napari_dycon.io.gdcm", str(out)]
+        done = subprocess.run(command, input=names, text=True, capture_output=True, check=False)
+        if done.returncode == 0:
+            found = np.load(out, allow_pickle=False).transpose(2, 1, 0)
+            if found.shape == voxels.shape:
+                return np.asarray(found, dtype=np.float64)
+    raise VolumeError(
+        f"{_title(series)} cannot be used: its compression is not known or an image is damaged; convert it "
+        "to NIfTI with dcm2niix, or export it uncompressed."
+    )
 
 
 def _compact(voxels: NDArray[np.float64]) -> NDArray[Any]:

@@ -23,6 +23,7 @@ GAP_TOLERANCE_MM = 0.01
 GAP_TOLERANCE_SHARE = 0.01
 DRIFT_TOLERANCE_MM = 0.01
 ORIENTATION_TOLERANCE = 1e-4
+DIRECTION_TOLERANCE = 1e-3
 FEWEST_SLICES = 3
 MOST_LOCALIZERS = 3
 
@@ -41,6 +42,9 @@ _TAGS = [
     "Columns",
     "SamplesPerPixel",
     "NumberOfFrames",
+    "PatientID",
+    "ImageType",
+    "RescaleSlope",
 ]
 
 
@@ -58,6 +62,12 @@ class SliceHeader:
         mm between rows, then between columns.
     size : tuple of int
         Columns, rows.
+    patient : str
+        Identifier, to notice images of another patient; it is shown nowhere.
+    is_mosaic : bool
+        Whether the image shows all slices of a volume side by side.
+    slope : float
+        Factor from stored to real values.
     """
 
     file: Path
@@ -72,6 +82,9 @@ class SliceHeader:
     size: tuple[int, int]
     samples: int
     frames: int
+    patient: str = ""
+    is_mosaic: bool = False
+    slope: float = 1.0
 
     @property
     def is_placed(self) -> bool:
@@ -145,7 +158,15 @@ def _slice(file: Path, dataset: Any) -> SliceHeader:
         size=(int(dataset.Columns), int(dataset.Rows)),
         samples=int(dataset.get("SamplesPerPixel", 1) or 1),
         frames=int(dataset.get("NumberOfFrames", 1) or 1),
+        patient=str(dataset.get("PatientID", "") or "").strip(),
+        is_mosaic="MOSAIC" in (dataset.get("ImageType") or ()),
+        slope=_slope(dataset),
     )
+
+
+def _slope(dataset: Any) -> float:
+    value = dataset.get("RescaleSlope")
+    return 1.0 if value is None or value == "" else float(value)
 
 
 def _numbers(dataset: Any, name: str, count: int) -> NDArray[np.float64]:
@@ -184,6 +205,10 @@ def find_problem(slices: list[SliceHeader]) -> str | None:
 
 
 def _kind_problem(slices: list[SliceHeader]) -> str | None:
+    if any(item.modality == "SEG" for item in slices):
+        return "it is a segmentation, not a scan; convert it to NIfTI label maps (3D Slicer, dcmqi) first."
+    if any(item.is_mosaic for item in slices):
+        return "its images are mosaics of many slices; convert them to NIfTI with dcm2niix first."
     if any(item.frames > 1 for item in slices):
         return "it is enhanced multi-frame DICOM; convert it to NIfTI with dcm2niix first."
     if any(item.samples > 1 for item in slices):
@@ -194,6 +219,9 @@ def _kind_problem(slices: list[SliceHeader]) -> str | None:
             f"{len(unplaced)} of {len(slices)} images do not state position, orientation or pixel spacing; "
             "export the original series."
         )
+    flat = sum(not np.isfinite(item.slope) or item.slope == 0 for item in slices)
+    if flat:
+        return f"{flat} of {len(slices)} images have a RescaleSlope of 0 or none at all; export it again."
     if len(slices) < FEWEST_SLICES:
         return f"it has only {len(slices)} image(s); a 3D scan needs at least {FEWEST_SLICES}."
     return None
@@ -204,6 +232,8 @@ def _mixture_problem(slices: list[SliceHeader]) -> str | None:
     spacings = Counter("{:.4g} x {:.4g} mm pixels".format(*item.pixel_spacing) for item in slices)
     frames = Counter(item.frame_of_reference for item in slices)
     turned = sum(not _parallel(slices[0], item) for item in slices)
+    if len({item.patient for item in slices}) > 1:
+        return "it mixes images of several patients; export each patient's scan by itself."
     for kinds in (sizes, spacings):
         if len(kinds) > 1:
             return f"it mixes images of {_counts(kinds)}; export one scan per series."
@@ -217,7 +247,7 @@ def _mixture_problem(slices: list[SliceHeader]) -> str | None:
 def _placement_problem(slices: list[SliceHeader]) -> str | None:
     """Degenerate directions, and more than one image at a position (phases, echoes)."""
     across = slices[0].normal
-    if not is_invertible(_affine(slices[0], across)):
+    if any(not _is_possible(item) for item in slices) or not is_invertible(_affine(slices[0], across)):
         return "its orientation or pixel spacing is impossible; export the original series."
     depths = _depths(sort_slices(slices))
     double = np.flatnonzero(np.diff(depths) < GAP_TOLERANCE_MM)
@@ -228,6 +258,13 @@ def _placement_problem(slices: list[SliceHeader]) -> str | None:
             "echoes; export one phase as its own series."
         )
     return None
+
+
+def _is_possible(item: SliceHeader) -> bool:
+    """Tell whether rows and columns are perpendicular unit vectors, and pixels of a positive size."""
+    rows, columns = item.orientation[:3], item.orientation[3:]
+    lengths = np.abs([np.linalg.norm(rows) - 1, np.linalg.norm(columns) - 1])
+    return bool(max(*lengths, abs(rows @ columns)) <= DIRECTION_TOLERANCE and item.pixel_spacing.min() > 0)
 
 
 def _gap_problem(slices: list[SliceHeader]) -> str | None:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from napari_dycon.errors import VolumeError
+from napari_dycon.io.geometry import Geometry, is_invertible
+
+SPACING_MM = (1e-5, 1e4)
+"""Least and largest size of a voxel in mm: from a fine microscope to ten metres."""
+FARTHEST_MM = 1e7
 
 _USABLE_SHARE = 0.9
 
@@ -37,3 +44,26 @@ def require_memory(path: Path, size: int) -> None:
             f"{path.name} needs about {size / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; "
             "crop the scan, close other programs, or check that the file is not damaged."
         )
+
+
+def require_plausible(path: Path, shape: tuple[int, int, int], affine: NDArray[np.float64]) -> Geometry:
+    """Return the grid of a scan whose size and place can be those of a body.
+
+    Raises
+    ------
+    VolumeError
+        If an axis has no direction, or a voxel or the distance to the origin is of an impossible size.
+    """
+    if not is_invertible(affine):
+        raise VolumeError(
+            f"{path.name} has no usable position: its affine is not finite or lacks a direction; "
+            "export it again."
+        )
+    geometry = Geometry(shape, affine)
+    least, largest = SPACING_MM
+    if not (least <= min(geometry.spacing) and max(geometry.spacing) <= largest):
+        sizes = " x ".join(f"{size:.3g}" for size in geometry.spacing)
+        raise VolumeError(f"{path.name} has voxels of {sizes} mm, which cannot be right; export it again.")
+    if np.abs(affine[:3, 3]).max() > FARTHEST_MM:
+        raise VolumeError(f"{path.name} lies kilometres from its origin, which cannot be; export it again.")
+    return geometry

@@ -23,7 +23,7 @@ from napari_dycon.errors import VolumeError
 from napari_dycon.io.geometry import Geometry, is_invertible
 from napari_dycon.io.headers import HEADER_KINDS
 from napari_dycon.io.layout import copy_in_order
-from napari_dycon.io.limits import require_memory
+from napari_dycon.io.limits import require_memory, require_plausible
 
 SUFFIXES = (".nii", ".nii.gz")
 
@@ -33,6 +33,7 @@ _CHUNK = 1 << 22
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _PAIRS = (b"ni1\0", b"ni2\0")
 _COLOUR_CODES = (128, 2304)
+_LONGEST_QUATERNION = 1.01
 _QUIET = logging.Logger("napari_dycon.io.nifti", level=logging.CRITICAL + 1)
 
 
@@ -96,7 +97,7 @@ def read_header(path: Path) -> NiftiHeader:
     dtype = _dtype(path, header)
     offset = _offset(path, fields, len(raw))
     _require_plausible_size(path, offset + math.prod(shape) * dtype.itemsize)
-    _repair(path, header)
+    notes += _repair(path, header)
     geometry = _geometry(path, header, shape)
     slope, intercept = _scaling(path, header)
     notes += _geometry_notes(header, fields, geometry)
@@ -274,25 +275,53 @@ def _require_plausible_size(path: Path, end: int) -> None:
         )
 
 
-def _repair(path: Path, header: Any) -> None:
-    """Let nibabel mend harmless faults (negative pixdim, unknown form codes) and refuse the rest."""
+def _repair(path: Path, header: Any) -> list[str]:
+    """Let nibabel mend harmless faults (negative pixdim, unknown form codes), and do without a damaged form.
+
+    Of two forms the sound one is used; where none is, the file is refused.
+    """
     try:
-        header.check_fix(logger=_QUIET, error_level=40)
-        if int(header["qform_code"]) > 0:
-            header.get_qform()
+        header.check_fix(logger=_QUIET, error_level=50)
     except (HeaderDataError, ValueError) as error:
         raise VolumeError(f"{path.name} has a damaged header ({error}); export the scan again.") from error
+    notes = []
+    for name, other in (("sform", "qform"), ("qform", "sform")):
+        if int(header[f"{name}_code"]) > 0 and not _is_sound(header, name):
+            if int(header[f"{other}_code"]) <= 0 or not _is_sound(header, other):
+                raise VolumeError(
+                    f"{path.name} has a damaged header and no usable position: its {name} is not finite or "
+                    "lacks a direction; export it again."
+                )
+            header[f"{name}_code"] = 0
+            notes.append(f"The {name} of the file is damaged; the {other} is used.")
+    return notes
+
+
+def _is_sound(header: Any, name: str) -> bool:
+    """Tell whether one of the two forms is a finite, invertible affine."""
+    try:
+        with np.errstate(all="ignore"):
+            return is_invertible(np.asarray(_form(header, name), dtype=np.float64))
+    except (HeaderDataError, ValueError, np.linalg.LinAlgError):
+        return False
+
+
+def _form(header: Any, name: str) -> Any:
+    """Affine of a form; a quaternion that rounding made a little too long is taken as of length 1."""
+    if name == "sform":
+        return header.get_sform()
+    quaternion = np.array([header[f"quatern_{letter}"] for letter in "bcd"], dtype=np.float64)
+    length = float(np.linalg.norm(quaternion))
+    if 1.0 < length <= _LONGEST_QUATERNION:
+        for letter, value in zip("bcd", quaternion / length, strict=True):
+            header[f"quatern_{letter}"] = value * (1 - 1e-7)
+    return header.get_qform()
 
 
 def _geometry(path: Path, header: Any, shape: tuple[int, int, int]) -> Geometry:
     affine = np.asarray(header.get_best_affine(), dtype=np.float64)
-    if not is_invertible(affine):
-        raise VolumeError(
-            f"{path.name} has no usable position: its affine is not finite or lacks a direction; "
-            "export it again."
-        )
     scale = _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
-    return Geometry(shape, np.diag([scale, scale, scale, 1.0]) @ affine)
+    return require_plausible(path, shape, np.diag([scale, scale, scale, 1.0]) @ affine)
 
 
 def _scaling(path: Path, header: Any) -> tuple[float | None, float | None]:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dycon.errors import VolumeError
-from napari_dycon.io import nifti
+from napari_dycon.io import metaimage, nifti, nrrd
 from napari_dycon.io.geometry import Geometry
+from napari_dycon.io.layout import copy_in_order
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 
@@ -56,9 +57,9 @@ def read_volume(path: Path | str) -> Volume:
         header = nifti.read_header(path)
         voxels, notes = nifti.read_voxels(header)
         return _noted(Volume(voxels, header.geometry, path, header.raw, header.notes + notes))
-    from napari_dycon.io import itk
-
-    voxels, geometry, notes = itk.read_voxels(path)
+    reader = metaimage if path.name.lower().endswith(metaimage.SUFFIXES) else nrrd
+    stored, geometry, notes = reader.read_voxels(path)
+    voxels = copy_in_order(stored, "C", stored.dtype.newbyteorder("="))
     return _noted(Volume(voxels, geometry, path, None, notes))
 
 
@@ -67,9 +68,9 @@ def read_geometry(path: Path | str) -> Geometry:
     path = _existing(path)
     if nifti.is_nifti(path):
         return nifti.read_header(path).geometry
-    from napari_dycon.io import itk
-
-    return itk.read_geometry(path)
+    if path.name.lower().endswith(metaimage.SUFFIXES):
+        return metaimage.read_geometry(path)
+    return nrrd.read_geometry(path)
 
 
 def is_volume(path: Path | str) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_dycon.errors import DyconError, StudyError
-from napari_dycon.io.dicom import Series, find_series
+from napari_dycon.io.dicom import Series, find_series, why_no_images
 from napari_dycon.io.volumes import find_volumes, is_volume, stem
 from napari_dycon.study.naming import folded
 from napari_dycon.study.pairing import Place, is_named_like_labels, is_named_like_prediction, pair
@@ -131,8 +131,12 @@ def _found_at(path: Path, study: Path) -> list[Found]:
         found = [one for one in near if one.series is None or path in one.series.files]
     else:
         found = [Found(path, path.parent, stem(path), named=True)]
-    nothing = f"{path} holds no scans (NIfTI, NRRD, MHA, MHD or DICOM)."
+    nothing = f"{path} holds no scans (NIfTI, NRRD, MHA, MHD or DICOM). {_instead(path)}".strip()
     return found or [Found(path, path, path.name, problem=nothing)]
+
+
+def _instead(path: Path) -> str:
+    return why_no_images(path) if path.is_dir() else ""
 
 
 def _is_below(file: Path, study: Path, resolved: Path) -> bool:

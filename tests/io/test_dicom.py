@@ -1,3 +1,5 @@
+import os
+
 import nibabel as nib
 import numpy as np
 import pydicom
@@ -8,7 +10,8 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, RLELossless, generate_uid
 
 from napari_dycon.errors import VolumeError
-from napari_dycon.io.dicom import convert_series, find_series
+from napari_dycon.io import dicom
+from napari_dycon.io.dicom import convert_series, find_series, why_no_images
 from napari_dycon.io.volumes import read_volume
 
 COLUMNS, ROWS, SLICES = 12, 10, 9
@@ -359,3 +362,86 @@ def test_the_converted_scan_carries_both_forms_and_millimetres(tmp_path):
     assert header.get_xyzt_units()[0] == "mm"
     assert np.allclose(header.get_qform(), header.get_sform(), atol=1e-5)
     assert read_volume(tmp_path / "scan.nii.gz").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"RescaleSlope": "0"}, "RescaleSlope of 0"),
+        ({"PixelSpacing": [-0.9, 0.7]}, "pixel spacing is impossible"),
+        ({"PixelSpacing": [0, 0.7]}, "pixel spacing is impossible"),
+        ({"ImageOrientationPatient": [2, 0, 0, 0, 2, 0]}, "orientation or pixel spacing is impossible"),
+        ({"ImageOrientationPatient": [1, 0, 0, 0.5, 0.866, 0]}, "orientation or pixel spacing is impossible"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "mosaics of many slices"),
+        ({"Modality": "SEG"}, "a segmentation, not a scan"),
+        ({"NumberOfFrames": 5}, "enhanced multi-frame"),
+    ],
+)
+def test_images_that_cannot_be_a_scan_are_refused_with_the_true_reason(tmp_path, changes, reason):
+    images = [dataset(index, **changes) for index in range(SLICES)]
+    assert reason in only(write(tmp_path / "dicom", images)).problem
+
+
+def test_one_image_without_intensities_spoils_the_series(tmp_path):
+    images = series()
+    images[4].RescaleSlope = "0"
+    assert "1 of 9 images" in only(write(tmp_path / "dicom", images)).problem
+
+
+def test_two_patients_are_never_one_scan_and_are_not_named(tmp_path):
+    images = series()
+    images[5].PatientID = "MEIER^ANNA"
+    problem = only(write(tmp_path / "dicom", images)).problem
+    assert "several patients" in problem
+    assert "MEIER" not in problem and "DOE" not in problem
+
+
+@pytest.mark.parametrize("name", ["IM{:06d}", "{:04d}.IMA", "slice_{}", "1.2.3.{}"])
+@pytest.mark.parametrize("content", [b"", b"garbage", bytes(200)])
+def test_a_damaged_last_file_spoils_the_series_whatever_it_is_called(tmp_path, name, content):
+    folder = tmp_path / "dicom"
+    folder.mkdir()
+    for index, image in enumerate(series()):
+        image.save_as(folder / name.format(index), enforce_file_format=True)
+    (folder / name.format(SLICES - 1)).write_bytes(content)
+    (folder / "readme.txt").write_text("not an image")
+    assert f"{name.format(SLICES - 1)} in the same folder cannot be read" in only(folder).problem
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("scans.zip", b"PK", "archives (scans.zip); unpack"),
+        ("scan.hdr", bytes(348), "convert them to .nii.gz"),
+        ("DICOMDIR", b"", "copy the whole disc"),
+        ("notes.txt", b"", ""),
+    ],
+)
+def test_a_folder_without_scans_says_what_it_holds_instead(tmp_path, name, content, reason):
+    (tmp_path / name).write_bytes(content)
+    assert find_series(tmp_path) == []
+    found = why_no_images(tmp_path)
+    assert reason in found and bool(found) == bool(reason)
+
+
+def test_dicom_objects_without_images_are_named(tmp_path):
+    plan = dataset(0, Modality="RTSTRUCT", Rows=None, Columns=None, PixelData=None)
+    plan.file_meta.MediaStorageSOPClassUID = plan.SOPClassUID = "1.2.840.10008.5.1.4.1.1.481.3"
+    write(tmp_path / "dicom", [plan])
+    assert "without images (RTSTRUCT)" in why_no_images(tmp_path / "dicom")
+
+
+def test_a_decoder_that_crashes_takes_nothing_along(tmp_path, monkeypatch):
+    found = only(write(tmp_path / "dicom", series()))
+
+    def no_decoder(file):
+        raise dicom._NoDecoderError
+
+    monkeypatch.setattr(dicom, "_pixels", no_decoder)
+    convert_series(found, tmp_path / "scan.nii")
+    assert np.array_equal(read_volume(tmp_path / "scan.nii").array, expected_voxels())
+    (tmp_path / "sitecustomize.py").write_text("import ctypes; ctypes.string_at(0)")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    with pytest.raises(VolumeError, match="compression is not known or an image is damaged"):
+        convert_series(found, tmp_path / "other.nii")
+    assert not (tmp_path / "other.nii").exists()

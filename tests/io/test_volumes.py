@@ -305,7 +305,7 @@ def test_stem_drops_the_whole_suffix_only():
 
 def test_reading_needs_neither_torch_nor_a_window():
     code = (
-        "import sys; from napari_dycon.io import masks, itk, exports, dicom;"
+        "import sys; from napari_dycon.io import masks, nrrd, metaimage, exports, dicom;"
         "sys.exit(any(name in sys.modules for name in ('torch', 'monai', 'napari', 'qtpy')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

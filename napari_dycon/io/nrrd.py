@@ -1,0 +1,250 @@
+"""NRRD (``.nrrd``, ``.nhdr``): its spaces and units to RAS mm, every field checked before it is used."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_dycon.errors import VolumeError
+from napari_dycon.io.detached import damaged, data_file, number, read_data, read_start, whole_number
+from napari_dycon.io.geometry import LPS_TO_RAS, Geometry
+from napari_dycon.io.limits import require_plausible
+
+SUFFIXES = (".nrrd", ".nhdr")
+
+_TYPES = {
+    "i1": ("signed char", "int8", "int8_t"),
+    "u1": ("uchar", "unsigned char", "uint8", "uint8_t"),
+    "i2": ("short", "short int", "signed short", "signed short int", "int16", "int16_t"),
+    "u2": ("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"),
+    "i4": ("int", "signed int", "int32", "int32_t"),
+    "u4": ("uint", "unsigned int", "uint32", "uint32_t"),
+    "i8": ("longlong", "long long", "long long int", "signed long long", "int64", "int64_t"),
+    "u8": ("ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"),
+    "f4": ("float",),
+    "f8": ("double",),
+}
+_DTYPES = {name: dtype for dtype, names in _TYPES.items() for name in names}
+_ENCODINGS = {
+    "raw": "raw",
+    "gzip": "gzip",
+    "gz": "gzip",
+    "bzip2": "bzip2",
+    "bz2": "bzip2",
+    "text": "text",
+    "txt": "text",
+    "ascii": "text",
+}
+_TO_RAS = {
+    "left-posterior-superior": (-1, -1, 1),
+    "lps": (-1, -1, 1),
+    "right-anterior-superior": (1, 1, 1),
+    "ras": (1, 1, 1),
+    "left-anterior-superior": (-1, 1, 1),
+    "las": (-1, 1, 1),
+    "lpst": (-1, -1, 1),
+    "rast": (1, 1, 1),
+    "last": (-1, 1, 1),
+}
+_MM_PER_UNIT = {
+    "mm": 1.0,
+    "millimeter": 1.0,
+    "cm": 10.0,
+    "m": 1000.0,
+    "um": 0.001,
+    "µm": 0.001,
+    "micron": 0.001,
+}
+_SPATIAL_KINDS = ("domain", "space")
+_NO_POSITION = "The file states no position in the scanner; left and right cannot be relied on."
+_MOST_SIDE = 1 << 20
+_VECTOR = re.compile(r"\(([^()]*)\)|none", re.IGNORECASE)
+
+
+class Header:
+    """Fields of one file by lower-case name, and the byte after its blank line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        content = read_start(path)
+        if not content.startswith(b"NRRD"):
+            raise damaged(path, "it does not begin with NRRD")
+        found = re.search(rb"\r?\n\r?\n", content)
+        self.end = found.end() if found else len(content)
+        self.fields: dict[str, str] = {}
+        for line in content[: found.start() if found else None].splitlines()[1:]:
+            text = line.decode("utf-8", errors="replace")
+            name, colon, value = text.partition(":")
+            if colon and not value.startswith("=") and not text.startswith("#"):
+                self.fields[name.strip().lower().replace("datafile", "data file")] = value.strip()
+        self.attached = "data file" not in self.fields
+        if self.attached and not found:
+            raise VolumeError(
+                f"{path.name} is damaged or truncated: its header does not end; export it again."
+            )
+
+    def text(self, name: str, default: str = "") -> str:
+        """Value of a field."""
+        return self.fields.get(name, default)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Voxels along each stored axis."""
+        count = whole_number(self.path, "dimension", self.text("dimension"), 1, 16)
+        words = self.text("sizes").split()
+        if len(words) != count:
+            raise damaged(self.path, f"sizes has {len(words)} numbers instead of {count}")
+        return [whole_number(self.path, "sizes", word, 1, _MOST_SIDE) for word in words]
+
+    @property
+    def directions(self) -> list[list[float] | None] | None:
+        """Step along each stored axis in the units of the space; None for axes that are no space."""
+        text = self.fields.get("space directions")
+        if text is None:
+            return None
+        found = [
+            None
+            if match.group(1) is None
+            else [number(self.path, "space directions", word) for word in match.group(1).split(",")]
+            for match in _VECTOR.finditer(text)
+        ]
+        if len(found) != len(self.sizes):
+            raise damaged(
+                self.path, f"space directions has {len(found)} vectors instead of {len(self.sizes)}"
+            )
+        return found
+
+    @property
+    def axes(self) -> list[int]:
+        """The three stored axes that span the volume.
+
+        Raises
+        ------
+        VolumeError
+            If there are fewer, or if more than one volume is stored along the others.
+        """
+        sizes, directions = self.sizes, self.directions
+        kinds = self.text("kinds").lower().split()
+        if directions is not None:
+            spatial = [axis for axis, vector in enumerate(directions) if vector is not None]
+        elif len(kinds) == len(sizes):
+            spatial = [a for a, kind in enumerate(kinds) if kind in _SPATIAL_KINDS or kind.startswith("?")]
+        else:
+            spatial = list(range(len(sizes)))
+        chosen = spatial[:3]
+        others = [axis for axis in range(len(sizes)) if axis not in chosen]
+        many = math.prod(sizes[axis] for axis in others)
+        if len(chosen) < 3:
+            raise VolumeError(f"{self.path.name} is a single 2D image {sizes}; a 3D scan is needed.")
+        if many > 1 and others[0] < chosen[0]:
+            raise VolumeError(
+                f"{self.path.name} has {many} values per voxel (colour or vector image); "
+                "export a single channel as a grey-value scan."
+            )
+        if many > 1:
+            raise VolumeError(
+                f"{self.path.name} holds {many} volumes instead of one; "
+                "save the one to be segmented as a 3D file."
+            )
+        return chosen
+
+
+def read_geometry(path: Path) -> Geometry:
+    """Read where a volume lies from its header.
+
+    Raises
+    ------
+    VolumeError
+        If the header is damaged, points to another folder, or is not of one 3D grey-value volume.
+    """
+    header = Header(path)
+    _dtype(header)
+    _data(header)
+    return _geometry(header)[0]
+
+
+def read_voxels(path: Path) -> tuple[NDArray[Any], Geometry, tuple[str, ...]]:
+    """Read voxels (x, y, z) in Fortran order with geometry and notes; errors as in `read_geometry`."""
+    header = Header(path)
+    dtype, (data, start) = _dtype(header), _data(header)
+    geometry, notes = _geometry(header)
+    encoding = _ENCODINGS.get(header.text("encoding").lower())
+    if encoding is None:
+        raise damaged(path, f"the encoding {header.text('encoding')[:40]!r} is not known")
+    array, more = read_data(path, data, start, encoding, dtype, geometry.shape)
+    return array, geometry, (*notes, *more)
+
+
+def _dtype(header: Header) -> np.dtype[Any]:
+    name = " ".join(header.text("type").lower().split())
+    if name not in _DTYPES:
+        raise damaged(header.path, f"its voxels are of the unknown type {name[:40]!r}")
+    order = {"big": ">", "little": "<", "": "<"}.get(header.text("endian").lower())
+    if order is None:
+        raise damaged(header.path, f"the byte order {header.text('endian')[:40]!r} is not known")
+    return np.dtype(order + _DTYPES[name])
+
+
+def _data(header: Header) -> tuple[Path, int]:
+    path = header.path
+    data = path if header.attached else data_file(path, header.text("data file"))
+    start = header.end if header.attached else 0
+    if int(number(path, "line skip", header.text("line skip", header.text("lineskip", "0")))) > 0:
+        raise VolumeError(
+            f"{path.name} has lines before its voxels, which is not supported; save it again as NRRD."
+        )
+    most = data.stat().st_size
+    skip = whole_number(path, "byte skip", header.text("byte skip", header.text("byteskip", "0")), -1, most)
+    return data, -1 if skip < 0 else start + skip
+
+
+def _geometry(header: Header) -> tuple[Geometry, tuple[str, ...]]:
+    path, sizes, axes, directions = header.path, header.sizes, header.axes, header.directions
+    space = header.text("space").lower().removesuffix("-time")
+    to_ras = _TO_RAS.get(space)
+    affine = np.eye(4)
+    if directions is None:
+        words = header.text("spacings").split() or ["1"] * len(sizes)
+        if len(words) != len(sizes):
+            raise damaged(path, f"spacings has {len(words)} numbers instead of {len(sizes)}")
+        affine[:3, :3] = np.diag([number(path, "spacings", words[axis]) for axis in axes])
+    else:
+        for column, axis in enumerate(axes):
+            vector = directions[axis]
+            if vector is None or len(vector) < 3:
+                raise damaged(path, "space directions has a vector with fewer than three numbers")
+            affine[:3, column] = vector[:3]
+    affine[:3, 3] = _origin(header)
+    affine[:3] *= np.array(_units(header))[:, None]
+    ras = np.diag([*to_ras, 1]) @ affine if to_ras is not None else LPS_TO_RAS @ affine
+    shape = (sizes[axes[0]], sizes[axes[1]], sizes[axes[2]])
+    placed = to_ras is not None and directions is not None
+    return require_plausible(path, shape, ras), () if placed else (_NO_POSITION,)
+
+
+def _origin(header: Header) -> list[float]:
+    text = header.fields.get("space origin")
+    found = _VECTOR.fullmatch(text) if text is not None else None
+    if found is None or found.group(1) is None:
+        return [0.0, 0.0, 0.0]
+    numbers = [number(header.path, "space origin", word) for word in found.group(1).split(",")]
+    if len(numbers) < 3:
+        raise damaged(header.path, "space origin has fewer than three numbers")
+    return numbers[:3]
+
+
+def _units(header: Header) -> list[float]:
+    """Millimetres per unit of each axis of the space."""
+    names = re.findall(r'"([^"]*)"', header.text("space units"))
+    units = [name.strip().lower() for name in names] or [""] * 3
+    if len(units) < 3:
+        raise damaged(header.path, f"space units has {len(units)} entries instead of 3")
+    for unit in units[:3]:
+        if unit and unit not in _MM_PER_UNIT:
+            raise damaged(header.path, f"the unit of length {unit[:40]!r} is not known")
+    return [_MM_PER_UNIT[unit] if unit else 1.0 for unit in units[:3]]

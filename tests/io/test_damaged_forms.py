@@ -1,0 +1,67 @@
+"""NIfTI with a form that is damaged beside one that is sound, and sizes that cannot be."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from napari_dycon.errors import VolumeError
+from napari_dycon.io.volumes import read_geometry, read_volume
+
+QFORM = [76, 256, 260, 264, 268, 272, 276]
+SFORM = list(range(280, 328, 4))
+AFFINE = np.array([[0, -1.5, 0, 3], [2.0, 0, 0, -7], [0, 0, 2.5, 11], [0, 0, 0, 1]])
+
+
+def both_forms(path, qform=1, sform=1):
+    image = nib.Nifti1Image(np.zeros((5, 6, 7), np.int16), AFFINE)
+    image.set_qform(AFFINE, qform)
+    image.set_sform(AFFINE, sform)
+    nib.save(image, path)
+    return path
+
+
+def damage(path, offset, value):
+    content = bytearray(path.read_bytes())
+    content[offset : offset + 4] = np.float32(value).tobytes()
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("offset", [*QFORM, *SFORM])
+def test_a_damaged_form_beside_a_sound_one_is_done_without(tmp_path, offset, value):
+    volume = read_volume(damage(both_forms(tmp_path / "scan.nii"), offset, value))
+    np.testing.assert_allclose(volume.geometry.affine, AFFINE, atol=1e-5)
+    if offset in SFORM:
+        assert any("sform of the file is damaged" in note for note in volume.notes)
+
+
+@pytest.mark.parametrize(("offset", "forms"), [(QFORM[1], (1, 0)), (QFORM[5], (1, 0)), (SFORM[0], (0, 1))])
+def test_the_only_form_being_damaged_is_a_sentence(tmp_path, offset, forms):
+    path = damage(both_forms(tmp_path / "scan.nii", *forms), offset, np.nan)
+    with pytest.raises(VolumeError, match=r"scan\.nii has a damaged header"):
+        read_geometry(path)
+
+
+def test_a_quaternion_that_rounding_made_too_long_is_no_damage(tmp_path):
+    path = both_forms(tmp_path / "scan.nii", 1, 0)
+    for offset, value in zip((256, 260, 264), np.array([0.6, 0.64, 0.48]) * 1.0005, strict=True):
+        damage(path, offset, value)
+    assert np.isfinite(read_volume(path).geometry.affine).all()
+
+
+@pytest.mark.parametrize("spacing", [1e-30, 1e30, 1e5, 1e-6])
+def test_voxels_of_an_impossible_size_are_refused(tmp_path, spacing):
+    path = tmp_path / "scan.nii"
+    nib.save(nib.Nifti1Image(np.zeros((5, 6, 7), np.int16), np.diag([spacing, 1, 1, 1])), path)
+    with pytest.raises(VolumeError, match=r"cannot be right|damaged header|no usable position"):
+        read_geometry(path)
+
+
+def test_a_place_kilometres_away_is_refused(tmp_path):
+    affine = np.eye(4)
+    affine[0, 3] = 1e12
+    path = tmp_path / "scan.nii"
+    nib.save(nib.Nifti1Image(np.zeros((5, 6, 7), np.int16), affine), path)
+    with pytest.raises(VolumeError, match="kilometres"):
+        read_geometry(path)
