@@ -128,8 +128,11 @@ def read_slice(file: Path) -> list[SliceHeader]:
 
 
 def _claims_image(file: Path, dataset: Any) -> bool:
-    kind = dataset.file_meta.get("MediaStorageSOPClassUID")
-    return kind.name.endswith("Image Storage") if kind else _is_named(file)
+    try:
+        kind = dataset.file_meta.get("MediaStorageSOPClassUID")
+        return str(kind.name).endswith("Image Storage") if kind else _is_named(file)
+    except Exception:  # noqa: BLE001 - pydicom raises many kinds for a damaged file header
+        return True
 
 
 def _is_named(file: Path) -> bool:

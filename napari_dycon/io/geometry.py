@@ -127,8 +127,11 @@ def is_invertible(affine: NDArray[np.float64]) -> bool:
     """Tell whether an affine is finite and spans a volume (no axis missing, no two axes parallel)."""
     if not np.isfinite(affine).all():
         return False
-    lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    return bool(lengths.min() > 0 and abs(np.linalg.det(affine[:3, :3] / lengths)) > 1e-6)
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if not (np.isfinite(lengths).all() and lengths.min() > 0):
+        return False
+    return bool(abs(np.linalg.det(affine[:3, :3] / lengths)) > 1e-6)
 
 
 def plane_axis(geometry: Geometry, plane: str) -> int:

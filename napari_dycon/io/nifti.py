@@ -33,6 +33,7 @@ _CHUNK = 1 << 22
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _PAIRS = (b"ni1\0", b"ni2\0")
 _COLOUR_CODES = (128, 2304)
+_LEAST_SLOPE = 1e-25
 _LONGEST_QUATERNION = 1.01
 _QUIET = logging.Logger("napari_dycon.io.nifti", level=logging.CRITICAL + 1)
 
@@ -331,7 +332,14 @@ def _scaling(path: Path, header: Any) -> tuple[float | None, float | None]:
         raise VolumeError(
             f"{path.name} has a damaged intensity scaling ({error}); export it again."
         ) from error
-    return (None, None) if slope is None or (slope, intercept) == (1, 0) else (slope, intercept)
+    if slope is None or (slope, intercept) == (1, 0):
+        return None, None
+    if not (_LEAST_SLOPE <= abs(slope) <= 1 / _LEAST_SLOPE and abs(intercept) <= 1 / _LEAST_SLOPE):
+        raise VolumeError(
+            f"{path.name} has a damaged intensity scaling (slope {slope:g}, intercept {intercept:g}); "
+            "export it again."
+        )
+    return slope, intercept
 
 
 def _decoded_type(header: NiftiHeader) -> np.dtype[Any]:
