@@ -356,3 +356,14 @@ def test_a_fault_of_the_program_leaves_a_report_and_one_line(monkeypatch, capsys
     report = Path(line.rpartition(" ")[2].rstrip("."))
     assert "nobody expected this" in report.read_text()
     report.unlink()
+
+
+def test_ctrl_c_ends_a_command_with_a_word(empty, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Study, "add_scans", interrupted)
+    (tmp_path / "scan.nii").write_bytes(b"x")
+    done = dycon("import", empty, tmp_path / "scan.nii")
+    assert done.returncode == 130
+    assert done.stderr.strip() == "Stopped. What was finished before is kept."

@@ -5,7 +5,8 @@ import logging
 import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,8 +37,24 @@ COMMANDS = (
     comparing.benchmark,
     looking.doctor,
 )
+
+
+def _heeding_interrupt(command: Callable[..., None]) -> Callable[..., None]:
+    """Let Ctrl-C end a command with a word; typer would end it with the exit status alone."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except KeyboardInterrupt as error:
+            _say("Stopped. What was finished before is kept.", INTERRUPTED)
+            raise typer.Exit(INTERRUPTED) from error
+
+    return run
+
+
 for command in COMMANDS:
-    app.command("import" if command is studying.import_scans else None)(command)
+    app.command("import" if command is studying.import_scans else None)(_heeding_interrupt(command))
 
 
 def _print_version(wanted: bool) -> None:
