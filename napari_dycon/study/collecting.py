@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.io.dicom import Series, find_series, why_no_images
 from napari_dycon.io.volumes import find_volumes, is_volume, stem
+from napari_dycon.study.files import OWN_FOLDERS
 from napari_dycon.study.naming import folded
 from napari_dycon.study.pairing import Place, is_named_like_labels, is_named_like_prediction, pair
+from napari_dycon.study.studyfile import STUDY_FILE
 
 DICOM_SUFFIXES = {"", ".dcm", ".ima"}
 _FOLDER_OF_IMAGES = {"labels": "images", "labelsTr": "imagesTr", "labelsTs": "imagesTs", "masks": "images"}
@@ -71,7 +73,7 @@ class Collected:
     unused_labels: tuple[Path, ...]
 
 
-def collect(paths: Sequence[Path], labels_dir: Path | None, study: Path) -> Collected:
+def collect(paths: Sequence[Path], labels_dir: Path | None, converted: Collection[Path] = ()) -> Collected:
     """List the scans of files and folders.
 
     Parameters
@@ -80,8 +82,9 @@ def collect(paths: Sequence[Path], labels_dir: Path | None, study: Path) -> Coll
         Absolute files and folders.
     labels_dir
         Folder of label maps, the one label map of a single scan, or None to look for them among the files.
-    study
-        The study folder; what lies in it is no scan to import when a folder around it is searched.
+    converted
+        Files that the study has made from DICOM; they are no scans to import. Nor is what any study keeps in
+        folders of its own, when a folder around them is searched.
 
     Raises
     ------
@@ -89,12 +92,12 @@ def collect(paths: Sequence[Path], labels_dir: Path | None, study: Path) -> Coll
         If `labels_dir` is no folder.
     """
     if labels_dir is not None and labels_dir.is_file():
-        return Collected((_explicit(paths, labels_dir, study),), ())
+        return Collected((_explicit(paths, labels_dir, converted),), ())
     if labels_dir is not None and not labels_dir.is_dir():
         raise StudyError(f"{labels_dir} is not a folder; choose the folder that holds the label maps.")
     items: dict[Path | tuple[Path, str], Found] = {}
     for path in dict.fromkeys(paths):
-        for item in _found_at(path, study):
+        for item in _found_at(path, converted):
             key = item.path if item.series is None else (item.path, item.series.uid)
             items.setdefault(key, item)
     found = list(items.values()) if len(set(paths)) == 1 else _below_one_root(items.values(), paths)
@@ -102,9 +105,9 @@ def collect(paths: Sequence[Path], labels_dir: Path | None, study: Path) -> Coll
     return Collected(tuple(_told_apart(with_labels.scans)), with_labels.unused_labels)
 
 
-def _explicit(paths: Sequence[Path], labels: Path, study: Path) -> Found:
+def _explicit(paths: Sequence[Path], labels: Path, converted: Collection[Path]) -> Found:
     """Pair one scan with the label map that the user names for it."""
-    found = [item for path in dict.fromkeys(paths) for item in _found_at(path, study)]
+    found = [item for path in dict.fromkeys(paths) for item in _found_at(path, converted)]
     if len(found) != 1:
         raise StudyError(
             f"{labels.name} is one label map, and there are {len(found)} scans; name the one it belongs to."
@@ -121,13 +124,12 @@ def _below_one_root(found: Iterable[Found], paths: Sequence[Path]) -> list[Found
     return [replace(item, root=root, named=False) for item in found]
 
 
-def _found_at(path: Path, study: Path) -> list[Found]:
+def _found_at(path: Path, converted: Collection[Path]) -> list[Found]:
     if path.is_dir():
-        inside = study.resolve()
-        volumes = [file for file in find_volumes(path) if not _is_below(file, study, inside)]
-        found = [*(Found(file, path, stem(file)) for file in volumes), *_series_of(path, study)]
+        volumes = _not_of_a_study(file for file in find_volumes(path) if file not in converted)
+        found = [*(Found(file, path, stem(file)) for file in volumes), *_series_of(path)]
     elif not is_volume(path) and path.suffix.lower() in DICOM_SUFFIXES and path.is_file():
-        near = list(_series_of(path.parent, study))
+        near = list(_series_of(path.parent))
         found = [one for one in near if one.series is None or path in one.series.files]
     else:
         found = [Found(path, path.parent, stem(path), named=True)]
@@ -139,11 +141,23 @@ def _instead(path: Path) -> str:
     return why_no_images(path) if path.is_dir() else ""
 
 
-def _is_below(file: Path, study: Path, resolved: Path) -> bool:
-    return file.is_relative_to(study) or file.is_relative_to(resolved)
+def _not_of_a_study(files: Iterable[Path]) -> Iterator[Path]:
+    """Leave out what a study keeps about its scans; scans that lie beside it or in ``scans`` stay."""
+    kept: dict[Path, bool] = {}
+    for file in files:
+        folder = file.parent
+        if folder not in kept:
+            kept[folder] = any(map(_is_kept_by_a_study, (folder, *folder.parents, folder.resolve())))
+        if not kept[folder]:
+            yield file
 
 
-def _series_of(folder: Path, study: Path) -> Iterator[Found]:
+def _is_kept_by_a_study(folder: Path) -> bool:
+    own = folder.name in OWN_FOLDERS and folder.name != "scans"
+    return own and (folder.parent / STUDY_FILE).is_file()
+
+
+def _series_of(folder: Path) -> Iterator[Found]:
     try:
         series = find_series(folder)
     except DyconError as error:
@@ -151,8 +165,6 @@ def _series_of(folder: Path, study: Path) -> Iterator[Found]:
         return
     for one in series:
         place = one.files[0].parent if one.files else folder
-        if place.is_relative_to(study):
-            continue
         alone = sum(bool(other.files) and other.files[0].parent == place for other in series) == 1
         name = place.name if alone else f"{place.name} {one.description}".strip()
         yield Found(place, folder, name, series=one, problem=one.problem)

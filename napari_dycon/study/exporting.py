@@ -15,6 +15,7 @@ from napari_dycon.io.exports import export_mask, volumes_csv
 from napari_dycon.io.json_files import write_json
 from napari_dycon.study import naming
 from napari_dycon.study.annotations import Annotation, Known
+from napari_dycon.study.files import OWN_FOLDERS
 from napari_dycon.study.schema import CaseRecord
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ Origin = Literal["annotation", "prediction"]
 
 TABLE = "volumes.csv"
 PSEUDONYMS = "pseudonyms.json"
-_OWN_FOLDERS = ("annotations", "predictions", "history", "scans", "runs", "removed", "cache")
 _LISTED = 3
 
 
@@ -233,7 +233,7 @@ def merged(annotation: Annotation, prediction: NDArray[np.uint8]) -> NDArray[np.
 
 
 def _require_own_folder(study: Study, out: Path) -> None:
-    inside = {study.path.resolve() / name for name in ("", *_OWN_FOLDERS)}
+    inside = {study.path.resolve() / name for name in ("", *OWN_FOLDERS)}
     resolved = out.resolve()
     if any(folder in (resolved, *resolved.parents) for folder in inside - {study.path.resolve()}) or (
         resolved == study.path.resolve()

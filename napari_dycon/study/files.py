@@ -12,6 +12,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from napari_dycon.errors import StudyError
 
+OWN_FOLDERS = ("annotations", "predictions", "history", "scans", "runs", "removed", "cache")
+"""Folders that a study makes in its own; whatever else lies there is somebody else's."""
+
 _FORBIDDEN_CHARACTERS = set('\\:<>"|?*') | {chr(code) for code in range(32)}
 
 

@@ -154,7 +154,7 @@ def add_scans(
     study.require_writable()
     yield CollectingScans()
     absolute = None if labels_dir is None else labels_dir.absolute()
-    found = collect([path.absolute() for path in paths], absolute, study.path)
+    found = collect([path.absolute() for path in paths], absolute, _converted(study))
     total = len(found.scans) + len(found.unused_labels)
     for done, item in enumerate(found.scans, start=1):
         result = _import_safely(study, item)
@@ -184,6 +184,12 @@ def add_labels(study: Study, pairs: Sequence[tuple[Path, Path]]) -> Iterator[Imp
         item = Found(scan, scan.parent, stem(scan), labels=labels, named=True)
         result = _import_safely(study, item)
         yield ImportEvent(scan, result.case, result.problem, done, len(pairs), result.outcome, result.notes)
+
+
+def _converted(study: Study) -> frozenset[Path]:
+    """Files that were made from DICOM."""
+    own = (case for case in study.cases if case.source == "dicom" and study.has_scan(case.id))
+    return frozenset(study.scan_path(case.id) for case in own)
 
 
 def _without_scan(path: Path) -> str:

@@ -525,3 +525,47 @@ def test_the_same_image_along_other_axes_takes_no_annotation_over(study, make_sc
     (event,) = run(study, turned)
     assert event.case is None and "along other axes" in event.problem
     assert len(study.cases) == 1
+
+
+@pytest.fixture
+def study_among_scans(make_scan, make_labels, tmp_path):
+    """A study made in the folder of its scans, which are a level below, too, and once more in ``scans``."""
+    make_scan("a", folder="data")
+    make_scan("b", folder="data/ward")
+    make_scan("c", folder="data/scans")
+    with Study.create(tmp_path / "data", [Structure(value=1, name="liver", color="#aa0000")]) as study:
+        yield study
+
+
+@pytest.mark.parametrize("named", ["data", "data/../data", "."])
+def test_scans_beside_the_study_file_are_found(study_among_scans, tmp_path, named):
+    study = study_among_scans
+    assert sorted(event.case.name for event in run(study, tmp_path / named)) == ["a", "b", "c"]
+    study.save_annotation("a", Annotation.full(np.ones(study.case("a").shape, np.uint8)), "paint")
+    mask = np.zeros(study.case("a").shape, np.uint8)
+    run_id = study.new_run("dycon")
+    study.save_prediction(run_id, "a", mask, mask.astype(np.float32))
+    again = run(study, tmp_path / named)
+    assert sorted(event.path.name for event in again) == ["a.nii.gz", "b.nii.gz", "c.nii.gz"]
+    assert {event.outcome for event in again} == {"already there"}
+
+
+def test_what_a_study_keeps_is_not_imported_into_another(study, study_among_scans, tmp_path):
+    run(study_among_scans, tmp_path / "data")
+    full = Annotation.full(np.ones(study_among_scans.case("a").shape, np.uint8))
+    study_among_scans.save_annotation("a", full, "paint")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "masks").symlink_to(tmp_path / "data" / "annotations")
+    events = run(study, tmp_path / "data", tmp_path / "linked")
+    assert sorted(event.path.name for event in events if event.outcome == "added") == [
+        f"{name}.nii.gz" for name in "abc"
+    ]
+    assert [event.outcome for event in events if event.outcome != "added"] == ["refused"]
+
+
+def test_what_was_converted_from_dicom_is_not_found_as_a_scan_of_its_own(brain_dicom, tmp_path):
+    shutil.copytree(brain_dicom / "11_HCropVolume", tmp_path / "data" / "brain")
+    with Study.create(tmp_path / "data", []) as study:
+        (first,) = run(study, tmp_path / "data")
+        (again,) = run(study, tmp_path / "data")
+    assert (first.outcome, again.outcome) == ("added", "already there")
