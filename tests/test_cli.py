@@ -12,12 +12,13 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_dycon.cli import main
+from napari_dycon.cli import looking, main
 from napari_dycon.study import phantom
 from napari_dycon.study.study import Study
 
@@ -320,6 +321,206 @@ def test_launching_without_a_screen_is_explained(study, monkeypatch):
     monkeypatch.setenv("WAYLAND_DISPLAY", "")
     monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
     assert "napari cannot be shown" in fail("launch", study)
+
+
+def test_launch_leads_on_from_whatever_folder_is_named(study, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(looking, "open_napari", shown.append)
+    monkeypatch.setattr("napari_dycon.guidance.display.find_display", lambda: SimpleNamespace(usable=True))
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "a.nii.gz").write_bytes(b"")
+    scans = tmp_path / "scans"
+    places = [study, study / "study.json", study / "annotations", scans, scans / "a.nii.gz"]
+    for place in places:
+        assert {"case", "plane", "axis", "index", "box", "structure", "score", "reason"} <= place.keys()
+        assert place["reason"] in text
+
+
+def test_evaluation_scores_every_case_with_a_reference(trained, atria, tmp_path):
+    references = tmp_path / "references"
+    references.mkdir()
+    for number in (2, 3):
+        name = f"LA_{number:03d}.nii.gz"
+        (references / name).write_bytes((atria[1] / name).read_bytes())
+    text = succeed("evaluate", trained, "--reference", references, "--json", tmp_path / "e.json")
+    scores = json.loads((tmp_path / "e.json").read_text())["cases"]
+    assert {score["case"] for score in scores} == {"LA_002", "LA_003"}
+    assert all(score["structure"] == "left atrium" and 0 <= score["dice"] <= 1 for score in scores)
+    assert "left atrium" in text
+
+
+def test_what_was_left_out_is_listed_with_its_reason_and_the_rest_is_done(trained, tmp_path):
+    study = tmp_path / "copy"
+    shutil.copytree(trained, study)
+    record = json.loads((study / "study.json").read_text())
+    gone = next(case for case in record["cases"] if case["id"] == "LA_001")
+    gone["scan"] = str(tmp_path / "LA_001.nii.gz")
+    (study / "study.json").write_text(json.dumps(record))
+    result = tmp_path / "result.json"
+    for command in (("train", study, "--iterations", 1, "--device", "cpu", *SMALL), ("predict", study)):
+        text = succeed(*command, "--json", result)
+        (problem,) = json.loads(result.read_text())["problems"]
+        assert problem["case"] == "LA_001" and "put it back" in problem["problem"]
+        assert problem["problem"] in text
+    assert set(json.loads(result.read_text())["cases"]) == {"LA_000", "LA_002", "LA_003"}
+    succeed("suggest", study, "--json", result)
+    assert "problems" in json.loads(result.read_text())
+
+
+def test_export_prefers_the_persons_labels(trained, atria, tmp_path):
+    succeed("export", trained, tmp_path / "out")
+    written = sorted(path.name for path in (tmp_path / "out").glob("*.nii.gz"))
+    assert written == [f"LA_{number:03d}.nii.gz" for number in range(4)]
+    exported = np.asarray(nib.load(tmp_path / "out" / "LA_000.nii.gz").dataobj)
+    np.testing.assert_array_equal(exported, np.asarray(nib.load(atria[1] / "LA_000.nii.gz").dataobj))
+    assert (tmp_path / "out" / "volumes.csv").read_text().count("left atrium") == 4
+
+
+def test_a_model_that_is_not_ready_is_said_to_be_and_is_no_guide(trained, tmp_path):
+    result = tmp_path / "e.json"
+    text = succeed("export", trained, tmp_path / "out", "--json", result)
+    assert "2 masks come from a model that was not ready yet" in text
+    assert json.loads(result.read_text())["not_ready"] == ["LA_002", "LA_003"]
+    text = succeed("export", trained, tmp_path / "ready", "--ready-only")
+    assert "The predictions of 2 cases were left out: the model was not ready yet." in text
+    written = sorted(path.name for path in (tmp_path / "ready").glob("*.nii.gz"))
+    assert written == ["LA_000.nii.gz", "LA_001.nii.gz"]
+    text = succeed("suggest", trained, "--json", result)
+    assert "was not ready yet" in text
+    found = json.loads(result.read_text())
+    assert not found["ready"] and all("middle" in place["reason"] for place in found["suggestions"])
+
+
+def test_a_control_is_trained_and_the_better_of_the_two_is_used(study, tmp_path):
+    result = tmp_path / "control.json"
+    text = succeed(
+        *("train", study, "--iterations", 3, "--device", "cpu", "--control", *SMALL, "--json", result)
+    )
+    content = json.loads(result.read_text())
+    assert content["control"]["text"] in text
+    record = json.loads((study / "study.json").read_text())
+    assert record["active_run"] == content["control"]["better"]
+    assert content["control"]["control_run"].endswith("-supervised")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a console event cannot be sent to one process on Windows")
+def test_ctrl_c_saves_and_resume_goes_on(study):
+    before = set(study.glob("runs/*"))
+    process = start("train", study, "--iterations", 4000, "--device", "cpu", "--fresh", *SMALL)
+    run = wait_for_step(study, process, 3, before)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err == ""
+    assert "--resume" in out
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    last = max(event["iteration"] for event in events if event["event"] == "StepFinished")
+    assert events[-1]["event"] == "RunFinished" and events[-1]["reason"] == "stopped"
+    assert any(run.glob(f"checkpoints/*{last}.safetensors"))
+
+    resumed = start("train", study, "--resume", "--device", "cpu")
+    assert wait_for_step(study, resumed, last + 1, before) == run
+    resumed.send_signal(signal.SIGINT)
+    _, err = resumed.communicate(timeout=60)
+    assert resumed.returncode == 130, err
+    lines = (run / "events.jsonl").read_text().splitlines()
+    steps = [json.loads(line)["iteration"] for line in lines if '"StepFinished"' in line]
+    assert steps == list(range(1, len(steps) + 1))
+    assert len(steps) > last
+
+
+def wait_for_step(study: Path, process: subprocess.Popen[str], iteration: int, before: set[Path]) -> Path:
+    """Wait until a new run has recorded a step; return its folder."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        for run in set(study.glob("runs/*-dycon")) - before:
+            events = run / "events.jsonl"
+            if events.exists() and f'"StepFinished", "iteration": {iteration},' in events.read_text():
+                return run
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    raise AssertionError("no training step within 120 s")
+
+
+@pytest.fixture
+def empty(tmp_path) -> Path:
+    succeed("new", tmp_path / "empty", "--structure", "1:organ")
+    return tmp_path / "empty"
+
+
+def test_mistakes_in_making_a_study(empty, tmp_path):
+    assert "holds a study already" in fail("new", empty, "--structure", "1:organ")
+    assert "'organ' is not a structure" in fail("new", tmp_path / "a", "--structure", "organ")
+    assert "'0:organ'" in fail("new", tmp_path / "b", "--structure", "0:organ")
+    assert "1" in fail("new", tmp_path / "c", "--structure", "1:organ", "--structure", "1:other")
+    assert "--structure" in fail("new", tmp_path / "d")
+    assert "up to 200 letters" in fail("new", tmp_path / "e", "--structure", f"1:{'y' * 201}")
+    assert "needs a name" in fail("new", tmp_path / "f", "--structure", "1:   ")
+    assert "#e6550d" in fail("new", tmp_path / "g", "--structure", "1:organ:#red")
+
+
+@pytest.mark.parametrize("command", ["suggest", "export", "evaluate", "import", "predict", "train"])
+def test_every_command_says_what_was_wrong_with_the_study(empty, tmp_path, command):
+    (empty / "study.json").write_bytes(b"damaged")
+    (empty / "notebook.json").write_bytes(b"damaged")
+    more = {"export": ["out"], "evaluate": ["--reference", tmp_path], "import": [tmp_path]}.get(command, [])
+    said = dycon(command, empty, *more).stderr
+    assert "Note: study.json could not be read" in said
+    assert "Note: notebook.json is damaged" in said
+
+
+def test_mistakes_in_importing(empty, tmp_path):
+    assert "There is no file or folder" in fail("import", empty, tmp_path / "nowhere")
+    text = tmp_path / "letter.nii.gz"
+    text.write_text("Dear colleague")
+    assert "letter.nii.gz" in fail("import", empty, text)
+    assert str(tmp_path) in fail("import", tmp_path, text)
+
+
+def test_a_study_without_labels_runs_or_scans_says_what_to_do(empty, tmp_path):
+    assert "no study" in fail("train", tmp_path / "nowhere").lower()
+    assert "scan" in fail("train", empty, "--iterations", 1)
+    assert "train first" in fail("predict", empty)
+    assert "There is no run" in fail("predict", empty, "--run", "007-dycon")
+    assert "nowhere" in fail("evaluate", empty, "--reference", tmp_path / "nowhere")
+
+
+def test_wrong_options_are_one_line_too(study, tmp_path):
+    assert "sideways" in fail("train", study, "--sideways")
+    assert "--minutes or as --iterations" in fail("train", study, "--minutes", 1, "--iterations", 1)
+    assert "magic" in fail("train", study, "--method", "magic", "--iterations", 1)
+    assert "warp" in fail("train", study, "--device", "warp", "--iterations", 1)
+    assert "--control" in fail("train", study, "--control", "--method", "supervised")
+    assert "folder" in fail("suggest", study, "--json", tmp_path)
+    assert "brain" in fail("predict", study, "--case", "brain", "--run", "001-dycon")
+
+
+def test_launching_without_a_screen_is_explained(study, monkeypatch):
+    monkeypatch.setenv("DISPLAY", "")
+    monkeypatch.setenv("WAYLAND_DISPLAY", "")
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    assert "napari cannot be shown" in fail("launch", study)
+
+
+def test_launch_leads_on_from_whatever_folder_is_named(study, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(looking, "open_napari", shown.append)
+    monkeypatch.setattr("napari_dycon.guidance.display.find_display", lambda: SimpleNamespace(usable=True))
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "a.nii.gz").write_bytes(b"")
+    places = [
+        study,
+        study / "study.json",
+        study / "runs",
+        tmp_path / "scans",
+        tmp_path / "scans" / "a.nii.gz",
+    ]
+    for place in places:
+        succeed("launch", place)
+    assert shown == places
+    assert "nothing at" in fail("launch", tmp_path / "nowhere")
+    (tmp_path / "scans" / "study.json").write_text("{")
+    assert "could not be read" in fail("launch", tmp_path / "scans")
 
 
 def test_the_demo_does_the_whole_job_without_a_screen(tmp_path, monkeypatch):

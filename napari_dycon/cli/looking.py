@@ -14,6 +14,7 @@ from napari_dycon.cli.options import JsonFile, Run, StudyFolder
 from napari_dycon.cli.studying import choose_run
 from napari_dycon.errors import DyconError
 from napari_dycon.io.geometry import slice_number
+from napari_dycon.study.studyfile import is_study
 
 LAUNCHER = "napari_dycon.plugin.launch"
 NOTHING_READABLE = "Nothing to suggest: none of the scans that are not completely labelled can be read."
@@ -71,21 +72,35 @@ def suggest(
 
 def launch(
     study: Annotated[
-        Path | None, typer.Argument(metavar="[STUDY]", help="A study folder to open.", show_default=False)
+        Path | None,
+        typer.Argument(
+            metavar="[STUDY]",
+            help="A study to open, or scans or their folder to begin one with.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Open napari with the DyCON dock."""
     from napari_dycon.guidance.display import find_display
 
     if study is not None:
-        with opened_study(study, read_only=True):
-            pass
+        _look_at(study)
     display = find_display()
     if not display.usable:
         raise DyconError(
             f"napari cannot be shown. {display.problem} The other commands work without a screen."
         )
     open_napari(study)
+
+
+def _look_at(place: Path) -> None:
+    """Refuse a damaged study, and what is not there, before a window opens; the window leads on from it."""
+    if not place.exists():
+        raise DyconError(f"There is nothing at {place}; name a study, or a folder of scans.")
+    folder = place if place.is_dir() else place.parent
+    if is_study(folder):
+        with opened_study(folder, read_only=True):
+            pass
 
 
 def open_napari(study: Path | None) -> None:

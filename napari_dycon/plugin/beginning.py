@@ -9,8 +9,8 @@ from pathlib import Path
 from platformdirs import user_documents_path
 
 from napari_dycon.io.volumes import is_volume
+from napari_dycon.study.studyfile import is_study
 
-STUDY_FILE, BACKUP_FILE = "study.json", "study.json.bak"
 STUDY_FOLDER = "dycon-study"
 MOST_LOOKED_AT = 3000
 MOST_OPENED = 20
@@ -38,11 +38,6 @@ class Beginning:
     exists: bool
     scans: tuple[Path, ...] = ()
     sentence: str = ""
-
-
-def is_study(folder: Path) -> bool:
-    """Return whether ``folder`` holds a study."""
-    return any((folder / name).is_file() for name in (STUDY_FILE, BACKUP_FILE))
 
 
 def name_of(study: Path) -> str:

@@ -14,7 +14,7 @@ from napari_dycon.io.volumes import find_volumes, is_volume, stem
 from napari_dycon.study.files import OWN_FOLDERS
 from napari_dycon.study.naming import folded
 from napari_dycon.study.pairing import Place, is_named_like_labels, is_named_like_prediction, pair
-from napari_dycon.study.studyfile import STUDY_FILE
+from napari_dycon.study.studyfile import is_study
 
 DICOM_SUFFIXES = {"", ".dcm", ".ima"}
 _FOLDER_OF_IMAGES = {"labels": "images", "labelsTr": "imagesTr", "labelsTs": "imagesTs", "masks": "images"}
@@ -154,7 +154,7 @@ def _not_of_a_study(files: Iterable[Path]) -> Iterator[Path]:
 
 def _is_kept_by_a_study(folder: Path) -> bool:
     own = folder.name in OWN_FOLDERS and folder.name != "scans"
-    return own and (folder.parent / STUDY_FILE).is_file()
+    return own and is_study(folder.parent)
 
 
 def _series_of(folder: Path) -> Iterator[Found]:

@@ -31,6 +31,11 @@ CASES_A_LINE = 8
 """The journal may hold one line for so many cases before the whole file is written again."""
 
 
+def is_study(folder: Path) -> bool:
+    """Tell whether a folder holds a study."""
+    return any((folder / name).is_file() for name in (STUDY_FILE, BACKUP_FILE))
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a study file says.

@@ -10,11 +10,12 @@ from qtpy.QtWidgets import QWidget
 
 from napari_dycon.errors import StudyError
 from napari_dycon.plugin import remembered
-from napari_dycon.plugin.beginning import STUDY_FILE, Beginning, begin_at, is_study
+from napari_dycon.plugin.beginning import Beginning, begin_at
 from napari_dycon.plugin.report import Report
 from napari_dycon.plugin.widgets.dialogs import StructuresDialog, ask_folder, ask_scans, demo_folder
 from napari_dycon.plugin.widgets.reports import PairsDialog, ReportDialog
 from napari_dycon.study.schema import DEFAULT_COLORS, new_structure
+from napari_dycon.study.studyfile import STUDY_FILE, is_study
 
 if TYPE_CHECKING:
     from napari_dycon.plugin.session import Session
