@@ -2,21 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from napari_dycon.plugin import jobs
 from napari_dycon.plugin.importing import ImportNews
 from napari_dycon.plugin.intentions import intention
+from napari_dycon.plugin.labelling import LabellingIntentions
+from napari_dycon.plugin.opencase import OpenCase
 from napari_dycon.plugin.question import CANCEL, Question
 from napari_dycon.plugin.report import Report
-from napari_dycon.plugin.state import SessionState
+from napari_dycon.plugin.structuring import saved
+from napari_dycon.study.annotations import Annotation, Known
+from napari_dycon.study.edits import Edit, difference
 from napari_dycon.study.exporting import Exported, ExportRequest, existing, left_out_sentence
 from napari_dycon.study.importing import ImportEvent
+from napari_dycon.study.regions import Selection, everything
+from napari_dycon.study.study import Study
 
 REPLACE = "replace"
 
 
-class ExchangeIntentions(SessionState):
+class ExchangeIntentions(LabellingIntentions):
     """What the person wants to bring in or take out."""
 
     _imported: ImportNews
@@ -62,14 +69,40 @@ class ExchangeIntentions(SessionState):
         self._cases_moved()
         if event.case is None or event.outcome == "already there":
             return
-        if event.case.id == self.case_id:
-            self._desk.put_away()
-            self.open_case(event.case.id)
+        case_id = event.case.id
+        if event.outcome == "labelled" and case_id in (self.case_id, self._wanted):
+            take = partial(self._take_labels, case_id)
+            self._loads.put(f"labels for {case_id}", saved(self._desk.flush, take))
         elif self.case_id is None and self._wanted is None:
-            self.open_case(event.case.id)
+            self.open_case(case_id)
+
+    def _take_labels(self, case_id: str) -> None:
+        """Let labels that came for the open case into it; what a person painted meanwhile stays."""
+        study, case = self._needed(), self._desk.case
+        if case is None or case.case_id != case_id:
+            return  # it is read anew when it is opened
+        self._new_structures()
+
+        def work() -> str:
+            case.editor.reconcile()
+            edit = brought(study, case)
+            if edit:
+                case.editor.apply(edit)
+            return ""
+
+        self._change(case, work)
+
+    def _new_structures(self) -> None:
+        """A study without structures takes those of the first labels that come."""
+        values = [structure.value for structure in self.structures]
+        if self.active_value not in values:
+            self.active_value = next(iter(values), 1)
+        self._structures_edited()
 
     def _tell_import(self) -> None:
         news, self._imported = self._imported, ImportNews()
+        if self.study is not None:
+            self._new_structures()
         for level, sentence in news.sentences():
             self.say(level, sentence)
         if news.report is not None:
@@ -89,3 +122,11 @@ class ExchangeIntentions(SessionState):
             sentences.append(f"{len(event.problems)} could not be exported.")
             self.reported.emit(Report("Export", event.summary, event.problems))
         self.say(level, " ".join(sentences))
+
+
+def brought(study: Study, case: OpenCase) -> Edit:
+    """Return what the labels imported last say about what nobody has spoken about in the open case."""
+    versions = (version.generation for version in study.versions(case.case_id) if version.reason == "import")
+    imported: Annotation = study.annotation_version(case.case_id, next(versions))
+    unknown = Selection(everything(imported.shape).box, case.annotation.known == Known.UNKNOWN)
+    return difference(case.annotation, imported, unknown, "Import labels", "import")

@@ -388,7 +388,13 @@ def _again(study: Study, scan: _Scan, twin: CaseRecord, labels: Path | None) -> 
         outcome = "found again"
     if labels is not None and twin.status == "unlabelled":
         annotation = _read_labels(study, labels, study.geometry(twin.id))
-        return study.save_annotation(twin.id, annotation, "import"), "labelled"
+        if study.case(twin.id).status == "unlabelled":  # nobody has painted meanwhile
+            return study.save_annotation(twin.id, annotation, "import"), "labelled"
+    if labels is not None and all(version.reason != "import" for version in study.versions(twin.id)):
+        raise StudyError(
+            f"{twin.name} has labels already, which stay; those of {labels.name} were not taken over. Remove "
+            "the case and import it anew to have them instead."
+        )
     if outcome is None:
         raise SameImageError(
             f"{scan.item.path.name} is the same image as case {twin.name}; it was not added again.", twin

@@ -75,6 +75,35 @@ def test_masks_beside_scans_are_asked_about_and_taken_over_as_the_person_says(op
     assert (status(opened, "B_t1"), status(opened, "B_t2")) == ("unlabelled", "complete")
 
 
+def test_structures_that_come_with_labels_of_the_open_case_are_in_the_hand(opened, tmp_path):
+    session, image = opened.session, scan(tmp_path / "images" / "a.nii.gz", 1)
+    session.new_study(tmp_path / "fresh", [])
+    session.add_scans([image])
+    opened.wait(lambda: session.case_id is not None)
+    opened.rest()
+    labels = mask(tmp_path / "labels" / "a.nii.gz")
+    save(labels, np.asarray(nib.load(labels).dataobj) * 4)
+    session.add_scans([image], labels.parent)
+    opened.rest()
+    layer = opened.layer("annotation")
+    assert int((layer.data == 4).sum()) == 27
+    assert session.active_value == layer.selected_label == 4
+    assert list(layer.features["name"]) == [one.name for one in session.structures]
+
+
+def test_labels_for_a_case_that_a_person_has_labelled_are_left_with_a_word(opened, heard, tmp_path):
+    session, image = opened.session, opened.study.scan_path("alpha")
+    opened.paint((5, 9, 9))
+    labels = tmp_path / "labels" / "alpha.nii.gz"
+    labels.parent.mkdir()
+    nib.save(nib.Nifti1Image(np.ones(nib.load(image).shape, np.uint8), nib.load(image).affine), labels)
+    session.add_scans([image], labels.parent)
+    opened.rest()
+    ((name, sentence),) = heard["reports"][-1].rows
+    assert name == "alpha" and "not taken over" in sentence
+    assert not opened.layer("annotation").data.all()
+
+
 def test_what_is_there_is_replaced_only_after_a_question(opened, tmp_path):
     opened.session.complete_case()
     opened.rest()

@@ -1,10 +1,14 @@
 """What a person's two hands do at once never puts a label on another voxel, patient or structure."""
 
+import threading
+
+import nibabel as nib
 import numpy as np
 import pytest
 from napari.layers.labels._labels_constants import Mode
 
 from napari_dycon.plugin.mirrors import Mirror
+from napari_dycon.study.annotations import Known
 from napari_dycon.study.study import Study
 from tests.plugin.hands import Mouse
 
@@ -189,3 +193,71 @@ def test_a_study_reads_back_what_was_painted_while_cases_changed(opened, mouse, 
     with Study.open(study_path) as study:
         assert study.annotation("alpha").labels.any()
         assert not study.annotation("gamma").labels.any()
+
+
+@pytest.fixture
+def labels_come(opened, tmp_path, monkeypatch):
+    """Start an import of labels for alpha, which are all valve, and hold it until the second call."""
+    begun, gate, add_scans = threading.Event(), threading.Event(), Study.add_scans
+    scan = opened.study.scan_path("alpha")
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    image = nib.load(scan)
+    nib.save(nib.Nifti1Image(np.full(image.shape, 3, np.uint8), image.affine), folder / "alpha.nii.gz")
+
+    def held(study, *args, **more):
+        begun.set()
+        gate.wait(15)
+        yield from add_scans(study, *args, **more)
+
+    monkeypatch.setattr(Study, "add_scans", held)
+
+    def come():
+        if not opened.session.task.busy:
+            opened.session.add_scans([scan], folder)
+            begun.wait(15)
+        else:
+            gate.set()
+            opened.rest()
+
+    return come
+
+
+@pytest.mark.parametrize(
+    "hand", ["rests", "has painted", "paints", "has undone", "is elsewhere", "comes back"]
+)
+def test_labels_that_are_imported_and_labels_that_are_painted_meanwhile_are_both_kept(
+    opened, mouse, labels_come, hand
+):
+    at = opened.viewer.dims.current_step[0]
+    labels_come()
+    if hand != "rests":
+        mouse.press((at, 5, 5))
+        mouse.move((at, 5, 8))
+    if hand not in ("rests", "paints"):
+        mouse.release((at, 5, 8))
+    if hand in ("is elsewhere", "comes back"):
+        opened.session.undo()
+        opened.open("beta")
+    if hand == "comes back":
+        opened.session.open_case("alpha")
+    if hand == "has undone":
+        opened.session.undo()
+    labels_come()
+    if hand == "paints":
+        mouse.move((at, 5, 11))
+        mouse.release((at, 5, 11))
+    opened.open("alpha")
+    opened.rest()
+    found = labels(opened)
+    painted = {int(value): int((found == value).sum()) for value in np.unique(found)}
+    if hand in ("has painted", "paints"):
+        assert found[at, 5, 5] == found[at, 5, 8] == 1 and painted[1] < 60
+        assert hand == "has painted" or found[at, 5, 11] == 1
+    else:
+        assert set(painted) == {3}
+    assert set(painted) <= {1, 3}
+    assert (opened.session._desk.case.annotation.known == Known.DRAWN).all()
+    assert np.array_equal(on_disk(opened, "alpha"), opened.session._desk.case.annotation.labels)
+    opened.session.undo()
+    assert opened.session._desk.flush()
