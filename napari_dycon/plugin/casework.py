@@ -106,6 +106,7 @@ class CaseIntentions(SessionState):
         self._trail, self._back = [], False
         self._log.open_study(study)
         self._known.open_study(study)
+        self._lookout.open_study(study)
         tools, values = study.notebook.tools, [structure.value for structure in study.structures]
         resumed = tools is not None and tools.value in values
         self.active_value = tools.value if resumed else next(iter(values), 1)

@@ -18,6 +18,7 @@ from napari_dycon.study.edits import Edit, difference
 from napari_dycon.study.exporting import Exported, ExportRequest, existing, left_out_sentence
 from napari_dycon.study.importing import ImportEvent
 from napari_dycon.study.regions import Selection, everything
+from napari_dycon.study.searching import SearchEnded, Sought
 from napari_dycon.study.study import Study
 
 REPLACE = "replace"
@@ -34,6 +35,12 @@ class ExchangeIntentions(LabellingIntentions):
         folder = Path(labels) if labels else None
         source = jobs.importing(self._writable(), [Path(path) for path in paths], folder, self._desk.flush)
         self._tasks.run("importing", "Looking for scans", source)
+
+    @intention
+    def find_scans(self, folder: Path | str) -> None:
+        """Look in ``folder`` for the scans that are not where they were, in the background."""
+        source = jobs.seeking(self._writable(), Path(folder), self._desk.flush)
+        self._tasks.run("importing", "Looking for the scans", source)
 
     @intention
     def add_labels(self, pairs: Sequence[tuple[Path, Path]]) -> None:
@@ -98,6 +105,17 @@ class ExchangeIntentions(LabellingIntentions):
         if self.active_value not in values:
             self.active_value = next(iter(values), 1)
         self._structures_edited()
+
+    def _on_sought(self, event: Sought | SearchEnded) -> None:
+        if isinstance(event, SearchEnded):
+            self.say("warning" if event.missing else "info", event.sentence)
+        elif event.problem:
+            self.say("warning", event.problem)
+        elif event.case is not None:
+            self._cases_moved()
+            if event.case.id in (self.case_id, self._wanted):
+                self._desk.put_away()
+                self.open_case(event.case.id)
 
     def _tell_import(self) -> None:
         news, self._imported = self._imported, ImportNews()

@@ -20,6 +20,7 @@ from napari_dycon.plugin.worker import EventSource
 from napari_dycon.study.editing import AnnotationEditor
 from napari_dycon.study.exporting import ExportRequest
 from napari_dycon.study.importing import add_labels
+from napari_dycon.study.searching import find_again
 from napari_dycon.study.study import Study
 
 
@@ -159,6 +160,18 @@ def importing(
     def source(control: Control) -> Iterator[object]:
         save(save_first)
         events = study.add_scans(list(paths), labels_dir=labels)
+        while not control.stopped and (event := next(events, None)) is not None:
+            yield event
+
+    return source
+
+
+def seeking(study: Study, folder: Path, save_first: Callable[[], bool]) -> EventSource:
+    """Look in ``folder`` for scans that are not where they were, one event a file."""
+
+    def source(control: Control) -> Iterator[object]:
+        save(save_first)
+        events = find_again(study, folder)
         while not control.stopped and (event := next(events, None)) is not None:
             yield event
 

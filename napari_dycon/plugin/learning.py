@@ -90,6 +90,7 @@ class LearningIntentions(SessionState):
             self._on_failure(sentence, details)
         elif kind == "importing":
             self._known.look()
+            self._lookout.look()
             self._tell_import()
         elif kind == "training" and finished is not None:
             failed = finished.reason == "failed"

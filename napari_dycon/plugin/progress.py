@@ -14,6 +14,7 @@ from napari_dycon.plugin.jobs import Searching
 from napari_dycon.plugin.task import TaskState
 from napari_dycon.study.exporting import CaseExported
 from napari_dycon.study.importing import ImportEvent
+from napari_dycon.study.searching import Sought
 
 
 def after(event: object, task: TaskState) -> TaskState:
@@ -35,6 +36,9 @@ def after(event: object, task: TaskState) -> TaskState:
             return replace(task, fraction=event.done / max(event.total, 1), text=text)
         case ImportEvent():
             text = f"Read {event.done} of {event.total}"
+            return replace(task, fraction=event.done / max(event.total, 1), text=text)
+        case Sought():
+            text = f"Looked at {event.done} of {event.total}"
             return replace(task, fraction=event.done / max(event.total, 1), text=text)
         case CaseExported():
             text = f"Exported {event.done} of {event.total}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from napari_dycon.study.searching import Checked
 from napari_dycon.study.study import Study
 from napari_dycon.study.summary import KnownSummary
 
@@ -31,7 +32,9 @@ class CaseRow:
     note, flagged, to_review, seconds
         What the notebook says: see `Page`.
     problems
-        What was odd about the scan, in sentences.
+        What is odd about the scan, in sentences; first why it cannot be used, if so.
+    unusable, lost
+        Whether the scan cannot be used, and whether that is because its file is not the one it was.
     """
 
     id: str
@@ -48,6 +51,8 @@ class CaseRow:
     to_review: bool = False
     seconds: float = 0.0
     problems: tuple[str, ...] = ()
+    unusable: bool = False
+    lost: bool = False
 
     @property
     def sign(self) -> Sign:
@@ -60,6 +65,7 @@ def case_rows(
     structure: str | None,
     open_case: str | None,
     summaries: Mapping[str, KnownSummary] = MappingProxyType({}),
+    refused: Mapping[str, Checked] = MappingProxyType({}),
 ) -> list[CaseRow]:
     """Return one row per case of ``study``, in study order.
 
@@ -73,12 +79,15 @@ def case_rows(
         Id of the case that is open in the viewer, or None.
     summaries
         By whom what is known is known, by case id, as far as it has been counted.
+    refused
+        The scans that cannot be used, by case id.
     """
     run = study.active_run
     summary = study.prediction_summary(run) if run else {}
     rows, notebook = [], study.notebook
     for case in study.cases:
         predicted, page = summary.get(case.id, {}), notebook.page(case.id)
+        trouble = refused.get(case.id)
         volumes = case.volumes_ml if case.status == "complete" else predicted.get("volumes_ml", {})
         rows.append(
             CaseRow(
@@ -95,7 +104,9 @@ def case_rows(
                 flagged=page.flagged,
                 to_review=page.to_review,
                 seconds=page.seconds,
-                problems=case.notes,
+                problems=(*(trouble.reasons if trouble else ()), *case.notes),
+                unusable=trouble is not None,
+                lost=trouble is not None and trouble.lost,
             )
         )
     return rows

@@ -37,6 +37,7 @@ from napari_dycon.plugin.windowing import WindowIntentions
 from napari_dycon.study.exporting import Exported
 from napari_dycon.study.importing import ImportEvent
 from napari_dycon.study.schema import Structure
+from napari_dycon.study.searching import SearchEnded, Sought
 from napari_dycon.study.study import Study
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ class Session(
                 logger.error("A background task did not end within %s seconds.", END_SECONDS)
         self._log.close()
         self._known.close()
+        self._lookout.close()
         if not self._desk.clear():
             self.say("error", "The last strokes could not be saved: the disk or the scans cannot be reached.")
         try:
@@ -246,6 +248,8 @@ class Session(
                     self.say("info", note)
             case ImportEvent():
                 self._on_imported(event)
+            case Sought() | SearchEnded():
+                self._on_sought(event)
             case Exported():
                 self._tell_export(event)
             case jobs.SuggestionsReady():

@@ -10,6 +10,7 @@ from napari_dycon.errors import StudyError
 from napari_dycon.plugin.editing import Desk
 from napari_dycon.plugin.history import Curves
 from napari_dycon.plugin.knowing import KnownBy
+from napari_dycon.plugin.lookout import Lookout
 from napari_dycon.plugin.notices import notify
 from napari_dycon.plugin.pacing import Paced
 from napari_dycon.plugin.presenter import Overlay, Presenter
@@ -102,6 +103,7 @@ class SessionState:
         self.versions: CaseVersions | None = None
         self._cases_moved = Paced(self.cases_changed.emit)
         self._known = KnownBy(self._cases_moved)
+        self._lookout = Lookout(self._cases_moved, self._tell_lost)
         self._presenter = Presenter(viewer)
         self._desk = Desk(self._presenter)
         self._tasks = Tasks()
@@ -166,7 +168,7 @@ class SessionState:
         if self.study is None:
             return []
         active = next((s.name for s in self.structures if s.value == self.active_value), None)
-        return case_rows(self.study, active, self.case_id, self._known.summaries)
+        return case_rows(self.study, active, self.case_id, self._known.summaries, self._lookout.refused)
 
     def say(self, level: str, text: str) -> None:
         """Tell the user something (info, warning, error): in the dock and as a notification of napari.
@@ -208,6 +210,16 @@ class SessionState:
     def _on_failure(self, sentence: str, details: str) -> None:
         logger.error("%s", details)
         self.say("error", sentence)
+        self._lookout.look()  # it may be the scans
+
+    def _tell_lost(self, lost: int, total: int) -> None:
+        """Say that scans are missing, and what to do."""
+        are, were = ("is", "was") if lost == 1 else ("are", "were")
+        self.say(
+            "warning",
+            f"{lost} of {total} scans {are} not where the study looks, or {were} replaced; each is marked in "
+            "the list. If they were moved, choose Add scans, Find moved scans….",
+        )
 
     def _on_saved(self, text: str, ok: bool) -> None:
         self.saved = (text, ok)

@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from napari_dycon.errors import DyconError
-from napari_dycon.study.scans import NO_AIR, ScanReader, looks_like_ct, replaced_note
+from napari_dycon.study.scans import NO_AIR, looks_like_ct, replaced_note
 from napari_dycon.study.schema import CaseRecord
 
 if TYPE_CHECKING:
@@ -71,6 +71,11 @@ def check(study: Study, case_ids: Sequence[str] | None = None) -> list[Problem]:
     return sorted(problems, key=lambda problem: not problem.fatal)
 
 
+def reasons_to_leave_out(study: Study, case: CaseRecord) -> Iterator[str]:
+    """Yield why a case must be left out of training, in sentences; nothing where it can be used."""
+    return (problem.message for problem in _check_case(study, case) if problem.fatal)
+
+
 def _check_case(study: Study, case: CaseRecord) -> Iterator[Problem]:
     yield from _check_file(study, case)
     yield from _check_values(case)
@@ -103,9 +108,8 @@ def _check_case(study: Study, case: CaseRecord) -> Iterator[Problem]:
 
 def _check_file(study: Study, case: CaseRecord) -> Iterator[Problem]:
     try:
-        path = ScanReader().require(case, study.scan_path(case.id))
-        if ScanReader().changed(case, path):
-            yield Problem(case.id, replaced_note(case, path), True)
+        if study.scan_has_changed(case.id, thorough=False):
+            yield Problem(case.id, replaced_note(case, study.scan_path(case.id)), True)
     except (DyconError, OSError) as error:
         yield Problem(case.id, str(error) if case.id in str(error) else f"{case.id}: {error}", True)
 

@@ -78,8 +78,15 @@ class Study(StudyFolder):
         """Files of all scans that are where they were."""
         return [self.scan_path(case.id) for case in self.cases if self.has_scan(case.id)]
 
-    def scan_has_changed(self, case_id: str) -> bool:
-        """Look into the file of a scan and tell whether it shows another one than was imported.
+    def scan_has_changed(self, case_id: str, *, thorough: bool = True) -> bool:
+        """Tell whether the file of a scan shows another one than was imported.
+
+        Parameters
+        ----------
+        case_id
+            The case.
+        thorough
+            Look into the file even where its size and time are as they were.
 
         Raises
         ------
@@ -87,7 +94,8 @@ class Study(StudyFolder):
             If it is gone.
         """
         case = self.case(case_id)
-        return self._scans.changed(case, self._scans.require(case, self.scan_path(case_id)), thorough=True)
+        path = self._scans.require(case, self.scan_path(case_id))
+        return self._scans.changed(case, path, thorough=thorough)
 
     @property
     def secret(self) -> bytes:

@@ -56,6 +56,8 @@ class CaseRow(Protocol):
     to_review: bool
     seconds: float
     problems: tuple[str, ...]
+    unusable: bool
+    lost: bool
 
     @property
     def sign(self) -> str:
@@ -192,7 +194,8 @@ class CaseTableModel(QAbstractTableModel):
     @staticmethod
     def _text(case: CaseRow, column: int) -> str:
         unsure = "–" if case.uncertainty is None else percent(case.uncertainty)
-        signs = ((FLAGGED, case.flagged), ("note", case.note), ("warning", case.problems))
+        trouble = "unusable" if case.unusable else "warning"
+        signs = ((FLAGGED, case.flagged), ("note", case.note), (trouble, case.problems))
         marks = " ".join(sign for sign, there in signs if there)
         known, volume = percent(case.known_fraction), millilitres(case.volume_ml)
         return (case.sign, case.name, marks, known, volume, unsure, duration(case.seconds))[column]

@@ -42,7 +42,13 @@ ROOM_FOR = {VOLUME: 300, TIME: 400}
 
 def sign_colour(sign: str, theme: Theme) -> str:
     """Return the colour of a status or mark."""
-    colours = {"complete": theme.good, "review": theme.warn, "flagged": theme.bad, "warning": theme.warn}
+    colours = {
+        "complete": theme.good,
+        "review": theme.warn,
+        "flagged": theme.bad,
+        "warning": theme.warn,
+        "unusable": theme.bad,
+    }
     return colours.get(sign, theme.muted)
 
 

@@ -37,6 +37,7 @@ class CasesPanel(QWidget):
     remove_requested = Signal(list)
     restore_requested = Signal(str)
     versions_requested = Signal(str)
+    search_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -186,7 +187,10 @@ class CasesPanel(QWidget):
         )
         menu.addSeparator()
         remove = menu.addAction(f"Remove{many}…", self._ask_removal)
-        for action in (predict, review, flag, remove):
+        changing = [predict, review, flag, remove]
+        if any(row.lost for row in rows):
+            changing.append(menu.addAction("Find moved scans…", self.search_requested.emit))
+        for action in changing:
             action.setEnabled(not self._blocked)
 
     def _add_removed(self, menu: QMenu, removed: list[RemovedCase]) -> None:

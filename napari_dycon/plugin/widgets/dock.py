@@ -169,6 +169,8 @@ class DyconDock(QWidget):
             (self.header.files_requested, doors.choose_scans),
             (self.header.folder_requested, doors.choose_scan_folder),
             (self.header.labelled_folder_requested, doors.choose_labelled_folder),
+            (self.header.search_requested, doors.choose_search_folder),
+            (self.cases.search_requested, doors.choose_search_folder),
             (self.header.export_requested, doors.choose_export_folder),
             (self.header.planes_requested, session.toggle_planes),
             (self.cases.open_case_requested, session.open_case),

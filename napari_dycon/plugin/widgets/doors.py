@@ -77,6 +77,12 @@ class Doors(QObject):
         if labels is not None:
             self._session.add_scans([scans], labels)
 
+    def choose_search_folder(self) -> None:
+        """Ask where scans are that were moved, and look for them there."""
+        folder = ask_folder(self.parent(), "Folder in which the moved scans are now")
+        if folder is not None:
+            self._session.find_scans(folder)
+
     def choose_export_folder(self) -> None:
         """Ask for a folder and export to it."""
         folder = ask_folder(self.parent(), "Folder for the masks")

@@ -37,6 +37,7 @@ class HeaderPanel(QWidget):
     files_requested = Signal()
     folder_requested = Signal()
     labelled_folder_requested = Signal()
+    search_requested = Signal()
     export_requested = Signal()
     planes_requested = Signal()
 
@@ -81,6 +82,8 @@ class HeaderPanel(QWidget):
         menu.addAction("A folder of scans with their labels…").triggered.connect(
             self.labelled_folder_requested
         )
+        menu.addSeparator()
+        menu.addAction("Find moved scans…").triggered.connect(self.search_requested)
         return menu
 
     def set_study(self, name: str, where: str, read_only: bool) -> None:

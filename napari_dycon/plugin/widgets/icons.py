@@ -167,6 +167,12 @@ def _warning(painter: QPainter, colour: QColor) -> None:
     painter.drawPoint(QPointF(8, 11.2))
 
 
+def _unusable(painter: QPainter, colour: QColor) -> None:
+    painter.drawEllipse(QRectF(2.4, 2.4, 11.2, 11.2))
+    _lines(painter, (5.8, 5.8), (10.2, 10.2))
+    _lines(painter, (10.2, 5.8), (5.8, 10.2))
+
+
 def _undo(painter: QPainter, colour: QColor) -> None:
     arc = QPainterPath(QPointF(3, 6.2))
     arc.lineTo(9.4, 6.2)
@@ -266,6 +272,7 @@ _DRAWINGS: dict[str, Callable[[QPainter, QColor], None]] = {
     "export": _export,
     "info": _info,
     "warning": _warning,
+    "unusable": _unusable,
     "undo": _undo,
     "redo": _redo,
     "brush": _brush,

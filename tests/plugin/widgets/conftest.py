@@ -30,6 +30,8 @@ class Row:
     to_review: bool = False
     seconds: float = 0.0
     problems: tuple[str, ...] = ()
+    unusable: bool = False
+    lost: bool = False
 
     @property
     def sign(self) -> str:

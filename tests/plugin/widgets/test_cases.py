@@ -460,3 +460,17 @@ def test_what_was_odd_about_a_scan_is_a_mark_with_its_reason(panel, make_row):
     assert not panel.view.isColumnHidden(MARKS)
     panel.set_rows([make_row("a", "scan 1"), make_row("b", "scan 2")])
     assert panel.view.isColumnHidden(MARKS)
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_scan_that_cannot_be_used_is_marked_and_a_lost_one_can_be_looked_for(qtbot, panel, make_row, lost):
+    reason = "The scan of a is not at /old/a.nii.gz any more."
+    panel.set_rows([make_row("a", "scan 1", problems=(reason,), unusable=True, lost=lost)])
+    assert panel.model.index(0, MARKS).data() == "unusable"
+    assert reason in panel.model.index(0, MARKS).data(Qt.ItemDataRole.ToolTipRole)
+    panel.view.selectRow(0)
+    search = [action for action in panel.make_menu().actions() if "moved" in action.text()]
+    assert bool(search) == lost
+    for action in search:
+        with qtbot.waitSignal(panel.search_requested):
+            action.trigger()

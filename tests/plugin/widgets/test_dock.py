@@ -331,17 +331,19 @@ def test_an_empty_folder_becomes_a_study_of_named_structures(qtbot, dock, sessio
 
 
 def test_adding_and_exporting_ask_for_folders(dock, session, monkeypatch):
-    answers = iter([Path("/scans"), Path("/scans"), Path("/labels"), Path("/out")])
+    answers = iter([Path("/scans"), Path("/scans"), Path("/labels"), Path("/moved"), Path("/out")])
     monkeypatch.setattr(doors, "ask_folder", lambda *_: next(answers))
     monkeypatch.setattr(doors, "ask_scans", lambda *_: [Path("/a.nii")])
     dock.header.files_requested.emit()
     dock.header.folder_requested.emit()
     dock.header.labelled_folder_requested.emit()
+    dock.header.search_requested.emit()
     dock.header.export_requested.emit()
     assert session.asked == [
         ("add_scans", [Path("/a.nii")]),
         ("add_scans", [Path("/scans")]),
         ("add_scans", [Path("/scans")], Path("/labels")),
+        ("find_scans", Path("/moved")),
         ("export", Path("/out")),
     ]
 
