@@ -123,7 +123,7 @@ class Desk:
     def edited(self) -> None:
         """Redraw and save after the annotation was changed by anything but the brush."""
         self._touch_saver()
-        self.saved.emit("Saving…", True)
+        self._tell_saving()
         self._presenter.refresh_annotation()
         self.tell_slice()
         self._tell_history()
@@ -179,7 +179,7 @@ class Desk:
         if self.case is not None:
             self._tell_stroke(self.case, Selection(*self.case.display.part_to_source(box, mask)), value)
             self._touch_saver()
-            self.saved.emit("Saving…", True)
+            self._tell_saving()
             self.tell_slice()
             self._tell_history()
 
@@ -234,8 +234,14 @@ class Desk:
         if self._saver is not None and self.case is not None:
             self._saver.touch(self.case.case_id, self.case.editor)
 
+    def _tell_saving(self) -> None:
+        """What could not be saved so far is no less so because more is painted."""
+        if self._saver is None or not self._saver.failing:
+            self.saved.emit("Saving…", True)
+
     def _tell_saved(self, text: str) -> None:
-        self.saved.emit(text, True)
+        if self._saver is None or not self._saver.failing:
+            self.saved.emit(text, True)
         self.written.emit()
 
     def _tell_failed(self, text: str) -> None:

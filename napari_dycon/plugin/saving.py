@@ -39,6 +39,11 @@ class Saver(QObject):
         """Save the annotation of ``editor`` soon."""
         self._autosaver.touch(case_id, editor)
 
+    @property
+    def failing(self) -> bool:
+        """Whether something could not be saved when that was tried last."""
+        return bool(self._autosaver.unsaved)
+
     def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
         """Save at once what waits; return whether all of it is on disk within ``seconds``."""
         return self._autosaver.flush(seconds)

@@ -73,7 +73,7 @@ class Session(
         self._warming = JobQueue(self._on_loaded, self._on_failure)  # of no study: none waits for it to end
         if not is_warm():
             self._warming.put("warming", jobs.warming())
-        self._log = Logbook(self._presenter, lambda: self.active_value, self._cases_moved, self._on_failure)
+        self._log = Logbook(self._presenter, lambda: self.active_value, self._cases_moved, self._on_unkept)
         self._desk.written.connect(self._count_again)
         self._desk.written.connect(self._list_again)
         self._imported = ImportNews()
@@ -192,6 +192,12 @@ class Session(
             self.suggestions_changed,
         ):
             signal.emit()
+
+    def _on_unkept(self, sentence: str, details: str) -> None:
+        """Notes and times are not saved: worth a word, unless the same is true of the labels."""
+        logger.warning("%s", details)
+        if self.saved[1]:
+            self.say("warning", sentence)
 
     def _edit(self, what: str, case: OpenCase, action: Callable[[], None]) -> None:
         source = jobs.editing(case.case_id, action, self._desk.toucher(case))

@@ -222,6 +222,8 @@ class SessionState:
         )
 
     def _on_saved(self, text: str, ok: bool) -> None:
+        if not ok and self.saved != (text, ok):
+            self.say("error", text)
         self.saved = (text, ok)
         self.saved_changed.emit(text, ok)
 

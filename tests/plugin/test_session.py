@@ -138,7 +138,7 @@ def test_undo_after_a_prediction_arrived_changes_only_the_persons_own_labels(ope
     assert (opened.study.annotation("alpha").labels == 3).any()
 
 
-def test_a_full_disk_is_told_and_the_painting_stays(opened, monkeypatch):
+def test_a_full_disk_is_told_and_the_painting_stays(opened, monkeypatch, notes):
     from napari_dycon.errors import VolumeError
 
     def full(*arguments):
@@ -148,9 +148,34 @@ def test_a_full_disk_is_told_and_the_painting_stays(opened, monkeypatch):
     opened.paint((4, 10, 8), value=3)
     opened.wait(lambda: not opened.session.saved[1], seconds=6)
     assert "disk is full" in opened.session.saved[0]
+    assert [text for text in errors(notes) if "labels of alpha are not saved" in text]
+    opened.paint((6, 10, 8), value=3)
+    assert not opened.session.saved[1], "more of it is not on disk, and no less"
     monkeypatch.undo()
     opened.session.save_now()
+    opened.wait(lambda: opened.session.saved[1])
     assert (opened.study.annotation("alpha").labels == 3).any()
+
+
+@pytest.mark.parametrize("labels_too", [True, False])
+def test_on_a_full_disk_the_loud_word_is_about_labels(opened, monkeypatch, notes, labels_too):
+    from napari_dycon.errors import VolumeError
+
+    def full(*arguments, **options):
+        raise VolumeError("The disk is full; nothing was overwritten.")
+
+    monkeypatch.setattr(opened.study.notebook, "save", full)
+    if labels_too:
+        monkeypatch.setattr(opened.study, "save_annotation", full)
+        opened.paint((4, 10, 8), value=3)
+        opened.wait(lambda: not opened.session.saved[1], seconds=6)
+    opened.session.set_note("alpha", "odd")
+    opened.rest()
+    opened.wait(lambda: not opened.session._log._queue.busy)
+    loud = [text for level, text in notes if level == "error"]
+    quiet = [text for level, text in notes if level == "warning"]
+    assert bool(loud) == labels_too and not any("Notes" in text for text in loud)
+    assert len(quiet) == (not labels_too) and all("Notes and times" in text for text in quiet)
 
 
 # ---- slices and predictions -------------------------------------------------------------------------------

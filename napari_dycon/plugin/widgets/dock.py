@@ -87,7 +87,7 @@ class DyconDock(QWidget):
         self.cases.removed_cases = self.session.removed_cases
         self.setAcceptDrops(True)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        self._shown_kind = ""
+        self._shown_kind = self._unsaved = ""
         memory = remembered.recall()
         self._width = memory.width or WIDTH
         self._wait = QTimer(self)
@@ -249,6 +249,9 @@ class DyconDock(QWidget):
     @while_alive
     def _on_saved_changed(self, text: str, ok: bool) -> None:
         self.header.set_saved(text, ok)
+        if ok:
+            self.messages.let_go(self._unsaved)
+        self._unsaved = "" if ok else text
 
     @while_alive
     def _on_task_changed(self, task: "TaskState") -> None:

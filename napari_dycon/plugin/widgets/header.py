@@ -104,9 +104,10 @@ class HeaderPanel(QWidget):
         self.device.setVisible(bool(shown))
 
     def set_saved(self, text: str, ok: bool) -> None:
-        """Show whether the annotations are on disk."""
+        """Show whether the annotations are on disk; why not, the tooltip and a message say."""
         set_role(self.saved, "muted" if ok else "bad")
-        self.saved.show_text(text)
+        self.saved.show_text(text if ok else "Not saved")
+        self.saved.setToolTip(as_tooltip(text))
 
     def _ask_planes(self, checked: bool) -> None:
         self.planes_button.setChecked(not checked)

@@ -74,6 +74,12 @@ class MessageLine(QWidget):
             self._kept.pop()
         self._show_kept()
 
+    def let_go(self, text: str) -> None:
+        """Forget a message that is no longer so, whether it is in sight or below another."""
+        self._kept = [kept for kept in self._kept if kept[1] != text]
+        if self._shown == text:
+            self._show_kept()
+
     def clear(self) -> None:
         """Show nothing, and keep nothing."""
         self._kept = []

@@ -86,3 +86,15 @@ def dock_left():
     from qtpy.QtCore import Qt
 
     return Qt.MouseButton.LeftButton
+
+
+def test_that_labels_are_not_saved_is_forgotten_once_they_are(make_dock, session, rows):
+    session.open_with(rows)
+    dock = make_dock()
+    for text in ("The labels of a are not saved yet: the disk is full.", "Another sentence."):
+        session.message.emit("error", text)
+    session.saved_changed.emit("The labels of a are not saved yet: the disk is full.", False)
+    assert dock.header.saved.text() == "Not saved" and "disk is full" in dock.header.saved.toolTip()
+    session.saved_changed.emit("Saved 1:02:03", True)
+    dock.messages.dismiss()
+    assert dock.messages.text == ""
