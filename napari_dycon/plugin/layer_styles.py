@@ -23,8 +23,11 @@ SKETCH = "region"
 VERSION = "older version"
 PREVIEW = "preview"
 
-ENTROPY_RGB = (0.16, 0.83, 0.93)
-"""Far from the colours that structures get first, and from every grey of a scan."""
+VEILS = ("#29d4ed", "#ff4df0", "#fff04d", "#a6ff33")
+"""Colours for uncertainty, each far from every grey of a scan; the first is far from the colours that
+structures get first."""
+FAR_ENOUGH = 0.3
+"""Distance of two colours in red, green and blue, each from 0 to 1, that are told apart at a glance."""
 PREDICTION_OPACITY = 0.9
 PREDICTION_CONTOUR = 2
 ANNOTATION_OPACITY = 0.55
@@ -60,10 +63,24 @@ def preview_colours(colours: DirectLabelColormap) -> DirectLabelColormap:
     return DirectLabelColormap(color_dict=light, name="preview")
 
 
-def entropy_colours() -> Colormap:
-    """Return the ramp from fully transparent (certain) to opaque (uncertain)."""
-    red, green, blue = ENTROPY_RGB
-    return Colormap([[red, green, blue, 0.0], [red, green, blue, 1.0]], name="entropy")
+def veil_colour(structures: Iterable[Structure]) -> str:
+    """Return the first colour for uncertainty that no structure comes near, or the one farthest from all."""
+    taken = [_rgb(structure.color) for structure in structures]
+
+    def room(veil: str) -> float:
+        return min((float(np.linalg.norm(_rgb(veil) - colour)) for colour in taken), default=np.inf)
+
+    return next((veil for veil in VEILS if room(veil) >= FAR_ENOUGH), max(VEILS, key=room))
+
+
+def entropy_colours(veil: str = VEILS[0]) -> Colormap:
+    """Return the ramp from fully transparent (certain) to opaque (uncertain) in the colour ``veil``."""
+    red, green, blue = _rgb(veil)
+    return Colormap([[red, green, blue, 0.0], [red, green, blue, 1.0]], name=f"entropy {veil}")
+
+
+def _rgb(colour: str) -> np.ndarray:
+    return np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
 
 
 def make_layer(role: str, data: np.ndarray, **settings: object) -> Layer:

@@ -1,6 +1,7 @@
 """Keeps the notebook of the study while a person works: time, place and tools, written in the background."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from qtpy.QtCore import QObject, QTimer
 
@@ -109,7 +110,8 @@ class Logbook(QObject):
 
     def close(self) -> None:
         """Note everything a last time and let go of the study, which writes it when it is closed."""
-        self._timer.stop()
+        with suppress(RuntimeError):  # the application, and with it the timer, may be gone already
+            self._timer.stop()
         self.leave()
         self._queue.close(END_SECONDS)
         self._notebook = None

@@ -203,6 +203,9 @@ class Presenter:
             if layer is not None:
                 layer.colormap = colours
                 layer.features = names
+        entropy, veil = self.layer(styles.ENTROPY), styles.entropy_colours(styles.veil_colour(structures))
+        if entropy is not None and entropy.colormap.name != veil.name:
+            entropy.colormap = veil
 
     def select_value(self, value: int) -> None:
         """Make ``value`` the one the brush paints."""

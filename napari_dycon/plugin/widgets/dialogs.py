@@ -16,8 +16,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_dycon.errors import StudyError
 from napari_dycon.plugin.beginning import Beginning, begin_at
 from napari_dycon.plugin.widgets.parts import flat_button, plain_label
+from napari_dycon.study.schema import DEFAULT_COLORS, Structure, new_structure
 
 SCAN_FILTER = "Scans (*.nii *.nii.gz *.nrrd *.mha *.mhd);;All files (*)"
 
@@ -60,6 +62,21 @@ def confirm_removal(parent: QWidget, names: Sequence[str], remove: Callable[[], 
     return box
 
 
+def named_structures(names: Sequence[str]) -> list[Structure]:
+    """Return structures of these names, with label values from 1 on and the colours given in turn.
+
+    Raises
+    ------
+    StudyError
+        If there cannot be one.
+    """
+    colours = DEFAULT_COLORS
+    return [
+        new_structure(value, name, colours[(value - 1) % len(colours)])
+        for value, name in enumerate(names, start=1)
+    ]
+
+
 class StructuresDialog(QDialog):
     """Asks for the names of the structures of a new study, and says where it will be.
 
@@ -70,11 +87,11 @@ class StructuresDialog(QDialog):
     beginning
         The study to make.
     create
-        Told the study and the names once they are given.
+        Told the study and its structures once they are named.
     """
 
     def __init__(
-        self, parent: QWidget, beginning: Beginning, create: Callable[[Beginning, list[str]], None]
+        self, parent: QWidget, beginning: Beginning, create: Callable[[Beginning, list[Structure]], None]
     ) -> None:
         super().__init__(parent)
         self._beginning, self._tell = beginning, create
@@ -84,6 +101,8 @@ class StructuresDialog(QDialog):
         self._fields: list[QLineEdit] = []
         self.where = plain_label(beginning.sentence, "muted")
         self.where.setWordWrap(True)
+        self.trouble = plain_label("", "bad")
+        self.trouble.setWordWrap(True)
         elsewhere = flat_button("Keep it elsewhere…", "Choose another folder for the study", self._move)
         self.another = flat_button("Another structure", "Add one more line", self.add_field)
         self.buttons = QDialogButtonBox()
@@ -100,6 +119,7 @@ class StructuresDialog(QDialog):
         layout.setSpacing(8)
         layout.addWidget(plain_label("Which structures will you label? More can be added later."))
         layout.addLayout(self._lines)
+        layout.addWidget(self.trouble)
         layout.addWidget(self.another, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addSpacing(6)
         layout.addWidget(self.where)
@@ -116,7 +136,6 @@ class StructuresDialog(QDialog):
     def add_field(self) -> None:
         """Add a line for one more structure."""
         field = QLineEdit()
-        field.setMaxLength(60)
         field.setPlaceholderText("for example: left atrium" if not self._fields else "one more structure")
         field.textChanged.connect(self._check)
         self._fields.append(field)
@@ -125,8 +144,19 @@ class StructuresDialog(QDialog):
         self._check()
 
     def _check(self) -> None:
-        self._create.setEnabled(bool(self.names))
-        self._create.setToolTip("" if self.names else "Name at least one structure.")
+        self.trouble.setText(self._trouble())
+        self.trouble.setVisible(bool(self.trouble.text()))
+        able = bool(self.names) and not self.trouble.text()
+        self._create.setEnabled(able)
+        self._create.setToolTip("" if able else self.trouble.text() or "Name at least one structure.")
+
+    def _trouble(self) -> str:
+        """Why there can be no structures of these names, or an empty text."""
+        try:
+            named_structures(self.names)
+        except StudyError as error:
+            return str(error)
+        return ""
 
     def _move(self) -> None:
         folder = ask_folder(self, "Folder for the study")
@@ -136,4 +166,4 @@ class StructuresDialog(QDialog):
 
     def _accept(self) -> None:
         self.accept()
-        self._tell(self._beginning, self.names)
+        self._tell(self._beginning, named_structures(self.names))

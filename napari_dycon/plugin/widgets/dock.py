@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.compat import isalive
 from qtpy.QtCore import QSize, Qt, QTimer
-from qtpy.QtGui import QColor, QDragEnterEvent, QDropEvent, QResizeEvent
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from napari_dycon.plugin import remembered
-from napari_dycon.plugin.layer_styles import ENTROPY_RGB
+from napari_dycon.plugin.layer_styles import veil_colour
 from napari_dycon.plugin.report import Report
 from napari_dycon.plugin.widgets import reasons
 from napari_dycon.plugin.widgets.cases import CasesPanel
@@ -83,7 +83,6 @@ class DyconDock(QWidget):
         self.messages = MessageLine()
         WindowMenu(self.tools.window_menu, self.session)
         self.keys = DockKeys(self, self.session)
-        self.review.legend.set_colour(QColor.fromRgbF(*ENTROPY_RGB).name())
         self.cases.removed_cases = self.session.removed_cases
         self.setAcceptDrops(True)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
@@ -362,6 +361,7 @@ class DyconDock(QWidget):
 
     def _show_structures(self) -> None:
         self.structures.set_structures(self.session.structures, self.session.active_value)
+        self.review.legend.set_colour(veil_colour(self.session.structures))
 
     def _show_curves(self) -> None:
         self.training.curves.set_curves(self.session.curves.losses, self.session.curves.dice)

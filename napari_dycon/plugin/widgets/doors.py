@@ -8,13 +8,12 @@ from qtpy.QtCore import QObject
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QWidget
 
-from napari_dycon.errors import StudyError
 from napari_dycon.plugin import remembered
 from napari_dycon.plugin.beginning import Beginning, begin_at
 from napari_dycon.plugin.report import Report
 from napari_dycon.plugin.widgets.dialogs import StructuresDialog, ask_folder, ask_scans, demo_folder
 from napari_dycon.plugin.widgets.reports import PairsDialog, ReportDialog
-from napari_dycon.study.schema import DEFAULT_COLORS, new_structure
+from napari_dycon.study.schema import Structure
 from napari_dycon.study.studyfile import STUDY_FILE, is_study
 
 if TYPE_CHECKING:
@@ -114,18 +113,9 @@ class Doors(QObject):
         else:
             StructuresDialog(self.parent(), beginning, self._create).open()
 
-    def _create(self, beginning: Beginning, names: list[str]) -> None:
+    def _create(self, beginning: Beginning, structures: list[Structure]) -> None:
         if beginning.exists:
             self._begin(beginning)
-            return
-        colours = DEFAULT_COLORS
-        try:
-            structures = [
-                new_structure(value, name, colours[(value - 1) % len(colours)])
-                for value, name in enumerate(names, start=1)
-            ]
-        except StudyError as error:
-            self._session.say("error", str(error))
             return
         self._session.new_study(beginning.study, structures)
         self._add(beginning)

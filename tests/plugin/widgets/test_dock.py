@@ -330,6 +330,23 @@ def test_an_empty_folder_becomes_a_study_of_named_structures(qtbot, dock, sessio
     assert [(structure.value, structure.name) for structure in structures] == [(1, "Liver"), (2, "Tumour")]
 
 
+@pytest.mark.parametrize("name", ["x" * 201, "x" * 5000])
+def test_a_name_that_cannot_be_is_refused_while_it_can_still_be_mended(
+    qtbot, dock, session, tmp_path, monkeypatch, name
+):
+    monkeypatch.setattr(doors, "ask_folder", lambda *_: tmp_path)
+    dock.header.open_requested.emit()
+    dialog = dock.findChild(StructuresDialog)
+    dialog._fields[0].setText(name)
+    assert dialog.trouble.isVisible() and not dialog._create.isEnabled()
+    qtbot.keyClick(dialog._fields[0], Qt.Key.Key_Return)
+    assert dialog.isVisible() and not session.asked
+    dialog._fields[0].setText("liver")
+    assert not dialog.trouble.isVisible()
+    qtbot.mouseClick(dialog._create, LEFT)
+    assert session.asked[0][0] == "new_study" and session.asked[0][2][0].value == 1
+
+
 def test_adding_and_exporting_ask_for_folders(dock, session, monkeypatch):
     answers = iter([Path("/scans"), Path("/scans"), Path("/labels"), Path("/moved"), Path("/out")])
     monkeypatch.setattr(doors, "ask_folder", lambda *_: next(answers))

@@ -1,9 +1,11 @@
+import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 
-from napari_dycon.plugin.layer_styles import entropy_colours
+from napari_dycon.plugin.layer_styles import VEILS, entropy_colours, veil_colour
 from napari_dycon.plugin.widgets.review import ReviewPanel
+from napari_dycon.study.schema import DEFAULT_COLORS, Structure
 
 
 @pytest.fixture
@@ -85,6 +87,22 @@ def test_predict_offers_this_case_and_all(qtbot, panel):
         this.trigger()
     with qtbot.waitSignal(panel.predict_all_requested):
         everything.trigger()
+
+
+@pytest.mark.parametrize(
+    "colours", [DEFAULT_COLORS, ["#2ad0ee"], ["#29d4ed", "#ff50ee"], ["#29d4ed", "#ff4df0", "#ffee44"]]
+)
+def test_uncertainty_keeps_away_from_the_colours_of_structures(colours):
+    structures = [Structure(value=n, name=f"s{n}", color=colour) for n, colour in enumerate(colours, 1)]
+    veil = veil_colour(structures)
+    for colour in colours:
+        assert np.linalg.norm(np.subtract(QColor(colour).getRgb(), QColor(veil).getRgb())) > 75
+
+
+def test_where_all_colours_for_uncertainty_are_taken_one_is_used_all_the_same():
+    structures = [Structure(value=n, name=f"s{n}", color=colour) for n, colour in enumerate(VEILS, 1)]
+    assert veil_colour(structures) in VEILS
+    assert veil_colour([]) == VEILS[0]
 
 
 def test_legend_has_the_colour_of_the_layer(panel):
