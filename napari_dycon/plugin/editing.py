@@ -27,7 +27,8 @@ class Desk:
 
     Signals: ``saved`` carries a line for the header and whether all is well; ``slice_changed`` tells whether
     the slice on screen is complete, and a line about it; ``written`` follows each write to disk; ``picked``
-    carries the label value that was chosen in napari's own controls; ``history`` says that something else can
+    carries the label value that was chosen in napari's own controls; ``rewritten`` says that something else
+    than the brush changed the labels; ``history`` says that something else can
     be undone or done again.
     """
 
@@ -35,6 +36,7 @@ class Desk:
     slice_changed = Signal(bool, str)
     written = Signal()
     picked = Signal(int)
+    rewritten = Signal()
     history = Signal()
 
     def __init__(self, presenter: Presenter) -> None:
@@ -73,8 +75,13 @@ class Desk:
     def show_prediction(self, latest: PredictionLoaded) -> None:
         """Swap in a newer prediction of the open case; that of any other case is left alone."""
         if self.case is not None and latest.case_id == self.case.case_id:
-            self.case.prediction, self.case.entropy = latest.prediction, latest.entropy
+            self.case.take_prediction(latest.prediction, latest.entropy)
             self._presenter.show_prediction(latest.prediction, latest.entropy)
+
+    def show_open_prediction(self, case: OpenCase) -> None:
+        """Show what is left of the prediction to decide about."""
+        if case is self.case and case.open_prediction is not None:
+            self._presenter.show_prediction(case.open_prediction, case.entropy)
 
     def toggle_slice_complete(self) -> None:
         """Declare the slice on screen complete, or open it again."""
@@ -127,6 +134,7 @@ class Desk:
         self._presenter.refresh_annotation()
         self.tell_slice()
         self._tell_history()
+        self.rewritten.emit()
 
     def flush(self) -> bool:
         """Put everything painted on disk; return whether it is. May be called from any thread."""

@@ -22,6 +22,7 @@ KNOWN = "known map"
 SKETCH = "region"
 VERSION = "older version"
 PREVIEW = "preview"
+PIECE = "piece"
 
 VEILS = ("#29d4ed", "#ff4df0", "#fff04d", "#a6ff33")
 """Colours for uncertainty, each far from every grey of a scan; the first is far from the colours that
@@ -35,6 +36,7 @@ ENTROPY_OPACITY = 0.6
 KNOWN_OPACITY = 0.35
 SKETCH_COLOUR = "#ffd866"
 PREVIEW_OPACITY = 0.95
+PIECE_OPACITY = 0.6
 PREVIEW_LIGHT = 0.45
 """Share of white in the outlines of what is only proposed."""
 MARK_COLOURS = {
@@ -92,6 +94,8 @@ def make_layer(role: str, data: np.ndarray, **settings: object) -> Layer:
         return Image(data, opacity=ENTROPY_OPACITY, **look, **settings)
     if role == KNOWN:
         return _known_layer(data, **settings)
+    if role == PIECE:
+        return _piece_layer(data, **settings)
     kind = BrushedLabels if role == ANNOTATION else Labels
     layer = kind(data, opacity=ANNOTATION_OPACITY, **settings)
     if role == PREVIEW:
@@ -111,8 +115,22 @@ def make_sketch_layer(original: Sheet | None = None, **settings: object) -> Shee
 
 
 def is_about_labels(layer: Layer) -> bool:
-    """Return whether a labels layer shows structures, as all but the known map do."""
-    return layer.metadata.get("dycon", {}).get("role") != KNOWN
+    """Return whether a labels layer shows structures, and not how they are known or one piece of them."""
+    return layer.metadata.get("dycon", {}).get("role") not in (KNOWN, PIECE)
+
+
+def is_the_scan(layer: Layer) -> bool:
+    """Return whether a layer shows the scan itself: another array of it is another case."""
+    return layer.metadata.get("dycon", {}).get("role") == SCAN
+
+
+def _piece_layer(data: np.ndarray, **settings: object) -> Labels:
+    """Make the layer on which the one piece is seen whose number is selected."""
+    colours: dict[int | None, object] = {None: SKETCH_COLOUR, 0: np.zeros(4)}
+    look = {"colormap": DirectLabelColormap(color_dict=colours, name="piece"), "opacity": PIECE_OPACITY}
+    layer = Labels(data, metadata={"dycon": {"role": PIECE}}, **look, **settings)
+    layer.selected_label, layer.show_selected_label, layer.editable = 0, True, False
+    return layer
 
 
 def _known_layer(data: np.ndarray, **settings: object) -> Labels:

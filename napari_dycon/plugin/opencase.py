@@ -1,6 +1,6 @@
 """One case as it is shown and painted on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -8,8 +8,9 @@ import numpy as np
 from napari_dycon.io.volumes import Volume
 from napari_dycon.plugin.greys import Window
 from napari_dycon.plugin.orientation import DisplayView
-from napari_dycon.study.annotations import Annotation
+from napari_dycon.study.annotations import Annotation, Known
 from napari_dycon.study.editing import AnnotationEditor
+from napari_dycon.study.regions import Selection
 
 SHADES = 255
 """The entropy of a case that is open is counted from 0 to this, as it is in its file."""
@@ -29,6 +30,10 @@ class OpenCase:
         Limits of the grey scale and of its slider, in units of the scan.
     windows
         The grey-scale windows that suit the scan, first the automatic one.
+    open_prediction
+        What is left of the prediction to decide about; the prediction itself before anything is decided.
+    decisions
+        Where predictions were accepted or rejected since this one came.
     """
 
     case_id: str
@@ -39,11 +44,31 @@ class OpenCase:
     contrast: tuple[float, float]
     intensity_range: tuple[float, float]
     windows: tuple[Window, ...] = ()
+    open_prediction: np.ndarray | None = None
+    decisions: list[Selection] = field(default_factory=list)
 
     @property
     def annotation(self) -> Annotation:
         """What is known about the scan."""
         return self.editor.annotation
+
+    def take_prediction(self, prediction: np.ndarray | None, entropy: np.ndarray | None) -> None:
+        """Take over another prediction, about which nothing has been decided yet."""
+        self.prediction, self.entropy, self.open_prediction, self.decisions = prediction, entropy, None, []
+
+    def look_at_decisions(self) -> None:
+        """Leave out of the open prediction what is decided, and put back what no longer is.
+
+        Looks at every voxel of the decisions, so not for the GUI thread.
+        """
+        prediction = self.prediction
+        if prediction is None:
+            return
+        left = prediction.copy(order="K")
+        for where in self.decisions:
+            decided = self.annotation.known[where.box] != Known.UNKNOWN
+            np.copyto(left[where.box], 0, where=decided if where.mask is None else decided & where.mask)
+        self.open_prediction = left
 
     @cached_property
     def display(self) -> DisplayView:

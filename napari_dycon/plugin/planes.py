@@ -20,7 +20,7 @@ from qtpy.QtWidgets import QApplication, QSplitter
 
 from napari_dycon.plugin.canvases import SolidPane
 from napari_dycon.plugin.following import Follower
-from napari_dycon.plugin.layer_styles import is_about_labels
+from napari_dycon.plugin.layer_styles import is_about_labels, is_the_scan
 from napari_dycon.plugin.lifecycle import Lifecycle, main_window
 from napari_dycon.plugin.mirrors import can_be_mirrored
 from napari_dycon.plugin.orientation import PLANE_ORDER
@@ -167,6 +167,9 @@ class LinkedPlanes:
     def pointed_at(self, position: Sequence[float]) -> None:
         """Remember that the pointer is over ``position``, in mm, on whichever canvas."""
         self.pointer = tuple(position)
+        session = self._session()
+        if session is not None:
+            session.point()
 
     def use(self, view: SliceView) -> None:
         """Work in ``view`` from now on: slice marks and accepted slices are those of its plane."""
@@ -286,7 +289,7 @@ class LinkedPlanes:
 
     def _given_data(self, event: Event) -> None:
         """Take no step of a pane for the person's while one array after the other is swapped."""
-        if not self._renewed:
+        if is_the_scan(event.source) and not self._renewed:
             self._renewed = True
             QTimer.singleShot(0, self._all_given)
         if isinstance(event.source, Labels):

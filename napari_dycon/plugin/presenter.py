@@ -33,6 +33,7 @@ ROLES = (
     styles.ANNOTATION,
     styles.VERSION,
     styles.PREVIEW,
+    styles.PIECE,
 )
 
 
@@ -105,7 +106,8 @@ class Presenter:
         if not same:
             self._cover()
         self._show_scan(case)
-        self.show_prediction(case.prediction, case.entropy)
+        prediction = case.prediction if case.open_prediction is None else case.open_prediction
+        self.show_prediction(prediction, case.entropy)
         if self.layer(styles.KNOWN) is not None:
             self._put(styles.KNOWN, case.display.apply(case.annotation.known))
         annotation = self._put(styles.ANNOTATION, case.display.apply(case.annotation.labels))
@@ -157,6 +159,24 @@ class Presenter:
         layer.visible, layer.editable = labels is not None, False
         self.viewer.layers.selection.active = active
         self.list_layer(layer, labels is not None)
+
+    def show_pieces(self, pieces: np.ndarray | None) -> None:
+        """Have numbered pieces ready to point at, ``(x, y, z)`` in source order; None takes them away."""
+        if self._display is None or (pieces is None and self.layer(styles.PIECE) is None):
+            return
+        active = self.viewer.layers.selection.active
+        shape = self._display.geometry.shape
+        numbers = np.broadcast_to(np.uint16(0), shape) if pieces is None else pieces
+        layer = self._put(styles.PIECE, self._display.apply(numbers))
+        layer.selected_label, layer.visible, layer.editable = 0, pieces is not None, False
+        self.viewer.layers.selection.active = active
+        self._rows.list_layer(layer, False)
+
+    def point_at_piece(self, number: int) -> None:
+        """Show one of the pieces; 0 is none."""
+        layer = self.layer(styles.PIECE)
+        if layer is not None and layer.selected_label != number:
+            layer.selected_label = number
 
     def show_version(self, labels: np.ndarray) -> None:
         """Show an older version, ``(x, y, z)`` in source order, in place of the annotation, now locked."""

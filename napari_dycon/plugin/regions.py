@@ -7,6 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.events import Note
@@ -22,7 +23,15 @@ from napari_dycon.plugin.sketching import Shape, Sketch
 from napari_dycon.plugin.state import SessionState
 from napari_dycon.plugin.worker import EventSource
 from napari_dycon.study.edits import Edit
-from napari_dycon.study.regions import Selection, connected, cuboid, one_slice, polygon
+from napari_dycon.study.regions import (
+    Selection,
+    bounding_box,
+    connected,
+    cuboid,
+    everything,
+    one_slice,
+    polygon,
+)
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -63,8 +72,24 @@ WITH_MODEL = (
     ("reject", "Reject"),
     *WITHOUT_MODEL[1:],
 )
+MOST_PIECES = np.iinfo(np.uint16).max
 NO_PIECE = "There is no prediction under the pointer."
 _serial = count()
+
+
+@dataclass(frozen=True, eq=False)
+class DecisionsSeen:
+    """What is left of the prediction of a case to decide about has been worked out."""
+
+    case: OpenCase
+
+
+@dataclass(frozen=True, eq=False)
+class PiecesFound:
+    """The pieces of the prediction of a case, numbered; see `numbered_pieces`."""
+
+    case: OpenCase
+    pieces: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,12 +147,27 @@ def outline_of(display: DisplayView, shape: Shape, corners: np.ndarray) -> Outli
 def decided(case: OpenCase, what: str, where: Selection | None, name: str, run: str | None) -> Edit:
     """Apply a decision, one of `VERBS`, to a part of the open case; None is all of it."""
     editor = case.editor
+    if what in OF_PREDICTION:
+        case.decisions.append(everything(case.annotation.shape) if where is None else where)
     if what == "accept":
         return editor.accept(predicted(case), where, name, run)
     if what == "reject":
         return editor.reject(predicted(case), where, name, run)
     action: Callable[[Selection | None, str], Edit] = getattr(editor, what)
     return action(where, name)
+
+
+def numbered_pieces(prediction: np.ndarray) -> np.ndarray:
+    """Number the connected pieces of each value of a prediction ``(x, y, z)``; uint16, 0 for none."""
+    pieces, count = np.zeros_like(prediction, np.uint16), 0
+    for value in np.flatnonzero(np.bincount(prediction.ravel(order="K"))[1:]) + 1:
+        box = bounding_box(prediction == value)
+        assert box is not None
+        found, number = ndimage.label(prediction[box] == value)
+        shown = (found > 0) & (found <= MOST_PIECES - count)
+        pieces[box][shown] = (found[shown] + count).astype(np.uint16)
+        count = min(count + number, MOST_PIECES)
+    return pieces
 
 
 def outcome(edit: Edit, what: str) -> str:
@@ -144,6 +184,29 @@ def deciding(case: OpenCase, what: str, action: Callable[[], Edit], touch: Calla
         made: list[Edit] = []
         yield from jobs.editing(case.case_id, lambda: made.append(action()), touch)(control)
         yield Note("info", outcome(made[0], what))
+
+    return source
+
+
+def seeing_decisions(case: OpenCase) -> EventSource:
+    """Work out what is left of the prediction to decide about."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        case.look_at_decisions()
+        yield DecisionsSeen(case)
+
+    return source
+
+
+def finding_pieces(case: OpenCase) -> EventSource:
+    """Number the pieces of the prediction that are left to decide about."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        prediction = case.prediction if case.open_prediction is None else case.open_prediction
+        if prediction is not None:
+            yield PiecesFound(case, numbered_pieces(prediction))
 
     return source
 
@@ -165,6 +228,9 @@ class RegionIntentions(SessionState):
         rows = self._presenter.list_layer
         self._sketch = Sketch(lambda: self._presenter.viewer, self._drawn, self._sketch_left, rows)
         self._then: tuple[str, str] | None = None
+        self._pieces: np.ndarray | None = None
+        viewer.mouse_move_callbacks.append(self._pointer_moved)
+        self._desk.rewritten.connect(self._see_decisions)
         self._desk.saved.connect(self._refresh_known)
         self.case_opened.connect(self._show_known)
         viewer.dims.events.ndisplay.connect(self._show_known)
@@ -182,8 +248,12 @@ class RegionIntentions(SessionState):
             self._decide_slice(case, what)
         elif part == "case":
             self._decide(case, what, None, part)
+        elif part == "piece":
+            self._presenter.show_pieces(np.broadcast_to(np.uint16(0), case.volume.geometry.shape))
+            self._draw("point", (what, part))
+            self._loads.put("pieces", finding_pieces(case))
         else:
-            self._draw("point" if part == "piece" else "box", (what, part))
+            self._draw("box", (what, part))
 
     def accept_slice(self) -> None:
         """Take over the prediction on the slice on screen wherever no person has spoken."""
@@ -231,6 +301,8 @@ class RegionIntentions(SessionState):
 
     def _drawing_ended(self, key: str) -> None:
         del key
+        self._pieces = None
+        self._presenter.show_pieces(None)
         if self._sketch.drawing:
             self._sketch.stop()
 
@@ -285,6 +357,30 @@ class RegionIntentions(SessionState):
             return outline.index if voxel is None else voxel[outline.axis]
         axis, index = self._slice_on_screen()
         return index if axis == outline.axis else outline.index
+
+    def _on_pieces_found(self, event: PiecesFound) -> None:
+        if event.case is self._desk.case and self._sketch.drawing == "point":
+            self._pieces = event.pieces
+            self._presenter.show_pieces(event.pieces)
+            self.point()
+
+    def _pointer_moved(self, *event: object) -> None:
+        del event
+        self.point()
+
+    def point(self) -> None:
+        """Show the piece under the pointer, on whichever canvas, while one is to be clicked."""
+        case, pieces = self._desk.case, self._pieces
+        if case is None or pieces is None:
+            return
+        place = self._presenter.voxel_at(self._pointer())
+        voxel = None if place is None else case_voxel(case, place)
+        self._presenter.point_at_piece(0 if voxel is None else int(pieces[voxel]))
+
+    def _see_decisions(self) -> None:
+        case = self._desk.case
+        if case is not None and case.decisions:
+            self._loads.put("outlines", seeing_decisions(case))
 
     # ---- the known map -----------------------------------------------------------------------
 

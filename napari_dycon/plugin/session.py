@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from napari_dycon.engine.events import CasePredicted, Note, RunFinished, RunStarted
 from napari_dycon.errors import DyconError, StudyError
-from napari_dycon.plugin import jobs, labelling, removals, structuring, versioning
+from napari_dycon.plugin import jobs, labelling, regions, removals, structuring, versioning
 from napari_dycon.plugin.background import JobQueue
 from napari_dycon.plugin.beginning import name_of
 from napari_dycon.plugin.casework import CaseIntentions
@@ -221,6 +221,10 @@ class Session(
             case jobs.PredictionLoaded():
                 self._desk.show_prediction(event)
                 self.overlay_changed.emit()
+            case regions.DecisionsSeen():
+                self._desk.show_open_prediction(event.case)
+            case regions.PiecesFound():
+                self._on_pieces_found(event)
             case labelling.Proposed():
                 self._on_proposed(event)
             case labelling.LabelsChanged():

@@ -10,6 +10,7 @@ from napari.qt import QtViewer
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
+from napari_dycon.plugin import jobs
 from napari_dycon.study.annotations import Known
 from napari_dycon.study.study import Study
 
@@ -446,3 +447,16 @@ def test_a_drag_with_the_tool_for_moving_layers_moves_none_in_any_plane(desk, pl
         assert np.allclose(
             view.model.layers[role].extent.world, desk.viewer.layers["prediction"].extent.world
         )
+
+
+def test_a_prediction_that_arrives_leaves_place_and_plane_in_use(desk, planes):
+    pane = planes.panes["coronal"]
+    planes.use(pane)
+    planes.move_to((5.0, 9.0, 12.0))
+    settle(desk)
+    point = planes.point.copy()
+    mask = np.ones(case(desk).volume.geometry.shape, np.uint8)
+    desk.session._on_loaded(jobs.PredictionLoaded(desk.session.case_id, mask, mask))
+    settle(desk)
+    assert np.array_equal(planes.point, point)
+    assert planes.is_in_use(pane)

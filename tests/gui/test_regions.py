@@ -127,6 +127,7 @@ def test_a_piece_is_clicked_or_decided_by_a_key_over_it(hand):
     found = [place[1:] for place in np.argwhere(hand.viewer.layers["prediction"].data) if place[0] == z]
     hand.choose(hand.dock.review.accept.menu, ("accept", "piece"))
     QTest.mouseMove(hand.canvas, hand.at(*found[0]))
+    hand.desk.wait(lambda: hand.viewer.layers["piece"].selected_label > 0)
     QTest.mouseClick(hand.canvas, LEFT, pos=hand.at(*found[0]))
     hand.desk.wait(lambda: hand.session.question is None)
     hand.rest()
@@ -136,7 +137,9 @@ def test_a_piece_is_clicked_or_decided_by_a_key_over_it(hand):
     hand.session.decide_piece("reject")
     hand.rest()
     decided = (hand.known == Known.ACCEPTED) | (hand.known == Known.DRAWN)
-    assert np.array_equal(decided, hand.viewer.layers["prediction"].data > 0)
+    case = hand.session._desk.case
+    assert np.array_equal(decided, case.display.apply(case.prediction) > 0)
+    assert not hand.viewer.layers["prediction"].data.any(), "what is decided is outlined no longer"
     hand.dock.tools.known_button.click()
     assert hand.viewer.layers["known map"].visible
     assert "interpolated" in hand.dock.tools.known_button.toolTip()

@@ -200,6 +200,63 @@ def test_a_clicked_piece_is_accepted(predicted):
     assert tool(predicted) == ("annotation", "paint")
 
 
+def shown_place(opened, voxel):
+    """Where a voxel of the source lies on the canvas, in mm."""
+    marked = np.zeros((20, 24, 10), bool)
+    marked[tuple(voxel)] = True
+    return tuple(np.argwhere(shown(opened, marked))[0] * opened.layer("scan").scale)
+
+
+@pytest.mark.parametrize("what", ["accept", "reject"])
+def test_the_outline_of_what_is_decided_is_gone_and_comes_back_with_undo(predicted, what):
+    session = predicted.session
+    predicted.viewer.cursor.position = shown_place(predicted, (3, 4, 5))
+    whole = session._desk.case.prediction.copy()
+    session.decide_piece(what)
+    predicted.rest()
+    left = whole.copy()
+    left[PIECE] = 0
+    assert np.array_equal(shown(predicted, left), predicted.layer("prediction").data)
+    session.undo()
+    predicted.rest()
+    assert np.array_equal(shown(predicted, whole), predicted.layer("prediction").data)
+    session.redo()
+    session.decide(what, "slice")
+    predicted.rest()
+    axis, index = session._presenter.current_slice()
+    left[(slice(None),) * axis + (index,)] = 0
+    assert np.array_equal(shown(predicted, left), predicted.layer("prediction").data)
+    session.decide("reject" if what == "accept" else "accept", "case")
+    predicted.rest()
+    assert not predicted.layer("prediction").data.any()
+    assert np.array_equal(session._desk.case.prediction, whole)
+    session._on_loaded(jobs.PredictionLoaded("alpha", whole.copy(), None))
+    assert np.array_equal(shown(predicted, whole), predicted.layer("prediction").data)
+
+
+def test_the_piece_that_a_click_would_take_is_shown_before_it(predicted):
+    session, viewer = predicted.session, predicted.viewer
+    session.decide("reject", "piece")
+    predicted.rest()
+    assert session._sketch.drawing == "point"
+    layer = predicted.layer("piece")
+    assert layer.visible and layer.show_selected_label and layer.selected_label == 0
+    for place in (PIECE, OTHER):
+        viewer.cursor.position = shown_place(predicted, [part.start for part in place])
+        for callback in viewer.mouse_move_callbacks:
+            callback(viewer, None)
+        expected = np.zeros((20, 24, 10), bool)
+        expected[place] = True
+        assert np.array_equal(layer.data == layer.selected_label, shown(predicted, expected))
+    viewer.cursor.position = shown_place(predicted, (0, 0, 0))
+    for callback in viewer.mouse_move_callbacks:
+        callback(viewer, None)
+    assert layer.selected_label == 0
+    session.answer("cancel")
+    assert not layer.visible and not layer.data.any()
+    assert tool(predicted) == ("annotation", "paint")
+
+
 def test_where_nothing_is_predicted_there_is_no_piece(predicted, notes):
     predicted.viewer.cursor.position = (0.0, 0.0, 0.0)
     predicted.session.decide_piece("accept")
