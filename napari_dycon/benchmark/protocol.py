@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from napari_dycon.errors import DyconError, VolumeError
 from napari_dycon.io.geometry import Geometry, plane_axis
 from napari_dycon.io.volumes import find_volumes, stem
+from napari_dycon.study.pairing import Place, pair
 
 SLICE_MARGIN = 0.15
 CHANNEL_SUFFIX = "_0000"
@@ -124,9 +125,9 @@ def split_scans(protocol: Protocol) -> Split:
     if both:
         raise DyconError(f"{sorted(both)[0].name} is in both --images and --test-images; take it out of one.")
     labelled = _labelled(train, protocol)
-    for pair in (*labelled, *test):
-        _ = pair.truth
-    return Split(labelled, tuple(pair for pair in train if pair not in labelled), tuple(test))
+    for item in (*labelled, *test):
+        _ = item.truth
+    return Split(labelled, tuple(item for item in train if item not in labelled), tuple(test))
 
 
 def _last_fifth(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
@@ -171,13 +172,28 @@ def _content(*paths: Path) -> str:
 
 
 def find_pairs(images: Path, labels: Path) -> list[Pair]:
-    """Scans of a folder by file name, each with the label map of the same name if there is one."""
-    masks = {stem(path): path for path in _volumes(labels)}
-    pairs = []
-    for path in sorted(_volumes(images), key=stem):
-        name = stem(path).removesuffix(CHANNEL_SUFFIX)
-        pairs.append(Pair(name, path, masks.get(stem(path), masks.get(name))))
-    return pairs
+    """Scans of a folder by file name, each with the label map that belongs to it if there is one.
+
+    Raises
+    ------
+    VolumeError
+        If a label map could belong to several scans, or a scan have several.
+    """
+    scans, masks = sorted(_volumes(images), key=stem), list(_volumes(labels))
+    found = pair([Place.below(path, images) for path in scans], [Place.below(path, labels) for path in masks])
+    for scan, candidates in found.doubtful.items():
+        listed = ", ".join(str(masks[mask]) for mask in candidates[:3])
+        raise VolumeError(
+            f"It is not sure which labels belong to {scans[scan]}: {listed}; give them one name."
+        )
+    return [
+        Pair(
+            stem(path).removesuffix(CHANNEL_SUFFIX),
+            path,
+            masks[found.label_of[index]] if index in found.label_of else None,
+        )
+        for index, path in enumerate(scans)
+    ]
 
 
 def _volumes(folder: Path) -> Sequence[Path]:

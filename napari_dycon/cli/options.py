@@ -38,7 +38,11 @@ Method = Annotated[
         show_default="dycon",
     ),
 ]
-Seed = Annotated[int | None, typer.Option(help="Start of all random numbers.", show_default="0")]
+LARGEST_SEED = 2**31 - 1
+Seed = Annotated[
+    int | None,
+    typer.Option(min=0, max=LARGEST_SEED, help="Start of all random numbers.", show_default="0"),
+]
 Minutes = Annotated[float | None, typer.Option(min=0.01, help="How long to train.", show_default=False)]
 Iterations = Annotated[
     int | None, typer.Option(min=1, help="How many steps to train, instead of minutes.", show_default=False)
@@ -105,6 +109,9 @@ def parse_overrides(settings: list[str] | None, plan_fields: Collection[str]) ->
 def parse_seeds(text: str) -> tuple[int, ...]:
     """Turn ``0,1,2`` into numbers."""
     try:
-        return tuple(int(part) for part in text.split(","))
+        seeds = tuple(int(part) for part in text.split(","))
     except ValueError as error:
         raise DyconError(f"'{text}' is not a list of seeds; write for example --seeds 0,1,2.") from error
+    if not all(0 <= seed <= LARGEST_SEED for seed in seeds):
+        raise DyconError(f"A seed is a whole number from 0 to {LARGEST_SEED}.")
+    return seeds

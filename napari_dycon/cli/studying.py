@@ -87,10 +87,14 @@ def import_scans(
     with opened_study(study, read_only=False) as opened, screen.bar("Importing") as bar:
         for new_structure in parse_structures(structure or []):
             opened.add_structure(new_structure.name, value=new_structure.value)
-        for event in opened.add_scans(paths, labels_dir=labels):
-            if isinstance(event, ImportEvent):
-                bar.update(event.done / max(event.total, 1), f"{event.done} of {event.total}")
-                events.append(event)
+        try:
+            for event in opened.add_scans(paths, labels_dir=labels):
+                if isinstance(event, ImportEvent):
+                    bar.update(event.done / max(event.total, 1), f"{event.done} of {event.total}")
+                    events.append(event)
+        except KeyboardInterrupt:
+            screen.line(f"{count(len(opened.cases), 'scan')} are in the study; the same command goes on.")
+            raise
     write_json(json_file, _import_result(events))
     for sentence in (*_problems(events), *_notes(events)):
         screen.line(sentence)
@@ -225,15 +229,18 @@ def _export_result(end: "Exported") -> dict[str, Any]:
 
 def choose_cases(study: "Study", wanted: list[str] | None) -> list[str] | None:
     """Case ids from ids or names; None means all."""
+    from napari_dycon.study.naming import folded
+
     if not wanted:
         return None
-    by_name = {case.name: case.id for case in study.cases} | {case.id: case.id for case in study.cases}
+    names = ((text, case.id) for case in study.cases for text in (case.name, case.id))
+    by_name = {folded(text): case for text, case in names}
     for text in wanted:
-        if text not in by_name:
+        if folded(text) not in by_name:
             raise StudyError(
                 f"There is no case '{text}' in {study.path}; the cases are {_some(by_name.values())}."
             )
-    return [by_name[text] for text in wanted]
+    return [by_name[folded(text)] for text in wanted]
 
 
 def choose_run(study: "Study", wanted: str | None) -> str:

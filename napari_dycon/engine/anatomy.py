@@ -24,10 +24,27 @@ SIDE_STEMS = (
     "left", "right", "link", "recht", "gauch", "droit", "izquierd", "derech", "sinistr", "dext", "esquerd",
     "direit", "vänster", "höger", "vanster", "hoger", "venstre", "højre", "høyre", "lewy", "lewa", "lewe",
     "prawy", "prawa", "prawe", "levý", "levá", "pravý", "pravá", "лев", "прав", "vasen", "oikea",
-    "αριστερ", "δεξ",
+    "αριστερ", "δεξ", "jobb",
 )  # fmt: skip
 SIDE_WORDS = frozenset(
-    ("l", "r", "lt", "rt", "li", "re", "lh", "rh", "sx", "dx", "izq", "destra", "destro", "destri", "sağ")
+    (
+        "l",
+        "r",
+        "lt",
+        "rt",
+        "li",
+        "re",
+        "lh",
+        "rh",
+        "sx",
+        "dx",
+        "izq",
+        "destra",
+        "destro",
+        "destri",
+        "sağ",
+        "bal",
+    )
 )
 SIDE_LETTERS = "左右"
 TWINS = (

@@ -9,8 +9,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_dycon.errors import DyconError, TrainingError
-from napari_dycon.io.masks import label_counts, read_mask
+from napari_dycon.io.geometry import Geometry
+from napari_dycon.io.masks import label_counts, read_labels
 from napari_dycon.io.volumes import find_volumes, stem
+from napari_dycon.study.label_values import meanings
+from napari_dycon.study.naming import file_stems, folded
+from napari_dycon.study.pairing import Place, pair
+from napari_dycon.study.schema import CaseRecord
 from napari_dycon.study.study import Study
 
 Mask = NDArray[np.bool_]
@@ -95,22 +100,20 @@ def evaluate(
     run = run or study.active_run
     if run is None:
         raise TrainingError("This study has no trained model yet; train and predict first.")
-    references = {stem(path): path for path in find_volumes(Path(reference_dir))}
+    references, left_out = _references(study, Path(reference_dir))
     values = [structure.value for structure in study.structures]
     cases, absent = list[CaseScores](), list[str]()
-    left_out, unnamed = dict[str, str](), dict[str, dict[int, int]]()
+    unnamed = dict[str, dict[int, int]]()
     for record in study.cases:
-        path = references.get(record.name) or references.get(record.id)
+        path = references.get(record.id)
         if path is None or (case_ids is not None and record.id not in case_ids):
             continue
         try:
             found, geometry = study.prediction(run, record.id), study.geometry(record.id)
-            truth = read_mask(path, geometry)
+            truth, foreign = _reference(study, path, geometry)
         except (DyconError, OSError, MemoryError) as error:
             left_out[record.id] = str(error) or type(error).__name__
             continue
-        counts = enumerate(label_counts(truth).tolist())
-        foreign = {value: n for value, n in counts if n and value not in (0, *values)}
         if foreign:
             unnamed[record.id] = foreign
         if found is None:
@@ -120,6 +123,42 @@ def evaluate(
     if not cases and not absent and not left_out:
         raise TrainingError(f"No mask in {reference_dir} has the file name of a scan in this study.")
     return Evaluation(run, tuple(cases), tuple(absent), left_out, unnamed)
+
+
+def _references(study: Study, folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """Reference mask of each case by its id, and why a case has none though some are called like it."""
+    files = find_volumes(folder)
+    own = {folded(name): case for case, name in file_stems(study.cases).items()}
+    own |= {folded(case.id): case.id for case in study.cases}
+    found = {own[folded(stem(path))]: path for path in files if folded(stem(path)) in own}
+    rest, cases = [p for p in files if p not in found.values()], [c for c in study.cases if c.id not in found]
+    pairs = pair([_place(study, case) for case in cases], [Place.below(path, folder) for path in rest])
+    found |= {cases[scan].id: rest[mask] for scan, mask in pairs.label_of.items()}
+    doubt = {
+        cases[
+            scan
+        ].id: f"{rest[masks[0]]} may be the reference of {cases[scan].name} or of another scan; put it "
+        "into a folder, or give it a name, that says whose it is."
+        for scan, masks in pairs.doubtful.items()
+    }
+    return found, doubt
+
+
+def _reference(study: Study, path: Path, geometry: Geometry) -> tuple[NDArray[np.uint8], dict[int, int]]:
+    """Read a reference in the values of the study, and count voxels of values that no structure has."""
+    labels = read_labels(path, geometry)
+    counts = {value: n for value, n in enumerate(label_counts(labels.array).tolist()) if n and value}
+    meant = meanings(study.structures, counts, labels.names)
+    table = np.arange(256, dtype=np.uint8)
+    for value, structure in meant.items():
+        table[value] = value if structure is None else structure
+    return table[labels.array], {value: counts[value] for value, found in meant.items() if found is None}
+
+
+def _place(study: Study, case: CaseRecord) -> Place:
+    *folders, name = case.name.split("/")
+    above = study.scan_path(case.id).parent.parts if study.has_scan(case.id) else ()
+    return Place.of(folders, name, above[: len(above) - len(folders)])
 
 
 def _score(found: Mask, truth: Mask, spacing: Sequence[float], value: int) -> StructureScore:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import psutil
 import torch
@@ -18,6 +18,7 @@ from napari_dycon.study.preflight import CPU_VOXELS, MOST_CPU_VOXELS
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 Size = tuple[int, int, int]
+Millimetres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 FINE_VOXELS = 64 * 64 * 20
 """Up to so many voxels of a median scan, every machine affords a network that begins at full resolution."""
@@ -106,7 +107,7 @@ class Plan(BaseModel):
     structure_values: tuple[int, ...]
     structure_names: tuple[str, ...]
     network: NetworkSpec
-    spacing: Triple
+    spacing: tuple[Millimetres, Millimetres, Millimetres]
     patch_size: Size
     batch_labelled: int = Field(default=2, ge=1)
     batch_unlabelled: int = Field(default=2, ge=0)
@@ -159,7 +160,7 @@ def make_plan(
         raise TrainingError("This study has no structures yet; add the structure you want to segment.")
     wishes = dict(overrides or {})
     gpu = machine.device != "cpu"
-    spacing = _triple(wishes.pop("spacing", None) or _target_spacing(fingerprint, gpu))
+    spacing = _spacing(wishes.pop("spacing", None) or _target_spacing(fingerprint, gpu))
     size = _median_size(fingerprint, spacing)
     fine = machine.device == "cuda" or math.prod(size) <= FINE_VOXELS
     widths, strides = _stages(spacing, size, gpu, fine)
@@ -209,6 +210,18 @@ def smaller_patch(plan: Plan) -> Plan | None:
     divisor = _divisor(plan.network.strides)
     size = _shrink(plan.patch_size, plan.spacing, divisor, math.prod(plan.patch_size) // 2)
     return None if size == plan.patch_size else plan.model_copy(update={"patch_size": size})
+
+
+def _spacing(wish: Any) -> Triple:
+    try:
+        x, y, z = (float(side) for side in wish)
+    except (TypeError, ValueError):
+        x = y = z = math.nan
+    if not all(math.isfinite(side) and side > 0 for side in (x, y, z)):
+        raise TrainingError(
+            f"The plan cannot be changed like this: spacing: {wish} is not three sizes in mm."
+        )
+    return x, y, z
 
 
 def _target_spacing(fingerprint: Fingerprint, gpu: bool) -> Triple:

@@ -58,6 +58,8 @@ def data_file(header: Path, name: str) -> Path:
             f"{header.name} takes its voxels from {name!r}; "
             "only a single data file in the same folder is accepted."
         )
+    if data.resolve() == header.resolve():
+        raise damaged(header, "it names itself as the file with the voxels")
     if not data.is_file():
         raise VolumeError(f"{header.name} needs the file {name!r} beside it, which is missing.")
     return data

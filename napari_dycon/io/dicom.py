@@ -31,6 +31,7 @@ from napari_dycon.io.dicom_slices import (
     find_problem,
     listed,
     read_slice,
+    rescaling,
     series_geometry,
     sort_slices,
     without_localizers,
@@ -98,7 +99,7 @@ def find_series(folder: Path | str) -> list[Series]:
         foreign += [] if found else [file]
     damaged += _called_alike(foreign, slices)
     by_series: dict[str, list[SliceHeader]] = {}
-    for item in {item.instance or str(item.file): item for item in slices}.values():
+    for item in {_identity(item): item for item in slices}.values():
         by_series.setdefault(item.series, []).append(item)
     series = [_blame(_series(members), damaged) for members in by_series.values()]
     return sorted(series, key=lambda one: (one.description, one.uid))
@@ -143,20 +144,26 @@ def patient_id(series: Series) -> str:
     return str(dataset.get("PatientID", "") or "").strip()
 
 
-def why_no_images(folder: Path | str) -> str:
-    """Say what a folder holds instead of scans, and what to do with it; empty where nothing is known."""
-    files = walk(Path(folder))
-    archives = [path.name for path in files if path.name.lower().endswith(_ARCHIVES)]
-    if archives:
-        return f"It holds archives ({listed(archives)}); unpack them first."
-    if any(path.suffix.lower() in (".hdr", ".img") for path in files):
-        return "It holds Analyze or two-file NIfTI (.hdr and .img); convert them to .nii.gz first."
+def _identity(item: SliceHeader) -> tuple[str, ...]:
+    """What two copies of one image have in common: careless programs give several images one identifier."""
+    return (item.instance or str(item.file), item.patient, item.series, str(item.position.tolist()))
+
+
+def why_no_images(place: Path | str) -> str:
+    """Say what a file is, or a folder holds, instead of scans, and what to do; empty if nothing is known."""
+    place = Path(place)
+    files = [path for path in (walk(place) if place.is_dir() else [place]) if not is_volume(path)]
     kinds = sorted({kind for path in files[:_LOOKED_AT] if (kind := _modality(path))})
-    if kinds:
-        return f"It holds DICOM objects without images ({listed(kinds)}); choose the folder of the images."
-    if any(path.name.upper() == "DICOMDIR" for path in files):
-        return "It holds a DICOMDIR but not the images it lists; copy the whole disc."
-    return ""
+    archives = [path.name for path in files if path.name.lower().endswith(_ARCHIVES)]
+    pairs = [path.name for path in files if path.suffix.lower() in (".hdr", ".img")]
+    alone = len(files) == 1 and files[0].name.upper() == "DICOMDIR"
+    said = {
+        f"archives ({listed(archives)}); unpack them first": archives,
+        f"Analyze or two-file NIfTI ({listed(pairs)}); convert them to .nii.gz first": pairs,
+        f"DICOM objects without images ({listed(kinds)}), which are no scans": kinds,
+        "a DICOMDIR but not the images it lists; copy the whole disc": alone,
+    }
+    return " ".join(f"It holds {sentence}." for sentence, there in said.items() if there)
 
 
 def _modality(path: Path) -> str:
@@ -241,7 +248,7 @@ def _pixels(file: Path) -> NDArray[np.float64]:
             stored = dataset.pixel_array
         except RuntimeError as error:  # no decoder for this compression in pydicom; GDCM has most
             raise _NoDecoderError from error
-        slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
+        slope, intercept = rescaling(dataset)
     return np.asarray(stored.astype(np.float64) * slope + intercept)
 
 

@@ -18,12 +18,14 @@ from pydicom.config import disable_value_validation
 
 from napari_dycon.errors import VolumeError
 from napari_dycon.io.geometry import LPS_TO_RAS, Geometry, is_invertible
+from napari_dycon.io.limits import SPACING_MM
 
 GAP_TOLERANCE_MM = 0.01
 GAP_TOLERANCE_SHARE = 0.01
 DRIFT_TOLERANCE_MM = 0.01
 ORIENTATION_TOLERANCE = 1e-4
 DIRECTION_TOLERANCE = 1e-3
+LEAST_SLOPE = 1e-25
 FEWEST_SLICES = 3
 MOST_LOCALIZERS = 3
 
@@ -45,6 +47,7 @@ _TAGS = [
     "PatientID",
     "ImageType",
     "RescaleSlope",
+    "RescaleIntercept",
 ]
 
 
@@ -163,13 +166,15 @@ def _slice(file: Path, dataset: Any) -> SliceHeader:
         frames=int(dataset.get("NumberOfFrames", 1) or 1),
         patient=str(dataset.get("PatientID", "") or "").strip(),
         is_mosaic="MOSAIC" in (dataset.get("ImageType") or ()),
-        slope=_slope(dataset),
+        slope=rescaling(dataset)[0],
     )
 
 
-def _slope(dataset: Any) -> float:
-    value = dataset.get("RescaleSlope")
-    return 1.0 if value is None or value == "" else float(value)
+def rescaling(dataset: Any) -> tuple[float, float]:
+    """Slope and intercept from stored to real values; 1 and 0 where they are not stated."""
+    stated = ((dataset.get("RescaleSlope"), 1.0), (dataset.get("RescaleIntercept"), 0.0))
+    slope, intercept = (default if value in (None, "") else float(value) for value, default in stated)
+    return slope, intercept
 
 
 def _numbers(dataset: Any, name: str, count: int) -> NDArray[np.float64]:
@@ -222,9 +227,9 @@ def _kind_problem(slices: list[SliceHeader]) -> str | None:
             f"{len(unplaced)} of {len(slices)} images do not state position, orientation or pixel spacing; "
             "export the original series."
         )
-    flat = sum(not np.isfinite(item.slope) or item.slope == 0 for item in slices)
+    flat = sum(not LEAST_SLOPE <= abs(item.slope) <= 1 / LEAST_SLOPE for item in slices)
     if flat:
-        return f"{flat} of {len(slices)} images have a RescaleSlope of 0 or none at all; export it again."
+        return f"{flat} of {len(slices)} images have a RescaleSlope of 0 or beyond reason; export it again."
     if len(slices) < FEWEST_SLICES:
         return f"it has only {len(slices)} image(s); a 3D scan needs at least {FEWEST_SLICES}."
     return None
@@ -267,7 +272,9 @@ def _is_possible(item: SliceHeader) -> bool:
     """Tell whether rows and columns are perpendicular unit vectors, and pixels of a positive size."""
     rows, columns = item.orientation[:3], item.orientation[3:]
     lengths = np.abs([np.linalg.norm(rows) - 1, np.linalg.norm(columns) - 1])
-    return bool(max(*lengths, abs(rows @ columns)) <= DIRECTION_TOLERANCE and item.pixel_spacing.min() > 0)
+    least, largest = SPACING_MM
+    sized = least <= item.pixel_spacing.min() and item.pixel_spacing.max() <= largest
+    return bool(sized and max(*lengths, abs(rows @ columns)) <= DIRECTION_TOLERANCE)
 
 
 def _gap_problem(slices: list[SliceHeader]) -> str | None:

@@ -16,6 +16,7 @@ from napari_dycon.io.volumes import Volume
 
 VOLUME_COLUMNS = (
     "case",
+    "file",
     "name",
     "patient",
     "structure",

@@ -14,6 +14,7 @@ from napari_dycon.io.geometry import Geometry, is_invertible
 SPACING_MM = (1e-5, 1e4)
 """Least and largest size of a voxel in mm: from a fine microscope to ten metres."""
 FARTHEST_MM = 1e7
+MM_PER_UNIT = {"mm": 1.0, "millimeter": 1.0, "cm": 10.0, "m": 1000.0, "um": 0.001, "µm": 0.001}
 
 _USABLE_SHARE = 0.9
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_dycon.errors import VolumeError
 from napari_dycon.io.detached import damaged, data_file, number, read_data, read_start, whole_number
 from napari_dycon.io.geometry import LPS_TO_RAS, Geometry
-from napari_dycon.io.limits import require_plausible
+from napari_dycon.io.limits import MM_PER_UNIT, require_plausible
 
 SUFFIXES = (".mha", ".mhd")
 
@@ -32,6 +32,7 @@ _TYPES = {
 }
 _MATRIX = ("transformmatrix", "rotation", "orientation")
 _OFFSET = ("offset", "position", "origin")
+_SPACING = ("elementspacing", "elementsize")
 _MOST_SIDE = 1 << 20
 
 
@@ -149,16 +150,25 @@ def _data(header: Header) -> tuple[Path, int]:
 def _geometry(header: Header) -> Geometry:
     sizes = header.sizes
     count = len(sizes)
-    spacing = header.numbers(count, "elementspacing", "elementsize") or [1.0] * count
+    spacing = header.numbers(count, *_SPACING) or [1.0] * count
     origin = header.numbers(count, *_OFFSET) or [0.0] * count
     matrix = header.numbers(count * count, *_MATRIX) or np.eye(count).ravel().tolist()
+    if min(spacing[:3]) <= 0:
+        raise damaged(header.path, f"ElementSpacing is {spacing[:3]}")
+    unit = header.text("distanceunits").lower()
+    if unit and unit not in MM_PER_UNIT:
+        raise damaged(header.path, f"the unit of length {unit[:40]!r} is not known")
     lps = np.eye(4)
     lps[:3, :3] = np.reshape(matrix, (count, count))[:3, :3].T * spacing[:3]
     lps[:3, 3] = origin[:3]
+    lps[:3] *= MM_PER_UNIT[unit] if unit else 1.0
     return require_plausible(header.path, (sizes[0], sizes[1], sizes[2]), LPS_TO_RAS @ lps)
 
 
 def _notes(header: Header) -> tuple[str, ...]:
-    if any(key in header.fields for key in _MATRIX):
-        return ()
-    return ("The file states no position in the scanner; left and right cannot be relied on.",)
+    notes = []
+    if not any(key in header.fields for key in _MATRIX):
+        notes.append("The file states no position in the scanner; left and right cannot be relied on.")
+    if not any(key in header.fields for key in _SPACING):
+        notes.append("The file states no voxel size; 1 mm is assumed.")
+    return tuple(notes)

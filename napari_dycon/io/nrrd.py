@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_dycon.errors import VolumeError
 from napari_dycon.io.detached import damaged, data_file, number, read_data, read_start, whole_number
 from napari_dycon.io.geometry import LPS_TO_RAS, Geometry
-from napari_dycon.io.limits import require_plausible
+from napari_dycon.io.limits import MM_PER_UNIT, require_plausible
 
 SUFFIXES = (".nrrd", ".nhdr")
 
@@ -51,15 +51,7 @@ _TO_RAS = {
     "rast": (1, 1, 1),
     "last": (-1, 1, 1),
 }
-_MM_PER_UNIT = {
-    "mm": 1.0,
-    "millimeter": 1.0,
-    "cm": 10.0,
-    "m": 1000.0,
-    "um": 0.001,
-    "µm": 0.001,
-    "micron": 0.001,
-}
+_OTHER_SPACES = ("scanner-xyz", "3d-right-handed", "3d-left-handed")
 _SPATIAL_KINDS = ("domain", "space")
 _NO_POSITION = "The file states no position in the scanner; left and right cannot be relied on."
 _MOST_SIDE = 1 << 20
@@ -207,6 +199,8 @@ def _geometry(header: Header) -> tuple[Geometry, tuple[str, ...]]:
     path, sizes, axes, directions = header.path, header.sizes, header.axes, header.directions
     space = header.text("space").lower().removesuffix("-time")
     to_ras = _TO_RAS.get(space)
+    if space and to_ras is None and space not in _OTHER_SPACES:
+        raise damaged(path, f"the space {space[:40]!r} is not known")
     affine = np.eye(4)
     if directions is None:
         words = header.text("spacings").split() or ["1"] * len(sizes)
@@ -223,8 +217,10 @@ def _geometry(header: Header) -> tuple[Geometry, tuple[str, ...]]:
     affine[:3] *= np.array(_units(header))[:, None]
     ras = np.diag([*to_ras, 1]) @ affine if to_ras is not None else LPS_TO_RAS @ affine
     shape = (sizes[axes[0]], sizes[axes[1]], sizes[axes[2]])
-    placed = to_ras is not None and directions is not None
-    return require_plausible(path, shape, ras), () if placed else (_NO_POSITION,)
+    notes = [] if to_ras is not None and directions is not None else [_NO_POSITION]
+    if directions is None and not header.text("spacings"):
+        notes.append("The file states no voxel size; 1 mm is assumed.")
+    return require_plausible(path, shape, ras), tuple(notes)
 
 
 def _origin(header: Header) -> list[float]:
@@ -245,6 +241,6 @@ def _units(header: Header) -> list[float]:
     if len(units) < 3:
         raise damaged(header.path, f"space units has {len(units)} entries instead of 3")
     for unit in units[:3]:
-        if unit and unit not in _MM_PER_UNIT:
+        if unit and unit not in MM_PER_UNIT:
             raise damaged(header.path, f"the unit of length {unit[:40]!r} is not known")
-    return [_MM_PER_UNIT[unit] if unit else 1.0 for unit in units[:3]]
+    return [MM_PER_UNIT[unit] if unit else 1.0 for unit in units[:3]]

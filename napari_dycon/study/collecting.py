@@ -133,12 +133,11 @@ def _found_at(path: Path, converted: Collection[Path]) -> list[Found]:
         found = [one for one in near if one.series is None or path in one.series.files]
     else:
         found = [Found(path, path.parent, stem(path), named=True)]
-    nothing = f"{path} holds no scans (NIfTI, NRRD, MHA, MHD or DICOM). {_instead(path)}".strip()
-    return found or [Found(path, path, path.name, problem=nothing)]
-
-
-def _instead(path: Path) -> str:
-    return why_no_images(path) if path.is_dir() else ""
+    instead = why_no_images(path)
+    if found:
+        return [*found, *([Found(path, path, path.name, problem=f"{path}: {instead}")] if instead else [])]
+    nothing = f"{path} holds no scans (NIfTI, NRRD, MHA, MHD or DICOM). {instead}".strip()
+    return [Found(path, path, path.name, problem=nothing)]
 
 
 def _not_of_a_study(files: Iterable[Path]) -> Iterator[Path]:

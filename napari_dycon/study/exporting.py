@@ -180,8 +180,6 @@ def export(
             masks.append((path, origin))
             rows.extend(_rows(study, case, mask, origin, names, request.pseudonyms))
         yield CaseExported(case.id, path if origin else None, origin, problem, done, len(cases))
-    if not masks and problems:
-        raise StudyError(f"Nothing was exported. {problems[0][1]}")
     table = request.out / TABLE
     if masks:
         volumes_csv(rows, table)
@@ -335,6 +333,7 @@ def _rows(
         voxels = int(counts[structure.value])
         yield {
             "case": names[case.id] if pseudonyms else case.id,
+            "file": f"{names[case.id]}.nii.gz",
             "name": names[case.id] if hidden else case.name,
             "patient": names[case.id] if alone and pseudonyms else patient,
             "structure": structure.name,

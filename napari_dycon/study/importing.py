@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from napari_dycon.errors import DyconError, StudyError, VolumeError
@@ -21,6 +20,7 @@ from napari_dycon.study.annotations import Annotation
 from napari_dycon.study.collecting import Found, collect
 from napari_dycon.study.files import now, scan_reference, sha256_of
 from napari_dycon.study.identity import content_of
+from napari_dycon.study.label_values import meanings, without_structure
 from napari_dycon.study.scans import intensity_facts, lies_as, looks_like_labels
 from napari_dycon.study.schema import CaseRecord
 
@@ -418,42 +418,15 @@ def _read_labels(study: Study, labels: Path, geometry: Geometry) -> Annotation:
     if not study.structures and len(values) <= MOST_NEW_STRUCTURES:
         for value in values:
             study.add_structure(found.names.get(value, f"structure {value}"), value=value)
-    table = _translation(study, labels, values, found.names, counts)
-    return Annotation.full(table[found.array])
-
-
-def _translation(
-    study: Study, labels: Path, values: list[int], names: Mapping[int, str], counts: NDArray[np.intp]
-) -> NDArray[np.uint8]:
-    """Table from the values of a file to those of the study: by name where the file names its segments."""
-    by_name = {naming.folded(structure.name): structure.value for structure in study.structures}
-    own = {structure.value for structure in study.structures}
-    table, foreign = np.zeros(256, np.uint8), []
-    for value in values:
-        name = names.get(value)
-        target = value if name is None and value in own else by_name.get(naming.folded(name or ""))
-        if target is None:
-            foreign.append(value)
-        else:
-            table[value] = target
+    meant = meanings(study.structures, values, found.names)
+    foreign = [value for value, structure in meant.items() if structure is None]
     if foreign:
-        raise StudyError(_foreign_values(labels, foreign, names, counts))
-    used = [int(table[value]) for value in values]
-    if len(set(used)) < len(used):
+        voxels = {value: int(counts[value]) for value in foreign}
+        told = without_structure(foreign, found.names, voxels)
+        raise StudyError(f"{labels.name} holds {told}, then import the labels again.")
+    if len(set(meant.values())) < len(meant):
         raise StudyError(f"{labels.name} has two segments for one structure of the study; merge them first.")
-    return table
-
-
-def _foreign_values(
-    labels: Path, foreign: list[int], names: Mapping[int, str], counts: NDArray[np.intp]
-) -> str:
-    listed = ", ".join(
-        f"{value} ({f'{names[value]}, ' if value in names else ''}{counts[value]} voxels)"
-        for value in foreign[:6]
-    )
-    more = f" and {len(foreign) - 6} more" if len(foreign) > 6 else ""
-    first = f"{foreign[0]}:{names.get(foreign[0], 'NAME')}"
-    return (
-        f"{labels.name} holds label values that no structure has: {listed}{more}; add a structure with "
-        f'that value and name (--structure "{first}"), then import the labels again.'
-    )
+    table = np.zeros(256, np.uint8)
+    for value, structure in meant.items():
+        table[value] = structure or 0
+    return Annotation.full(table[found.array])

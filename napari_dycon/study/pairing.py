@@ -11,7 +11,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from pathlib import Path
 
+from napari_dycon.io.volumes import stem
 from napari_dycon.study.naming import folded
 
 Names = tuple[str, ...]
@@ -60,6 +62,11 @@ class Place:
     folders: Names
     stem: str
     above: Names = ()
+
+    @classmethod
+    def below(cls, file: Path, root: Path) -> Place:
+        """Place of a file below a folder that was given."""
+        return cls.of(file.parent.relative_to(root).parts, stem(file), root.parts)
 
     @classmethod
     def of(cls, folders: Iterable[str], stem: str, above: Iterable[str] = ()) -> Place:

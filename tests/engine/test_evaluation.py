@@ -133,3 +133,39 @@ def test_reference_values_without_a_structure_are_reported(make_study, tmp_path)
     truth[:2, :2, 0] = 9
     save_scan(folder / f"{record.name}.nii.gz", truth)
     assert evaluate(study, None, folder).unnamed == {record.id: {9: 4}}
+
+
+@pytest.fixture
+def two_of_one_name(make_study, tmp_path):
+    """Two patients' scans of one file name, predicted without a fault, and the true labels of both."""
+    study = make_study(cases=0)
+    run = study.new_run("supervised")
+    study.set_active_run(run)
+    truths = {}
+    for index, patient in enumerate(("anna", "bert")):
+        image, truth = ball_case(index)
+        (tmp_path / "scans" / patient).mkdir(parents=True)
+        save_scan(tmp_path / "scans" / patient / "T1.nii.gz", image)
+        truths[patient] = truth
+    list(study.add_scans([tmp_path / "scans"]))
+    for case, truth in zip(study.cases, truths.values(), strict=True):
+        study.save_prediction(run, case.id, truth, np.zeros(truth.shape, np.float32))
+    return study, truths
+
+
+def test_a_reference_belongs_to_the_patient_whose_folder_it_lies_in(two_of_one_name, tmp_path):
+    study, truths = two_of_one_name
+    (tmp_path / "truth" / "bert").mkdir(parents=True)
+    save_scan(tmp_path / "truth" / "bert" / "T1.nii.gz", truths["bert"])
+    (scored,) = evaluate(study, None, tmp_path / "truth").cases
+    assert study.case(scored.case).name == "bert/T1"
+    assert {score.dice for score in scored.scores} == {1}
+
+
+def test_a_reference_that_could_be_of_two_patients_is_of_neither(two_of_one_name, tmp_path):
+    study, truths = two_of_one_name
+    (tmp_path / "truth").mkdir()
+    save_scan(tmp_path / "truth" / "T1.nii.gz", truths["bert"])
+    found = evaluate(study, None, tmp_path / "truth")
+    assert found.cases == () and set(found.left_out) == {case.id for case in study.cases}
+    assert all("says whose it is" in reason for reason in found.left_out.values())

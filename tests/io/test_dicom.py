@@ -445,3 +445,25 @@ def test_a_decoder_that_crashes_takes_nothing_along(tmp_path, monkeypatch):
     with pytest.raises(VolumeError, match="compression is not known or an image is damaged"):
         convert_series(found, tmp_path / "other.nii")
     assert not (tmp_path / "other.nii").exists()
+
+
+@pytest.mark.parametrize("index", [4, SLICES - 1])
+def test_a_slice_that_repeats_the_identifier_of_another_is_kept(tmp_path, index):
+    images = series()
+    images[index].SOPInstanceUID = images[0].SOPInstanceUID
+    found = only(write(tmp_path / "dicom", images))
+    assert (found.problem, found.shape[2]) == (None, SLICES)
+    copies = write(tmp_path / "dicom", images, prefix="copy")
+    assert only(copies).shape[2] == SLICES, "the same image twice is one image"
+
+
+@pytest.mark.parametrize("slope", ["1e300", "nan", "-1e-300"])
+def test_an_intensity_scale_beyond_reason_is_refused(tmp_path, slope):
+    images = [dataset(index, RescaleSlope=slope, RescaleIntercept="0") for index in range(SLICES)]
+    assert "beyond reason" in only(write(tmp_path / "dicom", images)).problem
+
+
+def test_an_empty_scale_is_none(tmp_path):
+    images = [dataset(index, RescaleSlope="", RescaleIntercept="") for index in range(SLICES)]
+    convert_series(only(write(tmp_path / "dicom", images)), tmp_path / "scan.nii")
+    assert np.array_equal(read_volume(tmp_path / "scan.nii").array, expected_voxels())

@@ -277,3 +277,26 @@ def test_random_damage_is_a_sentence_or_no_damage(tmp_path, name):
             read_volume(path)
         except VolumeError as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(("unit", "factor"), [(None, 1), ("mm", 1), ("um", 0.001), ("cm", 10)])
+def test_units_of_metaimage_become_millimetres(tmp_path, unit, factor):
+    geometry = read_geometry(write_meta(tmp_path / "scan.mha", DistanceUnits=unit))
+    np.testing.assert_allclose(geometry.spacing, np.array([1, 1.1, 1.2]) * factor)
+    with pytest.raises(VolumeError, match="unit of length"):
+        read_geometry(write_meta(tmp_path / "odd.mha", DistanceUnits="parsec"))
+
+
+def test_a_voxel_size_that_is_not_stated_is_noted(tmp_path):
+    meta = read_volume(write_meta(tmp_path / "scan.mha", ElementSpacing=None))
+    nrrd = read_volume(write_nrrd(tmp_path / "scan.nrrd", space=None, **{"space directions": None}))
+    for volume in (meta, nrrd):
+        assert any("no voxel size" in note for note in volume.notes)
+
+
+@pytest.mark.parametrize("write", [write_nrrd, write_meta])
+def test_a_header_is_not_its_own_voxels(tmp_path, write):
+    name = "scan.nhdr" if write is write_nrrd else "scan.mhd"
+    key = "data file" if write is write_nrrd else "ElementDataFile"
+    with pytest.raises(VolumeError, match="names itself"):
+        read_volume(write(tmp_path / name, b"", **{key: name}))

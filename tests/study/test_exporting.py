@@ -227,5 +227,25 @@ def test_a_scan_that_was_replaced_with_its_size_and_time_kept_is_noticed(study, 
     times = scan.stat()
     scan.write_bytes(other.read_bytes())
     os.utime(scan, ns=(times.st_atime_ns, times.st_mtime_ns))
-    with pytest.raises(StudyError, match="has changed"):
-        list(study.export(ExportRequest(study.path.parent / "out")))
+    out = study.path.parent / "out"
+    end = export_all(study, ExportRequest(out))
+    assert [case for case, problem in end.problems if "has changed" in problem] == ["a"]
+    assert (end.masks, end.summary) == ((), "Nothing was exported.")
+    assert not out.exists()
+
+
+def test_when_no_case_can_be_exported_every_reason_is_told(study, make_scan, make_labels, tmp_path):
+    for name in "ab":
+        study.add_scan(make_scan(name), make_labels(name))
+        study.scan_path(name).unlink()
+    end = export_all(study, ExportRequest(tmp_path / "out"))
+    assert [case for case, _ in end.problems] == ["a", "b"]
+    assert end.summary == "Nothing was exported." and not (tmp_path / "out").exists()
+
+
+def test_the_table_names_the_file_of_each_case(study, make_scan, make_labels, tmp_path):
+    for name in ("CON", "a. ", "b"):
+        study.add_scan(make_scan(name), make_labels(name))
+    *masks, table = exported(study, tmp_path / "out")
+    found = {row["name"]: row["file"] for row in rows(table)}
+    assert found == dict(zip(("CON", "a. ", "b"), (mask.name for mask in masks), strict=True))

@@ -569,3 +569,12 @@ def test_what_was_converted_from_dicom_is_not_found_as_a_scan_of_its_own(brain_d
         (first,) = run(study, tmp_path / "data")
         (again,) = run(study, tmp_path / "data")
     assert (first.outcome, again.outcome) == ("added", "already there")
+
+
+def test_what_lies_among_scans_and_is_none_is_told(study, make_scan, tmp_path):
+    make_scan("a", folder="mixed")
+    (tmp_path / "mixed" / "more.zip").write_bytes(b"PK")
+    (tmp_path / "mixed" / "old.img").write_bytes(bytes(100))
+    scan, rest = run(study, tmp_path / "mixed")
+    assert (scan.case.name, rest.case) == ("a", None)
+    assert "archives (more.zip)" in rest.problem and "two-file NIfTI (old.img)" in rest.problem
