@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from napari.layers import Labels, Layer
+from qtpy.compat import isalive
 
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.plugin import layer_styles as styles
 from napari_dycon.plugin.anchoring import Anchor
 from napari_dycon.plugin.brushes import Brush, BrushedLabels, mark_values
+from napari_dycon.plugin.lifecycle import main_window
 from napari_dycon.plugin.listing import LayerRows
 from napari_dycon.plugin.opencase import OpenCase
 from napari_dycon.plugin.orientation import AXIS_LABELS, CAMERA_ORIENTATION, PLANE_ORDER, UNITS, DisplayView
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from napari_dycon.guidance.suggestions import Suggestion
 
 NO_OUTLINE_IN_3D = "Contours are not displayed during 3D rendering"
+HELD = ("brush_size", "n_edit_dimensions", "contiguous", "preserve_labels")
+"""What the hand keeps when the layer it paints on is made again."""
 ROLES = (
     styles.SCAN,
     styles.ENTROPY,
@@ -86,6 +90,17 @@ class Presenter:
         layer = self._layers.get(role)
         viewer = self._viewer()
         return layer if layer is not None and viewer is not None and layer in viewer.layers else None
+
+    def made(self, layer: Layer) -> str | None:
+        """Return the role for which a layer was made, in the viewer or not; None for layers of others."""
+        return next((role for role, ours in self._layers.items() if ours is layer), None)
+
+    @property
+    def on_screen(self) -> bool:
+        """Whether the viewer is there, and its window if it ever had one."""
+        viewer = self._viewer()
+        window = main_window(viewer)
+        return viewer is not None and (window is None or (isalive(window) and window.isVisible()))
 
     @property
     def annotation(self) -> Labels | None:
@@ -406,7 +421,9 @@ class Presenter:
         }
         layer = styles.make_layer(role, data, **common, **made_with)
         if isinstance(layer, BrushedLabels):
-            layer.brush = self.brush
+            layer.brush, former = self.brush, self._layers.get(role)
+            for name in HELD if former is not None else ():
+                setattr(layer, name, getattr(former, name))
         viewer = self.viewer
         above = [viewer.layers.index(other) for other in self._above(role)]
         viewer.layers.insert(min(above, default=len(viewer.layers)), layer)

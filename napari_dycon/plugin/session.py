@@ -17,6 +17,7 @@ from napari_dycon.plugin.background import JobQueue
 from napari_dycon.plugin.beginning import name_of
 from napari_dycon.plugin.casework import CaseIntentions
 from napari_dycon.plugin.exchange import ExchangeIntentions
+from napari_dycon.plugin.guests import Guests
 from napari_dycon.plugin.history import Curves
 from napari_dycon.plugin.importing import ImportNews
 from napari_dycon.plugin.intentions import intention
@@ -80,6 +81,7 @@ class Session(
         self._hear_scheme()
         self.case_opened.connect(self._rewindow)
         self.case_opened.connect(self._mark_plane)
+        self._guests = Guests(viewer, self._presenter, lambda: self.case_id is not None, self.say)
         self._lifecycle = Lifecycle(main_window(viewer), self.save_now, self.close)
         self._tasks.event.connect(self._on_event)
         self._tasks.ended.connect(self._on_end)
