@@ -1,7 +1,8 @@
 """Random changes of place and intensity, fast enough to be made while training waits.
 
 Geometry is sampled straight from the whole scan, so that rotation and zoom invent no empty corners where
-there is tissue. What lies outside the scan is unknown. All intensity changes are separable or elementwise.
+there is tissue. Nothing is learned from what lies outside the scan. All intensity changes are separable or
+elementwise.
 """
 
 import math
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_dycon.engine.plan import Augmentation
-from napari_dycon.learning.batch import UNKNOWN
+from napari_dycon.learning.batch import IGNORE, UNKNOWN
 
 KNOTS = 5
 
@@ -68,19 +69,19 @@ def sample_patch(
     size: Sequence[int],
     warp: Warp,
     weight: NDArray[np.float16] | None = None,
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Take a warped patch out of a scan.
 
     Parameters
     ----------
-    image, target, weight : (x, y, z) of the whole scan
+    image, target, weight : (x, y, z) of the whole scan; without a target all of it is unknown
     centre : voxel coordinate that becomes the centre of the patch
     size : shape of the patch
 
     Returns
     -------
     patches of the image (float32), the target (uint8) and the weight (float32); outside the scan the image
-    repeats its border, the target is unknown and the weight 1.
+    repeats its border, the target is not to be learned from (`IGNORE`) and the weight 1.
     """
     coordinates = _coordinates(centre, size, warp)
     box = [_range(c, n) for c, n in zip(coordinates, image.shape, strict=True)]
@@ -95,8 +96,8 @@ def sample_patch(
     values = torch.from_numpy(image[window].astype(np.float32))[None, None]
     patch = F.grid_sample(values, grid, mode="bilinear", padding_mode="border", align_corners=True)
     if target is None:
-        return patch[0, 0], None, None
-    labels = _nearest(target, coordinates, UNKNOWN)
+        return patch[0, 0], _inside(coordinates, image.shape), None
+    labels = _nearest(target, coordinates, IGNORE)
     return patch[0, 0], labels, None if weight is None else _nearest(weight, coordinates, 1).float()
 
 
@@ -170,6 +171,15 @@ def _nearest(
     values = torch.from_numpy(np.ascontiguousarray(volume)).reshape(-1)
     found = values.index_select(0, flat.reshape(-1)).reshape(flat.shape)
     return found.masked_fill_(~inside, outside)
+
+
+def _inside(coordinates: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
+    """Target of a patch of which nothing is known, `(X, Y, Z)` uint8."""
+    inside = torch.ones(coordinates[0].shape, dtype=torch.bool)
+    for coordinate, length in zip(coordinates, shape, strict=True):
+        index = coordinate.round()
+        inside &= (index >= 0) & (index < length)
+    return torch.where(inside, UNKNOWN, IGNORE).to(torch.uint8)
 
 
 def _field(knots: Tensor, size: Sequence[int]) -> Tensor:

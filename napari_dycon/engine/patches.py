@@ -80,13 +80,14 @@ class PatchSampler:
             np.random.default_rng((self._seed, iteration, 0, n)) for n in range(self._plan.batch_labelled)
         )
         images, targets, weights = zip(*map(self._labelled_patch, randoms), strict=True)
-        weak, strong = self._unlabelled_patches(iteration) if unlabelled else (None, None)
+        weak, strong, inside = self._unlabelled_patches(iteration) if unlabelled else (None, None, None)
         return Batch(
             image=torch.stack(images)[:, None],
             target=torch.stack(targets).long(),
             weight=_stacked(weights),
             weak=weak,
             strong=strong,
+            inside=inside,
         )
 
     def batches(
@@ -118,12 +119,11 @@ class PatchSampler:
         centre = _place(voxel, target.shape, plan.patch_size, random)
         warp = random_warp(plan.augmentation, plan.spacing, random)
         image, labels, weight = sample_patch(case.image, target, centre, plan.patch_size, warp, case.weight)
-        if labels is None or bool((labels >= IGNORE).all()):
+        if bool((labels >= IGNORE).all()):
             centre = _place(voxel, target.shape, plan.patch_size, None)
             image, labels, weight = sample_patch(
                 case.image, target, centre, plan.patch_size, identity_warp(), case.weight
             )
-        assert labels is not None
         return perturb(image, plan.augmentation, random), labels, weight
 
     def _labelled_centre(
@@ -138,10 +138,12 @@ class PatchSampler:
         flat = int(voxels[int(random.integers(len(voxels)))])
         return case, target, np.array(np.unravel_index(flat, target.shape))
 
-    def _unlabelled_patches(self, iteration: int) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    def _unlabelled_patches(
+        self, iteration: int
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
         if not self.learns_from_unlabelled:
-            return None, None
-        plan, weak, strong = self._plan, [], []
+            return None, None, None
+        plan, weak, strong, inside = self._plan, [], [], []
         for slot in range(plan.batch_unlabelled):
             random = np.random.default_rng((self._seed, iteration, 1, slot))
             case, voxels = self._unlabelled[int(random.integers(len(self._unlabelled)))]
@@ -149,10 +151,11 @@ class PatchSampler:
             flat = int(random.integers(case.image.size) if voxels is None else random.choice(voxels))
             centre = _place(np.array(np.unravel_index(flat, shape)), shape, plan.patch_size, random)
             warp = random_warp(plan.augmentation, plan.spacing, random)
-            patch, *_ = sample_patch(case.image, None, centre, plan.patch_size, warp)
+            patch, blank, _ = sample_patch(case.image, None, centre, plan.patch_size, warp)
             weak.append(patch)
+            inside.append(blank == UNKNOWN)
             strong.append(perturb(patch, plan.augmentation, random, plan.augmentation.strong))
-        return torch.stack(weak)[:, None], torch.stack(strong)[:, None]
+        return torch.stack(weak)[:, None], torch.stack(strong)[:, None], torch.stack(inside)
 
 
 def _stacked(weights: Sequence[torch.Tensor | None]) -> torch.Tensor | None:

@@ -39,6 +39,9 @@ class Batch:
         without unlabelled data.
     strong
         The same patches after intensity augmentation as well, the student's view.
+    inside
+        `(Bu, X, Y, Z)` bool, which of their voxels lie in the scan; None for all. Outside, a patch repeats
+        the border of its scan, and nothing is to be learned.
 
     Raises
     ------
@@ -51,6 +54,7 @@ class Batch:
     weight: Tensor | None = None
     weak: Tensor | None = None
     strong: Tensor | None = None
+    inside: Tensor | None = None
 
     def __post_init__(self) -> None:
         voxels = (self.image.shape[0], *self.image.shape[2:])
@@ -64,11 +68,24 @@ class Batch:
             return
         if self.weak.shape != self.strong.shape or self.weak.shape[1:] != self.image.shape[1:]:
             raise ValueError("weak and strong must have the channels and the spatial size of the image")
+        if self.inside is not None and self.inside.dtype != torch.bool:
+            raise TypeError("inside tells of each voxel whether it lies in the scan; it holds no labels")
+        if self.inside is not None and self.inside.shape != (self.unlabelled, *self.image.shape[2:]):
+            raise ValueError(
+                f"inside has shape {tuple(self.inside.shape)}, not that of the unlabelled patches"
+            )
 
     @property
     def unlabelled(self) -> int:
         """Number of unlabelled patches."""
         return 0 if self.weak is None else self.weak.shape[0]
+
+    @property
+    def blank(self) -> Tensor:
+        """Target of the unlabelled patches, `(Bu, X, Y, Z)` int64: `UNKNOWN` in the scan, else `IGNORE`."""
+        sides = self.image.shape[2:]
+        blank = torch.full((self.unlabelled, *sides), UNKNOWN, device=self.image.device)
+        return blank if self.inside is None else blank.masked_fill_(~self.inside, IGNORE)
 
     @property
     def supervision(self) -> Tensor:
@@ -95,4 +112,5 @@ class Batch:
             weight=None if self.weight is None else self.weight.to(device, non_blocking=True),
             weak=None if self.weak is None else self.weak.to(device, non_blocking=True),
             strong=None if self.strong is None else self.strong.to(device, non_blocking=True),
+            inside=None if self.inside is None else self.inside.to(device, non_blocking=True),
         )

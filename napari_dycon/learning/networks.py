@@ -287,6 +287,9 @@ def _cumulative(strides: Strides) -> Strides:
 
 
 def _nearest(scales: Strides, wanted: float) -> int:
-    """Return the index of the scale whose geometric mean is nearest to `wanted`; the first of equals."""
+    """Return the index of the scale whose geometric mean is nearest to `wanted`; the last of equals.
+
+    Bottleneck and first decoder stage can have the same scale; what is learned at the latter reaches both.
+    """
     distance = [abs(math.log(math.prod(scale)) / 3 - math.log(wanted)) for scale in scales]
-    return distance.index(min(distance))
+    return max(index for index, found in enumerate(distance) if math.isclose(found, min(distance)))

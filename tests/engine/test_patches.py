@@ -11,6 +11,7 @@ import torch
 from napari_dycon.engine.augmentation import identity_warp, perturb, random_warp, sample_patch
 from napari_dycon.engine.patches import PatchSampler, TrainingCase
 from napari_dycon.engine.plan import Augmentation, Plan
+from napari_dycon.learning.batch import IGNORE, UNKNOWN
 from napari_dycon.learning.networks import NetworkSpec
 
 
@@ -74,12 +75,26 @@ def test_a_structure_of_one_case_is_found_among_many():
     assert sum(map(int, seen)) >= 5
 
 
-def test_outside_the_scan_is_unknown():
+def test_nothing_is_learned_from_outside_the_scan():
     target = np.ones((10, 10, 6), np.uint8)
-    sampler = PatchSampler([case_with(target)], plan_with(augmentation=still()), 0)
-    patch = sampler.batch(0).target[0]
+    cases = [case_with(target), TrainingCase(np.zeros((10, 10, 6), np.float16), None, True)]
+    batch = PatchSampler(cases, plan_with(augmentation=still()), 0).batch(0)
+    patch = batch.target[0]
     assert (patch == 1).sum() == 600
-    assert (patch == 255).sum() == patch.numel() - 600
+    assert (patch == IGNORE).sum() == patch.numel() - 600
+    assert batch.inside.shape == batch.weak[:, 0].shape
+    assert (batch.inside[0].sum(), batch.blank[0].eq(UNKNOWN).sum()) == (600, 600)
+
+
+def test_the_scan_within_a_warped_patch_is_where_its_labels_are():
+    """An unlabelled scan and one labelled everywhere say the same of what lies outside."""
+    image, target = np.zeros((14, 12, 9), np.float16), np.ones((14, 12, 9), np.uint8)
+    for seed in range(10):
+        warp = random_warp(Augmentation(elastic_p=1.0), (1.0, 1.0, 2.0), np.random.default_rng(seed))
+        _, labels, _ = sample_patch(image, target, (7, 6, 4), (16, 16, 16), warp)
+        _, blank, _ = sample_patch(image, None, (7, 6, 4), (16, 16, 16), warp)
+        assert set(blank.unique().tolist()) == {UNKNOWN, IGNORE}
+        assert torch.equal(labels == 1, blank == UNKNOWN)
 
 
 def test_there_is_no_unlabelled_stream_without_unlabelled_scans():

@@ -36,6 +36,14 @@ def test_logits_have_the_size_of_the_image_and_embeddings_that_of_the_cells(kind
     assert network.embedding_stride == cell
 
 
+@pytest.mark.parametrize("strides", [ISOTROPIC, ((1, 1, 1), *ISOTROPIC)])
+def test_what_the_embedding_learns_reaches_the_decoder(strides):
+    """The bottleneck has cells of the same size; described there, no decoder weight learns from it."""
+    network = build_network(_spec("unet", strides))
+    network(torch.randn(2, 1, 16, 16, 16), project=True).embedding.square().mean().backward()
+    assert all(parameter.grad is not None for parameter in network.decoder[0].parameters())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_embeddings_are_computed_only_when_asked_for(kind):
     network = build_network(_spec(kind))

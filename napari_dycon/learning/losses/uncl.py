@@ -10,17 +10,20 @@ from torch import Tensor
 from napari_dycon.learning.losses.uncertainty import softmax_entropy
 
 
-def mean_squared_consistency(student: Tensor, teacher: Tensor) -> Tensor:
+def mean_squared_consistency(student: Tensor, teacher: Tensor, valid: Tensor | None = None) -> Tensor:
     """Mean squared difference of two predictions' probabilities (Mean Teacher).
 
     Parameters
     ----------
     student, teacher
         Logits `(B, C, X, Y, Z)`; no gradient reaches the teacher.
+    valid
+        `(B, X, Y, Z)` bool, the voxels to use; all when None. Without any the loss is 0.
     """
     with torch.autocast(student.device.type, enabled=False):
         target = teacher.detach().float().softmax(dim=1)
-        return (student.float().softmax(dim=1) - target).square().mean()
+        voxels = (student.float().softmax(dim=1) - target).square().mean(dim=1)
+        return voxels.mean() if valid is None else (voxels * valid).sum() / valid.sum().clamp_min(1)
 
 
 def uncl(

@@ -8,7 +8,7 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor
 
-from napari_dycon.learning.batch import UNKNOWN, Batch
+from napari_dycon.learning.batch import IGNORE, UNKNOWN, Batch
 from napari_dycon.learning.losses.supervised import confident_cross_entropy, partial_loss
 from napari_dycon.learning.losses.uncertainty import softmax_entropy
 from napari_dycon.learning.methods.base import Losses, Method, MethodSettings, Share, Weight, register
@@ -84,7 +84,7 @@ class ADMT(Method):
         if weight == 0.0 or batch.weak is None or batch.strong is None:
             self.monitors = {}
             return self.supervised(batch)
-        image, target = self._lesson(batch.weak, batch.strong)
+        image, target = self._lesson(batch.weak, batch.strong, batch.blank)
         labelled = len(batch.image)
         logits = self.student(torch.cat([batch.image, image])).logits
         return {
@@ -105,9 +105,9 @@ class ADMT(Method):
         """Return both teachers."""
         return [self.teacher.network, self.second.network]
 
-    def _lesson(self, weak: Tensor, strong: Tensor) -> tuple[Tensor, Tensor]:
+    def _lesson(self, weak: Tensor, strong: Tensor, blank: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the student shall see of the unlabelled patches, and the pseudo-labels of that."""
-        target = self._pseudo_labels(weak)
+        target = torch.where(blank == UNKNOWN, self._pseudo_labels(weak), IGNORE)
         if int(self.turn) == 0 or len(weak) < 2:
             return strong, target
         mask = self._cutmix_boxes(weak)

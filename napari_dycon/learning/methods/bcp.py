@@ -110,10 +110,11 @@ class BCP(Method):
         box = self._boxes(len(ours), batch)
         ours, theirs, labelled = 2 * ours, 2 * theirs, torch.cat([box, ~box])
         filled, guessed = self._guess(batch, weak)
-        unknown = torch.full_like(batch.target[:1], UNKNOWN)
+        unknown = batch.blank
+        guessed = torch.where(unknown == UNKNOWN, guessed, IGNORE)
         return Mixture(
             image=paste(batch.image[ours], strong[theirs], labelled),
-            truth=paste(batch.supervision[ours], unknown, labelled),
+            truth=paste(batch.supervision[ours], unknown[theirs], labelled),
             weight=None if batch.weight is None else batch.weight[ours],
             guess=paste(filled[ours], guessed[theirs], labelled),
         )

@@ -152,8 +152,7 @@ class DyCON(Method):
         image = paste(batch.image[partner], batch.strong, pasted)
         student = self.student(torch.cat([batch.image, image]), project=project)
         teacher = self._teach(batch, partner, pasted)
-        unknown = torch.full_like(known[partner], UNKNOWN)
-        target = torch.cat([known, paste(known[partner], unknown, pasted)])
+        target = torch.cat([known, paste(known[partner], batch.blank, pasted)])
         if weight is not None:
             weight = torch.cat([weight, paste(weight[partner], torch.ones_like(weight[partner]), pasted)])
         pseudo = self._fill(target[labelled:], teacher.logits[labelled:])

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
-from napari_dycon.learning.batch import IGNORE, UNKNOWN, Batch
+from napari_dycon.learning.batch import IGNORE, Batch
 from napari_dycon.learning.losses.fecl import cell_mean, fecl, patch_labels, sample_anchors
 from napari_dycon.learning.losses.supervised import partial_loss
 from napari_dycon.learning.losses.uncertainty import softmax_entropy
@@ -101,8 +101,7 @@ class DyCONPaper(Method):
         images, target = batch.image, batch.supervision
         if batch.weak is not None:
             images = torch.cat([images, batch.weak])
-            unknown = torch.full_like(target[:1], UNKNOWN).expand(batch.unlabelled, -1, -1, -1)
-            target = torch.cat([target, unknown])
+            target = torch.cat([target, batch.blank])
         student = self.student(images, project=True)
         teacher = self.teacher(images + self._noise_like(images), project=True)
         return Views(student, teacher, target, batch.weight, len(batch.image))
@@ -119,7 +118,9 @@ class DyCONPaper(Method):
     def _consistency(self, views: Views) -> Tensor:
         """Squared error of the unlabelled patches."""
         return mean_squared_consistency(
-            views.student.logits[views.labelled :], views.teacher.logits[views.labelled :]
+            views.student.logits[views.labelled :],
+            views.teacher.logits[views.labelled :],
+            views.target[views.labelled :] != IGNORE,
         )
 
     def _fecl(self, views: Views) -> Tensor:

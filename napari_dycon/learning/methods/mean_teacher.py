@@ -52,5 +52,5 @@ class MeanTeacher(Method):
         return {
             "supervised": partial_loss(logits[:labelled], batch.supervision, batch.weight),
             "consistency": weight
-            * mean_squared_consistency(logits[labelled:], self.teacher(batch.weak).logits),
+            * mean_squared_consistency(logits[labelled:], self.teacher(batch.weak).logits, batch.inside),
         }

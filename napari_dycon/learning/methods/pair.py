@@ -105,7 +105,7 @@ class NetworkPair(Method):
         first = 0 if views else len(unknown)
         if batch.weak is not None:
             views.append(batch.weak)
-            masks.append(torch.ones_like(unknown[:1]).expand(batch.unlabelled, -1, -1, -1))
+            masks.append(batch.blank == UNKNOWN)
         if not views:
             return Surroundings(first, unknown[:0], ())
         images = torch.cat(views)

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
-from napari_dycon.learning.batch import Batch
+from napari_dycon.learning.batch import UNKNOWN, Batch
 from napari_dycon.learning.losses.supervised import partial_loss
 from napari_dycon.learning.methods.base import Losses, Method, MethodSettings, Share, Weight, register
 from napari_dycon.learning.networks import NetworkSpec, SegmentationNetwork
@@ -88,7 +88,7 @@ class UAMT(Method):
         labelled = len(batch.image)
         logits = self.student(torch.cat([batch.image, batch.strong])).logits
         target = self.teacher(batch.weak).logits
-        certain = entropy(self.ask(batch.weak)) < self._limit(progress)
+        certain = (entropy(self.ask(batch.weak)) < self._limit(progress)) & (batch.blank == UNKNOWN)
         self.monitors = {"certain_share": float(certain.float().mean())}
         return {
             "supervised": partial_loss(logits[:labelled], batch.supervision, batch.weight),

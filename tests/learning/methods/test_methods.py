@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+from dataclasses import replace
 
 import pytest
 import torch
@@ -145,7 +146,38 @@ def test_images_of_do_not_care_voxels_still_count_but_their_code_is_never_a_clas
 
 
 def test_no_method_can_see_labels_of_unlabelled_patches():
-    assert set(inspect.signature(Batch).parameters) == {"image", "target", "weight", "weak", "strong"}
+    fields = {"image", "target", "weight", "weak", "strong", "inside"}
+    assert set(inspect.signature(Batch).parameters) == fields
+    assert set(_batch().blank.unique().tolist()) == {UNKNOWN}
+    with pytest.raises(TypeError):
+        replace(_batch(), inside=torch.ones(2, 16, 16, 16, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("name", [n for n in METHODS if get_method(n).learns_from_unlabelled])
+@pytest.mark.parametrize("masked", [True, False])
+def test_nothing_is_learned_from_what_an_unlabelled_patch_shows_outside_its_scan(name, masked):
+    """Beyond the border a patch repeats it; pseudo-labels of that were a fifth of the voxels."""
+    batch = _batch(partial=False, size=(16, 16, 16))
+    target = batch.target.clone()
+    target[:, 8:] = IGNORE
+    inside = torch.zeros(batch.unlabelled, 16, 16, 16, dtype=torch.bool)
+    inside[:, :8] = True
+    method = _build(name)
+    seen = []
+
+    def keep(head, features, logits):
+        if logits.requires_grad:
+            logits.retain_grad()
+            seen.append(logits)
+
+    for network in (method.student, getattr(method, "partner", None)):
+        if network is not None:
+            network.head.register_forward_hook(keep)
+    for progress in (0.7, 1.0):
+        batch = replace(batch, target=target, inside=inside if masked else None)
+        sum(_losses(method, batch, progress).values()).backward()
+    beyond = max(float(logits.grad[:, :, 8:].abs().max()) for logits in seen if logits.grad is not None)
+    assert (beyond == 0) == masked
 
 
 @pytest.mark.parametrize("name", METHODS)
