@@ -6,11 +6,17 @@ nothing is chosen on the test scans of the main benchmark.
 
     python benchmarks/coarse.py halves
     python benchmarks/coarse.py whole --whole --training 64 --test 16
+
+With `--alone` there are no training scans but the first four and a copy of each, in which one voxel differs:
+a method then learns from unlabelled scans that show nothing new, which tells what the others are worth.
+
+    python benchmarks/coarse.py alone --alone
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -19,11 +25,27 @@ from common import ATRIA
 from numpy.typing import NDArray
 from scipy import ndimage
 
+ALONE = 4
+
 
 def main() -> None:
     wish = _arguments()
     for index, path in enumerate(sorted((ATRIA / "images").glob("*.nii.gz"))[: wish.training + wish.test]):
-        _make(path, wish.folder, "" if index < wish.training else "test-", wish.whole)
+        if index >= wish.training or not wish.alone or index < ALONE:
+            _make(path, wish.folder, "" if index < wish.training else "test-", wish.whole)
+    if wish.alone:
+        _copy(wish.folder)
+
+
+def _copy(folder: Path) -> None:
+    """Put a copy beside each training scan, named to come after all of them."""
+    for path in sorted((folder / "images").glob("*.nii.gz")):
+        image = nib.load(path)
+        voxels = np.array(image.dataobj)
+        voxels[0, 0, 0] = (voxels[0, 0, 0].astype(int) + 1) % 250
+        nib.save(nib.Nifti1Image(voxels, image.affine, image.header), path.with_name(f"Z_{path.name}"))
+        labels = folder / "labels" / path.name
+        shutil.copy(labels, labels.with_name(f"Z_{path.name}"))
 
 
 def _arguments() -> argparse.Namespace:
@@ -31,6 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="new folder for the four folders of scans and labels")
     parser.add_argument("--training", type=int, default=40, help="how many scans to train on")
     parser.add_argument("--test", type=int, default=20, help="how many of those that follow to test on")
+    parser.add_argument("--alone", action="store_true", help="no scans but four, and copies of them")
     parser.add_argument("--whole", action="store_true", help="keep the atrium one structure")
     return parser.parse_args()
 

@@ -18,7 +18,7 @@ from napari_dycon.io.atomic import make_folder_in, write_bytes_atomic
 from napari_dycon.io.json_files import write_json
 from napari_dycon.io.numbered import numbered_files
 
-FORMAT = 1
+FORMAT = 2
 GENERATIONS = 2
 DIGITS = 8
 
