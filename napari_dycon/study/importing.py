@@ -279,7 +279,7 @@ def _import_series(study: Study, item: Found) -> _Result:
         result = _import_file(study, item, target)
         return _Result(result.case, result.outcome, result.problem, (*item.series.notes, *result.notes))
     finally:
-        if target not in [study.scan_path(case.id) for case in study.cases]:
+        if target not in _converted(study):
             target.unlink()
 
 

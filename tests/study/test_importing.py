@@ -578,3 +578,13 @@ def test_what_lies_among_scans_and_is_none_is_told(study, make_scan, tmp_path):
     scan, rest = run(study, tmp_path / "mixed")
     assert (scan.case.name, rest.case) == ("a", None)
     assert "archives (more.zip)" in rest.problem and "two-file NIfTI (old.img)" in rest.problem
+
+
+def test_dicom_is_added_beside_scans_whose_paths_are_another_systems(study, make_scan, brain_dicom):
+    case = study.add_scan(make_scan("p"))
+    study.replace_case(case.model_copy(update={"scan": "D:\\Studies\\p.nii.gz"}))
+    (event,) = run(study, brain_dicom / "11_HCropVolume")
+    assert (event.outcome, event.problem) == ("added", None)
+    (again,) = run(study, brain_dicom / "11_HCropVolume")
+    assert again.outcome == "already there"
+    assert [path.stem for path in (study.path / "scans").iterdir()] == [f"{event.case.id}.nii"]
