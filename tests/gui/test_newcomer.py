@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QLineEdit
 
 from napari_dycon.plugin.session import get_session
 from napari_dycon.plugin.widgets import doors
@@ -180,3 +181,17 @@ def test_the_start_page_lists_the_studies_of_before(newcomer, study_path, qtbot)
     newcomer.dock.show_page()
     newcomer.click(newcomer.dock.empty.recent.clear_button)
     assert not newcomer.dock.empty.recent.isVisible()
+
+
+def test_after_scans_were_added_the_keys_go_through_slices_and_cases(newcomer, scans, monkeypatch):
+    window = newcomer.viewer.window._qt_window
+    window.activateWindow()
+    monkeypatch.setattr(doors, "ask_folder", lambda *_: scans)
+    newcomer.click(newcomer.dock.empty.open_button)
+    newcomer.name("heart")
+    newcomer.wait(lambda: newcomer.session.case_id is not None)
+    newcomer.wait(lambda: not newcomer.session.task.busy)
+    assert not isinstance(window.focusWidget(), QLineEdit)
+    newcomer.dock.cases.filter.search.setFocus()
+    newcomer.dock.header.folder_requested.emit()
+    assert window.focusWidget() is newcomer.dock.cases.view

@@ -165,6 +165,9 @@ class DyconDock(QWidget):
             (self.empty.forget_requested, self._forget_recent),
             (self.header.open_requested, doors.choose_study),
             (self.header.demo_requested, doors.open_demo),
+            (self.header.files_requested, self._go_to_list),
+            (self.header.folder_requested, self._go_to_list),
+            (self.header.labelled_folder_requested, self._go_to_list),
             (self.header.files_requested, doors.choose_scans),
             (self.header.folder_requested, doors.choose_scan_folder),
             (self.header.labelled_folder_requested, doors.choose_labelled_folder),
@@ -338,7 +341,19 @@ class DyconDock(QWidget):
         begun = self.session.study is not None
         if not begun:
             self.empty.recent.set_studies(remembered.recent_studies())
-        self.pages.setCurrentWidget(self._scroll if begun else self.empty)
+        page, focused = (self._scroll if begun else self.empty), self.window().focusWidget()
+        if page is self.pages.currentWidget():
+            return
+        self.pages.setCurrentWidget(page)
+        if begun and focused is not None and self.isAncestorOf(focused):
+            self._go_to_list()
+
+    def _go_to_list(self) -> None:
+        """Give the keys to the list before Qt gives them to the field for searching, where arrows are dead.
+
+        A button that is hidden or disabled while it has the focus hands it to whatever comes next.
+        """
+        self.cases.view.setFocus()
 
     def begin_with(self, paths: Sequence[Path]) -> None:
         """Open the study that the first path leads to, or begin one with the scans there."""
