@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,13 @@ from napari_dycon.io.dicom import Series, find_series, why_no_images
 from napari_dycon.io.volumes import find_volumes, is_volume, stem
 from napari_dycon.study.files import OWN_FOLDERS
 from napari_dycon.study.naming import folded
-from napari_dycon.study.pairing import Place, is_named_like_labels, is_named_like_prediction, pair
+from napari_dycon.study.pairing import (
+    Place,
+    is_named_like_a_sequence,
+    is_named_like_labels,
+    is_named_like_prediction,
+    pair,
+)
 from napari_dycon.study.studyfile import is_study
 
 DICOM_SUFFIXES = {"", ".dcm", ".ima"}
@@ -39,6 +46,8 @@ class Found:
         Whether it is called like a label map, and belongs to no scan.
     problem
         Why there is nothing to import.
+    patient
+        Folder that stands for a person, where folders do.
     doubt
         Why no label map was taken though there are some that could be meant.
     pairs
@@ -53,6 +62,7 @@ class Found:
     named: bool = False
     labels_by_name: bool = False
     problem: str | None = None
+    patient: str = ""
     doubt: str | None = None
     pairs: tuple[tuple[Path, Path], ...] = ()
 
@@ -273,23 +283,37 @@ def _doubt(
 
 
 def _told_apart(scans: Sequence[Found]) -> Iterator[Found]:
-    """Give scans of one name as much of their path as tells them apart."""
+    """Give scans of one name as much of their path as tells them apart, and those of one person the same one.
+
+    Folders in which scans called after a sequence recur (``anna/T1``, ``bert/T1``) are taken for persons.
+    """
     by_name: dict[str, list[Found]] = {}
     for item in scans:
         by_name.setdefault(folded(item.name), []).append(item)
+    longer: dict[int, str] = {}
+    persons: dict[Path, str] = {}
+    for same in by_name.values():
+        for item, above in zip(same, _telling_folders(same), strict=True):
+            longer[id(item)] = "/".join((*above, item.name))
+            if above and is_named_like_a_sequence(item.name) and not is_named_like_a_sequence(above[-1]):
+                persons[item.path.parent] = "/".join(above)
     for item in scans:
-        same = by_name[folded(item.name)]
-        yield item if len(same) == 1 else replace(item, name=_longer_name(item, same))
+        patient = "" if item.series is not None else persons.get(item.path.parent, "")
+        yield replace(item, name=longer[id(item)], patient=patient)
 
 
-def _longer_name(item: Found, same: Sequence[Found]) -> str:
-    """Name a scan by as many of its folders as no other of the same name shares."""
-    folders = _folders(item)
-    others = [_folders(other) for other in same if other is not item]
-    for count in range(1, len(folders) + 1):
-        if all(other[-count:] != folders[-count:] for other in others):
-            return "/".join((*folders[-count:], item.name))
-    return item.name
+def _telling_folders(same: Sequence[Found]) -> list[tuple[str, ...]]:
+    """For each of several scans of one name, as many of its folders as no other shares; none for a single."""
+    folders = [_folders(item) for item in same]
+    found: list[tuple[str, ...]] = [()] * len(same)
+    open_ones = list(range(len(same))) if len(same) > 1 else []
+    for count in range(1, max(map(len, folders), default=0) + 1):
+        tails = Counter(above[-count:] for above in folders)
+        for index in open_ones:
+            if tails[folders[index][-count:]] == 1:
+                found[index] = folders[index][-count:]
+        open_ones = [index for index in open_ones if not found[index]]
+    return found
 
 
 def _folders(item: Found) -> tuple[str, ...]:

@@ -364,7 +364,8 @@ def _patient(study: Study, item: Found) -> str:
 
         found = patient_id(item.series)
         return naming.patient_pseudonym(found, study.secret) if found else ""
-    return naming.patient_of(item.path.relative_to(item.root.parent).as_posix())
+    subject = naming.patient_of(item.path.relative_to(item.root.parent).as_posix())
+    return subject or (naming.patient_pseudonym(item.patient, study.secret) if item.patient else "")
 
 
 def _again(study: Study, scan: _Scan, twin: CaseRecord, labels: Path | None) -> tuple[CaseRecord, Outcome]:

@@ -150,6 +150,11 @@ def is_named_like_labels(stem: str) -> bool:
     return _LABEL_TOKEN.search(folded(stem)) is not None
 
 
+def is_named_like_a_sequence(name: str) -> bool:
+    """Tell whether a file or folder is called after what it shows and nobody: ``T1``, ``flair``, ``ct``."""
+    return re.fullmatch(_SCAN_WORDS, folded(name)) is not None
+
+
 Candidates = dict[int, list[int]]
 Relation = Callable[[Sequence[Place], Sequence[Place], set[int], set[int]], tuple[Candidates, Candidates]]
 

@@ -588,3 +588,27 @@ def test_dicom_is_added_beside_scans_whose_paths_are_another_systems(study, make
     (again,) = run(study, brain_dicom / "11_HCropVolume")
     assert again.outcome == "already there"
     assert [path.stem for path in (study.path / "scans").iterdir()] == [f"{event.case.id}.nii"]
+
+
+def test_folders_of_sequences_are_persons(study, write_nifti, tmp_path):
+    paths = ["anna/T1", "anna/T2", "anna/flair", "bert/T1", "bert/T2", "scan_7"]
+    for number, path in enumerate(paths):
+        write_nifti(
+            tmp_path / "im" / f"{path}.nii.gz", np.arange(960, dtype=np.int16).reshape(12, 10, 8) + number
+        )
+    run(study, tmp_path / "im")
+    patients = {case.name: case.patient for case in study.cases}
+    anna = {patients[name] for name in ("anna/T1", "anna/T2", "flair")}
+    bert = {patients[name] for name in ("bert/T1", "bert/T2")}
+    assert len(anna) == len(bert) == 1 and anna != bert
+    assert not any("anna" in patient for patient in anna)
+    assert patients["scan_7"] == "scan_7"
+
+
+def test_folders_of_one_sequence_each_are_no_persons(study, write_nifti, tmp_path):
+    for number, path in enumerate(["T1/1", "T1/2", "T2/1", "T2/2"]):
+        write_nifti(
+            tmp_path / "im" / f"{path}.nii.gz", np.arange(960, dtype=np.int16).reshape(12, 10, 8) + number
+        )
+    run(study, tmp_path / "im")
+    assert len({case.patient for case in study.cases}) == 4
