@@ -33,9 +33,10 @@ from napari_dycon.plugin.widgets.parts import prepare_table
 from napari_dycon.plugin.widgets.theme import Theme
 
 ROW = 22
-NAME_MARGIN = 8
-WIDTHS = {STATUS: 24, MARKS: 46, LABELLED: 76, VOLUME: 60, UNSURE: 70, TIME: 54}
+NAME_MARGIN = 12
+WIDTHS = {STATUS: 24, LABELLED: 76, VOLUME: 68, UNSURE: 70, TIME: 54}
 CHOICE = (LABELLED, VOLUME, UNSURE, TIME)
+MARK, MARKS_MARGIN = 13, 10
 ROOM_FOR = {VOLUME: 300, TIME: 400}
 """Pixels that the table must be wide for a column that can be done without."""
 
@@ -100,10 +101,12 @@ class CaseDelegate(QStyledItemDelegate):
             self._paint_share(painter, option, index)
 
     def _paint_signs(self, painter: QPainter, option: QStyleOptionViewItem, signs: tuple[str, ...]) -> None:
-        box = QRectF(0, 0, 13, 13)
+        box = QRectF(0, 0, MARK, MARK)
         for place, sign in enumerate(signs):
             box.moveCenter(QRectF(option.rect).center())
-            box.moveLeft(option.rect.left() + 5 + 13 * place if len(signs) > 1 else box.left())
+            box.moveLeft(
+                option.rect.left() + MARKS_MARGIN // 2 + MARK * place if len(signs) > 1 else box.left()
+            )
             draw_icon(painter, sign, QColor(sign_colour(sign, self.theme)), box)
 
     def _paint_share(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
@@ -200,8 +203,10 @@ class CaseView(QTableView):
     def fit_columns(self) -> None:
         """Leave out what there is no room for, or nothing to tell in, unless the person has chosen."""
         rows = self.model().sourceModel().rows
+        most = max((row.flagged + bool(row.note) + bool(row.problems) for row in rows), default=0)
+        self.setColumnWidth(MARKS, MARKS_MARGIN + MARK * most)
         told = {
-            MARKS: any(row.flagged or row.note or row.problems for row in rows),
+            MARKS: most > 0,
             VOLUME: any(row.volume_ml is not None for row in rows),
             UNSURE: any(row.uncertainty is not None for row in rows),
             TIME: True,
