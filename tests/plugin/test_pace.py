@@ -13,7 +13,7 @@ from qtpy.QtCore import QTimer
 from napari_dycon.engine.control import Control
 from napari_dycon.errors import VolumeError
 from napari_dycon.plugin import jobs, writer
-from napari_dycon.study import exporting
+from napari_dycon.study import exporting, structures
 from napari_dycon.study.importing import ImportEvent
 
 SLICE_VOXELS = 24 * 20
@@ -249,3 +249,60 @@ def test_structures_stay_as_they_are_while_they_are_rewritten(opened, notes):
     opened.rest()
     assert opened.session.structures == before
     assert [text.split(" is under way")[0] for _, text in notes[-3:]] == ["The change of the structures"] * 3
+
+
+def test_clicks_during_a_merge_of_many_cases_wait_for_nothing(opened, notes, monkeypatch, tmp_path):
+    """The merge is held in its middle, with cases before and behind it, while the person clicks on."""
+    session, study = opened.session, opened.study
+    for number in range(17):
+        values = np.random.default_rng(number).normal(100, 20, (8, 8, 8)).astype(np.float32)
+        scan, labels = tmp_path / f"more-{number}.nii", tmp_path / f"labels-{number}.nii"
+        nib.save(nib.Nifti1Image(values, np.eye(4)), scan)
+        nib.save(nib.Nifti1Image(np.ones((8, 8, 8), np.uint8), np.eye(4)), labels)
+        study.add_scan(scan, labels)
+    label_all(opened)
+    opened.open("alpha")
+    opened.rest()
+    begun, let_go, rewrite, count = threading.Event(), threading.Event(), structures._rewrite_case, []
+
+    def held(*args):
+        count.append(args)
+        if len(count) == 10:
+            begun.set()
+            assert let_go.wait(30)
+        rewrite(*args)
+
+    monkeypatch.setattr(structures, "_rewrite_case", held)
+    session.merge_structures(1, 3)
+    opened.wait(lambda: session.question is not None)
+    opened.rest()
+    session.answer("change")
+    opened.wait(begun.is_set)
+    unheard = threading.Timer(20, let_go.set)  # a click that waits for the merge would wait for ever
+    unheard.start()
+    for case in study.cases:
+        session.open_case(case.id)
+        session.set_note(case.id, "looked at")
+        session.flag_cases([case.id], True)
+        session.case_rows()
+    for value in (1, 3):
+        session.select_structure(value)
+        session.rename_structure(value, "other")
+        session.recolour_structure(value, "#112233")
+    session.add_structure("third")
+    session.undo()
+    session.train("dycon", 1.0)
+    session.show_plane("coronal")
+    ticks = []
+    QTimer.singleShot(0, lambda: ticks.append(None))
+    opened.wait(lambda: bool(ticks))
+    assert not let_go.is_set(), "a click waited for the merge"
+    unheard.cancel()
+    let_go.set()
+    opened.rest()
+    opened.wait(lambda: session.case_id == study.cases[-1].id)
+    assert [structure.value for structure in study.structures] == [3]
+    assert session.active_value == 3
+    for case in study.cases:
+        assert set(np.unique(study.annotation(case.id).labels)) <= {0, 3}
+        assert study.notebook.page(case.id).note == "looked at"

@@ -5,6 +5,7 @@ from random import Random
 
 import numpy as np
 
+from napari_dycon.plugin import jobs
 from napari_dycon.study.annotations import Known
 from tests.plugin.hands import Mouse
 
@@ -166,6 +167,39 @@ class Walker:
         self.mouse.release(rest[-1])
         return moved
 
+    def do_stroke_while_the_window_is_busy(self):
+        """What comes from the background in the middle of a drag ends no stroke."""
+        path, paints = self.path(6), self.paints
+        self.mouse.press(path[0])
+        for number, voxel in enumerate(path[1:]):
+            self.mouse.move(voxel)
+            if number == 2:
+                self.disturb()
+        self.mouse.release(path[-1])
+        self.painted(path, paints)
+        self.opened.rest()
+
+    def disturb(self):
+        """Let a prediction arrive, scans be imported, or the planes' places be looked for."""
+        what = self.random.choice(("prediction", "import", "structure", "stop"))
+        self.done.append(what)
+        if what == "prediction":
+            mask = np.full(self.case.labels.shape, self.random.choice((0, 1)), np.uint8)
+            self.session._on_loaded(jobs.PredictionLoaded(self.session.case_id, mask, mask))
+        elif what == "import":
+            self.opened.rest()
+            scans = [self.opened.study.scan_path(case_id) for case_id in self.cases]
+            self.session.add_scans(scans)
+            self.opened.rest()
+        elif what == "structure":
+            one = self.random.choice(self.session.structures)
+            self.session.rename_structure(one.value, f"renamed {len(self.done)}")
+        else:
+            self.opened.rest()
+            self.session.train("dycon", 1.0)
+            self.session.stop()
+            self.opened.rest()
+
     def do_tool_changed(self):
         self.hand["mode"] = next(mode for mode in TOOLS if mode != self.hand["mode"])
         self.session.take_tool(self.hand["mode"])
@@ -324,6 +358,23 @@ class Walker:
         self.opened.rest()
         self.opened.wait(lambda: self.session.has_prediction)
 
+    def do_decide_about_the_case(self):
+        if not self.session.has_prediction:
+            return
+        accept, predicted = self.random.choice((True, False)), self.session._desk.case.prediction
+        free = ~np.isin(self.case.known, SPOKEN)
+        self.session.decide("accept" if accept else "reject", "case")
+        self.opened.rest()
+        self.decided(accept, predicted, free)
+
+    def do_point_and_leave(self):
+        """Look at the pieces of the prediction, and click none."""
+        if self.session.has_prediction:
+            self.session.decide("reject", "piece")
+            self.opened.rest()
+            self.session.point()
+            self.session.answer("cancel")
+
     def do_accept_slice(self):
         self.on_slice(accept=True)
 
@@ -336,6 +387,9 @@ class Walker:
         predicted = self.session._desk.case.prediction
         free = ~np.isin(self.case.known, SPOKEN) & self.slice_mask()
         self.session.decide("accept" if accept else "reject", "slice")
+        self.decided(accept, predicted, free)
+
+    def decided(self, accept, predicted, free):
         where = free if accept else free & (predicted > 0)
         labels = np.where(where, predicted if accept else np.uint8(0), self.case.labels)
         known = np.where(where, np.uint8(Known.ACCEPTED if accept else Known.DRAWN), self.case.known)
