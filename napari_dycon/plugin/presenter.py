@@ -131,6 +131,7 @@ class Presenter:
             annotation.visible = True
         self.brush.scan = case.display.apply(case.volume.array)
         self.show_preview(None)
+        self.show_pieces(None)
         self._hide_version()
         self._describe(case)
         self.show_structures(structures)

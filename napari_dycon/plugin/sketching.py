@@ -115,7 +115,13 @@ class Sketch:
             self._layer.events.clicked.connect(self._clicked)
             viewer.layers.append(self._layer)
         self._layer.scale, self._layer.translate = like.scale, like.translate
+        like.events.scale.connect(self._follow)
         return self._layer
+
+    def _follow(self, event: Event) -> None:
+        """Lie on the next case at once: napari takes the steps between slices from every layer."""
+        if self._layer is not None:
+            self._layer.scale = event.source.scale
 
     def _activated(self, event: Event) -> None:
         if self.shown and event.value is not self._layer:

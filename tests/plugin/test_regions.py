@@ -353,3 +353,15 @@ def test_an_outline_beyond_the_scan_ends_at_its_edge(predicted):
     outline = outline_of(display, "box", corners)
     assert outline.selection.voxels == 20 * 24
     assert outline_of(display, "box", corners + np.array([0, 2000, 0])) is None
+
+
+def test_layers_that_are_needed_now_and_then_change_the_case_with_the_others(predicted):
+    predicted.session.decide("reject", "piece")
+    predicted.rest()
+    box(predicted, (2, 2), (8, 8))
+    for case in ("beta", "alpha"):
+        predicted.open(case)
+        scan = predicted.layer("scan")
+        assert {"region", "piece"} <= {layer.name for layer in predicted.viewer.layers}
+        assert all(np.allclose(layer.scale, scan.scale) for layer in predicted.viewer.layers)
+        assert predicted.viewer.dims.nsteps == scan.data.shape
