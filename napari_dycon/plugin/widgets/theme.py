@@ -121,7 +121,7 @@ DyconDock QPushButton[role="flat"] {
   background: transparent; color: @muted; padding: 2px 1px; min-height: 14px;
 }
 DyconDock QPushButton[role="flat"]:hover { background: @control; color: @text; }
-DyconDock QPushButton[role="flat"]:checked { color: @accent; font-weight: 600; }
+DyconDock QPushButton[role="flat"]:checked { color: @accent; }
 DyconDock QPushButton[role="flat"]:focus { border: 1px solid @accent; padding: 1px 0px; }
 DyconDock QPushButton[role="flat"]:disabled { background: transparent; color: @disabled; }
 DyconDock QPushButton[role="count"] {
