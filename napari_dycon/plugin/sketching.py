@@ -7,6 +7,7 @@ import numpy as np
 from napari.layers import Labels, Layer, Shapes
 from napari.utils.events import Event
 
+from napari_dycon.plugin.anchoring import Anchor
 from napari_dycon.plugin.layer_styles import make_sketch_layer
 from napari_dycon.plugin.sheets import Sheet
 
@@ -47,6 +48,7 @@ class Sketch:
         self._on_left = on_left
         self._list_layer = list_layer
         self._layer: Sheet | None = None
+        self._anchor: Anchor | None = None
         self._hand: tuple[Layer | None, str] = (None, "pan_zoom")
         self._drawn_on: Sheet | None = None
         self.drawing: Shape | None = None
@@ -111,6 +113,7 @@ class Sketch:
         if self._layer is None or self._layer not in viewer.layers:
             place = {name: getattr(like, name) for name in ("scale", "translate", "units", "axis_labels")}
             self._layer = make_sketch_layer(**place)
+            self._anchor = Anchor(self._layer, lambda: like.scale)
             self._layer.events.outlined.connect(self._outlined)
             self._layer.events.clicked.connect(self._clicked)
             viewer.layers.append(self._layer)
