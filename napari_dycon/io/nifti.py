@@ -354,8 +354,8 @@ def _decoded_type(header: NiftiHeader) -> np.dtype[Any]:
 def _geometry_notes(header: Any, fields: NDArray[np.void], geometry: Geometry) -> list[str]:
     notes = []
     unit = int(fields["xyzt_units"]) & 7
-    if unit not in (1, 2, 3):
-        notes.append("The file does not state its unit of length; millimetres are assumed.")
+    if unit not in _MM_PER_UNIT:  # 0, not stated, is what most programs write and means mm
+        notes.append("The file states an unknown unit of length; millimetres are assumed.")
     qform, sform = int(header["qform_code"]), int(header["sform_code"])
     if qform <= 0 and sform <= 0:
         notes.append("The file states no position in the scanner; left and right cannot be relied on.")
