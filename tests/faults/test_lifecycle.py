@@ -181,14 +181,14 @@ def test_54_closing_while_scans_are_imported_leaves_whole_cases(desk, phantom, a
     from napari_dycon.study import importing
 
     scans = [add_scan(f"new-{index}") for index in range(6)]
-    entered, real = threading.Event(), importing.add_scan
+    entered, real = threading.Event(), importing.read_volume
 
-    def third(study, path, labels=None):
+    def third(path):
         if path == scans[2]:
             entered.set()
-        return real(study, path, labels)
+        return real(path)
 
-    monkeypatch.setattr(importing, "add_scan", third)
+    monkeypatch.setattr(importing, "read_volume", third)
     desk.session.add_scans(scans)
     desk.wait(entered.is_set)
     desk.viewer.close()

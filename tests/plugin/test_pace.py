@@ -14,6 +14,7 @@ from napari_dycon.engine.control import Control
 from napari_dycon.errors import VolumeError
 from napari_dycon.plugin import jobs, writer
 from napari_dycon.study import exporting, structures
+from napari_dycon.study.exporting import ExportRequest
 from napari_dycon.study.importing import ImportEvent
 
 SLICE_VOXELS = 24 * 20
@@ -161,7 +162,9 @@ def test_a_job_that_is_stopped_before_it_begins_touches_no_case(opened, make, tm
     label_all(opened)
     control = Control()
     control.stop()
-    more = {"exporting": (tmp_path / "out",), "importing": ([write_more(tmp_path)], None)}[make.__name__]
+    more = {"exporting": (ExportRequest(tmp_path / "out"),), "importing": ([write_more(tmp_path)], None)}[
+        make.__name__
+    ]
     list(make(opened.study, *more, lambda: True)(control))
     assert not list(tmp_path.glob("out/*"))
     assert [case.id for case in opened.study.cases] == ["alpha", "beta", "gamma"]
