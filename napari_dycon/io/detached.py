@@ -58,9 +58,13 @@ def data_file(header: Path, name: str) -> Path:
             f"{header.name} takes its voxels from {name!r}; "
             "only a single data file in the same folder is accepted."
         )
+    try:
+        there = data.is_file()
+    except OSError:  # a name that no file can have
+        there = False
     if data.resolve() == header.resolve():
         raise damaged(header, "it names itself as the file with the voxels")
-    if not data.is_file():
+    if not there:
         raise VolumeError(f"{header.name} needs the file {name!r} beside it, which is missing.")
     return data
 
@@ -120,14 +124,16 @@ def read_data(
     require_memory(path, 3 * size)
     spare = max(dtype.itemsize, size // shape[-1])
     most = _LONGEST_NUMBER * math.prod(shape) if encoding == "text" else size + spare
-    with data.open("rb") as file:
-        if start < 0:
-            start = max(0, data.stat().st_size - size)
-        file.seek(start)
-        try:
+    try:
+        with data.open("rb") as file:
+            if start < 0:
+                start = max(0, data.stat().st_size - size)
+            file.seek(start)
             content = b"".join(_limited(_DECODERS[encoding](file), most))
-        except (OSError, ValueError, EOFError, zlib.error) as error:
-            raise _cut_short(path) from error
+    except PermissionError as error:
+        raise VolumeError(f"{data.name} could not be read: {error.strerror}.") from error
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        raise _cut_short(path) from error
     if encoding == "text":
         return _from_text(path, content, dtype, shape), ()
     if len(content) < size:
@@ -192,9 +198,15 @@ def _from_text(path: Path, content: bytes, dtype: np.dtype[Any], shape: tuple[in
     if len(words) != math.prod(shape):
         raise _cut_short(path)
     try:
-        return np.array(words).astype(np.float64).astype(dtype).reshape(shape, order="F")
+        values = np.array(words).astype(np.float64)
     except (ValueError, OverflowError) as error:
         raise damaged(path, "a voxel is no number") from error
+    with np.errstate(over="ignore", invalid="ignore"):
+        stored = values.astype(dtype)
+        kept = np.isfinite(stored) == np.isfinite(values) if dtype.kind == "f" else stored == values
+    if not kept.all():
+        raise damaged(path, f"a voxel does not fit its type {dtype.name}")
+    return stored.reshape(shape, order="F")
 
 
 def _cut_short(path: Path) -> VolumeError:

@@ -137,11 +137,10 @@ def convert_series(series: Series, out: Path) -> None:
 
 def patient_id(series: Series) -> str:
     """Identifier of the patient as the files state it; for a pseudonym, never shown or kept itself."""
-    with disable_value_validation():
-        dataset = pydicom.dcmread(
-            series.files[0], stop_before_pixels=True, specific_tags=["PatientID"], force=True
-        )
-    return str(dataset.get("PatientID", "") or "").strip()
+    try:
+        return read_slice(series.files[0])[0].patient
+    except (DamagedFileError, IndexError):  # gone or damaged since the search
+        return ""
 
 
 def _identity(item: SliceHeader) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from pydicom.config import disable_value_validation
 
 from napari_dycon.errors import VolumeError
 from napari_dycon.io.geometry import LPS_TO_RAS, Geometry, is_invertible
-from napari_dycon.io.limits import SPACING_MM
+from napari_dycon.io.limits import FARTHEST_MM, SPACING_MM
 
 GAP_TOLERANCE_MM = 0.01
 GAP_TOLERANCE_SHARE = 0.01
@@ -69,8 +69,8 @@ class SliceHeader:
         Identifier, to notice images of another patient; it is shown nowhere.
     is_mosaic : bool
         Whether the image shows all slices of a volume side by side.
-    slope : float
-        Factor from stored to real values.
+    slope, intercept : float
+        From stored to real values.
     """
 
     file: Path
@@ -88,6 +88,7 @@ class SliceHeader:
     patient: str = ""
     is_mosaic: bool = False
     slope: float = 1.0
+    intercept: float = 0.0
 
     @property
     def is_placed(self) -> bool:
@@ -101,7 +102,7 @@ class SliceHeader:
         return np.asarray(normal / max(float(np.linalg.norm(normal)), 1e-12))
 
 
-class DamagedFileError(Exception):
+class DamagedFileError(VolumeError):
     """A file that is DICOM by its first bytes and cannot be read."""
 
 
@@ -123,11 +124,15 @@ def read_slice(file: Path) -> list[SliceHeader]:
                 return [_slice(file, dataset)]
     except Exception as error:  # pydicom raises many kinds for damaged files and for what is no DICOM
         if marked or _is_named(file):
-            raise DamagedFileError(file) from error
+            raise _damaged(file) from error
         return []
     if _claims_image(file, dataset):
-        raise DamagedFileError(file)
+        raise _damaged(file)
     return []
+
+
+def _damaged(file: Path) -> DamagedFileError:
+    return DamagedFileError(f"{file.name} is damaged and cannot be read; copy it again.")
 
 
 def _claims_image(file: Path, dataset: Any) -> bool:
@@ -146,11 +151,12 @@ def _is_marked(file: Path) -> bool:
     try:
         with file.open("rb") as stream:
             return stream.read(132)[128:] == b"DICM"
-    except OSError as error:
-        raise VolumeError(f"{file.name} could not be read: {error.strerror or error}.") from error
+    except OSError:  # one file that cannot be opened says nothing of those beside it
+        return False
 
 
 def _slice(file: Path, dataset: Any) -> SliceHeader:
+    slope, intercept = rescaling(dataset)
     return SliceHeader(
         file=file,
         instance=str(dataset.get("SOPInstanceUID", "")),
@@ -166,7 +172,8 @@ def _slice(file: Path, dataset: Any) -> SliceHeader:
         frames=int(dataset.get("NumberOfFrames", 1) or 1),
         patient=str(dataset.get("PatientID", "") or "").strip(),
         is_mosaic="MOSAIC" in (dataset.get("ImageType") or ()),
-        slope=rescaling(dataset)[0],
+        slope=slope,
+        intercept=intercept,
     )
 
 
@@ -205,8 +212,9 @@ def _parallel(a: SliceHeader, b: SliceHeader) -> bool:
 
 def find_problem(slices: list[SliceHeader]) -> str | None:
     """First reason not to use slices as one volume, or None."""
-    for check in (_kind_problem, _mixture_problem, _placement_problem, _gap_problem):
-        problem = check(slices)
+    for check in (_kind_problem, _mixture_problem, _placement_problem, _gap_problem, _grid_problem):
+        with np.errstate(over="ignore", invalid="ignore"):
+            problem = check(slices)
         if problem:
             return problem
     return None
@@ -227,9 +235,14 @@ def _kind_problem(slices: list[SliceHeader]) -> str | None:
             f"{len(unplaced)} of {len(slices)} images do not state position, orientation or pixel spacing; "
             "export the original series."
         )
-    flat = sum(not LEAST_SLOPE <= abs(item.slope) <= 1 / LEAST_SLOPE for item in slices)
+    if any(min(item.size) < 1 for item in slices):
+        return "its images have no rows or columns; export it again."
+    flat = sum(not _has_possible_scale(item) for item in slices)
     if flat:
-        return f"{flat} of {len(slices)} images have a RescaleSlope of 0 or beyond reason; export it again."
+        return (
+            f"{flat} of {len(slices)} images have a RescaleSlope of 0 or an intensity scale beyond reason; "
+            "export it again."
+        )
     if len(slices) < FEWEST_SLICES:
         return f"it has only {len(slices)} image(s); a 3D scan needs at least {FEWEST_SLICES}."
     return None
@@ -265,6 +278,24 @@ def _placement_problem(slices: list[SliceHeader]) -> str | None:
             f"{len(double)} slice positions hold more than one image ({places}), as with several phases or "
             "echoes; export one phase as its own series."
         )
+    return None
+
+
+def _has_possible_scale(item: SliceHeader) -> bool:
+    most = 1 / LEAST_SLOPE
+    return LEAST_SLOPE <= abs(item.slope) <= most and abs(item.intercept) <= most
+
+
+def _grid_problem(slices: list[SliceHeader]) -> str | None:
+    """Distances that no body has, so that a grid cannot be made of them."""
+    ordered = sort_slices(slices)
+    positions = np.stack([item.position for item in ordered])
+    step = float(np.linalg.norm(positions[-1] - positions[0])) / (len(ordered) - 1)
+    least, largest = SPACING_MM
+    if not least <= step <= largest:
+        return f"its slices are {step:.3g} mm apart, which cannot be right; export it again."
+    if np.abs(positions).max() > FARTHEST_MM:
+        return "it lies kilometres from its origin, which cannot be; export it again."
     return None
 
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from napari_dycon.errors import GridMismatchError, VolumeError
 from napari_dycon.io import headers, nifti
 from napari_dycon.io.atomic import atomic_path, require_space
-from napari_dycon.io.geometry import Geometry, Placement
+from napari_dycon.io.geometry import Geometry, Placement, Reorientation
 from napari_dycon.io.layout import copy_in_order
 from napari_dycon.io.pieces import Piece, gzipped
-from napari_dycon.io.segments import SEGMENTATION_SUFFIX, segment_names
+from napari_dycon.io.segments import segment_names
 from napari_dycon.io.volumes import Volume, read_geometry, read_volume
 
 _LISTED_VALUES = 6
@@ -80,7 +80,7 @@ def read_labels(path: Path, like: Geometry) -> LabelMap:
     """Read a label map with the names that its file gives to the values.
 
     Voxels that lie where the scan's do are taken over exactly, also where they are stored with other axes,
-    with an affine rounded to three decimals, or, in 3D Slicer's ``.seg.nrrd``, as a part of the scan.
+    with an affine rounded to three decimals, or, in a segmentation of 3D Slicer, as a part of the scan.
 
     Parameters
     ----------
@@ -95,11 +95,11 @@ def read_labels(path: Path, like: Geometry) -> LabelMap:
         As `read_mask`.
     """
     path = Path(path)
-    named = path.name.lower().endswith(SEGMENTATION_SUFFIX)
-    names = segment_names(path) if named else {}
-    placement = _placement(path, read_geometry(path), like, partial=named)
+    geometry = read_geometry(path)
+    names = segment_names(path)
+    placement = _placement(path, geometry, like, partial=names is not None)
     volume = read_volume(path)
-    return LabelMap(placement.put(as_labels(volume.array, path.name), like), names, volume.notes)
+    return LabelMap(placement.put(as_labels(volume.array, path.name), like), names or {}, volume.notes)
 
 
 def read_map(path: Path, like: Geometry | None = None) -> NDArray[np.float32]:
@@ -256,13 +256,14 @@ def _placement(path: Path, geometry: Geometry, like: Geometry, *, partial: bool)
     found = like.placement(geometry)
     if found is not None and (partial or found.is_whole(like)):
         return found
-    if geometry.shape != like.shape:
+    turned = Reorientation.to(geometry, like.orientation).geometry
+    if turned.shape != like.shape:
         raise GridMismatchError(
             f"{path.name} has {_by(geometry.shape)} voxels and its scan {_by(like.shape)}; "
             "it was probably made for another scan."
         )
     raise GridMismatchError(
-        f"{path.name} lies up to {geometry.distance_mm(like):.2f} mm from its scan; "
+        f"{path.name} lies up to {turned.distance_mm(like):.2f} mm from its scan; "
         "it was made for another scan, or saved by a program that lost the position."
     )
 

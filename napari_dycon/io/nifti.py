@@ -141,8 +141,15 @@ def read_voxels(header: NiftiHeader) -> tuple[NDArray[Any], tuple[str, ...]]:
     stored, notes = read_stored(header)
     voxels = copy_in_order(stored, "C", _decoded_type(header))
     if header.slope is not None:
-        voxels *= voxels.dtype.type(header.slope)
-        voxels += voxels.dtype.type(header.intercept or 0.0)
+        valid = np.count_nonzero(np.isfinite(voxels))
+        with np.errstate(over="ignore", invalid="ignore"):
+            voxels *= voxels.dtype.type(header.slope)
+            voxels += voxels.dtype.type(header.intercept or 0.0)
+        if np.count_nonzero(np.isfinite(voxels)) < valid:
+            raise VolumeError(
+                f"{header.path.name} has a damaged intensity scaling (slope {header.slope:g}): its values "
+                "become infinite; export it again."
+            )
     return voxels, notes
 
 

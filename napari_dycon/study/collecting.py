@@ -172,6 +172,10 @@ def _series_of(folder: Path) -> Iterator[Found]:
     except DyconError as error:
         yield Found(folder, folder, folder.name, problem=str(error))
         return
+    except Exception as error:  # noqa: BLE001 - what one folder holds must not end the others' import
+        problem = f"The DICOM files of {folder} could not be read ({type(error).__name__}: {error})."
+        yield Found(folder, folder, folder.name, problem=problem)
+        return
     for one in series:
         place = one.files[0].parent if one.files else folder
         alone = sum(bool(other.files) and other.files[0].parent == place for other in series) == 1

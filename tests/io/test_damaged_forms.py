@@ -65,3 +65,12 @@ def test_a_place_kilometres_away_is_refused(tmp_path):
     nib.save(nib.Nifti1Image(np.zeros((5, 6, 7), np.int16), affine), path)
     with pytest.raises(VolumeError, match="kilometres"):
         read_geometry(path)
+
+
+def test_a_scaling_that_makes_values_infinite_is_refused(tmp_path):
+    image = nib.Nifti1Image(np.full((5, 6, 7), 1e30, np.float32), AFFINE)
+    path = tmp_path / "scan.nii"
+    nib.save(image, path)
+    read_volume(damage(path, 112, 2.0))
+    with pytest.raises(VolumeError, match="become infinite"):
+        read_volume(damage(path, 112, 1e20))

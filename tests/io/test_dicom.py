@@ -467,3 +467,52 @@ def test_an_empty_scale_is_none(tmp_path):
     images = [dataset(index, RescaleSlope="", RescaleIntercept="") for index in range(SLICES)]
     convert_series(only(write(tmp_path / "dicom", images)), tmp_path / "scan.nii")
     assert np.array_equal(read_volume(tmp_path / "scan.nii").array, expected_voxels())
+
+
+@pytest.mark.parametrize("intercept", ["1e300", "-1e300", "nan"])
+def test_an_intercept_beyond_reason_is_refused(tmp_path, intercept):
+    images = [dataset(index, RescaleSlope="1", RescaleIntercept=intercept) for index in range(SLICES)]
+    assert "beyond reason" in only(write(tmp_path / "dicom", images)).problem
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"Rows": 0}, "no rows or columns"),
+        ({"step": 1e200}, "apart, which cannot"),
+        ({"far": 1e9}, "kilometres"),
+    ],
+)
+def test_a_grid_that_cannot_be_is_a_reason_and_no_crash(tmp_path, change, reason):
+    images = series()
+    for index, image in enumerate(images):
+        if "Rows" in change:
+            image.Rows = 0
+        else:
+            x, step = change.get("far", 0.0), change.get("step", GAP)
+            image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+            image.ImagePositionPatient = [x, 0, step * index]
+    assert reason in only(write(tmp_path / "dicom", images)).problem
+
+
+def test_a_file_that_cannot_be_opened_says_nothing_of_its_neighbours(tmp_path, monkeypatch):
+    folder = write(tmp_path / "dicom", series())
+    (folder / "NOTES").write_text("locked")
+    real = type(folder).open
+
+    def failing(self, *options, **more):
+        if self.name == "NOTES":
+            raise OSError(5, "Input/output error")
+        return real(self, *options, **more)
+
+    monkeypatch.setattr(type(folder), "open", failing)
+    assert (only(folder).problem, only(folder).shape[2]) == (None, SLICES)
+
+
+def test_a_slice_that_was_damaged_since_the_search_is_a_sentence(tmp_path):
+    found = only(write(tmp_path / "dicom", series()))
+    found.files[3].write_bytes(b"no image any more")
+    with pytest.raises(VolumeError):
+        convert_series(found, tmp_path / "scan.nii")
+    found.files[0].unlink()
+    assert dicom.patient_id(found) == ""

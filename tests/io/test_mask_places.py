@@ -132,3 +132,20 @@ def test_segments_that_one_label_map_cannot_hold_are_refused(tmp_path, segments,
     path = segmentation(tmp_path / "p.seg.nrrd", np.ones(scan.shape, np.uint8), (0, 0, 0), segments)
     with pytest.raises(VolumeError, match=reason):
         read_labels(path, scan)
+
+
+def test_the_distance_of_a_mask_with_other_axes_is_measured_in_place(tmp_path):
+    affine = np.diag([1.0, 1.0, 1.0, 1.0])
+    turned = np.array([[0, -1.0, 0, 7.0 + 1], [1.0, 0, 0, 0], [0, 0, 1.0, 0], [0, 0, 0, 1]])
+    path = save(tmp_path / "mask.nii.gz", mask((8, 8, 9)), turned)
+    with pytest.raises(GridMismatchError, match=r"1\.00 mm from its scan"):
+        read_mask(path, Geometry((8, 8, 9), affine))
+
+
+def test_a_segment_with_a_name_and_no_value_is_not_guessed(tmp_path):
+    scan = Geometry((12, 10, 8), np.diag([1.0, 1, 2, 1]))
+    path = segmentation(
+        tmp_path / "p.nrrd", np.ones(scan.shape, np.uint8), (0, 0, 0), ["Segment0_Name:=liver"]
+    )
+    with pytest.raises(VolumeError, match="not its value"):
+        read_labels(path, scan)

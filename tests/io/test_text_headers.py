@@ -300,3 +300,20 @@ def test_a_header_is_not_its_own_voxels(tmp_path, write):
     key = "data file" if write is write_nrrd else "ElementDataFile"
     with pytest.raises(VolumeError, match="names itself"):
         read_volume(write(tmp_path / name, b"", **{key: name}))
+
+
+@pytest.mark.parametrize("write", [write_nrrd, write_meta])
+def test_a_data_file_of_an_impossible_name_is_a_sentence(tmp_path, write):
+    name = "scan.nhdr" if write is write_nrrd else "scan.mhd"
+    key = "data file" if write is write_nrrd else "ElementDataFile"
+    with pytest.raises(VolumeError, match=r"scan\."):
+        read_volume(write(tmp_path / name, b"", **{key: "x" * 300}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"), [("uchar", "999"), ("int16", "nan"), ("int16", "1.5"), ("float", "1e300")]
+)
+def test_text_that_does_not_fit_its_type_is_refused(tmp_path, kind, word):
+    words = " ".join([word, *["1"] * (VOXELS.size - 1)]).encode()
+    with pytest.raises(VolumeError, match="does not fit its type"):
+        read_volume(write_nrrd(tmp_path / "scan.nrrd", words, encoding="text", type=kind))

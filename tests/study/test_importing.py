@@ -612,3 +612,33 @@ def test_folders_of_one_sequence_each_are_no_persons(study, write_nifti, tmp_pat
         )
     run(study, tmp_path / "im")
     assert len({case.patient for case in study.cases}) == 4
+
+
+@pytest.mark.parametrize("file", ["p.seg.nrrd", "p.nrrd", "P_LABEL.NRRD"])
+def test_names_of_segments_count_whatever_the_file_is_called(tmp_path, make_scan, file):
+    labels = segmentation(tmp_path / file, {1: "tumour", 2: "liver"})
+    structures = [Structure(value=1, name="liver"), Structure(value=2, name="tumour")]
+    with Study.create(tmp_path / "new", structures) as study:
+        study.add_scan(make_scan("p"), labels)
+        found = study.annotation("p").labels
+        assert (found[3, 3, 1], found[3, 3, 2]) == (2, 1)
+
+
+@pytest.mark.parametrize("changes", [{"Rows": 0}, {"ImagePositionPatient": [0, 0, 1e200]}])
+def test_one_impossible_series_does_not_end_the_import(study, make_scan, brain_dicom, tmp_path, changes):
+    import pydicom
+
+    folder = tmp_path / "mixed"
+    shutil.copytree(brain_dicom / "11_HCropVolume", folder / "good")
+    shutil.copytree(brain_dicom / "11_HCropVolume", folder / "bad")
+    for number, path in enumerate(sorted((folder / "bad").iterdir())):
+        image = pydicom.dcmread(path)
+        image.SeriesInstanceUID, image.SOPInstanceUID = "1.2.3", f"1.2.3.{number}"
+        for name, value in changes.items():
+            value = [0, 0, number * 1e200] if isinstance(value, list) else value
+            setattr(image, name, value)
+        image.save_as(path)
+    events = run(study, folder)
+    assert [case.name for case in study.cases] == ["good"]
+    (refused,) = [event for event in events if event.case is None]
+    assert "cannot be used" in refused.problem
