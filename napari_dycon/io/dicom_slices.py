@@ -98,8 +98,9 @@ class SliceHeader:
     @property
     def normal(self) -> NDArray[np.float64]:
         """Unit normal of the image, LPS."""
-        normal = np.cross(self.orientation[:3], self.orientation[3:])
-        return np.asarray(normal / max(float(np.linalg.norm(normal)), 1e-12))
+        with np.errstate(over="ignore", invalid="ignore"):  # what is impossible is found later, and told
+            normal = np.cross(self.orientation[:3], self.orientation[3:])
+            return np.asarray(normal / max(float(np.linalg.norm(normal)), 1e-12))
 
 
 class DamagedFileError(VolumeError):
@@ -345,7 +346,8 @@ def listed(items: Sequence[str]) -> str:
 def _depths(slices: list[SliceHeader]) -> NDArray[np.float64]:
     """Positions in mm along the normal of the first image."""
     across = slices[0].normal
-    return np.array([item.position @ across for item in slices])
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.array([item.position @ across for item in slices])
 
 
 def sort_slices(slices: list[SliceHeader]) -> list[SliceHeader]:
