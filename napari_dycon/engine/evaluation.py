@@ -149,9 +149,9 @@ def _reference(study: Study, path: Path, geometry: Geometry) -> tuple[NDArray[np
     labels = read_labels(path, geometry)
     counts = {value: n for value, n in enumerate(label_counts(labels.array).tolist()) if n and value}
     meant = meanings(study.structures, counts, labels.names)
-    table = np.arange(256, dtype=np.uint8)
+    table = np.zeros(256, dtype=np.uint8)
     for value, structure in meant.items():
-        table[value] = value if structure is None else structure
+        table[value] = structure or 0
     return table[labels.array], {value: counts[value] for value, found in meant.items() if found is None}
 
 

@@ -21,7 +21,7 @@ from napari_dycon.io.atomic import atomic_path, require_space
 from napari_dycon.io.geometry import Geometry, Placement, Reorientation
 from napari_dycon.io.layout import copy_in_order
 from napari_dycon.io.pieces import Piece, gzipped
-from napari_dycon.io.segments import segment_names
+from napari_dycon.io.segments import Segmentation, read_segmentation
 from napari_dycon.io.volumes import Volume, read_geometry, read_volume
 
 _LISTED_VALUES = 6
@@ -80,7 +80,8 @@ def read_labels(path: Path, like: Geometry) -> LabelMap:
     """Read a label map with the names that its file gives to the values.
 
     Voxels that lie where the scan's do are taken over exactly, also where they are stored with other axes,
-    with an affine rounded to three decimals, or, in a segmentation of 3D Slicer, as a part of the scan.
+    with an affine rounded to three decimals, or, in a segmentation of 3D Slicer or MITK, as a part of the
+    scan. Layers of such a segmentation are merged where its segments do not overlap.
 
     Parameters
     ----------
@@ -95,11 +96,20 @@ def read_labels(path: Path, like: Geometry) -> LabelMap:
         As `read_mask`.
     """
     path = Path(path)
+    segmentation = read_segmentation(path) if path.is_file() else None
+    if segmentation is not None and segmentation.header.layers > 1:
+        return _merged(segmentation, like)
     geometry = read_geometry(path)
-    names = segment_names(path)
-    placement = _placement(path, geometry, like, partial=names is not None)
+    names = {} if segmentation is None else segmentation.names()
+    placement = _placement(path, geometry, like, partial=segmentation is not None)
     volume = read_volume(path)
-    return LabelMap(placement.put(as_labels(volume.array, path.name), like), names or {}, volume.notes)
+    return LabelMap(placement.put(as_labels(volume.array, path.name), like), names, volume.notes)
+
+
+def _merged(segmentation: Segmentation, like: Geometry) -> LabelMap:
+    array, geometry, names, notes = segmentation.merged()
+    placement = _placement(segmentation.path, geometry, like, partial=True)
+    return LabelMap(placement.put(array, like), names, notes)
 
 
 def read_map(path: Path, like: Geometry | None = None) -> NDArray[np.float32]:

@@ -56,10 +56,12 @@ _SPATIAL_KINDS = ("domain", "space")
 _NO_POSITION = "The file states no position in the scanner; left and right cannot be relied on."
 _MOST_SIDE = 1 << 20
 _VECTOR = re.compile(r"\(([^()]*)\)|none", re.IGNORECASE)
+_ESCAPED = re.compile(r"\\(.)")
+_SEGMENT_KEY = re.compile(r"segment(\d+|ation)_|org\.mitk\.multilabel\.|(org\.mitk\.)?label_\d")
 
 
 class Header:
-    """Fields of one file by lower-case name, and the byte after its blank line."""
+    """Fields and key/value pairs of one file by lower-case name, and the byte after its blank line."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -69,10 +71,15 @@ class Header:
         found = re.search(rb"\r?\n\r?\n", content)
         self.end = found.end() if found else len(content)
         self.fields: dict[str, str] = {}
+        self.pairs: dict[str, str] = {}
         for line in content[: found.start() if found else None].splitlines()[1:]:
             text = line.decode("utf-8", errors="replace")
             name, colon, value = text.partition(":")
-            if colon and not value.startswith("=") and not text.startswith("#"):
+            if not colon or text.startswith("#"):
+                continue
+            if value.startswith("="):
+                self.pairs[name.strip().lower()] = _ESCAPED.sub(_unescaped, value[1:].strip())
+            else:
                 self.fields[name.strip().lower().replace("datafile", "data file")] = value.strip()
         self.attached = "data file" not in self.fields
         if self.attached and not found:
@@ -120,6 +127,35 @@ class Header:
         VolumeError
             If there are fewer, or if more than one volume is stored along the others.
         """
+        chosen, others, many = self._spans()
+        if many > 1 and others[0] < chosen[0]:
+            what = "layers of segments; a grey-value scan is needed"
+            raise VolumeError(
+                f"{self.path.name} is a segmentation with {many} {what}."
+                if self.is_segmentation
+                else f"{self.path.name} has {many} values per voxel (colour or vector image); "
+                "export a single channel as a grey-value scan."
+            )
+        if many > 1:
+            raise VolumeError(
+                f"{self.path.name} holds {many} volumes instead of one; "
+                "save the one to be segmented as a 3D file."
+            )
+        return chosen
+
+    @property
+    def layers(self) -> int:
+        """Label maps that a segmentation stores voxel by voxel, one upon the other; 1 for all else."""
+        chosen, others, many = self._spans()
+        return many if self.is_segmentation and others == [0] and chosen == [1, 2, 3] else 1
+
+    @property
+    def is_segmentation(self) -> bool:
+        """Whether 3D Slicer or MITK wrote the file as one."""
+        return any(_SEGMENT_KEY.match(name) for name in self.pairs)
+
+    def _spans(self) -> tuple[list[int], list[int], int]:
+        """Axes of the volume, the others, and how many values those hold for each voxel."""
         sizes, directions = self.sizes, self.directions
         kinds = self.text("kinds").lower().split()
         if directions is not None:
@@ -133,17 +169,11 @@ class Header:
         many = math.prod(sizes[axis] for axis in others)
         if len(chosen) < 3:
             raise VolumeError(f"{self.path.name} is a single 2D image {sizes}; a 3D scan is needed.")
-        if many > 1 and others[0] < chosen[0]:
-            raise VolumeError(
-                f"{self.path.name} has {many} values per voxel (colour or vector image); "
-                "export a single channel as a grey-value scan."
-            )
-        if many > 1:
-            raise VolumeError(
-                f"{self.path.name} holds {many} volumes instead of one; "
-                "save the one to be segmented as a 3D file."
-            )
-        return chosen
+        return chosen, others, many
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return "\n" if found.group(1) == "n" else found.group(1)
 
 
 def read_geometry(path: Path) -> Geometry:
@@ -157,19 +187,30 @@ def read_geometry(path: Path) -> Geometry:
     header = Header(path)
     _dtype(header)
     _data(header)
-    return _geometry(header)[0]
+    return _geometry(header, header.axes)[0]
 
 
 def read_voxels(path: Path) -> tuple[NDArray[Any], Geometry, tuple[str, ...]]:
     """Read voxels (x, y, z) in Fortran order with geometry and notes; errors as in `read_geometry`."""
     header = Header(path)
-    dtype, (data, start) = _dtype(header), _data(header)
-    geometry, notes = _geometry(header)
+    geometry, notes = _geometry(header, header.axes)
+    array, more = _read(header, geometry.shape)
+    return array, geometry, (*notes, *more)
+
+
+def read_layers(header: Header) -> tuple[NDArray[Any], Geometry, tuple[str, ...]]:
+    """Read the layers of a segmentation, (layer, x, y, z) in Fortran order; errors as in `read_geometry`."""
+    geometry, notes = _geometry(header, [1, 2, 3])
+    array, more = _read(header, (header.layers, *geometry.shape))
+    return array, geometry, (*notes, *more)
+
+
+def _read(header: Header, shape: tuple[int, ...]) -> tuple[NDArray[Any], tuple[str, ...]]:
+    path, dtype, (data, start) = header.path, _dtype(header), _data(header)
     encoding = _ENCODINGS.get(header.text("encoding").lower())
     if encoding is None:
         raise damaged(path, f"the encoding {header.text('encoding')[:40]!r} is not known")
-    array, more = read_data(path, data, start, encoding, dtype, geometry.shape)
-    return array, geometry, (*notes, *more)
+    return read_data(path, data, start, encoding, dtype, shape)
 
 
 def _dtype(header: Header) -> np.dtype[Any]:
@@ -195,8 +236,8 @@ def _data(header: Header) -> tuple[Path, int]:
     return data, -1 if skip < 0 else start + skip
 
 
-def _geometry(header: Header) -> tuple[Geometry, tuple[str, ...]]:
-    path, sizes, axes, directions = header.path, header.sizes, header.axes, header.directions
+def _geometry(header: Header, axes: list[int]) -> tuple[Geometry, tuple[str, ...]]:
+    path, sizes, directions = header.path, header.sizes, header.directions
     space = header.text("space").lower().removesuffix("-time")
     to_ras = _TO_RAS.get(space)
     if space and to_ras is None and space not in _OTHER_SPACES:

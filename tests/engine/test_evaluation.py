@@ -135,6 +135,28 @@ def test_reference_values_without_a_structure_are_reported(make_study, tmp_path)
     assert evaluate(study, None, folder).unnamed == {record.id: {9: 4}}
 
 
+def test_a_reference_segment_of_another_name_is_not_the_structure_of_its_value(make_study, tmp_path):
+    study, folder = make_study(cases=1), tmp_path / "truth"
+    run = study.new_run("supervised")
+    study.set_active_run(run)
+    folder.mkdir()
+    (record,), truth = study.cases, ball_case(0)[1]
+    study.save_prediction(run, record.id, truth, np.zeros(truth.shape, np.float32))
+    affine = study.geometry(record.id).affine
+    columns = " ".join("({},{},{})".format(*column) for column in affine[:3, :3].T)
+    lines = [
+        *("NRRD0004", "type: uint8", "dimension: 3", "space: RAS", "encoding: raw"),
+        *("sizes: {} {} {}".format(*truth.shape), f"space directions: {columns}"),
+        "space origin: ({},{},{})".format(*affine[:3, 3]),
+        *("Segment0_Name:=another organ", "Segment0_LabelValue:=3"),
+    ]
+    head = "\n".join(lines).encode() + b"\n\n"
+    (folder / f"{record.name}.seg.nrrd").write_bytes(head + truth.astype(np.uint8).tobytes(order="F"))
+    result = evaluate(study, None, folder)
+    assert result.unnamed[record.id][3] == int((truth == 3).sum())
+    assert result.cases[0].scores[0].volume_error is None, "the reference holds none of the structure"
+
+
 @pytest.fixture
 def two_of_one_name(make_study, tmp_path):
     """Two patients' scans of one file name, predicted without a fault, and the true labels of both."""
