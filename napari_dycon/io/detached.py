@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bz2
 import math
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ HEADER_LIMIT = 1 << 20
 """Bytes of the longest header; those of segmentations list hundreds of segments."""
 
 _CHUNK = 1 << 20
+_MANY_FILES = re.compile(r"LIST\b|.*%[-+ #0-9.]*[a-z]", re.IGNORECASE | re.DOTALL)
 _LONGEST_NUMBER = 32
 
 
@@ -53,20 +55,29 @@ def data_file(header: Path, name: str) -> Path:
         beside = data.resolve().parent == header.parent.resolve() and Path(name).name == name
     except (OSError, ValueError, RuntimeError):
         beside = False
+    if _MANY_FILES.match(name) and not (beside and _is_file(data)):
+        raise VolumeError(
+            f"{header.name} takes its voxels from many files ({name[:40]!r}), one for each slice; only a "
+            "single data file in the same folder is accepted, so save the scan as one file (.nrrd, .mha or "
+            ".nii.gz), for example in 3D Slicer."
+        )
     if not beside:
         raise VolumeError(
             f"{header.name} takes its voxels from {name!r}; "
             "only a single data file in the same folder is accepted."
         )
-    try:
-        there = data.is_file()
-    except OSError:  # a name that no file can have
-        there = False
     if data.resolve() == header.resolve():
         raise damaged(header, "it names itself as the file with the voxels")
-    if not there:
+    if not _is_file(data):
         raise VolumeError(f"{header.name} needs the file {name!r} beside it, which is missing.")
     return data
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def number(path: Path, field: str, text: str) -> float:

@@ -34,6 +34,7 @@ from napari_dycon.io.dicom_slices import (
     rescaling,
     series_geometry,
     sort_slices,
+    what_is_odd,
     without_localizers,
 )
 from napari_dycon.io.geometry import Geometry
@@ -137,10 +138,14 @@ def convert_series(series: Series, out: Path) -> None:
 
 def patient_id(series: Series) -> str:
     """Identifier of the patient as the files state it; for a pseudonym, never shown or kept itself."""
-    try:
-        return read_slice(series.files[0])[0].patient
-    except (DamagedFileError, IndexError):  # gone or damaged since the search
-        return ""
+    for file in series.files:
+        try:
+            found = next((item.patient for item in read_slice(file) if item.patient), "")
+        except DamagedFileError:  # gone or damaged since the search
+            continue
+        if found:
+            return found
+    return ""
 
 
 def _identity(item: SliceHeader) -> tuple[str, ...]:
@@ -193,6 +198,7 @@ def _series(members: list[SliceHeader]) -> Series:
     first = kept[0]
     problem = find_problem(kept)
     spacing = (0.0, 0.0, 0.0) if problem else series_geometry(kept).spacing
+    left_out = (f"{dropped} localizer images of another orientation were left out.",) if dropped else ()
     series = Series(
         uid=first.series,
         description=first.description,
@@ -200,7 +206,7 @@ def _series(members: list[SliceHeader]) -> Series:
         files=tuple(item.file for item in kept),
         shape=(*first.size, len(kept)),
         spacing=spacing,
-        notes=(f"{dropped} localizer images of another orientation were left out.",) if dropped else (),
+        notes=(*left_out, *what_is_odd(kept)),
     )
     return replace(series, problem=f"{_title(series)} cannot be used: {problem}" if problem else None)
 

@@ -29,6 +29,8 @@ LEAST_SLOPE = 1e-25
 FEWEST_SLICES = 3
 MOST_LOCALIZERS = 3
 
+GREY, INVERTED = "MONOCHROME2", "MONOCHROME1"
+
 _LISTED = 3
 _BARE_SUFFIXES = ("", ".dcm", ".ima", ".img")
 _TAGS = [
@@ -45,6 +47,9 @@ _TAGS = [
     "SamplesPerPixel",
     "NumberOfFrames",
     "PatientID",
+    "PatientName",
+    "PhotometricInterpretation",
+    "ModalityLUTSequence",
     "ImageType",
     "RescaleSlope",
     "RescaleIntercept",
@@ -65,8 +70,12 @@ class SliceHeader:
         mm between rows, then between columns.
     size : tuple of int
         Columns, rows.
-    patient : str
-        Identifier, to notice images of another patient; it is shown nowhere.
+    patient, patient_name : str
+        To notice images of another patient, empty where not stated; they are shown nowhere.
+    colours : str
+        What stored values mean, ``MONOCHROME2`` or another PhotometricInterpretation.
+    has_table : bool
+        Whether real values come from a table and not from a slope.
     is_mosaic : bool
         Whether the image shows all slices of a volume side by side.
     slope, intercept : float
@@ -86,6 +95,9 @@ class SliceHeader:
     samples: int
     frames: int
     patient: str = ""
+    patient_name: str = ""
+    colours: str = GREY
+    has_table: bool = False
     is_mosaic: bool = False
     slope: float = 1.0
     intercept: float = 0.0
@@ -171,11 +183,18 @@ def _slice(file: Path, dataset: Any) -> SliceHeader:
         size=(int(dataset.Columns), int(dataset.Rows)),
         samples=int(dataset.get("SamplesPerPixel", 1) or 1),
         frames=int(dataset.get("NumberOfFrames", 1) or 1),
-        patient=str(dataset.get("PatientID", "") or "").strip(),
+        patient=_text(dataset, "PatientID"),
+        patient_name=_text(dataset, "PatientName"),
+        colours=_text(dataset, "PhotometricInterpretation").upper(),
+        has_table=bool(dataset.get("ModalityLUTSequence")),
         is_mosaic="MOSAIC" in (dataset.get("ImageType") or ()),
         slope=slope,
         intercept=intercept,
     )
+
+
+def _text(dataset: Any, name: str) -> str:
+    return str(dataset.get(name, "") or "").strip(" \0")
 
 
 def rescaling(dataset: Any) -> tuple[float, float]:
@@ -230,6 +249,14 @@ def _kind_problem(slices: list[SliceHeader]) -> str | None:
         return "it is enhanced multi-frame DICOM; convert it to NIfTI with dcm2niix first."
     if any(item.samples > 1 for item in slices):
         return "it holds colour images; a grey-value series is needed."
+    if others := {item.colours for item in slices} - {GREY, INVERTED}:
+        return _colour_problem(slices, others)
+    tables = sum(item.has_table for item in slices)
+    if tables:
+        return (
+            f"{tables} of {len(slices)} images turn stored into real values by a table (Modality LUT), which "
+            "is not supported; convert it to NIfTI with dcm2niix first."
+        )
     unplaced = [item for item in slices if not item.is_placed]
     if unplaced:
         return (
@@ -249,13 +276,33 @@ def _kind_problem(slices: list[SliceHeader]) -> str | None:
     return None
 
 
+def _colour_problem(slices: list[SliceHeader], others: set[str]) -> str:
+    """Images whose stored values are indices of colours, or mean nothing that is stated."""
+    stated = sorted(others - {""})
+    if not stated:
+        count = sum(not item.colours for item in slices)
+        return (
+            f"{count} of {len(slices)} images do not state what their values mean "
+            "(PhotometricInterpretation); export the original series."
+        )
+    return (
+        f"its values are colours and not grey values (PhotometricInterpretation {listed(stated)}); export "
+        "the grey-value series from which they were made."
+    )
+
+
 def _mixture_problem(slices: list[SliceHeader]) -> str | None:
     sizes = Counter(f"{item.size[0]} x {item.size[1]} pixels" for item in slices)
     spacings = Counter("{:.4g} x {:.4g} mm pixels".format(*item.pixel_spacing) for item in slices)
     frames = Counter(item.frame_of_reference for item in slices)
     turned = sum(not _parallel(slices[0], item) for item in slices)
-    if len({item.patient for item in slices}) > 1:
+    if len(patients(slices)) > 1:
         return "it mixes images of several patients; export each patient's scan by itself."
+    if len({item.colours for item in slices}) > 1:
+        return (
+            f"it mixes images in which white is the highest value ({GREY}) and the lowest ({INVERTED}); "
+            "export one kind."
+        )
     for kinds in (sizes, spacings):
         if len(kinds) > 1:
             return f"it mixes images of {_counts(kinds)}; export one scan per series."
@@ -264,6 +311,26 @@ def _mixture_problem(slices: list[SliceHeader]) -> str | None:
     return (
         "its images were taken in several frames of reference; export one scan." if len(frames) > 1 else None
     )
+
+
+def patients(slices: Sequence[SliceHeader]) -> set[str]:
+    """Identifiers of the patients, or their names where no image states one; what is empty is nobody else."""
+    identifiers = {item.patient for item in slices} - {""}
+    return identifiers or {item.patient_name for item in slices} - {""}
+
+
+def what_is_odd(slices: Sequence[SliceHeader]) -> tuple[str, ...]:
+    """Sentences about what is odd but usable."""
+    notes = []
+    unnamed = sum(not item.patient for item in slices)
+    if 0 < unnamed < len(slices):
+        notes.append(f"{unnamed} of {len(slices)} images state no patient; they are taken as of the same.")
+    if all(item.colours == INVERTED for item in slices):
+        notes.append(
+            f"The grey values are meant to be shown inverted ({INVERTED}: white is the lowest value); they "
+            "are kept as stored, so the scan looks like a negative."
+        )
+    return tuple(notes)
 
 
 def _placement_problem(slices: list[SliceHeader]) -> str | None:

@@ -374,6 +374,12 @@ def test_the_converted_scan_carries_both_forms_and_millimetres(tmp_path):
         ({"ImageOrientationPatient": [1, 0, 0, 0.5, 0.866, 0]}, "orientation or pixel spacing is impossible"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "mosaics of many slices"),
         ({"Modality": "SEG"}, "a segmentation, not a scan"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "colours and not grey values"),
+        ({"PhotometricInterpretation": "RGB"}, "colours and not grey values"),
+        ({"PhotometricInterpretation": "YBR_FULL_422"}, "YBR_FULL_422"),
+        ({"PhotometricInterpretation": ""}, "9 of 9 images do not state what their values mean"),
+        ({"PhotometricInterpretation": None}, "do not state what their values mean"),
+        ({"ModalityLUTSequence": [pydicom.Dataset()]}, "by a table"),
         ({"NumberOfFrames": 5}, "enhanced multi-frame"),
     ],
 )
@@ -394,6 +400,36 @@ def test_two_patients_are_never_one_scan_and_are_not_named(tmp_path):
     problem = only(write(tmp_path / "dicom", images)).problem
     assert "several patients" in problem
     assert "MEIER" not in problem and "DOE" not in problem
+
+
+@pytest.mark.parametrize("missing", [None, "", " ", "\0"])
+@pytest.mark.parametrize("index", [0, 4, SLICES - 1])
+def test_an_image_that_states_no_patient_is_of_no_other_one(tmp_path, index, missing):
+    images = series()
+    images[index] = dataset(index, PatientID=missing)
+    found = only(write(tmp_path / "dicom", images))
+    assert found.problem is None and found.shape[2] == SLICES
+    assert found.notes == ("1 of 9 images state no patient; they are taken as of the same.",)
+    assert dicom.patient_id(found) == SECRET
+
+
+def test_two_names_are_two_patients_where_no_image_states_an_identifier(tmp_path):
+    images = [dataset(i, PatientID="", PatientName="A" if i < 4 else "B") for i in range(SLICES)]
+    assert "several patients" in only(write(tmp_path / "two", images)).problem
+    images = [dataset(i, PatientID=None) for i in range(SLICES)]
+    found = only(write(tmp_path / "one", images))
+    assert (found.problem, found.notes, dicom.patient_id(found)) == (None, (), "")
+
+
+def test_inverted_grey_values_stay_as_stored_and_that_is_said(tmp_path):
+    images = [dataset(i, PhotometricInterpretation="MONOCHROME1") for i in range(SLICES)]
+    found = only(write(tmp_path / "dicom", images))
+    convert_series(found, tmp_path / "scan.nii")
+    assert np.array_equal(read_volume(tmp_path / "scan.nii").array, expected_voxels())
+    (note,) = found.notes
+    assert "MONOCHROME1" in note and "negative" in note
+    images[3].PhotometricInterpretation = "MONOCHROME2"
+    assert "it mixes images in which white" in only(write(tmp_path / "mixed", images)).problem
 
 
 @pytest.mark.parametrize("name", ["IM{:06d}", "{:04d}.IMA", "slice_{}", "1.2.3.{}"])
@@ -515,4 +551,7 @@ def test_a_slice_that_was_damaged_since_the_search_is_a_sentence(tmp_path):
     with pytest.raises(VolumeError):
         convert_series(found, tmp_path / "scan.nii")
     found.files[0].unlink()
+    assert dicom.patient_id(found) == SECRET, "the other images state it"
+    for file in found.files[1:]:
+        file.unlink()
     assert dicom.patient_id(found) == ""

@@ -69,6 +69,30 @@ def test_voxels_are_taken_from_beside_the_header_only(tmp_path, suffix, where):
         read_volume(path)
 
 
+@pytest.mark.parametrize("write", ["nrrd", "meta"])
+@pytest.mark.parametrize(
+    "where", ["LIST", "LIST 2", "list", "slice%03d.raw 1 9 1", "s.%d", "../%03d.raw 1 7 1"]
+)
+def test_voxels_in_a_file_for_each_slice_are_refused_as_that(tmp_path, write, where):
+    if write == "nrrd":
+        path = write_nrrd(tmp_path / "scan.nhdr", b"", **{"data file": where})
+    else:
+        path = write_meta(tmp_path / "scan.mhd", b"slice001.raw\nslice002.raw\n", ElementDataFile=where)
+    for reader in (read_volume, read_geometry):
+        with pytest.raises(VolumeError, match=r"from many files .* save the scan as one file"):
+            reader(path)
+
+
+@pytest.mark.parametrize("write", ["nrrd", "meta"])
+def test_one_file_that_is_only_called_like_a_pattern_is_read(tmp_path, write):
+    (tmp_path / "100%dose.raw").write_bytes(DATA)
+    if write == "nrrd":
+        path = write_nrrd(tmp_path / "scan.nhdr", b"", **{"data file": "100%dose.raw"})
+    else:
+        path = write_meta(tmp_path / "scan.mhd", b"", ElementDataFile="100%dose.raw")
+    assert np.array_equal(read_volume(path).array, VOXELS)
+
+
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
     folder = tmp_path / "study"
     folder.mkdir()
