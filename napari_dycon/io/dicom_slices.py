@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydicom.config import disable_value_validation
 
 from napari_dycon.errors import VolumeError
-from napari_dycon.io.geometry import LPS_TO_RAS, Geometry, is_invertible
+from napari_dycon.io.geometry import LPS_TO_RAS, Geometry, affine_fault
 from napari_dycon.io.limits import FARTHEST_MM, SPACING_MM
 
 GAP_TOLERANCE_MM = 0.01
@@ -336,8 +336,9 @@ def what_is_odd(slices: Sequence[SliceHeader]) -> tuple[str, ...]:
 def _placement_problem(slices: list[SliceHeader]) -> str | None:
     """Degenerate directions, and more than one image at a position (phases, echoes)."""
     across = slices[0].normal
-    if any(not _is_possible(item) for item in slices) or not is_invertible(_affine(slices[0], across)):
-        return "its orientation or pixel spacing is impossible; export the original series."
+    why = next(filter(None, map(_impossible, slices)), None) or affine_fault(_affine(slices[0], across))
+    if why:
+        return f"its orientation or pixel spacing is impossible ({why}); export the original series."
     depths = _depths(sort_slices(slices))
     double = np.flatnonzero(np.diff(depths) < GAP_TOLERANCE_MM)
     if len(double):
@@ -362,18 +363,26 @@ def _grid_problem(slices: list[SliceHeader]) -> str | None:
     least, largest = SPACING_MM
     if not least <= step <= largest:
         return f"its slices are {step:.3g} mm apart, which cannot be right; export it again."
-    if np.abs(positions).max() > FARTHEST_MM:
-        return "it lies kilometres from its origin, which cannot be; export it again."
+    far = float(np.abs(positions).max())
+    if far > FARTHEST_MM:
+        return f"it lies kilometres from its origin ({far:.3g} mm), which cannot be; export it again."
     return None
 
 
-def _is_possible(item: SliceHeader) -> bool:
-    """Tell whether rows and columns are perpendicular unit vectors, and pixels of a positive size."""
+def _impossible(item: SliceHeader) -> str | None:
+    """Say why rows and columns are not perpendicular unit vectors, or pixels of no possible size."""
     rows, columns = item.orientation[:3], item.orientation[3:]
-    lengths = np.abs([np.linalg.norm(rows) - 1, np.linalg.norm(columns) - 1])
     least, largest = SPACING_MM
-    sized = least <= item.pixel_spacing.min() and item.pixel_spacing.max() <= largest
-    return bool(sized and max(*lengths, abs(rows @ columns)) <= DIRECTION_TOLERANCE)
+    if not (least <= item.pixel_spacing.min() and item.pixel_spacing.max() <= largest):
+        return "pixels of {:.4g} x {:.4g} mm".format(*item.pixel_spacing)
+    for name, direction in (("rows", rows), ("columns", columns)):
+        length = float(np.linalg.norm(direction))
+        if not abs(length - 1) <= DIRECTION_TOLERANCE:
+            return f"the direction of its {name} has the length {length:.4g} instead of 1"
+    if not abs(rows @ columns) <= DIRECTION_TOLERANCE:
+        angle = np.degrees(np.arccos(np.clip(rows @ columns, -1, 1)))
+        return f"its rows and columns are {angle:.1f} degrees apart instead of 90"
+    return None
 
 
 def _gap_problem(slices: list[SliceHeader]) -> str | None:

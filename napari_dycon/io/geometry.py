@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ LPS_TO_RAS: NDArray[np.float64] = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 _LATTICE_TOLERANCE = 0.1
 _ROUNDED_MM = 1.001e-3
+_LEAST_DETERMINANT = 1e-6
+_ORDERS = ("first", "second", "third")
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +82,12 @@ class Geometry:
         return float(np.degrees(np.arccos(min(1.0, *(cosines[anatomical[axis], axis] for axis in range(3))))))
 
     @property
+    def skew_degrees(self) -> float:
+        """Largest departure in degrees of two source axes from being perpendicular."""
+        units = self.affine[:3, :3] / np.asarray(self.spacing)
+        return float(np.degrees(np.arcsin(min(1.0, np.abs(units.T @ units - np.eye(3)).max()))))
+
+    @property
     def voxel_volume_mm3(self) -> float:
         """Volume of one voxel in cubic millimetres."""
         return float(abs(np.linalg.det(self.affine[:3, :3])))
@@ -125,13 +133,29 @@ class Geometry:
 
 def is_invertible(affine: NDArray[np.float64]) -> bool:
     """Tell whether an affine is finite and spans a volume (no axis missing, no two axes parallel)."""
-    if not np.isfinite(affine).all():
-        return False
-    with np.errstate(over="ignore"):
+    return affine_fault(affine) is None
+
+
+def affine_fault(affine: NDArray[np.float64]) -> str | None:
+    """Say what keeps an affine from spanning a volume, with the axis and its value; None if nothing does."""
+    with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    if not (np.isfinite(lengths).all() and lengths.min() > 0):
-        return False
-    return bool(abs(np.linalg.det(affine[:3, :3] / lengths)) > 1e-6)
+    for order, step, length in zip(_ORDERS, affine[:3, :3].T, lengths, strict=True):
+        if not (np.isfinite(length) and length > 0):
+            return f"the step along its {order} axis is {_place(step)} mm"
+    if not np.isfinite(affine).all():
+        return f"the position of its first voxel is {_place(affine[:3, 3])} mm"
+    units = affine[:3, :3] / lengths
+    if abs(np.linalg.det(units)) > _LEAST_DETERMINANT:
+        return None
+    one, other = max(combinations(range(3), 2), key=lambda pair: abs(units[:, pair[0]] @ units[:, pair[1]]))
+    parallel = abs(units[:, one] @ units[:, other]) > 1 - _LEAST_DETERMINANT
+    axes = f"its {_ORDERS[one]} and {_ORDERS[other]} axes are parallel, along {_place(units[:, one])}"
+    return axes if parallel else "its three axes lie in one plane"
+
+
+def _place(vector: NDArray[np.float64]) -> str:
+    return "({})".format(", ".join(f"{value:.4g}" for value in vector))
 
 
 def plane_axis(geometry: Geometry, plane: str) -> int:

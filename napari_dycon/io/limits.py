@@ -9,7 +9,7 @@ import psutil
 from numpy.typing import NDArray
 
 from napari_dycon.errors import VolumeError
-from napari_dycon.io.geometry import Geometry, is_invertible
+from napari_dycon.io.geometry import Geometry, affine_fault
 
 SPACING_MM = (1e-5, 1e4)
 """Least and largest size of a voxel in mm: from a fine microscope to ten metres."""
@@ -55,16 +55,18 @@ def require_plausible(path: Path, shape: tuple[int, int, int], affine: NDArray[n
     VolumeError
         If an axis has no direction, or a voxel or the distance to the origin is of an impossible size.
     """
-    if not is_invertible(affine):
-        raise VolumeError(
-            f"{path.name} has no usable position: its affine is not finite or lacks a direction; "
-            "export it again."
-        )
+    fault = affine_fault(affine)
+    if fault:
+        raise VolumeError(f"{path.name} has no usable position: {fault}; export it again.")
     geometry = Geometry(shape, affine)
     least, largest = SPACING_MM
     if not (least <= min(geometry.spacing) and max(geometry.spacing) <= largest):
         sizes = " x ".join(f"{size:.3g}" for size in geometry.spacing)
         raise VolumeError(f"{path.name} has voxels of {sizes} mm, which cannot be right; export it again.")
-    if np.abs(affine[:3, 3]).max() > FARTHEST_MM:
-        raise VolumeError(f"{path.name} lies kilometres from its origin, which cannot be; export it again.")
+    farthest = int(np.abs(affine[:3, 3]).argmax())
+    if abs(affine[farthest, 3]) > FARTHEST_MM:
+        raise VolumeError(
+            f"{path.name} lies kilometres from its origin ({'xyz'[farthest]} = {affine[farthest, 3]:.3g} "
+            "mm), which cannot be; export it again."
+        )
     return geometry

@@ -20,7 +20,7 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from napari_dycon.errors import VolumeError
-from napari_dycon.io.geometry import Geometry, is_invertible
+from napari_dycon.io.geometry import Geometry, affine_fault
 from napari_dycon.io.headers import HEADER_KINDS
 from napari_dycon.io.layout import copy_in_order
 from napari_dycon.io.limits import require_memory, require_plausible
@@ -294,24 +294,26 @@ def _repair(path: Path, header: Any) -> list[str]:
         raise VolumeError(f"{path.name} has a damaged header ({error}); export the scan again.") from error
     notes = []
     for name, other in (("sform", "qform"), ("qform", "sform")):
-        if int(header[f"{name}_code"]) > 0 and not _is_sound(header, name):
-            if int(header[f"{other}_code"]) <= 0 or not _is_sound(header, other):
+        fault = _fault(header, name) if int(header[f"{name}_code"]) > 0 else None
+        if fault:
+            if int(header[f"{other}_code"]) <= 0 or _fault(header, other):
                 raise VolumeError(
-                    f"{path.name} has a damaged header and no usable position: its {name} is not finite or "
-                    "lacks a direction; export it again."
+                    f"{path.name} has a damaged header and no usable position: in its {name}, {fault}; "
+                    "export it again."
                 )
             header[f"{name}_code"] = 0
             notes.append(f"The {name} of the file is damaged; the {other} is used.")
     return notes
 
 
-def _is_sound(header: Any, name: str) -> bool:
-    """Tell whether one of the two forms is a finite, invertible affine."""
+def _fault(header: Any, name: str) -> str | None:
+    """Say why one of the two forms is no finite, invertible affine; None where it is."""
     try:
         with np.errstate(all="ignore"):
-            return is_invertible(np.asarray(_form(header, name), dtype=np.float64))
+            return affine_fault(np.asarray(_form(header, name), dtype=np.float64))
     except (HeaderDataError, ValueError, np.linalg.LinAlgError):
-        return False
+        values = ", ".join(f"{float(header[f'quatern_{letter}']):.4g}" for letter in "bcd")
+        return f"the rotation ({values}) is no unit quaternion"
 
 
 def _form(header: Any, name: str) -> Any:
@@ -371,9 +373,6 @@ def _geometry_notes(header: Any, fields: NDArray[np.void], geometry: Geometry) -
         apart = Geometry(geometry.shape, np.asarray(header.get_sform())).distance_mm(other)
         if apart * _MM_PER_UNIT.get(unit, 1.0) > 0.01:
             notes.append(f"The file states two positions up to {apart:.2f} apart; the sform is used.")
-    directions = geometry.affine[:3, :3] / np.asarray(geometry.spacing)
-    if np.abs(directions.T @ directions - np.eye(3)).max() > 1e-4:
-        notes.append("The voxel axes are not perpendicular; ITK-SNAP and 3D Slicer may refuse this scan.")
     stated = np.abs(np.asarray(fields["pixdim"][1:4], dtype=np.float64)) * _MM_PER_UNIT.get(unit, 1.0)
     if not np.allclose(stated, geometry.spacing, rtol=1e-3):
         notes.append("The stated voxel size differs from that of the affine, which is used.")

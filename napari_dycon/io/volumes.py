@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from napari_dycon.errors import VolumeError
 from napari_dycon.io import metaimage, nifti, nrrd
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.layout import copy_in_order
+
+_SKEW_DEGREES = 0.006  # what rounding to single precision and three decimals leaves
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 
@@ -122,11 +124,16 @@ def _existing(path: Path | str) -> Path:
 
 
 def _noted(volume: Volume) -> Volume:
-    """Add a note about voxels that are not numbers."""
-    if volume.array.dtype.kind != "f":
-        return volume
-    invalid = volume.array.size - int(np.count_nonzero(np.isfinite(volume.array)))
-    if not invalid:
-        return volume
-    note = f"{invalid} voxels are invalid (NaN or infinite); they are kept as they are."
-    return Volume(volume.array, volume.geometry, volume.path, volume.header, (*volume.notes, note))
+    """Add notes about axes that are not perpendicular and voxels that are not numbers."""
+    notes = list(volume.notes)
+    skew = volume.geometry.skew_degrees
+    if skew > _SKEW_DEGREES:
+        notes.append(
+            f"The voxel axes are not perpendicular ({skew:.2g} degrees off); ITK-SNAP and 3D Slicer may "
+            "refuse this scan."
+        )
+    floats = volume.array.dtype.kind == "f"
+    invalid = volume.array.size - int(np.count_nonzero(np.isfinite(volume.array))) if floats else 0
+    if invalid:
+        notes.append(f"{invalid} voxels are invalid (NaN or infinite); they are kept as they are.")
+    return replace(volume, notes=tuple(notes))

@@ -36,10 +36,19 @@ def test_a_damaged_form_beside_a_sound_one_is_done_without(tmp_path, offset, val
         assert any("sform of the file is damaged" in note for note in volume.notes)
 
 
-@pytest.mark.parametrize(("offset", "forms"), [(QFORM[1], (1, 0)), (QFORM[5], (1, 0)), (SFORM[0], (0, 1))])
-def test_the_only_form_being_damaged_is_a_sentence(tmp_path, offset, forms):
-    path = damage(both_forms(tmp_path / "scan.nii", *forms), offset, np.nan)
-    with pytest.raises(VolumeError, match=r"scan\.nii has a damaged header"):
+@pytest.mark.parametrize(
+    ("offset", "value", "forms", "where"),
+    [
+        (QFORM[1], np.nan, (1, 0), r"in its qform, the (step along|rotation \(nan)"),
+        (QFORM[1], 3.0, (1, 0), r"in its qform, the rotation \(3, 0, 0.7071\)"),
+        (QFORM[5], np.nan, (1, 0), r"in its qform, the position of its first voxel is \(3, nan, 11\)"),
+        (SFORM[0], np.nan, (0, 1), r"in its sform, the step along its first axis is \(nan, 2, 0\) mm"),
+        (SFORM[10], 0.0, (0, 1), r"in its sform, the step along its third axis is \(0, 0, 0\) mm"),
+    ],
+)
+def test_the_only_form_being_damaged_is_a_sentence_with_the_place(tmp_path, offset, value, forms, where):
+    path = damage(both_forms(tmp_path / "scan.nii", *forms), offset, value)
+    with pytest.raises(VolumeError, match=rf"scan\.nii has a damaged header.*{where}"):
         read_geometry(path)
 
 
@@ -63,7 +72,7 @@ def test_a_place_kilometres_away_is_refused(tmp_path):
     affine[0, 3] = 1e12
     path = tmp_path / "scan.nii"
     nib.save(nib.Nifti1Image(np.zeros((5, 6, 7), np.int16), affine), path)
-    with pytest.raises(VolumeError, match="kilometres"):
+    with pytest.raises(VolumeError, match=r"kilometres from its origin \(x = 1e\+12 mm\)"):
         read_geometry(path)
 
 

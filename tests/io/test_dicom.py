@@ -368,10 +368,14 @@ def test_the_converted_scan_carries_both_forms_and_millimetres(tmp_path):
     ("changes", "reason"),
     [
         ({"RescaleSlope": "0"}, "RescaleSlope of 0"),
-        ({"PixelSpacing": [-0.9, 0.7]}, "pixel spacing is impossible"),
-        ({"PixelSpacing": [0, 0.7]}, "pixel spacing is impossible"),
-        ({"ImageOrientationPatient": [2, 0, 0, 0, 2, 0]}, "orientation or pixel spacing is impossible"),
-        ({"ImageOrientationPatient": [1, 0, 0, 0.5, 0.866, 0]}, "orientation or pixel spacing is impossible"),
+        ({"PixelSpacing": [-0.9, 0.7]}, "pixel spacing is impossible (pixels of -0.9 x 0.7 mm)"),
+        ({"PixelSpacing": [0, 0.7]}, "pixel spacing is impossible (pixels of 0 x 0.7 mm)"),
+        ({"ImageOrientationPatient": [2, 0, 0, 0, 2, 0]}, "is impossible (the direction of its rows has the"),
+        ({"ImageOrientationPatient": [1, 0, 0, 0, 0.5, 0]}, "its columns has the length 0.5 instead of 1"),
+        (
+            {"ImageOrientationPatient": [1, 0, 0, 0.5, 0.866, 0]},
+            "orientation or pixel spacing is impossible (its rows and columns are 60.0 degrees apart",
+        ),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "mosaics of many slices"),
         ({"Modality": "SEG"}, "a segmentation, not a scan"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "colours and not grey values"),

@@ -4,7 +4,16 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_dycon.io.geometry import PLANES, Geometry, Reorientation, plane_axis, plane_of_axis, slice_number
+from napari_dycon.io.geometry import (
+    PLANES,
+    Geometry,
+    Reorientation,
+    affine_fault,
+    is_invertible,
+    plane_axis,
+    plane_of_axis,
+    slice_number,
+)
 
 ALL_CODES = ["".join(codes) for order in permutations(("LR", "PA", "IS")) for codes in product(*order)]
 SPACING = {"L": 0.8, "R": 0.8, "P": 1.1, "A": 1.1, "I": 2.5, "S": 2.5}
@@ -127,3 +136,38 @@ def test_slices_count_from_one_in_the_order_of_the_screen_however_they_are_store
     upwards, downwards = np.diag([1.0, 1, 1, 1]), np.diag([1.0, 1, -1, 1])
     assert slice_number(Geometry((4, 5, 6), upwards), 2, 0) == 6
     assert slice_number(Geometry((4, 5, 6), downwards), 2, 0) == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "origin", "said"),
+    [
+        (
+            [(1, 0, 0), (0, np.nan, 0), (0, 0, 1)],
+            (0, 0, 0),
+            "the step along its second axis is (0, nan, 0) mm",
+        ),
+        ([(1, 0, 0), (0, 1, 0), (0, 0, 0)], (0, 0, 0), "the step along its third axis is (0, 0, 0) mm"),
+        (
+            [(1e300, 0, 0), (0, 1, 0), (0, 0, 1)],
+            (0, 0, 0),
+            "the step along its first axis is (1e+300, 0, 0) mm",
+        ),
+        (
+            [(2, 0, 0), (0, 1, 0), (-3, 0, 0)],
+            (0, 0, 0),
+            "its first and third axes are parallel, along (1, 0, 0)",
+        ),
+        ([(1, 0, 0), (0, 1, 0), (1, 1, 0)], (0, 0, 0), "its three axes lie in one plane"),
+        (
+            [(1, 0, 0), (0, 1, 0), (0, 0, 1)],
+            (0, np.inf, 0),
+            "the position of its first voxel is (0, inf, 0) mm",
+        ),
+        ([(1, 0, 0), (0, 1, 0), (0.2, 0, 1)], (0, 0, 0), None),
+    ],
+)
+def test_an_impossible_affine_is_told_by_its_axis_and_value(columns, origin, said):
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = np.transpose(columns), origin
+    assert affine_fault(affine) == said
+    assert is_invertible(affine) == (said is None)

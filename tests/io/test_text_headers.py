@@ -341,3 +341,12 @@ def test_text_that_does_not_fit_its_type_is_refused(tmp_path, kind, word):
     words = " ".join([word, *["1"] * (VOXELS.size - 1)]).encode()
     with pytest.raises(VolumeError, match="does not fit its type"):
         read_volume(write_nrrd(tmp_path / "scan.nrrd", words, encoding="text", type=kind))
+
+
+@pytest.mark.parametrize("write", ["nrrd", "meta"])
+def test_axes_that_are_not_perpendicular_are_noted_with_the_angle(tmp_path, write):
+    if write == "nrrd":
+        path = write_nrrd(tmp_path / "scan.nrrd", space_directions="(1,0,0) (0.1,1,0) (0,0,1)")
+    else:
+        path = write_meta(tmp_path / "scan.mha", TransformMatrix="1 0 0 0.1 1 0 0 0 1")
+    assert any("not perpendicular (5.7 degrees off)" in note for note in read_volume(path).notes)
