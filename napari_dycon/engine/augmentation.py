@@ -51,7 +51,7 @@ def random_warp(settings: Augmentation, spacing: Sequence[float], random: np.ran
         low, high = (math.log(s) for s in settings.scale)
         common = random.uniform(low, high)
         zoom = np.exp(common + random.uniform(-0.1, 0.1, 3))
-        matrix = matrix @ np.diag(1 / zoom)
+        matrix = matrix @ np.diag(1 / np.where(settings.flat, 1.0, zoom))
     flips = [-1.0 if m and random.random() < 0.5 else 1.0 for m in settings.mirror]
     matrix = matrix @ np.diag(flips)
     millimetres = np.diag(np.asarray(spacing, dtype=float))
@@ -59,6 +59,7 @@ def random_warp(settings: Augmentation, spacing: Sequence[float], random: np.ran
     displacement = None
     if random.random() < settings.elastic_p:
         displacement = random.normal(0, settings.elastic, (3, KNOTS, KNOTS, KNOTS)).astype(np.float32)
+        displacement[list(settings.flat)] = 0
     return Warp(matrix, displacement)
 
 
@@ -113,10 +114,14 @@ def perturb(
     if drawn(settings.bias_p):
         result *= _bias(result.shape, random)
     if drawn(settings.blur_p):
-        result = _separable(result, [_blur_matrix(n, random.uniform(0.4, 1.2)) for n in result.shape])
+        sigmas = [0.0 if flat else random.uniform(0.4, 1.2) for flat in settings.flat]
+        result = _separable(result, [_blur_matrix(n, s) for n, s in zip(result.shape, sigmas, strict=True)])
     if drawn(settings.low_resolution_p):
         zoom = random.uniform(0.45, 1.0)
-        result = _separable(result, [_coarse_matrix(n, max(2, round(n * zoom))) for n in result.shape])
+        coarse = [
+            n if f else max(2, round(n * zoom)) for n, f in zip(result.shape, settings.flat, strict=True)
+        ]
+        result = _separable(result, [_coarse_matrix(n, c) for n, c in zip(result.shape, coarse, strict=True)])
     if drawn(settings.contrast_p):
         mean = result.mean()
         result = (result - mean) * random.uniform(0.65, 1.5) + mean + random.uniform(-0.4, 0.4)
@@ -209,6 +214,8 @@ def _separable(patch: Tensor, matrices: Sequence[Tensor]) -> Tensor:
 
 
 def _blur_matrix(length: int, sigma: float) -> Tensor:
+    if sigma == 0:
+        return torch.eye(length)
     index = torch.arange(length, dtype=torch.float32)
     weights = torch.exp(-0.5 * ((index[:, None] - index[None, :]) / sigma) ** 2)
     return weights / weights.sum(1, keepdim=True)

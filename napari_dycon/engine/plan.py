@@ -30,7 +30,10 @@ VOXELS_ACROSS = 3
 """So many voxels wide the smallest labelled structure should stay."""
 
 SMALLEST_PATCH = 16
-"""No side of a patch is planned below this many voxels; smaller scans are padded."""
+"""No side of a patch is planned below this many voxels, but across thick slices; smaller scans are padded."""
+
+THICK = 3
+"""Slices so many times as thick as their voxels are wide are treated as a stack of images (nnU-Net: 3)."""
 
 
 class Machine(BaseModel):
@@ -74,11 +77,14 @@ class Augmentation(BaseModel):
         Smallest and largest zoom.
     elastic
         Standard deviation of a smooth random displacement, voxels.
+    flat
+        Axes (x, y, z) across thick slices, along which no turn, zoom, displacement or blur mixes anything.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mirror: tuple[bool, bool, bool] = (True, True, True)
+    flat: tuple[bool, bool, bool] = (False, False, False)
     rotation: Triple = (20.0, 20.0, 30.0)
     rotation_p: float = 0.7
     scale: tuple[float, float] = (0.75, 1.3)
@@ -158,22 +164,27 @@ def make_plan(
         raise TrainingError("This study has no scans yet; add at least one scan.")
     if not fingerprint.structures:
         raise TrainingError("This study has no structures yet; add the structure you want to segment.")
-    wishes = dict(overrides or {})
+    wishes = _with_plain_kernels(overrides or {})
     gpu = machine.device != "cpu"
     spacing = _spacing(wishes.pop("spacing", None) or _target_spacing(fingerprint, gpu))
     size = _median_size(fingerprint, spacing)
     fine = machine.device == "cuda" or math.prod(size) <= FINE_VOXELS
-    widths, strides = _stages(spacing, size, gpu, fine)
+    widths, strides, kernels = _stages(spacing, size, gpu, fine)
     plan = Plan(
         structure_values=tuple(value for value, _ in fingerprint.structures),
         structure_names=tuple(name for _, name in fingerprint.structures),
-        network=NetworkSpec(classes=1 + len(fingerprint.structures), widths=widths, strides=strides),
+        network=NetworkSpec(
+            classes=1 + len(fingerprint.structures), widths=widths, strides=strides, kernels=kernels
+        ),
         spacing=spacing,
         patch_size=size,
         precision=_precision(machine),
         intensity=fingerprint.intensity,
         augmentation=Augmentation(
-            mirror=_mirror(fingerprint), rotation=_rotation(spacing), elastic=3.0 if gpu else 2.0
+            mirror=_mirror(fingerprint),
+            flat=_flat(spacing),
+            rotation=_rotation(spacing),
+            elastic=3.0 if gpu else 2.0,
         ),
         cache_bytes=min(4 * 2**30, psutil.virtual_memory().available // 3),
     )
@@ -182,6 +193,14 @@ def make_plan(
         return plan
     divisor, voxels = _divisor(plan.network.strides), _patch_voxels(machine, networks, plan.classes)
     return change_plan(plan, {"patch_size": _patch_size(size, plan.spacing, divisor, voxels)})
+
+
+def _with_plain_kernels(wishes: Mapping[str, Any]) -> dict[str, Any]:
+    """Stages set by hand come without the kernels of the stages that were planned."""
+    network = wishes.get("network")
+    if not isinstance(network, Mapping) or not {"widths", "strides"} & network.keys():
+        return dict(wishes)
+    return {**wishes, "network": {"kernels": (), **network}}
 
 
 def change_plan(plan: Plan, overrides: Mapping[str, Any]) -> Plan:
@@ -247,24 +266,36 @@ def _median_size(fingerprint: Fingerprint, spacing: Triple) -> Size:
     return x, y, z
 
 
-def _stages(spacing: Triple, size: Size, gpu: bool, fine: bool) -> tuple[tuple[int, ...], tuple[Size, ...]]:
-    """Widths and strides; an axis is halved while it is not much coarser than the finest one.
+def _stages(
+    spacing: Triple, size: Size, gpu: bool, fine: bool
+) -> tuple[tuple[int, ...], tuple[Size, ...], tuple[Size, ...]]:
+    """Widths, strides and kernels; an axis is halved while it is not much coarser than the finest one.
 
-    A fine network begins with a stage at full resolution.
+    A fine network begins with a stage at full resolution. Halving goes on until a cell of the deepest stage
+    holds as many voxels as after three halvings of all axes (four on a graphics card), so that thick slices
+    get more stages. A convolution does not reach across slices twice as thick as its voxels are wide.
     """
-    deepest = 4 + gpu + fine
-    current, left = list(spacing), [max(side, SMALLEST_PATCH) for side in size]
+    deepest = 8 ** (3 + gpu)
+    current, left = list(spacing), list(map(max, size, _least(spacing)))
     strides: list[Size] = [(1, 1, 1)] if fine else []
-    while len(strides) < deepest - 1:
+    kernels = [_kernel(current)] if fine else []
+    while math.prod(math.prod(stride) for stride in strides) < deepest:
         halve = [s < 2 * min(current) and n >= 8 for s, n in zip(current, left, strict=True)]
         if not any(halve):
             break
         strides.append((1 + halve[0], 1 + halve[1], 1 + halve[2]))
         current = [s * (1 + h) for s, h in zip(current, halve, strict=True)]
         left = [n // (1 + h) for n, h in zip(left, halve, strict=True)]
+        kernels.append(_kernel(current))
     first = 32 if gpu else 16
     widths = tuple(min(first * 2**stage, 320 if gpu else 128) for stage in range(len(strides) + 1))
-    return widths, tuple(strides)
+    kernels.append(kernels[-1])
+    return widths, tuple(strides), tuple(kernels) if any(1 in kernel for kernel in kernels) else ()
+
+
+def _kernel(spacing: Sequence[float]) -> Size:
+    x, y, z = (1 if side > 2 * min(spacing) else 3 for side in spacing)
+    return x, y, z
 
 
 def _divisor(strides: Sequence[Size]) -> Size:
@@ -283,21 +314,27 @@ def _patch_voxels(machine: Machine, networks: float, classes: int) -> int:
 
 
 def _patch_size(size: Size, spacing: Triple, divisor: Size, voxels: int) -> Size:
-    whole = [max(SMALLEST_PATCH, d, n // d * d) for n, d in zip(size, divisor, strict=True)]
+    whole = [max(least, n // d * d) for n, d, least in zip(size, divisor, _least(spacing), strict=True)]
     x, y, z = (math.ceil(side / d) * d for side, d in zip(whole, divisor, strict=True))
     return _shrink((x, y, z), spacing, divisor, voxels)
 
 
 def _shrink(size: Size, spacing: Triple, divisor: Size, voxels: int) -> Size:
     """Shorten the side that is longest in mm until the patch has at most `voxels` voxels."""
-    sides = list(size)
+    sides, least = list(size), _least(spacing)
     while math.prod(sides) > voxels:
-        free = [a for a in range(3) if sides[a] - divisor[a] >= max(SMALLEST_PATCH, divisor[a])]
+        free = [a for a in range(3) if sides[a] - divisor[a] >= max(least[a], divisor[a])]
         if not free:
             break
         longest = max(free, key=lambda a: sides[a] * spacing[a])
         sides[longest] -= divisor[longest]
     return sides[0], sides[1], sides[2]
+
+
+def _least(spacing: Triple) -> Size:
+    """Fewest voxels of a patch by axis: a stack of few thick slices is taken as it is."""
+    x, y, z = (1 if flat else SMALLEST_PATCH for flat in _flat(spacing))
+    return x, y, z
 
 
 def _precision(machine: Machine) -> Precision:
@@ -321,7 +358,16 @@ def _rotation(spacing: Triple) -> Triple:
     if max(spacing) <= 2 * min(spacing):
         return 20.0, 20.0, 30.0
     coarse = spacing.index(max(spacing))
-    x, y, z = (30.0 if axis == coarse else 8.0 for axis in range(3))
+    out_of_plane = 0.0 if any(_flat(spacing)) else 8.0
+    x, y, z = (30.0 if axis == coarse else out_of_plane for axis in range(3))
+    return x, y, z
+
+
+def _flat(spacing: Triple) -> tuple[bool, bool, bool]:
+    """The axis across slices so thick that a voxel mixed from two of them shows what no scan shows."""
+    coarse = spacing.index(max(spacing))
+    thick = max(spacing) > THICK * sorted(spacing)[1]
+    x, y, z = (thick and axis == coarse for axis in range(3))
     return x, y, z
 
 

@@ -44,6 +44,9 @@ class NetworkSpec(BaseModel):
         Feature channels of each stage, finest first.
     strides
         Down-sampling between stages by axis `(X, Y, Z)`, one fewer than widths.
+    kernels
+        Sides of the convolutions of each stage, odd; 3 everywhere when empty. 1 along an axis keeps slices
+        apart.
     projection
         Channels of the embedding.
     dropout
@@ -57,6 +60,7 @@ class NetworkSpec(BaseModel):
     classes: Annotated[int, Field(ge=2, le=254)] = 2
     widths: tuple[PositiveInt, ...] = (16, 32, 64, 128)
     strides: tuple[Stride, ...] = ((2, 2, 2), (2, 2, 2), (2, 2, 2))
+    kernels: tuple[Stride, ...] = ()
     projection: PositiveInt = 128
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
@@ -64,7 +68,15 @@ class NetworkSpec(BaseModel):
     def _one_stride_between_stages(self) -> NetworkSpec:
         if len(self.widths) < 2 or len(self.strides) != len(self.widths) - 1:
             raise ValueError("a network needs at least two widths and one stride fewer than widths")
+        if self.kernels and len(self.kernels) != len(self.widths):
+            raise ValueError("a network needs as many kernels as widths, or none")
+        if any(side % 2 == 0 for kernel in self.kernels for side in kernel):
+            raise ValueError("the sides of a kernel are odd numbers")
         return self
+
+    def kernel(self, stage: int) -> tuple[int, int, int]:
+        """Sides of the convolutions of a stage."""
+        return self.kernels[stage] if self.kernels else (3, 3, 3)
 
     @property
     def divisor(self) -> tuple[int, int, int]:
@@ -184,13 +196,17 @@ class SubpixelHead(nn.Module):
         Channels of the features and of the logits.
     stride
         Fine voxels per coarse voxel along each axis.
+    kernel
+        Sides of the convolution, odd.
     """
 
-    def __init__(self, width: int, classes: int, stride: tuple[int, int, int]) -> None:
+    def __init__(
+        self, width: int, classes: int, stride: tuple[int, int, int], kernel: tuple[int, int, int]
+    ) -> None:
         super().__init__()
         self.classes = classes
         self.stride = stride
-        self.convolution = nn.Conv3d(width, classes * math.prod(stride), kernel_size=3, padding=1)
+        self.convolution = nn.Conv3d(width, classes * math.prod(stride), kernel, padding="same")
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `(B, C, X, Y, Z)` logits for `(B, width, X / sx, Y / sy, Z / sz)` features."""
@@ -221,17 +237,21 @@ def _unet(spec: NetworkSpec) -> SegmentationNetwork:
     """Residual U-Net after Kerfoot et al. 2018 (MONAI's `UNet`): every stage down-samples first."""
     widths, strides = spec.widths, spec.strides
     encoder = [
-        _residual(before, width, stride)
-        for before, width, stride in zip((spec.in_channels, *widths), widths[:-1], strides, strict=False)
-    ]
-    encoder.append(_residual(widths[-2], widths[-1], (1, 1, 1)))
-    decoder = [
-        Merge(_up(deeper, width, stride), _convolution(2 * width, width), add=False)
-        for (width, deeper), stride in reversed(
-            list(zip(pairwise(widths), (*strides[1:], (1, 1, 1)), strict=True))
+        _residual(before, width, stride, kernel=spec.kernel(stage))
+        for stage, (before, width, stride) in enumerate(
+            zip((spec.in_channels, *widths), widths[:-1], strides, strict=False)
         )
     ]
-    head = SubpixelHead(widths[0], spec.classes, strides[0])
+    encoder.append(_residual(widths[-2], widths[-1], (1, 1, 1), kernel=spec.kernel(len(widths) - 1)))
+    decoder = [
+        Merge(
+            _up(widths[stage + 1], widths[stage], stride),
+            _convolution(2 * widths[stage], widths[stage], kernel_size=spec.kernel(stage)),
+            add=False,
+        )
+        for stage, stride in reversed(list(enumerate((*strides[1:], (1, 1, 1)))))
+    ]
+    head = SubpixelHead(widths[0], spec.classes, strides[0], spec.kernel(0))
     cumulative = _cumulative(strides)
     scales = (cumulative[-1], *reversed(cumulative))
     return SegmentationNetwork(spec, nn.ModuleList(encoder), nn.ModuleList(decoder), head, scales)
@@ -241,14 +261,18 @@ def _vnet(spec: NetworkSpec) -> SegmentationNetwork:
     """V-Net after Milletari et al. 2016, with added skip connections as in UA-MT and DyCON."""
     widths, strides = spec.widths, spec.strides
     units = [min(1 + stage, 3) for stage in range(len(widths))]
-    encoder: list[nn.Module] = [_residual(spec.in_channels, widths[0], (1, 1, 1), units[0])]
-    for (before, width), stride, count in zip(pairwise(widths), strides, units[1:], strict=True):
+
+    def refine(before: int, stage: int) -> nn.Module:
+        return _residual(before, widths[stage], (1, 1, 1), units[stage], spec.kernel(stage))
+
+    encoder: list[nn.Module] = [refine(spec.in_channels, 0)]
+    for stage, ((before, width), stride) in enumerate(zip(pairwise(widths), strides, strict=True), start=1):
         down = _convolution(before, width, strides=stride, kernel_size=stride, padding=0)
-        encoder.append(nn.Sequential(down, _residual(width, width, (1, 1, 1), count)))
+        encoder.append(nn.Sequential(down, refine(width, stage)))
     decoder = [
-        Merge(_up(deeper, width, stride), _residual(width, width, (1, 1, 1), count), add=True)
-        for (width, deeper), stride, count in reversed(
-            list(zip(pairwise(widths), strides, units[:-1], strict=True))
+        Merge(_up(deeper, width, stride), refine(width, stage), add=True)
+        for stage, ((width, deeper), stride) in reversed(
+            list(enumerate(zip(pairwise(widths), strides, strict=True)))
         )
     ]
     scales = (*reversed(_cumulative(strides)), (1, 1, 1))
@@ -256,8 +280,16 @@ def _vnet(spec: NetworkSpec) -> SegmentationNetwork:
     return SegmentationNetwork(spec, nn.ModuleList(encoder), nn.ModuleList(decoder), head, scales)
 
 
-def _residual(before: int, width: int, stride: tuple[int, int, int], units: int = 2) -> nn.Module:
-    unit: nn.Module = ResidualUnit(3, before, width, strides=stride, subunits=units, **_STYLE)
+def _residual(
+    before: int,
+    width: int,
+    stride: tuple[int, int, int],
+    units: int = 2,
+    kernel: tuple[int, int, int] = (3, 3, 3),
+) -> nn.Module:
+    unit: nn.Module = ResidualUnit(
+        3, before, width, strides=stride, kernel_size=kernel, subunits=units, **_STYLE
+    )
     return unit
 
 

@@ -147,6 +147,9 @@ def test_image_and_labels_move_together():
         assert wrong.float().mean() < 0.03
 
 
+NO_GREYS = dict.fromkeys(("bias_p", "contrast_p", "gamma_p", "noise_p", "cutout_p"), 0.0)
+
+
 class Extreme:
     """A random generator that always draws the most."""
 
@@ -163,6 +166,28 @@ def test_rotation_respects_thick_slices():
     warp = random_warp(settings, (1.0, 1.0, 2.0), Extreme())
     moved = warp.matrix @ np.array([0.0, 8.0, 0.0])
     np.testing.assert_allclose(np.abs(moved), [0, 0, 4], atol=1e-9)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_thick_slices_are_never_mixed(axis):
+    """A stack whose slices are of one grey each still is one after turning, zoom, displacement and blur."""
+    greys = np.arange(1, 13, dtype=np.float16)
+    scan = np.broadcast_to(greys.reshape([-1 if a == axis else 1 for a in range(3)]), (12, 12, 12)).copy()
+    flat = tuple(other == axis for other in range(3))
+    rotation = tuple(30.0 if across else 0.0 for across in flat)
+    blurred = Augmentation(
+        flat=flat, rotation=rotation, elastic_p=1, blur_p=1, low_resolution_p=1, **NO_GREYS
+    )
+    spacing = tuple(10.0 if across else 1.0 for across in flat)
+    for seed in range(10):
+        random = np.random.default_rng(seed)
+        patch, _, _ = sample_patch(
+            scan, None, (5.5, 5.5, 5.5), scan.shape, random_warp(blurred, spacing, random)
+        )
+        slices = perturb(patch, blurred, random).movedim(axis, 0).flatten(1)
+        found = slices[:, 0].round() if slices[0, 0] < slices[-1, 0] else slices[:, 0].flip(0).round()
+        assert torch.allclose(slices, slices[:, :1].expand_as(slices), atol=1e-3)
+        assert found.tolist() == greys.tolist()
 
 
 def test_intensity_changes_leave_the_input_and_stay_finite():

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
 from napari_dycon.engine import setup
@@ -69,6 +70,8 @@ def test_a_patch_fits_a_network_set_by_hand():
     plan = make_plan(study_of((48, 35, 22)), CPU, wishes)
     assert plan.patch_size == (48, 32, 16)
     assert make_plan(study_of((48, 35, 22)), CPU, {"patch_size": (32, 32, 16)}).patch_size == (32, 32, 16)
+    thick = make_plan(study_of((216, 256, 9), (1.5, 1.5, 10.0)), CPU, {**wishes, "patch_size": (64, 64, 8)})
+    assert build_network(thick.network)(torch.zeros(1, 1, 64, 64, 8)).logits.shape[2:] == (64, 64, 8)
 
 
 def test_thick_slices_are_halved_later_and_turned_less():
@@ -76,6 +79,29 @@ def test_thick_slices_are_halved_later_and_turned_less():
     assert plan.network.strides[:2] == ((1, 1, 1), (2, 2, 1))
     assert plan.network.strides[-1][2] == 2 or plan.network.divisor[2] < plan.network.divisor[0]
     assert plan.augmentation.rotation[2] > plan.augmentation.rotation[0]
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_a_stack_of_thick_slices_is_taken_whole_and_seen_from_afar(axis):
+    """A cine stack of the heart: no padding across ten slices, and as deep a network as for a cube."""
+    shape, spacing = [(216, 256, 9), (1.5, 1.5, 10.0)]
+    turned = [tuple(np.roll(sizes, axis - 2).tolist()) for sizes in (shape, spacing)]
+    plan = make_plan(study_of(*turned), CPU)
+    kernels = [kernel[axis] for kernel in plan.network.kernels]
+    assert plan.patch_size[axis] in (8, 10)
+    assert math.prod(plan.network.divisor) >= 8**3
+    assert kernels[0] == 1
+    assert kernels[-1] == 3
+    assert list(plan.augmentation.flat) == [other == axis for other in range(3)]
+    assert [angle == 0 for angle in plan.augmentation.rotation] == [other != axis for other in range(3)]
+
+
+def test_one_slice_is_a_scan():
+    plan = make_plan(study_of((200, 200, 1), (1.0, 1.0, 5.0)), CPU)
+    assert plan.patch_size[2] == 1
+    assert (
+        build_network(plan.network)(torch.zeros(1, 1, *plan.patch_size)).logits.shape[2:] == plan.patch_size
+    )
 
 
 def test_precision_and_size_follow_the_machine():

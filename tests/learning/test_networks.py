@@ -45,6 +45,31 @@ def test_what_the_embedding_learns_reaches_the_decoder(strides):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_kernel_of_one_keeps_slices_apart(kind):
+    strides = ((2, 2, 1),) * 3
+    flat, solid = (
+        build_network(_spec(kind, strides, kernels=(kernel,) * 4)).eval() for kernel in ((3, 3, 1), (3, 3, 3))
+    )
+    scan = torch.randn(1, 1, 16, 16, 5)
+    for network in (flat, solid):
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.InstanceNorm3d):  # it does reach everywhere, through the mean
+                layer.forward = lambda x: x
+    other = scan.clone()
+    other[..., 2] += 1
+    moved = [(net(scan).logits - net(other).logits).abs().amax((0, 1, 2, 3)) > 0 for net in (flat, solid)]
+    assert moved[0].tolist() == [False, False, True, False, False]
+    assert moved[1].all()
+
+
+def test_kernels_that_do_not_fit_are_refused():
+    with pytest.raises(ValidationError, match="as many kernels as widths"):
+        _spec(kernels=((3, 3, 1),))
+    with pytest.raises(ValidationError, match="odd"):
+        _spec(kernels=((2, 3, 3),) * 4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_embeddings_are_computed_only_when_asked_for(kind):
     network = build_network(_spec(kind))
     called = []
