@@ -27,7 +27,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
 
 from napari_dycon.io.volumes import read_geometry
-from napari_dycon.plugin.orientation import DisplayView
+from napari_dycon.plugin.layers.orientation import DisplayView
 from napari_dycon.plugin.widgets import doors
 from napari_dycon.plugin.widgets.dialogs import StructuresDialog
 from napari_dycon.study.study import Study

@@ -271,7 +271,7 @@ def use(person: Person, folder: Path, viewer: napari.Viewer) -> None:
     with person.doing("export"):
         session.export(folder / "out")
     with person.doing("save a layer"):
-        from napari_dycon.plugin.writer import write_labels
+        from napari_dycon.plugin.manifest.writer import write_labels
 
         data, meta, _ = viewer.layers["annotation"].as_layer_data_tuple()
         write_labels(str(folder / "saved.nii.gz"), data, meta)

@@ -17,7 +17,7 @@ from common import ATRIA
 from driving import User, at_the_screen, brush_strokes
 
 from napari_dycon.io.volumes import read_geometry
-from napari_dycon.plugin.orientation import DisplayView
+from napari_dycon.plugin.layers.orientation import DisplayView
 from napari_dycon.study.schema import Structure
 
 

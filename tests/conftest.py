@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).parents[1]
 def _memory_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test read or change what the window remembers for the person who runs the tests."""
     file = tmp_path_factory.mktemp("state") / "window.json"
-    monkeypatch.setattr("napari_dycon.plugin.remembered.state_file", lambda: file)
+    monkeypatch.setattr("napari_dycon.plugin.widgets.window_memory.state_file", lambda: file)
 
 
 @pytest.fixture(scope="session")

@@ -81,5 +81,5 @@ def test_signals_are_connected_and_never_passed_on_as_functions(path):
 @pytest.mark.parametrize("module", ["reader", "writer", "sample_data"])
 def test_opening_a_file_does_not_import_torch(module):
     heavy = "{'torch', 'monai'} & set(sys.modules)"
-    code = f"import sys, napari_dycon.plugin.{module}; sys.exit(bool({heavy}))"
+    code = f"import sys, napari_dycon.plugin.manifest.{module}; sys.exit(bool({heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

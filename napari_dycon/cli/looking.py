@@ -16,7 +16,7 @@ from napari_dycon.errors import DyconError
 from napari_dycon.io.geometry import slice_number
 from napari_dycon.study.studyfile import is_study
 
-LAUNCHER = "napari_dycon.plugin.launch"
+LAUNCHER = "napari_dycon.plugin.manifest.launch"
 NOTHING_READABLE = "Nothing to suggest: none of the scans that are not completely labelled can be read."
 NOTHING_OPEN = "Nothing to suggest: every scan is completely labelled."
 NOT_READY = "The model was not ready yet when it predicted, so its predictions do not guide; train on."

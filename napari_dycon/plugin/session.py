@@ -12,29 +12,30 @@ from typing import TYPE_CHECKING
 
 from napari_dycon.engine.events import CasePredicted, Note, RunFinished, RunStarted
 from napari_dycon.errors import DyconError, StudyError
-from napari_dycon.plugin import jobs, labelling, regions, removals, structuring, versioning
-from napari_dycon.plugin.background import JobQueue
-from napari_dycon.plugin.beginning import name_of
-from napari_dycon.plugin.casework import CaseIntentions
-from napari_dycon.plugin.exchange import ExchangeIntentions
-from napari_dycon.plugin.guests import Guests
-from napari_dycon.plugin.history import Curves
-from napari_dycon.plugin.importing import ImportNews
-from napari_dycon.plugin.intentions import intention
-from napari_dycon.plugin.keys import bind_keys
-from napari_dycon.plugin.labelling import LabellingIntentions
-from napari_dycon.plugin.learning import LearningIntentions
+from napari_dycon.plugin.background import jobs, removals
+from napari_dycon.plugin.background.curves import Curves
+from napari_dycon.plugin.background.queue import JobQueue
+from napari_dycon.plugin.background.warm_up import is_warm
+from napari_dycon.plugin.controllers import labels, regions, structures, versions
+from napari_dycon.plugin.controllers.cases import CaseIntentions
+from napari_dycon.plugin.controllers.contrast import WindowIntentions
+from napari_dycon.plugin.controllers.exchange import ExchangeIntentions
+from napari_dycon.plugin.controllers.folder_choice import name_of
+from napari_dycon.plugin.controllers.import_news import ImportNews
+from napari_dycon.plugin.controllers.intention import intention
+from napari_dycon.plugin.controllers.labels import LabellingIntentions
+from napari_dycon.plugin.controllers.logbook import Logbook
+from napari_dycon.plugin.controllers.question import CANCEL
+from napari_dycon.plugin.controllers.regions import RegionIntentions
+from napari_dycon.plugin.controllers.structures import StructureIntentions
+from napari_dycon.plugin.controllers.training import LearningIntentions
+from napari_dycon.plugin.controllers.versions import VersionIntentions
+from napari_dycon.plugin.controllers.views import ViewIntentions
+from napari_dycon.plugin.keys.binding import bind_keys
+from napari_dycon.plugin.keys.preferences import preferred_device
+from napari_dycon.plugin.layers.guests import Guests
+from napari_dycon.plugin.layers.open_case import OpenCase
 from napari_dycon.plugin.lifecycle import Lifecycle, main_window
-from napari_dycon.plugin.logbook import Logbook
-from napari_dycon.plugin.opencase import OpenCase
-from napari_dycon.plugin.preferences import preferred_device
-from napari_dycon.plugin.question import CANCEL
-from napari_dycon.plugin.regions import RegionIntentions
-from napari_dycon.plugin.structuring import StructureIntentions
-from napari_dycon.plugin.versioning import VersionIntentions
-from napari_dycon.plugin.viewing import ViewIntentions
-from napari_dycon.plugin.warming import is_warm
-from napari_dycon.plugin.windowing import WindowIntentions
 from napari_dycon.study.exporting import Exported
 from napari_dycon.study.importing import ImportEvent
 from napari_dycon.study.schema import Structure
@@ -210,13 +211,13 @@ class Session(
             case OpenCase() if event.case_id == self._wanted:
                 # Asked for twice: what was painted in between is not on disk yet.
                 self._show(self._desk.case if event.case_id == self.case_id else event)
-            case versioning.VersionsListed() | versioning.VersionRead() | versioning.VersionRestored():
+            case versions.VersionsListed() | versions.VersionRead() | versions.VersionRestored():
                 self._on_version_event(event)
             case removals.CasesRemoved():
                 self._on_removed(event)
             case removals.CaseRestored():
                 self._on_restored(event)
-            case structuring.Saved():
+            case structures.Saved():
                 event.go_on()
             case Note("info", text):
                 self._say_of_edit(text)
@@ -227,9 +228,9 @@ class Session(
                 self._desk.show_open_prediction(event.case)
             case regions.PiecesFound():
                 self._on_pieces_found(event)
-            case labelling.Proposed():
+            case labels.Proposed():
                 self._on_proposed(event)
-            case labelling.LabelsChanged():
+            case labels.LabelsChanged():
                 self._on_labels_changed(event)
             case jobs.Edited() if event.case_id == self.case_id:
                 self._desk.edited()
@@ -266,7 +267,7 @@ class Session(
                 self._tell_export(event)
             case jobs.SuggestionsReady():
                 self._on_loaded(event)
-            case structuring.StructuresRewritten():
+            case structures.StructuresRewritten():
                 self._on_rewritten(event)
             case jobs.StudyMade():
                 self._adopt(event.study)

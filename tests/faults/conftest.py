@@ -147,7 +147,9 @@ def columns(study: Study) -> Callable[..., list[int]]:
 def notes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Every notification, as ``(level, text)``; none pops up."""
     seen: list[tuple[str, str]] = []
-    monkeypatch.setattr("napari_dycon.plugin.state.notify", lambda level, text: seen.append((level, text)))
+    monkeypatch.setattr(
+        "napari_dycon.plugin.controllers.state.notify", lambda level, text: seen.append((level, text))
+    )
     return seen
 
 
@@ -203,7 +205,7 @@ class Learner:
 @pytest.fixture
 def learner(monkeypatch: pytest.MonkeyPatch) -> Learner:
     """A training that costs nothing."""
-    from napari_dycon.plugin import jobs
+    from napari_dycon.plugin.background import jobs
 
     made = Learner()
     monkeypatch.setattr(jobs, "training", made.training)

@@ -92,8 +92,8 @@ def test_61_68_training_leaves_a_core_to_the_window_and_gives_way_to_it():
     """What keeps the window fluid; benchmarks/responsiveness.py measures that it does."""
     code = """
 import os, threading
-from napari_dycon.plugin.jobs import spare_threads
-from napari_dycon.plugin.worker import lower_thread_priority
+from napari_dycon.plugin.background.jobs import spare_threads
+from napari_dycon.plugin.background.worker import lower_thread_priority
 def work():
     lower_thread_priority()
     found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))

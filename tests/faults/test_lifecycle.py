@@ -14,8 +14,8 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from superqt.utils import WorkerBase
 
+from napari_dycon.plugin.background.tasks import Tasks
 from napari_dycon.plugin.session import get_session
-from napari_dycon.plugin.tasks import Tasks
 from napari_dycon.plugin.widgets.dock import DyconDock
 from napari_dycon.study.study import Study
 

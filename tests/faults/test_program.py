@@ -18,7 +18,8 @@ PROGRAM = """
 import ctypes, json, os, signal, sys, time
 import napari
 from qtpy.QtCore import QTimer
-from napari_dycon.plugin import jobs, launch
+from napari_dycon.plugin.background import jobs
+from napari_dycon.plugin.manifest import launch
 from napari_dycon.plugin.session import get_session
 
 

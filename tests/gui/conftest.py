@@ -16,7 +16,9 @@ SIZE = (32, 32, 20)
 def notes(monkeypatch):
     """Every notification, as ``(level, text)``; none pops up."""
     seen = []
-    monkeypatch.setattr("napari_dycon.plugin.state.notify", lambda level, text: seen.append((level, text)))
+    monkeypatch.setattr(
+        "napari_dycon.plugin.controllers.state.notify", lambda level, text: seen.append((level, text))
+    )
     return seen
 
 

@@ -9,7 +9,7 @@ from qtpy.QtGui import QKeyEvent, QMouseEvent, QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLineEdit
 
-from napari_dycon.plugin import preferences
+from napari_dycon.plugin.keys import preferences
 
 pytestmark = pytest.mark.gui
 

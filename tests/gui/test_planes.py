@@ -10,7 +10,7 @@ from napari.qt import QtViewer
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
-from napari_dycon.plugin import jobs
+from napari_dycon.plugin.background import jobs
 from napari_dycon.study.annotations import Known
 from napari_dycon.study.study import Study
 

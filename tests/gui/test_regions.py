@@ -5,7 +5,7 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
-from napari_dycon.plugin import jobs
+from napari_dycon.plugin.background import jobs
 from napari_dycon.study.annotations import Known
 
 pytestmark = pytest.mark.gui

@@ -7,7 +7,7 @@ import pytest
 from napari_dycon.benchmark.protocol import Pair, spread_slices
 from napari_dycon.benchmark.runner import _import_scans
 from napari_dycon.io.volumes import read_geometry
-from napari_dycon.plugin.orientation import DisplayView
+from napari_dycon.plugin.layers.orientation import DisplayView
 from napari_dycon.plugin.session import get_session
 from napari_dycon.study.schema import Structure
 from napari_dycon.study.study import Study

@@ -18,7 +18,9 @@ from napari_dycon.engine.events import (
     StepFinished,
     Validated,
 )
-from napari_dycon.plugin import jobs, learning, session
+from napari_dycon.plugin import session
+from napari_dycon.plugin.background import jobs
+from napari_dycon.plugin.controllers import training
 from napari_dycon.study.schema import Structure
 from napari_dycon.study.study import Study
 
@@ -166,7 +168,7 @@ def engine(monkeypatch):
     fake = Engine()
     for name in ("training", "prediction", "suggestions", "engine_facts"):
         monkeypatch.setattr(jobs, name, getattr(fake, name))
-    for module in (session, learning):
+    for module in (session, training):
         monkeypatch.setattr(module, "preferred_device", lambda: "cpu")
     return fake
 
@@ -175,7 +177,9 @@ def engine(monkeypatch):
 def notes(monkeypatch):
     """Every notification, as ``(level, text)``."""
     seen = []
-    monkeypatch.setattr("napari_dycon.plugin.state.notify", lambda level, text: seen.append((level, text)))
+    monkeypatch.setattr(
+        "napari_dycon.plugin.controllers.state.notify", lambda level, text: seen.append((level, text))
+    )
     return seen
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from napari.layers.labels._labels_constants import Mode
 
-from napari_dycon.plugin.mirrors import Mirror
+from napari_dycon.plugin.canvases.mirrors import Mirror
 from napari_dycon.study.annotations import Known
 from napari_dycon.study.study import Study
 from tests.plugin.hands import Mouse

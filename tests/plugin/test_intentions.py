@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from napari.utils.events import EmitterGroup
 
-from napari_dycon.plugin import preferences
+from napari_dycon.plugin.keys import preferences
 from tests.plugin.walking import Walker
 
 

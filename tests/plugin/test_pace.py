@@ -12,7 +12,8 @@ from qtpy.QtCore import QTimer
 
 from napari_dycon.engine.control import Control
 from napari_dycon.errors import VolumeError
-from napari_dycon.plugin import jobs, writer
+from napari_dycon.plugin.background import jobs
+from napari_dycon.plugin.manifest import writer
 from napari_dycon.study import exporting, structures
 from napari_dycon.study.exporting import ExportRequest
 from napari_dycon.study.importing import ImportEvent

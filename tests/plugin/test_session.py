@@ -9,7 +9,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_dycon.io.masks import write_mask
-from napari_dycon.plugin.jobs import PredictionLoaded
+from napari_dycon.plugin.background.jobs import PredictionLoaded
 from napari_dycon.plugin.session import get_session
 from napari_dycon.study.annotations import Known
 from napari_dycon.study.schema import Structure
@@ -596,7 +596,7 @@ def test_intentions_without_a_study_are_answered_with_a_sentence(make_session, n
 
 
 def test_markup_in_a_message_is_shown_as_text(monkeypatch):
-    from napari_dycon.plugin import notices
+    from napari_dycon.plugin.layers import notices
 
     shown = []
     monkeypatch.setitem(notices._SHOW, "info", shown.append)

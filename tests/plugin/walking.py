@@ -5,7 +5,7 @@ from random import Random
 
 import numpy as np
 
-from napari_dycon.plugin import jobs
+from napari_dycon.plugin.background import jobs
 from napari_dycon.study.annotations import Known
 from tests.plugin.hands import Mouse
 
@@ -231,7 +231,7 @@ class Walker:
 
     def do_copies(self):
         """As the further planes make them and let them go."""
-        from napari_dycon.plugin.mirrors import Mirror
+        from napari_dycon.plugin.canvases.mirrors import Mirror
 
         if self.copies:
             for copy in self.copies:

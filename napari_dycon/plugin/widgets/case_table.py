@@ -8,7 +8,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel,
 from qtpy.QtGui import QFont
 from qtpy.QtWidgets import QWidget
 
-from napari_dycon.plugin.timesheet import duration
+from napari_dycon.plugin.controllers.timesheet import duration
 
 STATUS, NAME, MARKS, LABELLED, VOLUME, UNSURE, TIME = range(7)
 HEADINGS = ("", "Case", "", "Known", "Volume", "Unsure", "Time")

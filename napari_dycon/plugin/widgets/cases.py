@@ -6,7 +6,7 @@ from qtpy.QtCore import QModelIndex, QPoint, Qt, QTimer, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QMenu, QVBoxLayout, QWidget
 
-from napari_dycon.plugin.pacing import Paced
+from napari_dycon.plugin.background.throttle import Paced
 from napari_dycon.plugin.widgets.case_filter import CaseFilter
 from napari_dycon.plugin.widgets.case_line import CaseLine
 from napari_dycon.plugin.widgets.case_table import (

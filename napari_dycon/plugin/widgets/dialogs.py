@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_dycon.errors import StudyError
-from napari_dycon.plugin.beginning import Beginning, begin_at
+from napari_dycon.plugin.controllers.folder_choice import Beginning, begin_at
 from napari_dycon.plugin.widgets.parts import flat_button, plain_label
 from napari_dycon.study.schema import DEFAULT_COLORS, Structure, new_structure
 

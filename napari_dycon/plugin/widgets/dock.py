@@ -10,10 +10,9 @@ from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
-from napari_dycon.plugin import remembered
-from napari_dycon.plugin.layer_styles import veil_colour
-from napari_dycon.plugin.report import Report
-from napari_dycon.plugin.widgets import reasons
+from napari_dycon.plugin.controllers.report import Report
+from napari_dycon.plugin.layers.styles import veil_colour
+from napari_dycon.plugin.widgets import reasons, window_memory
 from napari_dycon.plugin.widgets.cases import CasesPanel
 from napari_dycon.plugin.widgets.dockkeys import DockKeys
 from napari_dycon.plugin.widgets.doors import Doors, dropped_paths
@@ -32,8 +31,8 @@ from napari_dycon.plugin.widgets.windowmenu import WindowMenu
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_dycon.plugin.background.task_state import TaskState
     from napari_dycon.plugin.session import Session
-    from napari_dycon.plugin.task import TaskState
 
 WIDTH, HEIGHT = 380, 700
 SETTLED_MS = 400
@@ -87,7 +86,7 @@ class DyconDock(QWidget):
         self.setAcceptDrops(True)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self._shown_kind = self._unsaved = ""
-        memory = remembered.recall()
+        memory = window_memory.recall()
         self._width = memory.width or WIDTH
         self._wait = QTimer(self)
         self._wait.setSingleShot(True)
@@ -149,10 +148,10 @@ class DyconDock(QWidget):
     def _remember_width(self) -> None:
         if self.isVisible():
             self._width = self.width()
-            remembered.remember(width=self._width)
+            window_memory.remember(width=self._width)
 
     def _remember_minutes(self) -> None:
-        remembered.remember(minutes=self.training.minutes.value())
+        window_memory.remember(minutes=self.training.minutes.value())
 
     # ---- binding -----------------------------------------------------------------------------
 
@@ -340,7 +339,7 @@ class DyconDock(QWidget):
         """Show the work, or the two ways to begin it."""
         begun = self.session.study is not None
         if not begun:
-            self.empty.recent.set_studies(remembered.recent_studies())
+            self.empty.recent.set_studies(window_memory.recent_studies())
         page, focused = (self._scroll if begun else self.empty), self.window().focusWidget()
         if page is self.pages.currentWidget():
             return
@@ -360,7 +359,7 @@ class DyconDock(QWidget):
         self._doors.take(paths)
 
     def _forget_recent(self) -> None:
-        remembered.forget_studies()
+        window_memory.forget_studies()
         self.show_page()
 
     def _show_engine(self) -> None:

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut, QWidget
 
-from napari_dycon.plugin.keyschemes import (
+from napari_dycon.plugin.keys.schemes import (
     COMMANDS,
     GROUPS,
     HELP_KEYS,

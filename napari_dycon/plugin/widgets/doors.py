@@ -8,9 +8,9 @@ from qtpy.QtCore import QObject
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QWidget
 
-from napari_dycon.plugin import remembered
-from napari_dycon.plugin.beginning import Beginning, begin_at
-from napari_dycon.plugin.report import Report
+from napari_dycon.plugin.controllers.folder_choice import Beginning, begin_at
+from napari_dycon.plugin.controllers.report import Report
+from napari_dycon.plugin.widgets import window_memory
 from napari_dycon.plugin.widgets.dialogs import StructuresDialog, ask_folder, ask_scans, demo_folder
 from napari_dycon.plugin.widgets.reports import PairsDialog, ReportDialog
 from napari_dycon.study.schema import Structure
@@ -128,4 +128,4 @@ class Doors(QObject):
 
     def _remember(self) -> None:
         if self._session.study is not None:
-            remembered.remember_study(self._session.study.path)
+            window_memory.remember_study(self._session.study.path)

@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt, Signal, SignalInstance
 from qtpy.QtGui import QColor, QPainter, QPen
 from qtpy.QtWidgets import QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_dycon.plugin.beginning import name_of
+from napari_dycon.plugin.controllers.folder_choice import name_of
 from napari_dycon.plugin.widgets.parts import (
     ElidedLabel,
     Painted,

@@ -6,7 +6,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject
 from qtpy.QtGui import QAction
 
-from napari_dycon.plugin.known_map import legend
+from napari_dycon.plugin.layers.known_map import legend
 from napari_dycon.plugin.widgets import reasons
 from napari_dycon.plugin.widgets.parts import as_tooltip
 

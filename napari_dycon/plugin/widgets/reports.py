@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_dycon.plugin.report import Report
+from napari_dycon.plugin.controllers.report import Report
 from napari_dycon.plugin.widgets.parts import plain_label
 
 SIZE = 760, 420

@@ -8,7 +8,7 @@ from qtpy.QtCore import QObject, Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut, QWidget
 
-from napari_dycon.plugin.keyschemes import BY_ID, key_text, keys_of
+from napari_dycon.plugin.keys.schemes import BY_ID, key_text, keys_of
 from napari_dycon.plugin.widgets import reasons
 from napari_dycon.plugin.widgets.regionbench import RegionBench
 

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_dycon.plugin.known_map import LOOKS
+from napari_dycon.plugin.layers.known_map import LOOKS
 from napari_dycon.plugin.widgets.asking import Question, QuestionStrip
 from napari_dycon.plugin.widgets.icons import icon, two_icons
 from napari_dycon.plugin.widgets.intensity import IntensityPanel, intensity_menu

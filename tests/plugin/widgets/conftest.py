@@ -9,7 +9,7 @@ import pytest
 from napari.components import ViewerModel
 from psygnal import Signal
 
-from napari_dycon.plugin.task import TaskState
+from napari_dycon.plugin.background.task_state import TaskState
 from napari_dycon.plugin.widgets.dock import DyconDock
 from napari_dycon.plugin.widgets.theme import Theme
 

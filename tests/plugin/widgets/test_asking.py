@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_dycon.plugin.regions import DEPTH, WITH_MODEL
+from napari_dycon.plugin.controllers.regions import DEPTH, WITH_MODEL
 
 MARGIN = 20
 FILL = (("fill", "Fill"), ("cancel", "Cancel"))

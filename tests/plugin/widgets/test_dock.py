@@ -9,7 +9,7 @@ from qtpy.QtCore import QMimeData, QPoint, QPointF, QSize, Qt, QUrl
 from qtpy.QtGui import QColor, QCursor, QDropEvent, QIcon
 from qtpy.QtWidgets import QLabel
 
-from napari_dycon.plugin.task import TaskState
+from napari_dycon.plugin.background.task_state import TaskState
 from napari_dycon.plugin.widgets import doors, reasons
 from napari_dycon.plugin.widgets.dialogs import StructuresDialog
 from napari_dycon.plugin.widgets.dock import DyconDock

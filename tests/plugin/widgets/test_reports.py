@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from qtpy.QtWidgets import QApplication
 
-from napari_dycon.plugin.report import Report
+from napari_dycon.plugin.controllers.report import Report
 from napari_dycon.plugin.widgets.reports import PairsDialog, ReportDialog
 
 T1, T2, SEG, OTHER = (Path("/im", name) for name in ("a/T1.nii", "a/T2.nii", "a/seg.nii", "b/seg.nii"))

@@ -3,7 +3,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 
-from napari_dycon.plugin.layer_styles import VEILS, entropy_colours, veil_colour
+from napari_dycon.plugin.layers.styles import VEILS, entropy_colours, veil_colour
 from napari_dycon.plugin.widgets.review import ReviewPanel
 from napari_dycon.study.schema import DEFAULT_COLORS, Structure
 

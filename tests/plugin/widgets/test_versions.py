@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_dycon.plugin.versionlist import CaseVersions, VersionRow
+from napari_dycon.plugin.controllers.version_rows import CaseVersions, VersionRow
 from napari_dycon.plugin.widgets.versions import VersionsPanel
 
 ROWS = (

@@ -1,0 +1,1 @@
+"""What runs beside the window: the worker, its queue and every job."""

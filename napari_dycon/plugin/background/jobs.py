@@ -1,0 +1,334 @@
+"""The background jobs of a session, each a function of the control that returns a generator of events.
+
+The engine is imported inside the generators, that is in the background thread: torch takes seconds to
+load, and napari must not wait for it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from napari_dycon.engine.control import Control
+from napari_dycon.errors import StudyError
+from napari_dycon.plugin.background.curves import Curves
+from napari_dycon.plugin.background.warm_up import warm_up
+from napari_dycon.plugin.background.worker import EventSource
+from napari_dycon.plugin.layers.grey_windows import windows_of
+from napari_dycon.plugin.layers.open_case import SHADES, OpenCase, contrast_limits, intensity_range
+from napari_dycon.study.editing import AnnotationEditor
+from napari_dycon.study.exporting import ExportRequest
+from napari_dycon.study.importing import add_labels
+from napari_dycon.study.searching import find_again
+from napari_dycon.study.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionLoaded:
+    """The latest prediction of a case; uint8 ``(x, y, z)`` in source order, or None.
+
+    The entropy is 0 to `SHADES`, for 0 to 1.
+    """
+
+    case_id: str
+    prediction: np.ndarray | None
+    entropy: np.ndarray | None
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """The annotation of a case was changed in the background."""
+
+    case_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """The search for places to look at has begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestionsReady:
+    """Where to look next, best first."""
+
+    suggestions: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineReady:
+    """What this installation can train with: ``(name, title)`` of each method and the device in use."""
+
+    methods: tuple[tuple[str, str], ...]
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRead:
+    """The newest run as its record tells it.
+
+    ``interrupted`` runs ended without saying so, in a crash, and can go on from a checkpoint.
+    """
+
+    run: str
+    curves: Curves
+    interrupted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StudyMade:
+    """A study made in the background, open."""
+
+    study: Study
+
+
+def training(
+    study: Study,
+    method: str,
+    minutes: float | None,
+    device: str,
+    save_first: Callable[[], bool],
+    resume: str | None = None,
+) -> EventSource:
+    """Train for ``minutes`` once everything painted is on disk, or bring the run ``resume`` to its end."""
+
+    def source(control: Control) -> Iterator[object]:
+        save(save_first)
+        from napari_dycon.engine.trainer import Trainer
+
+        trainer = Trainer(
+            study,
+            method,
+            minutes=minutes,
+            device=device,
+            run_id=resume,
+            resume=resume is not None,
+            control=control,
+            threads=spare_threads(),
+        )
+        yield from trainer.run()
+
+    return source
+
+
+def prediction(study: Study, run: str, case_ids: Sequence[str], device: str) -> EventSource:
+    """Predict ``case_ids`` in the given order with ``run``, then look for places worth annotating.
+
+    A model that is not ready predicts nothing, and says so.
+    """
+
+    def source(control: Control) -> Iterator[object]:
+        from napari_dycon.engine.inference import predict
+
+        yield from predict(
+            study,
+            run,
+            list(case_ids),
+            device=device,
+            control=control,
+            threads=spare_threads(),
+            only_when_ready=True,
+        )
+        if not control.stopped:
+            yield from suggestions(study)(control)
+
+    return source
+
+
+def suggestions(study: Study) -> EventSource:
+    """Look for the places that are worth annotating next."""
+
+    def source(control: Control) -> Iterator[object]:
+        from napari_dycon.engine.events import Note
+        from napari_dycon.guidance.suggestions import suggesting
+
+        yield Searching()
+        found = yield from suggesting(study, study.active_run, control=control)
+        for case, reason in found.left_out.items():
+            yield Note("warning", f"No suggestions for {case}: {reason}")
+        if not control.stopped:
+            yield SuggestionsReady(found.places)
+
+    return source
+
+
+def importing(
+    study: Study, paths: Sequence[Path], labels: Path | None, save_first: Callable[[], bool]
+) -> EventSource:
+    """Add scans to the study, one event a file; what is painted already is saved before, and stays."""
+
+    def source(control: Control) -> Iterator[object]:
+        save(save_first)
+        events = study.add_scans(list(paths), labels_dir=labels)
+        while not control.stopped and (event := next(events, None)) is not None:
+            yield event
+
+    return source
+
+
+def seeking(study: Study, folder: Path, save_first: Callable[[], bool]) -> EventSource:
+    """Look in ``folder`` for scans that are not where they were, one event a file."""
+
+    def source(control: Control) -> Iterator[object]:
+        save(save_first)
+        events = find_again(study, folder)
+        while not control.stopped and (event := next(events, None)) is not None:
+            yield event
+
+    return source
+
+
+def making_demo(folder: Path) -> EventSource:
+    """Make the phantom study in ``folder``."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        from napari_dycon.study.phantom import make_phantom_study
+
+        yield StudyMade(make_phantom_study(folder))
+
+    return source
+
+
+def pairing(study: Study, pairs: Sequence[tuple[Path, Path]], save_first: Callable[[], bool]) -> EventSource:
+    """Take over label maps that the person paired with scans, one event a scan."""
+
+    def source(control: Control) -> Iterator[object]:
+        save(save_first)
+        for event in add_labels(study, pairs):
+            yield event
+            if control.stopped:
+                return
+
+    return source
+
+
+def exporting(study: Study, request: ExportRequest, save_first: Callable[[], bool]) -> EventSource:
+    """Export masks and volumes, one event a case."""
+
+    def source(control: Control) -> Iterator[object]:
+        save(save_first)
+        yield from study.export(request, stopped=lambda: control.stopped)
+
+    return source
+
+
+def loading(study: Study, case_id: str, save_first: Callable[[], bool]) -> EventSource:
+    """Read scan, annotation, prediction and entropy of a case."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        save(save_first)
+        volume = study.volume(case_id)
+        latest = _read_prediction(study, case_id)
+        warm_up()
+        contrast, full = contrast_limits(volume.array), intensity_range(volume.array)
+        yield OpenCase(
+            case_id=case_id,
+            volume=volume,
+            editor=AnnotationEditor(study.annotation(case_id).in_file_order(), volume.geometry),
+            prediction=latest.prediction,
+            entropy=latest.entropy,
+            contrast=contrast,
+            intensity_range=full,
+            windows=windows_of(volume.array, contrast, full),
+        )
+
+    return source
+
+
+def warming() -> EventSource:
+    """Let the first case be drawn without a wait."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        warm_up()
+        yield from ()
+
+    return source
+
+
+def editing(case_id: str, action: Callable[[], None], touch: Callable[[], None]) -> EventSource:
+    """Do something to an annotation that looks at every voxel, and have it saved whatever is open then."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        action()
+        touch()
+        yield Edited(case_id)
+
+    return source
+
+
+def save(save_first: Callable[[], bool]) -> None:
+    """Put everything painted on disk.
+
+    Raises
+    ------
+    StudyError
+        If that is not possible.
+    """
+    if not (save_first() or save_first()):
+        raise StudyError(
+            "What you painted cannot be saved at the moment, so nothing was done; see the header."
+        )
+
+
+def loading_prediction(study: Study, case_id: str) -> EventSource:
+    """Read the latest prediction of a case."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        yield _read_prediction(study, case_id)
+
+    return source
+
+
+def engine_facts(wish: str) -> EventSource:
+    """Load the engine and tell which methods and which device there are."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        from napari_dycon.engine.device import resolve_device
+        from napari_dycon.learning.methods.base import get_method, method_names
+
+        methods = tuple((name, get_method(name).title) for name in method_names())
+        yield EngineReady(methods, resolve_device(wish))
+
+    return source
+
+
+def reading_run(study: Study) -> EventSource:
+    """Read the newest run back from its record."""
+
+    def source(control: Control) -> Iterator[object]:
+        del control
+        for run in study.runs()[-1:]:
+            folder = study.run_dir(run)
+            curves = Curves.from_events(folder / "events.jsonl")
+            checkpoints = folder / "checkpoints"
+            saved = checkpoints.is_dir() and any(checkpoints.iterdir())
+            yield RunRead(run, curves, saved and not curves.finished)
+
+    return source
+
+
+def _read_prediction(study: Study, case_id: str) -> PredictionLoaded:
+    run = study.active_run
+    if run is None or not study.prediction_summary(run).get(case_id, {}).get("ready", True):
+        return PredictionLoaded(case_id, None, None)
+    entropy = study.entropy(run, case_id)
+    shades = None if entropy is None else as_shades(entropy)
+    return PredictionLoaded(case_id, study.prediction(run, case_id), shades)
+
+
+def as_shades(entropy: np.ndarray) -> np.ndarray:
+    """Return entropy from 0 to 1 in the 255 steps it is kept with on disk: a quarter of the memory."""
+    return np.rint(entropy * np.float32(SHADES)).astype(np.uint8)
+
+
+def spare_threads() -> int:
+    """Return how many threads torch may use while a person works: all cores but one."""
+    from napari_dycon.engine.device import available_cores
+
+    return max(1, available_cores() - 1)

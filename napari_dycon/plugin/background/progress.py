@@ -1,0 +1,51 @@
+"""What an event of the engine means for the progress line."""
+
+from dataclasses import replace
+
+from napari_dycon.engine.events import (
+    CasePredicted,
+    PredictionProgress,
+    RunStarted,
+    ScanPreparation,
+    StepFinished,
+)
+from napari_dycon.guidance.suggestions import CaseLooked
+from napari_dycon.plugin.background.jobs import Searching
+from napari_dycon.plugin.background.task_state import TaskState
+from napari_dycon.study.exporting import CaseExported
+from napari_dycon.study.importing import ImportEvent
+from napari_dycon.study.searching import Sought
+
+
+def after(event: object, task: TaskState) -> TaskState:
+    """Return the task state after ``event``; the phase stays as it is."""
+    match event:
+        case ScanPreparation():
+            text = f"Preparing scan {min(event.done + 1, event.total)} of {event.total}"
+            return replace(task, fraction=event.done / max(event.total, 1), text=text)
+        case RunStarted():
+            return replace(task, fraction=0.0, text=f"Run {event.run} on {event.device}")
+        case StepFinished():
+            text = f"Iteration {event.iteration}, {event.iterations_per_second:.1f} a second"
+            return replace(task, fraction=event.progress, seconds_left=event.seconds_left, text=text)
+        case PredictionProgress():
+            text = f"Predicting case {min(event.done + 1, event.total)} of {event.total}"
+            return replace(task, fraction=event.fraction, text=text)
+        case CasePredicted():
+            text = f"Predicted {event.done} of {event.total}"
+            return replace(task, fraction=event.done / max(event.total, 1), text=text)
+        case ImportEvent():
+            text = f"Read {event.done} of {event.total}"
+            return replace(task, fraction=event.done / max(event.total, 1), text=text)
+        case Sought():
+            text = f"Looked at {event.done} of {event.total}"
+            return replace(task, fraction=event.done / max(event.total, 1), text=text)
+        case CaseExported():
+            text = f"Exported {event.done} of {event.total}"
+            return replace(task, fraction=event.done / max(event.total, 1), text=text)
+        case CaseLooked():
+            text = f"Looking for places, case {event.done} of {event.total}"
+            return replace(task, fraction=event.done / max(event.total, 1), text=text)
+        case Searching():
+            return replace(task, seconds_left=None, text="Looking for places worth a look")
+    return task

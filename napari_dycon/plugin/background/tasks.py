@@ -1,0 +1,125 @@
+"""The one long background task of a session: started, paused, stopped, and told about."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from psygnal import Signal
+
+from napari_dycon.engine.events import RunFinished, StepFinished, Validated
+from napari_dycon.errors import StudyError
+from napari_dycon.plugin.background import progress
+from napari_dycon.plugin.background.curves import Curves
+from napari_dycon.plugin.background.queue import Job
+from napari_dycon.plugin.background.task_state import TaskKind, TaskState
+from napari_dycon.plugin.background.worker import EventSource
+
+NAMES = {
+    "training": "Training",
+    "predicting": "Prediction",
+    "importing": "Reading scans",
+    "exporting": "The export",
+    "restructuring": "The change of the structures",
+}
+
+
+class Tasks:
+    """Runs at most one job at a time and turns its events into a `TaskState` and curves.
+
+    Signals: ``changed`` and ``curves_changed`` follow the state; ``event`` carries each event, in order,
+    in the GUI thread; ``ended`` carries the kind, the sentence of a failure and its traceback (or "").
+    """
+
+    changed = Signal(object)
+    curves_changed = Signal()
+    event = Signal(object)
+    ended = Signal(str, str, str)
+
+    def __init__(self) -> None:
+        self.state = TaskState()
+        self.curves = Curves()
+        self._job: Job | None = None
+        self._follow_up: Callable[[], None] | None = None
+
+    def run(self, kind: TaskKind, text: str, source: EventSource) -> None:
+        """Start ``source``.
+
+        Raises
+        ------
+        StudyError
+            When another job is under way; that one goes on undisturbed.
+        """
+        if self._job is not None:
+            raise StudyError(f"{NAMES[self.state.kind]} is under way: wait for its end or stop it first.")
+        self._job = Job(source, self._take, self._end)
+        self._set(TaskState(kind=kind, text=text))
+        self._job.start()
+
+    def pause(self) -> None:
+        """Let the job rest after its current step."""
+        if self._job is not None and self.state.phase == "running":
+            self._job.control.pause()
+            self._set(replace(self.state, phase="pausing"))
+
+    def resume(self) -> None:
+        """Let a resting job go on."""
+        if self._job is not None and self.state.phase in ("pausing", "paused"):
+            self._job.control.resume()
+            self._set(replace(self.state, phase="running"))
+
+    def stop(self, then: Callable[[], None] | None = None) -> None:
+        """End the job after its current step, and call ``then`` when it has ended."""
+        if self._job is not None:
+            self._follow_up = then
+            self._job.stop()
+            self._set(replace(self.state, phase="stopping", seconds_left=None))
+
+    def close(self, seconds: float) -> bool:
+        """Stop the job, wait at most ``seconds`` and report nothing more; return whether it has ended."""
+        job, self._job, self._follow_up = self._job, None, None
+        ended = job is None or job.stop_and_wait(seconds)
+        if job is not None:
+            self._set(TaskState())
+        return ended
+
+    def show_curves(self, curves: Curves) -> None:
+        """Start new curves, or show those of an earlier run."""
+        self.curves = curves
+        self.curves_changed.emit()
+
+    def _take(self, events: list[object]) -> None:
+        before, drawn = self.state, False
+        for event in events:
+            drawn = self._draw(event) or drawn
+            self.state = progress.after(event, self.state)
+            self.event.emit(event)
+        if self._job is not None and self._job.control.resting and self.state.phase == "pausing":
+            self.state = replace(self.state, phase="paused")
+        if self.state != before:
+            self.changed.emit(self.state)
+        if drawn:
+            self.curves_changed.emit()
+
+    def _draw(self, event: object) -> bool:
+        match event:
+            case StepFinished():
+                self.curves.add_losses(event.iteration, event.losses)
+            case Validated() if event.mean_dice is not None and math.isfinite(event.mean_dice):
+                self.curves.add_dice(event.iteration, event.mean_dice)
+            case RunFinished():
+                return True
+            case _:
+                return False
+        return True
+
+    def _end(self, sentence: str, details: str) -> None:
+        kind, follow_up = self.state.kind, self._follow_up
+        self._job, self._follow_up = None, None
+        self._set(TaskState())
+        self.ended.emit(kind, sentence, details)
+        if follow_up is not None:
+            follow_up()
+
+    def _set(self, state: TaskState) -> None:
+        self.state = state
+        self.changed.emit(state)

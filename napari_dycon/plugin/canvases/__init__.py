@@ -1,0 +1,1 @@
+"""Canvases beside the viewer's own and what is drawn over them."""

@@ -1,0 +1,1 @@
+"""What a person wants of a part of the study, and what then happens."""

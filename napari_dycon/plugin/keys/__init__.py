@@ -1,0 +1,1 @@
+"""Keys: the schemes, their binding and the preferences."""

@@ -1,0 +1,1 @@
+"""The layers of the viewer: who adds them, how they look, how they are turned and painted on."""

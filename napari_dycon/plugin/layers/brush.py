@@ -1,0 +1,260 @@
+"""What the brush says of the voxels it touches, and the labels layers that listen to it.
+
+napari reports the voxels whose label changes. Whoever says "this is background, for certain" of voxels that
+have no label changes none, so such a stroke is painted with a value of its own, in a colour that is seen,
+and becomes what it says when it ends; see `AnnotationEditor.expect_mark`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from enum import Enum
+from weakref import WeakSet
+
+import numpy as np
+from napari.layers import Labels
+from napari.layers.labels._labels_constants import Mode
+from napari.layers.labels._labels_mouse_bindings import draw
+from napari.utils.events import Event
+
+from napari_dycon.plugin.layers.notices import notify
+from napari_dycon.study.annotations import Known
+
+
+class Says(Enum):
+    """What a stroke says; the values are the keys of the menu."""
+
+    STRUCTURE = "structure"
+    BACKGROUND = "background"
+    IGNORE = "ignore"
+    FORGET = "forget"
+
+
+KNOWN_BY = {
+    Says.STRUCTURE: Known.DRAWN,
+    Says.BACKGROUND: Known.DRAWN,
+    Says.IGNORE: Known.IGNORE,
+    Says.FORGET: Known.UNKNOWN,
+}
+NAMES = {
+    Says.STRUCTURE: "Paint",
+    Says.BACKGROUND: "Background, for certain",
+    Says.IGNORE: "Do not care",
+    Says.FORGET: "Forget",
+}
+MARKS = (Says.BACKGROUND, Says.IGNORE, Says.FORGET)
+NO_NAME = "; [No Properties]"
+HIGHEST_MARK = 254
+"""255 is what other programs like to write for "inside"."""
+
+
+def mark_values(taken: Sequence[int]) -> dict[Says, int]:
+    """Return values to paint marks with that no structure has; too many structures leave none."""
+    free = [value for value in range(HIGHEST_MARK, 0, -1) if value not in set(taken)]
+    return dict(zip(MARKS, free, strict=False))
+
+
+@dataclass
+class Brush:
+    """What painting does, on every canvas.
+
+    Attributes
+    ----------
+    says
+        What strokes say.
+    marks
+        Values with which marks are painted until their stroke ends.
+    limits
+        Lowest and highest intensity that is painted on, or None for any.
+    scan
+        Intensities ``(z, y, x)`` of the case that is shown.
+    expect
+        Told the value and the meaning of a mark before it is painted.
+    guard
+        Makes what is held while an array is changed.
+    undo, redo
+        Called instead of the layer's own undo.
+    layers
+        The layers that paint with this brush.
+    """
+
+    says: Says = Says.STRUCTURE
+    marks: dict[Says, int] = field(default_factory=dict)
+    limits: tuple[float, float] | None = None
+    scan: np.ndarray | None = None
+    expect: Callable[[int, Known], None] | None = None
+    guard: Callable[[], AbstractContextManager[object]] = nullcontext
+    undo: Callable[[], None] | None = None
+    redo: Callable[[], None] | None = None
+    layers: "WeakSet[BrushedLabels]" = field(default_factory=WeakSet)
+
+    def end_strokes(self) -> None:
+        """Let what has been painted count as a stroke; what is left of a drag paints nothing.
+
+        To be called before the array is swapped, hidden or undone: a stroke is about one slice of one case.
+        """
+        for layer in tuple(self.layers):
+            layer.end_stroke()
+
+    def value(self, label: int, selected: int) -> int:
+        """Return what is painted when a tool asks for ``label``."""
+        mark = self.marks.get(self.says)
+        if mark is None or label == 0 or label != selected:
+            return label
+        if self.expect is not None:
+            self.expect(mark, KNOWN_BY[self.says])
+        return mark
+
+    def allowed(self, where: tuple[slice, ...], label: int) -> np.ndarray | None:
+        """Return a mask of the box in which ``label`` may be painted; None for everywhere.
+
+        Erasing is free.
+        """
+        if self.limits is None or self.scan is None or label == 0:
+            return None
+        values = self.scan[where]
+        return np.asarray((values >= self.limits[0]) & (values <= self.limits[1]))
+
+    def meaning(self, label: int) -> Says:
+        """Return what a stroke said that was painted with ``label``."""
+        return next((says for says, mark in self.marks.items() if mark == label), Says.STRUCTURE)
+
+
+class BrushedLabels(Labels):
+    """A labels layer on which a `Brush` paints; strokes are told after the array has changed.
+
+    Attributes
+    ----------
+    brush
+        What painting does; that of another layer for a copy of it.
+    """
+
+    def __init__(self, *args: object, **settings: object) -> None:
+        self._dragging: object = None
+        self.brush = Brush()
+        super().__init__(*args, **settings)
+        self.events.mode.connect(self.end_stroke)
+
+    @property
+    def brush(self) -> Brush:
+        """What painting does, on every canvas."""
+        return self._brush
+
+    @brush.setter
+    def brush(self, brush: Brush) -> None:
+        self._brush = brush
+        brush.layers.add(self)
+
+    def end_stroke(self, event: object = None) -> None:
+        """End what is being drawn: strokes count as far as they have got, a polygon is given up."""
+        del event
+        self._dragging = None
+        self._overlays["brush_stroke"].active = False
+        if self._overlays["polygon"].points:
+            self._overlays["polygon"].points = []
+        if self._block_history:
+            self._commit_stroke()
+
+    @property
+    def _type_string(self) -> str:
+        return "labels"
+
+    def get_status(self, position: object = None, **how: object) -> dict[str, str]:
+        """Tell napari's status line the structure and the grey value under the pointer."""
+        status = super().get_status(position, **how)
+        grey = self._grey_at(position, **how)
+        for key in ("coordinates", "value"):
+            status[key] = status[key].replace(NO_NAME, "") + grey
+        return status
+
+    def _grey_at(self, position: object, *, world: bool = False, **rest: object) -> str:
+        if position is None or self.brush.scan is None:
+            return ""
+        point = self.world_to_data(position) if world else np.asarray(position)
+        voxel = tuple(round(float(value)) for value in point[-3:])
+        inside = all(0 <= index < size for index, size in zip(voxel, self.brush.scan.shape, strict=True))
+        return f"; intensity {float(self.brush.scan[voxel]):.6g}" if inside else ""
+
+    def paint(self, coord: Sequence[float], new_label: int, refresh: bool = True) -> None:
+        """Paint with the brush."""
+        super().paint(coord, self.brush.value(new_label, self.selected_label), refresh)
+
+    def fill(self, coord: Sequence[float], new_label: int, refresh: bool = True) -> None:
+        """Fill what is connected to a voxel."""
+        super().fill(coord, self.brush.value(new_label, self.selected_label), refresh)
+
+    def paint_polygon(self, points: list | np.ndarray, new_label: int) -> None:
+        """Fill a polygon, unless its corners lie on several slices: nobody has seen where it would go."""
+        hidden = np.asarray(points, dtype=int)[:, self._slice_input.not_displayed]
+        if np.ptp(hidden, axis=0).any():
+            notify("warning", "A polygon lies on one slice: draw it again without changing the slice.")
+            return
+        super().paint_polygon(points, self.brush.value(new_label, self.selected_label))
+
+    def data_setitem(self, indices: tuple[np.ndarray, ...], value: object, refresh: bool = True) -> None:
+        """Set voxels, and tell of it."""
+        self._as_one(super().data_setitem, indices, value, refresh)
+
+    def undo(self) -> None:
+        """Undo the last change, whoever made it."""
+        (self.brush.undo or super().undo)()
+
+    def redo(self) -> None:
+        """Make the change again that was undone last."""
+        (self.brush.redo or super().redo)()
+
+    def _append_to_undo_history(self, item: list[object]) -> None:
+        if self.brush.undo is None:
+            super()._append_to_undo_history(item)
+        else:
+            self.events.paint(value=item)
+
+    def _paint_region_with_mask(
+        self,
+        slice_key: tuple[slice, ...],
+        mask: np.ndarray,
+        new_label: int,
+        dims_to_paint: list[int],
+        *rest: object,
+        **more: object,
+    ) -> None:
+        where = self.brush.allowed(slice_key, new_label)
+        if where is not None:
+            mask = mask & where.reshape(mask.shape)
+        paint = super()._paint_region_with_mask
+        self._as_one(paint, slice_key, mask, new_label, dims_to_paint, *rest, **more)
+
+    def _as_one(self, change: Callable[..., None], *args: object, **more: object) -> None:
+        """Change the array; napari would tell of it before, unless it is a part of a stroke."""
+        with self.brush.guard():
+            if self._block_history:
+                change(*args, **more)
+            else:
+                with self.block_history():
+                    change(*args, **more)
+
+
+def _drag(layer: BrushedLabels, event: Event) -> Iterator[None]:
+    """Paint as napari does while case, slice and tool stay what they were when the button went down."""
+    layer._dragging = place = (event.dims_displayed, _hidden(event))
+    stroke = draw(layer, event)
+    for _ in stroke:
+        yield
+        if layer._dragging is not place:
+            stroke.close()
+            return
+        if place != (event.dims_displayed, _hidden(event)):
+            layer.end_stroke()
+            stroke.close()
+            return
+
+
+def _hidden(event: Event) -> tuple[float, ...]:
+    """Return where the slice of a mouse event lies."""
+    return tuple(at for axis, at in enumerate(event.dims_point) if axis not in event.dims_displayed)
+
+
+BrushedLabels._drag_modes = {
+    **Labels._drag_modes,
+    **dict.fromkeys((Mode.PAINT, Mode.ERASE, Mode.FILL), _drag),
+}

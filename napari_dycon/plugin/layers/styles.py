@@ -1,0 +1,144 @@
+"""How every layer of ours looks, in one place."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+from napari.layers import Image, Labels, Layer
+from napari.utils.colormaps import Colormap, DirectLabelColormap
+
+from napari_dycon.plugin.layers.brush import BrushedLabels, Says
+from napari_dycon.plugin.layers.known_map import LOOKS
+from napari_dycon.plugin.layers.open_case import SHADES
+from napari_dycon.plugin.layers.sheet import Sheet
+from napari_dycon.study.annotations import Known
+from napari_dycon.study.schema import Structure
+
+SCAN = "scan"
+ANNOTATION = "annotation"
+PREDICTION = "prediction"
+ENTROPY = "entropy"
+KNOWN = "known map"
+SKETCH = "region"
+VERSION = "older version"
+PREVIEW = "preview"
+PIECE = "piece"
+
+VEILS = ("#29d4ed", "#ff4df0", "#fff04d", "#a6ff33")
+"""Colours for uncertainty, each far from every grey of a scan; the first is far from the colours that
+structures get first."""
+FAR_ENOUGH = 0.3
+"""Distance of two colours in red, green and blue, each from 0 to 1, that are told apart at a glance."""
+PREDICTION_OPACITY = 0.9
+PREDICTION_CONTOUR = 2
+ANNOTATION_OPACITY = 0.55
+ENTROPY_OPACITY = 0.6
+KNOWN_OPACITY = 0.35
+SKETCH_COLOUR = "#ffd866"
+PREVIEW_OPACITY = 0.95
+PIECE_OPACITY = 0.6
+PREVIEW_LIGHT = 0.45
+"""Share of white in the outlines of what is only proposed."""
+MARK_COLOURS = {
+    Says.BACKGROUND: LOOKS[Known.DRAWN][1],
+    Says.IGNORE: LOOKS[Known.IGNORE][1],
+    Says.FORGET: "#f2f2f2",
+}
+"""The colours that strokes get in the known map; white where it forgets them."""
+
+
+def structure_colours(
+    structures: Iterable[Structure], marks: Mapping[Says, int] | None = None
+) -> DirectLabelColormap:
+    """Return the colours of ``structures`` and of painted marks; every other value is transparent."""
+    colours: dict[int | None, object] = {None: np.zeros(4), 0: np.zeros(4)}
+    colours.update({structure.value: structure.color for structure in structures})
+    colours.update({value: MARK_COLOURS[says] for says, value in (marks or {}).items()})
+    return DirectLabelColormap(color_dict=colours, name="structures")
+
+
+def preview_colours(colours: DirectLabelColormap) -> DirectLabelColormap:
+    """Return lighter ones of the colours of structures, for what is only proposed."""
+    light = {value: colour.copy() for value, colour in colours.color_dict.items()}
+    for colour in light.values():
+        colour[:3] += PREVIEW_LIGHT * (1 - colour[:3])
+    return DirectLabelColormap(color_dict=light, name="preview")
+
+
+def veil_colour(structures: Iterable[Structure]) -> str:
+    """Return the first colour for uncertainty that no structure comes near, or the one farthest from all."""
+    taken = [_rgb(structure.color) for structure in structures]
+
+    def room(veil: str) -> float:
+        return min((float(np.linalg.norm(_rgb(veil) - colour)) for colour in taken), default=np.inf)
+
+    return next((veil for veil in VEILS if room(veil) >= FAR_ENOUGH), max(VEILS, key=room))
+
+
+def entropy_colours(veil: str = VEILS[0]) -> Colormap:
+    """Return the ramp from fully transparent (certain) to opaque (uncertain) in the colour ``veil``."""
+    red, green, blue = _rgb(veil)
+    return Colormap([[red, green, blue, 0.0], [red, green, blue, 1.0]], name=f"entropy {veil}")
+
+
+def _rgb(colour: str) -> np.ndarray:
+    return np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+
+
+def make_layer(role: str, data: np.ndarray, **settings: object) -> Layer:
+    """Return a new layer of the kind and look that ``role`` has; ``data`` is ``(z, y, x)``."""
+    if role == SCAN:
+        return Image(data, colormap="gray", **settings)
+    if role == ENTROPY:
+        look = {"colormap": entropy_colours(), "contrast_limits": (0, SHADES), "blending": "translucent"}
+        return Image(data, opacity=ENTROPY_OPACITY, **look, **settings)
+    if role == KNOWN:
+        return _known_layer(data, **settings)
+    if role == PIECE:
+        return _piece_layer(data, **settings)
+    kind = BrushedLabels if role == ANNOTATION else Labels
+    layer = kind(data, opacity=ANNOTATION_OPACITY, **settings)
+    if role == PREVIEW:
+        layer.contour = PREDICTION_CONTOUR
+        layer.opacity = PREVIEW_OPACITY
+    if role == PREDICTION:
+        layer.contour = PREDICTION_CONTOUR
+        layer.opacity = PREDICTION_OPACITY
+        layer.editable = False
+    return layer
+
+
+def make_sketch_layer(original: Sheet | None = None, **settings: object) -> Sheet:
+    """Return the layer on which regions are outlined, empty, or a copy of it for another canvas."""
+    look = {"edge_color": SKETCH_COLOUR, "edge_width": 0.5, "face_color": [1.0, 0.85, 0.4, 0.15]}
+    return Sheet(original, name=SKETCH, **look, **settings)
+
+
+def is_about_labels(layer: Layer) -> bool:
+    """Return whether a labels layer shows structures, and not how they are known or one piece of them."""
+    return layer.metadata.get("dycon", {}).get("role") not in (KNOWN, PIECE)
+
+
+def is_the_scan(layer: Layer) -> bool:
+    """Return whether a layer shows the scan itself: another array of it is another case."""
+    return layer.metadata.get("dycon", {}).get("role") == SCAN
+
+
+def _piece_layer(data: np.ndarray, **settings: object) -> Labels:
+    """Make the layer on which the one piece is seen whose number is selected."""
+    colours: dict[int | None, object] = {None: SKETCH_COLOUR, 0: np.zeros(4)}
+    look = {"colormap": DirectLabelColormap(color_dict=colours, name="piece"), "opacity": PIECE_OPACITY}
+    layer = Labels(data, metadata={"dycon": {"role": PIECE}}, **look, **settings)
+    layer.selected_label, layer.show_selected_label, layer.editable = 0, True, False
+    return layer
+
+
+def _known_layer(data: np.ndarray, **settings: object) -> Labels:
+    colours: dict[int | None, object] = {None: np.zeros(4), 0: np.zeros(4)}
+    colours.update({int(known): colour for known, (_, colour) in LOOKS.items()})
+    looks = DirectLabelColormap(color_dict=colours, name="known")
+    names = pd.DataFrame({"index": [int(known) for known in LOOKS], "name": [w for w, _ in LOOKS.values()]})
+    marked = {"metadata": {"dycon": {"role": KNOWN}}, "features": names}
+    layer = Labels(data, opacity=KNOWN_OPACITY, colormap=looks, **marked, **settings)
+    layer.editable = False
+    return layer

@@ -1,0 +1,56 @@
+"""``python -m napari_dycon.plugin.manifest.launch [STUDY]``: napari with the dock, on a study if named."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_dycon.engine.loading import load_torch_before_qt
+
+if TYPE_CHECKING:
+    import napari
+
+PLUGIN = "napari-dycon"
+ROOMY = (1400, 880)
+
+
+def main(arguments: list[str]) -> int:
+    """Show napari until it is closed.
+
+    Parameters
+    ----------
+    arguments : list of str
+        At most one: the folder of a study, or of scans to begin one with.
+    """
+    load_torch_before_qt()
+    import napari
+
+    viewer = napari.Viewer()
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN)
+    _enlarge(viewer)
+    if arguments:
+        dock.begin_with([Path(arguments[0])])
+    _quit_when_told_to_end()
+    napari.run()
+    return 0
+
+
+def _quit_when_told_to_end() -> None:
+    """Let the system's request to end (at shutdown, or by ``kill``) save everything, as closing does."""
+    from qtpy.QtGui import QGuiApplication
+
+    signal.signal(signal.SIGTERM, lambda *_: QGuiApplication.quit())
+
+
+def _enlarge(viewer: "napari.Viewer") -> None:
+    """Give the dock the room it is drawn for, where the screen has it."""
+    from qtpy.QtCore import QSize
+    from qtpy.QtGui import QGuiApplication
+
+    room = QGuiApplication.primaryScreen().availableSize().boundedTo(QSize(*ROOMY))
+    *_, width, height = viewer.window.geometry()
+    viewer.window.resize(max(width, room.width()), max(height, room.height()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
