@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from napari_dycon.errors import VolumeError
@@ -16,6 +16,7 @@ from napari_dycon.errors import VolumeError
 PREFIX = ".dycon-tmp-"
 _RENAME_ATTEMPTS = 10
 _RENAME_PAUSE_SECONDS = 0.05
+_LONGEST_WRITE_SECONDS = 600.0
 _SPARE_BYTES = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -107,15 +108,32 @@ def in_plain_words(final: Path) -> Iterator[None]:
         raise VolumeError(_sentence(error, final)) from error
 
 
-def sweep_leftovers(folder: Path) -> list[Path]:
+def sweep_leftovers(folder: Path, spare: Collection[str] = ()) -> list[Path]:
     """Remove temporary files that a crash left in a folder and its subfolders; return what was removed.
 
     Call it only while no other process writes into the folder (while the study's lock is held).
+
+    Parameters
+    ----------
+    folder
+        Where to look.
+    spare
+        Subfolders into which others may be writing; what is not old there stays.
     """
-    leftovers = sorted(Path(folder).rglob(PREFIX + "*"))
+    leftovers = [path for path in sorted(Path(folder).rglob(PREFIX + "*")) if _is_left(path, folder, spare)]
     for path in leftovers:
         _discard(path)
     return [path for path in leftovers if not path.exists()]
+
+
+def _is_left(path: Path, folder: Path, spare: Collection[str]) -> bool:
+    """Whether nobody is writing a temporary file any more."""
+    if path.relative_to(folder).parts[0] not in spare:
+        return True
+    try:
+        return time.time() - path.stat().st_mtime > _LONGEST_WRITE_SECONDS
+    except OSError:  # it has got its final name
+        return False
 
 
 def _suffix(path: Path) -> str:

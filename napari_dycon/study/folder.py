@@ -29,6 +29,9 @@ from napari_dycon.study.schema import (
 )
 from napari_dycon.study.studyfile import BACKUP_FILE, STUDY_FILE, Reading, StudyFile
 
+OF_TRAININGS = ("runs", "cache")
+"""Folders into which trainings write that do not hold the study."""
+
 
 class StudyFolder:
     """What every study has: a record on disk, cases and structures, and at most one writer.
@@ -382,7 +385,7 @@ class StudyFolder:
         study.tell(*reading.notes)
         if crashed or reading.notes or not study._annotations.seen(reading.record.revision):
             if lock is not None:
-                sweep_leftovers(path)
+                sweep_leftovers(path, spare=OF_TRAININGS)
                 study.tell(*study._annotations.recover([case.id for case in study.cases]))
             study._catch_up()
         return study

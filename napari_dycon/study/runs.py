@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from napari_dycon.io.json_files import finite, parsed, write_json
 from napari_dycon.io.masks import read_map, read_mask, write_map, write_mask
 from napari_dycon.study.files import clear_way, free_path
 
+PROPOSAL_FILE = "proposed.json"
 _RUN_ID = re.compile(r"([0-9]{3,6})-[a-z0-9][a-z0-9_-]{0,40}")
 
 
@@ -35,13 +37,14 @@ class RunStore:
 
     def new(self, method: str) -> str:
         """Make the folder of a new run and return its id, for example ``001-dycon``."""
-        numbers = [int(name.split("-")[0]) for name in self._entries()]
-        run = f"{max(numbers, default=0) + 1:03d}-{method}"
         clear_way(self._runs, folder=True)
         make_folder_in(self._runs.parent, self._runs)
-        with in_plain_words(self.folder(run)):
-            self.folder(run).mkdir()
-        return run
+        while True:
+            numbers = [int(name.split("-")[0]) for name in self._entries()]
+            run = f"{max(numbers, default=0) + 1:03d}-{method}"
+            with in_plain_words(self.folder(run)), contextlib.suppress(FileExistsError):
+                self.folder(run).mkdir()  # another process may have taken the number in the meantime
+                return run
 
     def folder(self, run: str) -> Path:
         """Folder of a run, there or not.
@@ -52,6 +55,17 @@ class RunStore:
             If the id is not one that this program gives.
         """
         return self._runs / _checked(run)
+
+    def proposed(self) -> list[str]:
+        """Runs that wait to become the active one, the latest last (see `propose`)."""
+        found = {run: _proposed_at(self.folder(run)) for run in self.ids()}
+        return sorted((run for run in found if found[run]), key=lambda run: found[run])
+
+    def withdraw(self, runs: Iterable[str]) -> None:
+        """Forget that runs wait to become the active one."""
+        for run in runs:
+            with contextlib.suppress(OSError):
+                (self.folder(run) / PROPOSAL_FILE).unlink(missing_ok=True)
 
     def prediction_path(self, run: str, case: str) -> Path:
         """File of a predicted mask."""
@@ -134,6 +148,31 @@ class RunStore:
 
     def _summary(self, run: str) -> Path:
         return self._predictions / _checked(run) / "summary.json"
+
+
+def propose(folder: Path) -> None:
+    """Ask whoever holds the study, now or next, to make the run in a folder the active one.
+
+    Only the holder of the study's lock writes ``study.json``, and a training does not hold it.
+
+    Raises
+    ------
+    VolumeError
+        If the folder cannot be written.
+    """
+    write_json(folder / PROPOSAL_FILE, {"proposed_ns": time.time_ns()})
+
+
+def _proposed_at(folder: Path) -> int:
+    """When a run was proposed, in nanoseconds; 0 where it was not."""
+    try:
+        found = parsed((folder / PROPOSAL_FILE).read_bytes())
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError):
+        return 1
+    when = found.get("proposed_ns") if isinstance(found, dict) else None
+    return when if isinstance(when, int) and when > 0 else 1
 
 
 def _sound(row: dict[str, Any]) -> dict[str, Any]:

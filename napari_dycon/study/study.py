@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dycon.errors import StudyError
+from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.volumes import Volume, read_geometry
 from napari_dycon.study import exporting, importing, preflight, removing, structures
@@ -24,6 +24,7 @@ from napari_dycon.study.notebook import Notebook
 from napari_dycon.study.runs import RunStore
 from napari_dycon.study.scans import ScanReader, replaced_note
 from napari_dycon.study.schema import CaseRecord, Structure, StudyRecord
+from napari_dycon.study.studyfile import Reading
 from napari_dycon.study.summary import KnownSummary
 
 
@@ -41,6 +42,15 @@ class Study(StudyFolder):
         self._scans = ScanReader()
         self._notebook: Notebook | None = None
         self._notebook_mutex = Lock()
+
+    @classmethod
+    def _opened_to_write(cls, path: Path, reading: Reading, lock: StudyLock, crashed: bool) -> Self:
+        study = super()._opened_to_write(path, reading, lock, crashed)
+        try:
+            study.adopt_runs()
+        except DyconError as error:
+            study.tell(f"A training that has ended could not be made the active run: {error}")
+        return study
 
     def close(self) -> None:
         """Write what is not yet written and let others change the study; may be called twice."""
@@ -299,9 +309,11 @@ class Study(StudyFolder):
         return self._runs.ids()
 
     def new_run(self, method: str) -> str:
-        """Make the folder of a new run; return its id, for example ``001-dycon``."""
+        """Make the folder of a new run; return its id, for example ``001-dycon``.
+
+        A run belongs to whoever trains it, so this needs a folder that can be written, not the study's lock.
+        """
         with self.mutex:
-            self.require_writable()
             return self._runs.new(method)
 
     def run_dir(self, run_id: str) -> Path:
@@ -313,6 +325,25 @@ class Study(StudyFolder):
         if run_id is not None and run_id not in self._runs.ids():
             raise StudyError(f"There is no run {run_id!r} in this study.")
         self.update(active_run=run_id)
+
+    def adopt_runs(self) -> str | None:
+        """Make the run active that was proposed last, if any (see `runs.propose`); return its id.
+
+        Opening a study to write does so, too.
+
+        Raises
+        ------
+        StudyError
+            If a run waits and the study cannot be changed.
+        VolumeError
+            If the disk is full or write-protected; the run waits on.
+        """
+        waiting = self._runs.proposed()
+        if not waiting:
+            return None
+        self.set_active_run(waiting[-1])
+        self._runs.withdraw(waiting)
+        return waiting[-1]
 
     def prediction_path(self, run_id: str, case_id: str) -> Path:
         """File of a predicted mask, there or not."""

@@ -155,3 +155,14 @@ def test_a_killed_writer_leaves_a_whole_mask(tmp_path):
         assert found.shape == (60, 60, 60) and found.min() == found.max() > 0
     sweep_leftovers(tmp_path)
     assert sorted(item.name for item in tmp_path.iterdir()) == ["mask.nii.gz", "scan.nii"]
+
+
+def test_what_another_process_may_be_writing_is_not_swept(tmp_path):
+    for folder in ("runs/1", "annotations"):
+        (tmp_path / folder).mkdir(parents=True)
+        for name in ("new", "old"):
+            (tmp_path / folder / f".dycon-tmp-{name}").touch()
+        os.utime(tmp_path / folder / ".dycon-tmp-old", (0, 0))
+    sweep_leftovers(tmp_path, spare=("runs",))
+    assert [path.name for path in tmp_path.rglob(".dycon-tmp-*")] == [".dycon-tmp-new"]
+    assert (tmp_path / "runs" / "1" / ".dycon-tmp-new").exists()

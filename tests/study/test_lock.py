@@ -31,7 +31,7 @@ def test_a_second_opener_can_read_and_is_told_who_holds_the_study(study, make_sc
         for change in (
             lambda: second.add_structure("ventricle"),
             lambda: second.save_annotation(case.id, Annotation.empty(case.shape), "autosave"),
-            lambda: second.new_run("dycon"),
+            lambda: second.set_active_run(None),
             lambda: list(second.add_scans([make_scan("b")])),
         ):
             with pytest.raises(StudyError, match=r"Nothing was changed.*in use by"):
@@ -93,3 +93,15 @@ def test_a_study_is_not_made_over_another(study):
     study.close()
     with pytest.raises(StudyError, match="holds a study already"):
         Study.create(study.path, [Structure(value=1, name="x")])
+
+
+def test_whether_a_folder_is_held_is_seen_without_disturbing_the_holder(tmp_path):
+    mine = lock.RunLock(tmp_path)
+    assert not lock.RunLock.is_held(tmp_path)
+    assert mine.acquire() is None
+    assert lock.RunLock.is_held(tmp_path)
+    assert f"process {os.getpid()}" in lock.RunLock(tmp_path).acquire()
+    mine.release(clean=False)  # as after a crash: the note of the holder stays
+    assert not lock.RunLock.is_held(tmp_path)
+    assert mine.acquire() is None
+    mine.release()

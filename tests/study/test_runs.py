@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from napari_dycon.errors import StudyError
+from napari_dycon.errors import StudyError, VolumeError
+from napari_dycon.study.runs import PROPOSAL_FILE, RunStore, propose
+from napari_dycon.study.study import Study
 
 
 @pytest.fixture
@@ -90,3 +92,71 @@ def test_what_is_not_finite_is_left_out_of_a_summary(study):
     row = {"mean_entropy": float("nan"), "expected_dice": {"a": float("inf"), "b": 0.5}, "ready": True}
     study.save_prediction_summary(run, {"a": row})
     assert study.prediction_summary(run) == {"a": {"expected_dice": {"b": 0.5}, "ready": True}}
+
+
+def test_a_run_is_registered_without_the_lock_of_the_study(study):
+    with Study.open(study.path, read_only=True) as second:
+        assert [second.new_run("dycon"), study.new_run("dycon")] == ["001-dycon", "002-dycon"]
+
+
+def test_a_number_that_another_process_takes_meanwhile_is_not_given_twice(study, monkeypatch):
+    entries, taken = RunStore._entries, []
+
+    def late(self):
+        found = entries(self)
+        if not taken:
+            taken.append(study.path / "runs" / "001-dycon")
+            taken[0].mkdir()
+        return found
+
+    monkeypatch.setattr(RunStore, "_entries", late)
+    assert study.new_run("dycon") == "002-dycon"
+
+
+def test_of_the_runs_that_were_proposed_the_holder_adopts_the_last(study):
+    first, second, third = (study.new_run("dycon") for _ in range(3))
+    study.set_active_run(third)
+    for run in (second, first):
+        propose(study.run_dir(run))
+    assert study.adopt_runs() == study.active_run == first
+    assert study.adopt_runs() is None
+
+
+def test_a_run_that_nobody_adopted_is_adopted_by_the_next_who_opens_the_study_to_write(study):
+    run = study.new_run("dycon")
+    with Study.open(study.path) as second:
+        propose(second.run_dir(run))
+        with pytest.raises(StudyError):
+            second.adopt_runs()
+        assert second.active_run is None
+    study.close()
+    with Study.open(study.path, read_only=True) as second:
+        assert second.active_run is None
+    with Study.open(study.path) as second:
+        assert second.active_run == run and second.notes == ()
+    with Study.open(study.path, read_only=True) as second:
+        assert second.active_run == run
+
+
+def test_a_study_that_cannot_adopt_a_run_opens_all_the_same_and_tries_again(study, monkeypatch):
+    run = study.new_run("dycon")
+    propose(study.run_dir(run))
+    study.close()
+
+    def fail(self, **changes):
+        raise VolumeError("The disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Study, "update", fail)
+        with Study.open(study.path) as second:
+            assert second.active_run is None and "The disk is full" in second.notes[0]
+    with Study.open(study.path) as second:
+        assert second.active_run == run
+
+
+@pytest.mark.parametrize("content", [b"", b"[", b"[]", b'{"proposed_ns": "now"}', b'{"proposed_ns": -1}'])
+def test_a_damaged_proposal_counts_and_comes_first(study, content):
+    first, second = study.new_run("dycon"), study.new_run("dycon")
+    (study.run_dir(second) / PROPOSAL_FILE).write_bytes(content)
+    propose(study.run_dir(first))
+    assert study.adopt_runs() == first
