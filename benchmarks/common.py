@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -22,7 +22,7 @@ from qtpy.QtTest import QTest
 from napari_dycon.benchmark.protocol import spread_slices
 from napari_dycon.io.volumes import read_geometry
 from napari_dycon.plugin.layers.orientation import DisplayView
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
 
 FIRST, SECOND, SLICES = "LA_000", "LA_010", 6
 

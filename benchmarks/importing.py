@@ -14,8 +14,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from napari_dycon.study.importing import ImportEvent
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.exchange.importing import ImportEvent
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 
 SHAPE = (12, 10, 8)

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from napari_dycon.errors import StudyError
 from napari_dycon.io.masks import read_mask
-from napari_dycon.study.annotations import Annotation
-from napari_dycon.study.autosave import Autosaver
-from napari_dycon.study.cleanup import fill_holes, keep_largest
-from napari_dycon.study.editing import AnnotationEditor
-from napari_dycon.study.edits import difference
-from napari_dycon.study.interpolation import interpolate
-from napari_dycon.study.regions import everything
+from napari_dycon.study.store.autosave import Autosaver
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Annotation
+from napari_dycon.study.truth.cleanup import fill_holes, keep_largest
+from napari_dycon.study.truth.editing import AnnotationEditor
+from napari_dycon.study.truth.edits import difference
+from napari_dycon.study.truth.interpolation import interpolate
+from napari_dycon.study.truth.regions import everything
 
 PACE_S = 0.1
 MIXTURE = {

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from strokes import SHAPE, make_study
 
-from napari_dycon.study.editing import AnnotationEditor
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.editing import AnnotationEditor
 
 CENTRE = tuple(size // 2 for size in SHAPE)
 

@@ -29,7 +29,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_dycon.plugin.session import Session, get_session
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 
 PERIOD_S = 0.010

@@ -10,8 +10,8 @@ import time
 import numpy as np
 
 from napari_dycon.io.geometry import Geometry
-from napari_dycon.study.annotations import Annotation
-from napari_dycon.study.editing import AnnotationEditor
+from napari_dycon.study.truth.annotations import Annotation
+from napari_dycon.study.truth.editing import AnnotationEditor
 
 SHAPE = (128, 128, 64)
 SAMPLE = 1000

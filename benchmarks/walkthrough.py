@@ -18,7 +18,7 @@ from driving import User, at_the_screen, brush_strokes
 
 from napari_dycon.io.volumes import read_geometry
 from napari_dycon.plugin.layers.orientation import DisplayView
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
 
 
 def whole_job(user: User, folder: Path, minutes: float) -> None:

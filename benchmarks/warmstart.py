@@ -21,8 +21,8 @@ from napari_dycon.engine.trainer import Trainer
 from napari_dycon.io.atomic import write_text_atomic
 from napari_dycon.io.masks import read_mask
 from napari_dycon.io.volumes import read_volume
-from napari_dycon.study.annotations import Annotation
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Annotation
 
 TRAINING_SCANS, BEFORE, AFTER = 64, 4, 6
 

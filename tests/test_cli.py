@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.cli import looking, main
-from napari_dycon.study import phantom
+from napari_dycon.study.exchange import phantom
 from napari_dycon.study.study import Study
 
 SMALL = ["--override", "patch_size=[32,32,32]", "--override", 'network={"widths":[8,16],"strides":[[2,2,2]]}']

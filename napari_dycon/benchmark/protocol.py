@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from napari_dycon.errors import DyconError, VolumeError
 from napari_dycon.io.geometry import Geometry, plane_axis
 from napari_dycon.io.volumes import find_volumes, stem
-from napari_dycon.study.pairing import Place, pair
+from napari_dycon.study.exchange.pairing import Place, pair
 
 SLICE_MARGIN = 0.15
 CHANNEL_SUFFIX = "_0000"

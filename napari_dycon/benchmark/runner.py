@@ -28,9 +28,9 @@ from napari_dycon.io.atomic import write_text_atomic
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.masks import read_mask
 from napari_dycon.io.volumes import read_geometry, read_volume
-from napari_dycon.study.annotations import Annotation
-from napari_dycon.study.schema import DEFAULT_COLORS, Structure
+from napari_dycon.study.store.schema import DEFAULT_COLORS, Structure
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Annotation
 
 
 @dataclass(frozen=True, slots=True)

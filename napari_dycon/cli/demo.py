@@ -63,7 +63,7 @@ def demo(
 
 
 def _make_study(directory: Path, screen: Screen) -> None:
-    from napari_dycon.study.phantom import make_phantom_study
+    from napari_dycon.study.exchange.phantom import make_phantom_study
 
     if directory.exists() and any(directory.iterdir()):
         raise StudyError(f"{directory} holds other files; name an empty or new folder.")
@@ -75,7 +75,7 @@ def _whole_job(study: "Study", minutes: float, device: str, screen: Screen) -> d
     from napari_dycon.cli.picture import draw_result
     from napari_dycon.engine.control import Control
     from napari_dycon.guidance.suggestions import suggest
-    from napari_dycon.study.exporting import ExportRequest, export_all
+    from napari_dycon.study.exchange.exporting import ExportRequest, export_all
 
     brake = Control()
     with stop_on_interrupt(brake, screen):

@@ -14,7 +14,7 @@ from napari_dycon.cli.options import JsonFile, Run, StudyFolder
 from napari_dycon.cli.studying import choose_run
 from napari_dycon.errors import DyconError
 from napari_dycon.io.geometry import slice_number
-from napari_dycon.study.studyfile import is_study
+from napari_dycon.study.store.studyfile import is_study
 
 LAUNCHER = "napari_dycon.plugin.manifest.launch"
 NOTHING_READABLE = "Nothing to suggest: none of the scans that are not completely labelled can be read."

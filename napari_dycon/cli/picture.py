@@ -15,7 +15,7 @@ from napari_dycon.io.masks import read_mask
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from napari_dycon.study.schema import Structure
+    from napari_dycon.study.store.schema import Structure
     from napari_dycon.study.study import Study
 
 INK, PAPER, QUIET = "#f2f2f2", "#16181c", "#9aa0a8"

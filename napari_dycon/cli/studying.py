@@ -12,15 +12,15 @@ from napari_dycon.cli.options import Cases, JsonFile, Run, StudyFolder
 from napari_dycon.errors import StudyError, VolumeError
 
 if TYPE_CHECKING:
-    from napari_dycon.study.exporting import Exported
-    from napari_dycon.study.importing import ImportEvent
-    from napari_dycon.study.schema import Structure
+    from napari_dycon.study.exchange.exporting import Exported
+    from napari_dycon.study.exchange.importing import ImportEvent
+    from napari_dycon.study.store.schema import Structure
     from napari_dycon.study.study import Study
 
 
 def parse_structures(texts: list[str]) -> "tuple[Structure, ...]":
     """Turn ``1:left atrium`` or ``1:left atrium:#e06c4f`` into structures."""
-    from napari_dycon.study.schema import DEFAULT_COLORS, new_structure
+    from napari_dycon.study.store.schema import DEFAULT_COLORS, new_structure
 
     found: list[Structure] = []
     for number, text in enumerate(texts):
@@ -76,7 +76,7 @@ def import_scans(
     json_file: JsonFile = None,
 ) -> None:
     """Add scans, with their labels where there are any; the files stay where they are."""
-    from napari_dycon.study.importing import ImportEvent
+    from napari_dycon.study.exchange.importing import ImportEvent
 
     for path in (*paths, *([labels] if labels else [])):
         if not path.exists():
@@ -184,7 +184,7 @@ def export(
     Complete annotations are written as they are; elsewhere the prediction with your own labels on top.
     Masks are called like their scans. What is there already is not replaced unless asked for.
     """
-    from napari_dycon.study.exporting import (
+    from napari_dycon.study.exchange.exporting import (
         CaseExported,
         Exported,
         ExportRequest,
@@ -229,7 +229,7 @@ def _export_result(end: "Exported") -> dict[str, Any]:
 
 def choose_cases(study: "Study", wanted: list[str] | None) -> list[str] | None:
     """Case ids from ids or names; None means all."""
-    from napari_dycon.study.naming import folded
+    from napari_dycon.study.store.naming import folded
 
     if not wanted:
         return None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_dycon.io.geometry import Geometry, Reorientation
-from napari_dycon.study.annotations import Annotation, Known
+from napari_dycon.study.truth.annotations import Annotation, Known
 
 ONE_SIDE = 0.9
 """A structure lies on one side when so much of it does."""

@@ -12,10 +12,10 @@ from napari_dycon.errors import DyconError, TrainingError
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.masks import label_counts, read_labels
 from napari_dycon.io.volumes import find_volumes, stem
-from napari_dycon.study.label_values import meanings
-from napari_dycon.study.naming import file_stems, folded
-from napari_dycon.study.pairing import Place, pair
-from napari_dycon.study.schema import CaseRecord
+from napari_dycon.study.exchange.label_values import meanings
+from napari_dycon.study.exchange.pairing import Place, pair
+from napari_dycon.study.store.naming import file_stems, folded
+from napari_dycon.study.store.schema import CaseRecord
 from napari_dycon.study.study import Study
 
 Mask = NDArray[np.bool_]

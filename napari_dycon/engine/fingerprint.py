@@ -10,8 +10,8 @@ from napari_dycon.engine.anatomy import LabelledShape, labelled_shapes, sided_pl
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.intensity import Intensity, looks_like_ct
 from napari_dycon.errors import DyconError
-from napari_dycon.study.scans import CT_AIR
-from napari_dycon.study.schema import CaseRecord
+from napari_dycon.study.store.scans import CT_AIR
+from napari_dycon.study.store.schema import CaseRecord
 from napari_dycon.study.study import Study
 
 Triple = tuple[float, float, float]

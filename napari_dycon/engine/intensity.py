@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from napari_dycon.study.scans import CT_AIR, CT_BONE, NO_AIR
+from napari_dycon.study.store.scans import CT_AIR, CT_BONE, NO_AIR
 
 FloatArray = NDArray[np.float32]
 

@@ -14,7 +14,7 @@ from napari_dycon.engine.fingerprint import Fingerprint, Triple
 from napari_dycon.engine.intensity import Intensity
 from napari_dycon.errors import TrainingError
 from napari_dycon.learning.networks import NetworkSpec
-from napari_dycon.study.preflight import CPU_VOXELS, MOST_CPU_VOXELS
+from napari_dycon.study.exchange.preflight import CPU_VOXELS, MOST_CPU_VOXELS
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 Size = tuple[int, int, int]

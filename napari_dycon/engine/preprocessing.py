@@ -18,7 +18,7 @@ from napari_dycon.engine.resampling import (
 from napari_dycon.io.geometry import Geometry, Reorientation
 from napari_dycon.io.volumes import Volume
 from napari_dycon.learning.batch import IGNORE
-from napari_dycon.study.annotations import TRAINING_WEIGHTS, Annotation, Known
+from napari_dycon.study.truth.annotations import TRAINING_WEIGHTS, Annotation, Known
 
 UNSEEN = frozenset({Known.INTERPOLATED, Known.ACCEPTED})
 """What no person has drawn or declared complete; quality is not measured on it."""

@@ -17,8 +17,8 @@ from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.preprocessing import UNSEEN, prepare_image, prepare_target, prepare_weight
 from napari_dycon.io.atomic import write_bytes_atomic
 from napari_dycon.learning.batch import UNKNOWN
-from napari_dycon.study.annotations import Annotation
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Annotation
 
 RECIPE = 3
 """Raised whenever preparing a scan gives other values than before, so that old caches are not used."""

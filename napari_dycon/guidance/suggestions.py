@@ -19,9 +19,9 @@ from napari_dycon.engine.control import Control
 from napari_dycon.engine.steps import finish
 from napari_dycon.errors import DyconError
 from napari_dycon.io.geometry import PLANES, Geometry, plane_axis, plane_of_axis
-from napari_dycon.study.annotations import Annotation, Known
-from napari_dycon.study.schema import CaseRecord, Structure
+from napari_dycon.study.store.schema import CaseRecord, Structure
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Annotation, Known
 
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 

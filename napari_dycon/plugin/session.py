@@ -36,10 +36,10 @@ from napari_dycon.plugin.keys.preferences import preferred_device
 from napari_dycon.plugin.layers.guests import Guests
 from napari_dycon.plugin.layers.open_case import OpenCase
 from napari_dycon.plugin.lifecycle import Lifecycle, main_window
-from napari_dycon.study.exporting import Exported
-from napari_dycon.study.importing import ImportEvent
-from napari_dycon.study.schema import Structure
-from napari_dycon.study.searching import SearchEnded, Sought
+from napari_dycon.study.exchange.exporting import Exported
+from napari_dycon.study.exchange.importing import ImportEvent
+from napari_dycon.study.exchange.searching import SearchEnded, Sought
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 
 if TYPE_CHECKING:

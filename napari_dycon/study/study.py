@@ -13,19 +13,20 @@ from numpy.typing import NDArray
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.volumes import Volume, read_geometry
-from napari_dycon.study import exporting, importing, preflight, removing, structures
-from napari_dycon.study.annotation_store import AUTOSAVE, Version
-from napari_dycon.study.annotations import Annotation
-from napari_dycon.study.draft import Draft
-from napari_dycon.study.files import scan_path
-from napari_dycon.study.folder import StudyFolder
-from napari_dycon.study.lock import StudyLock
-from napari_dycon.study.notebook import Notebook
-from napari_dycon.study.runs import RunStore
-from napari_dycon.study.scans import ScanReader, replaced_note
-from napari_dycon.study.schema import CaseRecord, Structure, StudyRecord
-from napari_dycon.study.studyfile import Reading
-from napari_dycon.study.summary import KnownSummary
+from napari_dycon.study.exchange import exporting, importing, preflight
+from napari_dycon.study.store import removing, structures
+from napari_dycon.study.store.annotation_store import AUTOSAVE, Version
+from napari_dycon.study.store.files import scan_path
+from napari_dycon.study.store.folder import StudyFolder
+from napari_dycon.study.store.lock import StudyLock
+from napari_dycon.study.store.notebook import Notebook
+from napari_dycon.study.store.runs import RunStore
+from napari_dycon.study.store.scans import ScanReader, replaced_note
+from napari_dycon.study.store.schema import CaseRecord, Structure, StudyRecord
+from napari_dycon.study.store.studyfile import Reading
+from napari_dycon.study.truth.annotations import Annotation
+from napari_dycon.study.truth.draft import Draft
+from napari_dycon.study.truth.summary import KnownSummary
 
 
 class Study(StudyFolder):

@@ -12,9 +12,9 @@ import torch
 
 from napari_dycon.engine.events import ScanPreparation
 from napari_dycon.engine.trainer import Trainer
-from napari_dycon.study.annotations import Annotation
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Annotation
 
 TINY = {
     "patch_size": (16, 16, 16),

@@ -9,9 +9,9 @@ from napari_dycon.engine.anatomy import labelled_shapes, sided_names, sided_plac
 from napari_dycon.engine.fingerprint import fingerprint_study
 from napari_dycon.engine.plan import Machine, make_plan
 from napari_dycon.io.geometry import Geometry
-from napari_dycon.study.annotations import Annotation, Known
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Annotation, Known
 from tests.engine.conftest import save_scan
 
 CPU = Machine(device="cpu", memory=8 << 30, cores=2)

@@ -14,7 +14,7 @@ from napari_dycon.engine.optimisation import Optimisation
 from napari_dycon.engine.readiness import read_quality
 from napari_dycon.engine.runs import RunFolder
 from napari_dycon.engine.trainer import Trainer
-from napari_dycon.study.annotations import Annotation, Known
+from napari_dycon.study.truth.annotations import Annotation, Known
 from tests.engine.conftest import TINY, ball_case, numbers
 
 INTERPOLATED = [4, 5, 7, 8, 10, 11]

@@ -15,7 +15,7 @@ from napari_dycon.engine.plan import Machine, Plan, change_plan, make_plan, smal
 from napari_dycon.errors import TrainingError
 from napari_dycon.learning.methods.base import get_method
 from napari_dycon.learning.networks import build_network
-from napari_dycon.study.preflight import MOST_CPU_VOXELS
+from napari_dycon.study.exchange.preflight import MOST_CPU_VOXELS
 from tests.engine.conftest import TINY
 
 CPU = Machine(device="cpu", memory=16 * 2**30, cores=4)
@@ -166,7 +166,7 @@ def test_a_study_is_described_on_canonical_axes(make_study):
 
 
 def test_hounsfield_units_are_recognised_by_their_values(make_study, tmp_path):
-    from napari_dycon.study.annotations import Annotation
+    from napari_dycon.study.truth.annotations import Annotation
     from tests.engine.conftest import ball_case, save_scan
 
     study = make_study(cases=0)

@@ -14,8 +14,8 @@ from napari_dycon.engine.store import CaseStore
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.volumes import read_volume
 from napari_dycon.learning.networks import NetworkSpec
-from napari_dycon.study import scans
-from napari_dycon.study.annotations import Annotation, Known
+from napari_dycon.study.store import scans
+from napari_dycon.study.truth.annotations import Annotation, Known
 from tests.engine.conftest import ball_case, save_scan
 
 CPU = Machine(device="cpu", memory=16 * 2**30, cores=2)

@@ -29,9 +29,9 @@ from napari_dycon.engine.recorder import read_events
 from napari_dycon.engine.runs import RunFolder
 from napari_dycon.engine.trainer import Trainer
 from napari_dycon.errors import TrainingError
-from napari_dycon.study.annotations import Annotation
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Annotation
 from tests.engine.conftest import ball_case, save_scan
 
 TINY = {

@@ -15,9 +15,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_dycon.study.annotations import Annotation
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Annotation
 
 SHAPE = (12, 10, 8)
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -81,7 +81,7 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[IoFaults]:
         sys.addaudithook(_faults.hear)
     monkeypatch.setattr(os, "fsync", _faults.fsync)
     monkeypatch.setattr("napari_dycon.io.atomic._RENAME_PAUSE_SECONDS", 0)
-    monkeypatch.setattr("napari_dycon.study.annotation_store.RENAME_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("napari_dycon.study.store.annotation_store.RENAME_PAUSE_SECONDS", 0)
     yield _faults
     _faults.disarm()
 
@@ -156,7 +156,7 @@ def notes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 @pytest.fixture(scope="session")
 def phantom_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a closed phantom study of three small patients, two of them labelled."""
-    from napari_dycon.study.phantom import make_phantom_study
+    from napari_dycon.study.exchange.phantom import make_phantom_study
 
     folder = tmp_path_factory.mktemp("phantom") / "study"
     make_phantom_study(folder, cases=3, labelled=2, size=(32, 32, 20)).close()

@@ -16,7 +16,7 @@ from napari_dycon.engine.events import Note, RunFinished, StepFinished
 from napari_dycon.engine.optimisation import Optimisation
 from napari_dycon.engine.trainer import Trainer
 from napari_dycon.errors import TrainingError
-from napari_dycon.study.annotations import Annotation
+from napari_dycon.study.truth.annotations import Annotation
 
 TINY = {
     "patch_size": (8, 8, 8),

@@ -178,7 +178,7 @@ def test_54_closing_while_it_is_saved_waits_for_the_save(desk, painted_on_disk, 
 
 
 def test_54_closing_while_scans_are_imported_leaves_whole_cases(desk, phantom, add_scan, monkeypatch):
-    from napari_dycon.study import importing
+    from napari_dycon.study.exchange import importing
 
     scans = [add_scan(f"new-{index}") for index in range(6)]
     entered, real = threading.Event(), importing.read_volume

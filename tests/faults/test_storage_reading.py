@@ -16,10 +16,10 @@ from napari_dycon.engine.checkpoints import Checkpoint, CheckpointFolder
 from napari_dycon.engine.events import RunFinished, StepFinished
 from napari_dycon.engine.trainer import Trainer
 from napari_dycon.errors import DyconError, StudyError, TrainingError
-from napari_dycon.study.annotations import Annotation
-from napari_dycon.study.autosave import Autosaver
-from napari_dycon.study.editing import AnnotationEditor
+from napari_dycon.study.store.autosave import Autosaver
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Annotation
+from napari_dycon.study.truth.editing import AnnotationEditor
 
 TINY = {
     "patch_size": (8, 8, 8),
@@ -129,7 +129,7 @@ def test_76_a_note_of_another_computer_that_crashed_holds_nobody_off(study):
 def cut_off(study, paint, monkeypatch):
     """Save up to the instant before the new files take the place of the old ones."""
     with monkeypatch.context() as patch:
-        patch.setattr("napari_dycon.study.annotation_store._rename", lambda waiting, final: None)
+        patch.setattr("napari_dycon.study.store.annotation_store._rename", lambda waiting, final: None)
         study.save_annotation("heart", paint(0, 1), "autosave")
     waiting = sorted((study.path / "annotations").glob("*.next.nii.gz"))
     assert len(waiting) == 2
@@ -250,8 +250,8 @@ def test_79_a_thousand_steps_are_undone_and_done_again_across_saves(study, edito
 
 
 def test_79_undo_after_a_version_was_restored_and_after_a_save(study, editor, columns):
-    from napari_dycon.study.edits import difference
-    from napari_dycon.study.regions import everything
+    from napari_dycon.study.truth.edits import difference
+    from napari_dycon.study.truth.regions import everything
 
     saver = Autosaver(study, lambda case: None, lambda case, text: None)
     draw(editor, 1)

@@ -16,14 +16,14 @@ import torch
 
 from napari_dycon.engine.checkpoints import Checkpoint, CheckpointFolder
 from napari_dycon.errors import DyconError
-from napari_dycon.study.autosave import Autosaver
-from napari_dycon.study.editing import AnnotationEditor
+from napari_dycon.study.store.autosave import Autosaver
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.editing import AnnotationEditor
 
 KILLED = """
 import sys, time, numpy as np, torch
 from napari_dycon.engine.checkpoints import Checkpoint, CheckpointFolder
-from napari_dycon.study.annotations import Annotation
+from napari_dycon.study.truth.annotations import Annotation
 from napari_dycon.study.study import Study
 study = Study.open(sys.argv[1], read_only=False)
 case, run = study.cases[0].id, study.path / "runs" / "one"
@@ -217,7 +217,7 @@ def test_71_a_disk_that_fills_up_in_mid_write_is_told_and_leaves_the_old_file(
 LIMITED = """
 import resource, sys
 from napari_dycon.errors import DyconError
-from napari_dycon.study.annotations import Annotation
+from napari_dycon.study.truth.annotations import Annotation
 from napari_dycon.study.study import Study
 import numpy as np
 study = Study.open(sys.argv[1], read_only=False)
@@ -359,7 +359,7 @@ def test_74_a_flush_or_rename_that_fails_is_no_save(study, columns, clock, monke
 
 def test_74_a_file_held_open_by_another_program_is_told_and_saved_later(study, paint, columns, monkeypatch):
     """As Windows does it: the final file cannot be replaced while a viewer shows it."""
-    monkeypatch.setattr("napari_dycon.study.annotation_store.RENAME_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("napari_dycon.study.store.annotation_store.RENAME_PAUSE_SECONDS", 0)
     real, case = Path.replace, study.cases[0].id
 
     def held(self, target):

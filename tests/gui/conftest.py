@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 from napari_dycon.plugin.session import get_session
-from napari_dycon.study.phantom import make_phantom_study
+from napari_dycon.study.exchange.phantom import make_phantom_study
 
 SIZE = (32, 32, 20)
 

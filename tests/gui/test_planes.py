@@ -11,8 +11,8 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_dycon.plugin.background import jobs
-from napari_dycon.study.annotations import Known
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Known
 
 pytestmark = pytest.mark.gui
 

@@ -9,7 +9,7 @@ from napari_dycon.benchmark.runner import _import_scans
 from napari_dycon.io.volumes import read_geometry
 from napari_dycon.plugin.layers.orientation import DisplayView
 from napari_dycon.plugin.session import get_session
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 
 pytestmark = pytest.mark.gui

@@ -7,9 +7,9 @@ import pytest
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.steps import finish
 from napari_dycon.guidance.suggestions import suggest, suggesting
-from napari_dycon.study.annotations import Annotation
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Annotation
 
 SHAPE = (40, 36, 24)
 SPACING = (1.0, 1.0, 3.0)

@@ -21,7 +21,7 @@ from napari_dycon.engine.events import (
 from napari_dycon.plugin import session
 from napari_dycon.plugin.background import jobs
 from napari_dycon.plugin.controllers import training
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 
 SHAPES = {"alpha": (20, 24, 10), "beta": (16, 18, 14), "gamma": (20, 24, 10)}

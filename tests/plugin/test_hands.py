@@ -8,8 +8,8 @@ import pytest
 from napari.layers.labels._labels_constants import Mode
 
 from napari_dycon.plugin.canvases.mirrors import Mirror
-from napari_dycon.study.annotations import Known
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Known
 from tests.plugin.hands import Mouse
 
 ROLES = ("scan", "annotation", "prediction", "entropy")

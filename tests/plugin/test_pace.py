@@ -14,9 +14,10 @@ from napari_dycon.engine.control import Control
 from napari_dycon.errors import VolumeError
 from napari_dycon.plugin.background import jobs
 from napari_dycon.plugin.manifest import writer
-from napari_dycon.study import exporting, structures
-from napari_dycon.study.exporting import ExportRequest
-from napari_dycon.study.importing import ImportEvent
+from napari_dycon.study.exchange import exporting
+from napari_dycon.study.exchange.exporting import ExportRequest
+from napari_dycon.study.exchange.importing import ImportEvent
+from napari_dycon.study.store import structures
 
 SLICE_VOXELS = 24 * 20
 HEAVY = (

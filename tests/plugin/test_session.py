@@ -11,9 +11,9 @@ from napari.components import ViewerModel
 from napari_dycon.io.masks import write_mask
 from napari_dycon.plugin.background.jobs import PredictionLoaded
 from napari_dycon.plugin.session import get_session
-from napari_dycon.study.annotations import Known
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Known
 
 
 def errors(notes):

@@ -6,7 +6,7 @@ from random import Random
 import numpy as np
 
 from napari_dycon.plugin.background import jobs
-from napari_dycon.study.annotations import Known
+from napari_dycon.study.truth.annotations import Known
 from tests.plugin.hands import Mouse
 
 ORDERS = {"axial": (0, 1, 2), "coronal": (1, 0, 2), "sagittal": (2, 0, 1)}

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 
 SHAPE = (12, 10, 8)

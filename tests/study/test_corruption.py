@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from napari_dycon.errors import DyconError
-from napari_dycon.study.annotations import Annotation
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Annotation
 
 FILES = (
     "study.json",

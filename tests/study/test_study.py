@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from napari_dycon.errors import StudyError
-from napari_dycon.study.annotations import Annotation, Known
-from napari_dycon.study.schema import DEFAULT_COLORS
+from napari_dycon.study.store.schema import DEFAULT_COLORS
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Annotation, Known
 
 
 def test_a_study_is_the_same_after_closing_and_opening(study, make_scan, make_labels):

@@ -17,11 +17,11 @@ from napari_dycon.plugin.background.warm_up import warm_up
 from napari_dycon.plugin.background.worker import EventSource
 from napari_dycon.plugin.layers.grey_windows import windows_of
 from napari_dycon.plugin.layers.open_case import SHADES, OpenCase, contrast_limits, intensity_range
-from napari_dycon.study.editing import AnnotationEditor
-from napari_dycon.study.exporting import ExportRequest
-from napari_dycon.study.importing import add_labels
-from napari_dycon.study.searching import find_again
+from napari_dycon.study.exchange.exporting import ExportRequest
+from napari_dycon.study.exchange.importing import add_labels
+from napari_dycon.study.exchange.searching import find_again
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.editing import AnnotationEditor
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ def making_demo(folder: Path) -> EventSource:
 
     def source(control: Control) -> Iterator[object]:
         del control
-        from napari_dycon.study.phantom import make_phantom_study
+        from napari_dycon.study.exchange.phantom import make_phantom_study
 
         yield StudyMade(make_phantom_study(folder))
 

@@ -8,7 +8,7 @@ from napari_dycon.errors import DyconError
 from napari_dycon.plugin.background.queue import JobQueue
 from napari_dycon.plugin.background.worker import EventSource
 from napari_dycon.study.study import Study
-from napari_dycon.study.summary import KnownSummary
+from napari_dycon.study.truth.summary import KnownSummary
 
 END_SECONDS = 5.0
 

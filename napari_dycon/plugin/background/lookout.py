@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from napari_dycon.engine.control import Control
 from napari_dycon.plugin.background.queue import JobQueue
 from napari_dycon.plugin.background.worker import EventSource
-from napari_dycon.study.searching import Checked, check_scans
+from napari_dycon.study.exchange.searching import Checked, check_scans
 from napari_dycon.study.study import Study
 
 END_SECONDS = 5.0

@@ -12,9 +12,9 @@ from napari_dycon.engine.events import (
 from napari_dycon.guidance.suggestions import CaseLooked
 from napari_dycon.plugin.background.jobs import Searching
 from napari_dycon.plugin.background.task_state import TaskState
-from napari_dycon.study.exporting import CaseExported
-from napari_dycon.study.importing import ImportEvent
-from napari_dycon.study.searching import Sought
+from napari_dycon.study.exchange.exporting import CaseExported
+from napari_dycon.study.exchange.importing import ImportEvent
+from napari_dycon.study.exchange.searching import Sought
 
 
 def after(event: object, task: TaskState) -> TaskState:

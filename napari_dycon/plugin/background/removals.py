@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from napari_dycon.engine.control import Control
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.plugin.background.worker import EventSource
-from napari_dycon.study.removing import RemovedCase
+from napari_dycon.study.store.removing import RemovedCase
 from napari_dycon.study.study import Study
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from napari_dycon.study.searching import Checked
+from napari_dycon.study.exchange.searching import Checked
 from napari_dycon.study.study import Study
-from napari_dycon.study.summary import KnownSummary
+from napari_dycon.study.truth.summary import KnownSummary
 
 Sign = Literal["unlabelled", "partial", "complete", "review"]
 

@@ -11,7 +11,7 @@ from napari_dycon.plugin.controllers.logbook import Logbook
 from napari_dycon.plugin.controllers.question import CANCEL
 from napari_dycon.plugin.controllers.state import SessionState
 from napari_dycon.plugin.layers.open_case import OpenCase
-from napari_dycon.study.removing import RemovedCase
+from napari_dycon.study.store.removing import RemovedCase
 from napari_dycon.study.study import Study
 
 

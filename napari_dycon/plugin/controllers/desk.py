@@ -14,9 +14,9 @@ from napari_dycon.plugin.layers.notices import notify
 from napari_dycon.plugin.layers.open_case import OpenCase
 from napari_dycon.plugin.layers.presenter import Presenter
 from napari_dycon.plugin.layers.strokes import PaintingHook
-from napari_dycon.study.regions import Selection
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.regions import Selection
 
 MOST_LABELS = 255
 LOOKING = "This is an older version, only to look at: restore it or close the list of versions first."

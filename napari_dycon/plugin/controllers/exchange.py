@@ -13,13 +13,13 @@ from napari_dycon.plugin.controllers.question import CANCEL, Question
 from napari_dycon.plugin.controllers.report import Report
 from napari_dycon.plugin.controllers.structures import saved
 from napari_dycon.plugin.layers.open_case import OpenCase
-from napari_dycon.study.annotations import Annotation, Known
-from napari_dycon.study.edits import Edit, difference
-from napari_dycon.study.exporting import Exported, ExportRequest, existing, left_out_sentence
-from napari_dycon.study.importing import ImportEvent
-from napari_dycon.study.regions import Selection, everything
-from napari_dycon.study.searching import SearchEnded, Sought
+from napari_dycon.study.exchange.exporting import Exported, ExportRequest, existing, left_out_sentence
+from napari_dycon.study.exchange.importing import ImportEvent
+from napari_dycon.study.exchange.searching import SearchEnded, Sought
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Annotation, Known
+from napari_dycon.study.truth.edits import Edit, difference
+from napari_dycon.study.truth.regions import Selection, everything
 
 REPLACE = "replace"
 

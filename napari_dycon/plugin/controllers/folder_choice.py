@@ -9,7 +9,7 @@ from pathlib import Path
 from platformdirs import user_documents_path
 
 from napari_dycon.io.volumes import is_volume
-from napari_dycon.study.studyfile import is_study
+from napari_dycon.study.store.studyfile import is_study
 
 STUDY_FOLDER = "dycon-study"
 MOST_LOOKED_AT = 3000

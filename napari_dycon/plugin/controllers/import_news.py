@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from napari_dycon.plugin.controllers.report import Report
-from napari_dycon.study.importing import ImportEvent
+from napari_dycon.study.exchange.importing import ImportEvent
 
 LISTED = 5
 

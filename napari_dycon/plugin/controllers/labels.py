@@ -18,11 +18,11 @@ from napari_dycon.plugin.controllers.structures import StructureIntentions
 from napari_dycon.plugin.layers.brush import Says
 from napari_dycon.plugin.layers.open_case import OpenCase
 from napari_dycon.plugin.layers.styles import SCAN
-from napari_dycon.study.annotations import Annotation
-from napari_dycon.study.cleanup import fill_holes, keep_largest, remove_islands, smooth
-from napari_dycon.study.edits import Edit
-from napari_dycon.study.interpolation import Interpolation, drawn_slices, interpolate, known_slices
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
+from napari_dycon.study.truth.annotations import Annotation
+from napari_dycon.study.truth.cleanup import fill_holes, keep_largest, remove_islands, smooth
+from napari_dycon.study.truth.edits import Edit
+from napari_dycon.study.truth.interpolation import Interpolation, drawn_slices, interpolate, known_slices
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -13,7 +13,7 @@ from napari_dycon.plugin.controllers.timesheet import TimeSheet
 from napari_dycon.plugin.layers.open_case import OpenCase
 from napari_dycon.plugin.layers.place import first_brush, go_back_to, place_of, take_up, tools_of
 from napari_dycon.plugin.layers.presenter import Presenter
-from napari_dycon.study.notebook import Notebook, Tools
+from napari_dycon.study.store.notebook import Notebook, Tools
 from napari_dycon.study.study import Study
 
 TICK_MS = 5_000

@@ -22,8 +22,8 @@ from napari_dycon.plugin.layers.open_case import OpenCase
 from napari_dycon.plugin.layers.orientation import DisplayView
 from napari_dycon.plugin.layers.sketch import Shape, Sketch
 from napari_dycon.plugin.layers.styles import SCAN
-from napari_dycon.study.edits import Edit
-from napari_dycon.study.regions import (
+from napari_dycon.study.truth.edits import Edit
+from napari_dycon.study.truth.regions import (
     Selection,
     bounding_box,
     connected,

@@ -19,7 +19,7 @@ from napari_dycon.plugin.controllers.question import CANCEL, Asked, Question
 from napari_dycon.plugin.controllers.version_rows import CaseVersions
 from napari_dycon.plugin.layers.notices import notify
 from napari_dycon.plugin.layers.presenter import Overlay, Presenter
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 
 if TYPE_CHECKING:

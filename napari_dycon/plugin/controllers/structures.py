@@ -14,7 +14,7 @@ from napari_dycon.plugin.controllers.logbook import Logbook
 from napari_dycon.plugin.controllers.question import CANCEL, Question
 from napari_dycon.plugin.controllers.views import ViewIntentions
 from napari_dycon.plugin.layers.open_case import OpenCase
-from napari_dycon.study.structures import read_notes
+from napari_dycon.study.store.structures import read_notes
 from napari_dycon.study.study import Study
 
 LONGEST_NAME = 18

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from napari_dycon.study.annotation_store import AUTOSAVE, Version
-from napari_dycon.study.summary import KnownSummary
+from napari_dycon.study.store.annotation_store import AUTOSAVE, Version
+from napari_dycon.study.truth.summary import KnownSummary
 
 WORDS = {
     AUTOSAVE: "Painting",

@@ -13,9 +13,9 @@ from napari_dycon.plugin.controllers.question import CANCEL
 from napari_dycon.plugin.controllers.state import SessionState
 from napari_dycon.plugin.controllers.version_rows import CaseVersions, VersionRow, version_row
 from napari_dycon.plugin.layers.open_case import OpenCase
-from napari_dycon.study.edits import difference
-from napari_dycon.study.regions import everything
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.edits import difference
+from napari_dycon.study.truth.regions import everything
 
 
 @dataclass(frozen=True, slots=True)

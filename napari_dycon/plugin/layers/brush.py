@@ -18,7 +18,7 @@ from napari.layers.labels._labels_mouse_bindings import draw
 from napari.utils.events import Event
 
 from napari_dycon.plugin.layers.notices import notify
-from napari_dycon.study.annotations import Known
+from napari_dycon.study.truth.annotations import Known
 
 
 class Says(Enum):

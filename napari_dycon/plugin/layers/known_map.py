@@ -1,6 +1,6 @@
 """The colours of the known map, and what each of them says."""
 
-from napari_dycon.study.annotations import Known
+from napari_dycon.study.truth.annotations import Known
 
 LOOKS: dict[Known, tuple[str, str]] = {
     Known.DRAWN: ("drawn", "#6fcf97"),

@@ -8,9 +8,9 @@ import numpy as np
 from napari_dycon.io.volumes import Volume
 from napari_dycon.plugin.layers.grey_windows import Window
 from napari_dycon.plugin.layers.orientation import DisplayView
-from napari_dycon.study.annotations import Annotation, Known
-from napari_dycon.study.editing import AnnotationEditor
-from napari_dycon.study.regions import Selection
+from napari_dycon.study.truth.annotations import Annotation, Known
+from napari_dycon.study.truth.editing import AnnotationEditor
+from napari_dycon.study.truth.regions import Selection
 
 SHADES = 255
 """The entropy of a case that is open is counted from 0 to this, as it is in its file."""

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from napari_dycon.plugin.layers.orientation import PLANE_ORDER, DisplayView
-from napari_dycon.study.notebook import Place, Tools
+from napari_dycon.study.store.notebook import Place, Tools
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -25,7 +25,7 @@ from napari_dycon.plugin.layers.orientation import (
     DisplayView,
 )
 from napari_dycon.plugin.lifecycle import main_window
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

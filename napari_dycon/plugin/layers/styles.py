@@ -11,8 +11,8 @@ from napari_dycon.plugin.layers.brush import BrushedLabels, Says
 from napari_dycon.plugin.layers.known_map import LOOKS
 from napari_dycon.plugin.layers.open_case import SHADES
 from napari_dycon.plugin.layers.sheet import Sheet
-from napari_dycon.study.annotations import Known
-from napari_dycon.study.schema import Structure
+from napari_dycon.study.store.schema import Structure
+from napari_dycon.study.truth.annotations import Known
 
 SCAN = "scan"
 ANNOTATION = "annotation"

@@ -4,7 +4,7 @@ import numpy as np
 
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.plugin.layers.orientation import AXIS_LABELS, UNITS, DisplayView
-from napari_dycon.study.phantom import phantom_case
+from napari_dycon.study.exchange.phantom import phantom_case
 
 LayerData = tuple[np.ndarray, dict[str, object], str]
 

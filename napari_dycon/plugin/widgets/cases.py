@@ -21,7 +21,7 @@ from napari_dycon.plugin.widgets.case_table import (
 from napari_dycon.plugin.widgets.case_view import CaseView
 from napari_dycon.plugin.widgets.dialogs import confirm_removal
 from napari_dycon.plugin.widgets.theme import Theme
-from napari_dycon.study.removing import RemovedCase
+from napari_dycon.study.store.removing import RemovedCase
 
 MOST_REMOVED_SHOWN = 12
 ARRANGE_MS = 1000

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 from napari_dycon.errors import StudyError
 from napari_dycon.plugin.controllers.folder_choice import Beginning, begin_at
 from napari_dycon.plugin.widgets.parts import flat_button, plain_label
-from napari_dycon.study.schema import DEFAULT_COLORS, Structure, new_structure
+from napari_dycon.study.store.schema import DEFAULT_COLORS, Structure, new_structure
 
 SCAN_FILTER = "Scans (*.nii *.nii.gz *.nrrd *.mha *.mhd);;All files (*)"
 

@@ -13,8 +13,8 @@ from napari_dycon.plugin.controllers.report import Report
 from napari_dycon.plugin.widgets import window_memory
 from napari_dycon.plugin.widgets.dialogs import StructuresDialog, ask_folder, ask_scans, demo_folder
 from napari_dycon.plugin.widgets.reports import PairsDialog, ReportDialog
-from napari_dycon.study.schema import Structure
-from napari_dycon.study.studyfile import STUDY_FILE, is_study
+from napari_dycon.study.store.schema import Structure
+from napari_dycon.study.store.studyfile import STUDY_FILE, is_study
 
 if TYPE_CHECKING:
     from napari_dycon.plugin.session import Session

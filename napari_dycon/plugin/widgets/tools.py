@@ -29,7 +29,7 @@ from napari_dycon.plugin.widgets.parts import (
     set_tip,
 )
 from napari_dycon.plugin.widgets.theme import Theme
-from napari_dycon.study.annotations import Known
+from napari_dycon.study.truth.annotations import Known
 
 HEIGHT = 28
 CONFIRM = (Qt.Key.Key_Return, Qt.Key.Key_Enter)

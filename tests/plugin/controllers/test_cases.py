@@ -165,7 +165,7 @@ def test_when_the_last_case_is_removed_nothing_can_be_painted(opened):
 
 def test_a_removal_that_fails_says_so_and_shows_the_case_again(opened, notes, monkeypatch):
     monkeypatch.setattr(
-        "napari_dycon.study.removing._copy", lambda *_: (_ for _ in ()).throw(OSError(28, "Full"))
+        "napari_dycon.study.store.removing._copy", lambda *_: (_ for _ in ()).throw(OSError(28, "Full"))
     )
     opened.paint((4, 10, 8), value=3)
     opened.session.remove_cases(["alpha"])

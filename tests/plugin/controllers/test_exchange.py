@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.plugin.controllers.import_news import ImportNews
-from napari_dycon.study.importing import ImportEvent
+from napari_dycon.study.exchange.importing import ImportEvent
 
 
 def save(path, array):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_dycon.study.annotations import Known
+from napari_dycon.study.truth.annotations import Known
 
 
 def state(opened):

@@ -5,7 +5,7 @@ import pytest
 
 from napari_dycon.plugin.background import jobs
 from napari_dycon.plugin.controllers.regions import outline_of
-from napari_dycon.study.annotations import Known
+from napari_dycon.study.truth.annotations import Known
 
 PIECE, OTHER = (slice(2, 6), slice(3, 9), slice(2, 8)), (slice(12, 16), slice(12, 20), slice(2, 8))
 PLANES = ("axial", "coronal", "sagittal")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from napari_dycon.study.annotations import Known
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Known
 
 ATRIUM, VALVE = 1, 3
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from napari_dycon.plugin.controllers.version_rows import in_words, moment, version_row
-from napari_dycon.study.annotations import Known
-from napari_dycon.study.versions import Version
+from napari_dycon.study.store.versions import Version
+from napari_dycon.study.truth.annotations import Known
 from tests.plugin.controllers.test_structures import answer, ask, errors
 
 ATRIUM, VALVE = 1, 3

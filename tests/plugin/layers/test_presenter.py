@@ -145,7 +145,7 @@ def test_a_colour_or_name_changed_in_the_study_is_seen_at_once(opened):
 
 
 def test_closing_the_study_locks_what_would_not_be_saved(opened, tmp_path):
-    from napari_dycon.study.schema import Structure
+    from napari_dycon.study.store.schema import Structure
 
     opened.session.new_study(tmp_path / "other", [Structure(value=1, name="x")])
     assert opened.session.case_id is None

@@ -8,7 +8,7 @@ import pytest
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.plugin.layers.orientation import DisplayView
 from napari_dycon.plugin.layers.strokes import joined, strokes
-from napari_dycon.study.regions import Selection
+from napari_dycon.study.truth.regions import Selection
 from tests.plugin.manifest.test_reader import ORIENTATIONS, anatomical_phantom
 
 SHAPE = (6, 9, 8)

@@ -19,7 +19,7 @@ from napari_dycon.plugin.widgets.case_table import (
     shortened,
 )
 from napari_dycon.plugin.widgets.cases import CasesPanel
-from napari_dycon.study.removing import RemovedCase
+from napari_dycon.study.store.removing import RemovedCase
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from qtpy.QtGui import QColor
 
 from napari_dycon.plugin.layers.styles import VEILS, entropy_colours, veil_colour
 from napari_dycon.plugin.widgets.review import ReviewPanel
-from napari_dycon.study.schema import DEFAULT_COLORS, Structure
+from napari_dycon.study.store.schema import DEFAULT_COLORS, Structure
 
 
 @pytest.fixture

@@ -1,0 +1,335 @@
+"""Which scans a list of files and folders stands for, and which label map belongs to each."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from napari_dycon.errors import DyconError, StudyError
+from napari_dycon.io.dicom import Series, find_series, why_no_images
+from napari_dycon.io.volumes import find_volumes, is_volume, stem
+from napari_dycon.study.exchange.pairing import (
+    Place,
+    is_named_like_a_sequence,
+    is_named_like_labels,
+    is_named_like_prediction,
+    pair,
+)
+from napari_dycon.study.store.files import OWN_FOLDERS
+from napari_dycon.study.store.naming import folded
+from napari_dycon.study.store.studyfile import is_study
+
+DICOM_SUFFIXES = {"", ".dcm", ".ima"}
+_FOLDER_OF_IMAGES = {"labels": "images", "labelsTr": "imagesTr", "labelsTs": "imagesTs", "masks": "images"}
+_LISTED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One scan to import: a file or a DICOM series, or a sentence why there is none.
+
+    Attributes
+    ----------
+    path, root
+        The file or folder, and the folder that the user named.
+    name
+        What the user calls it: its stem, with the folders above it where that alone is not unique.
+    labels
+        Its label map.
+    named
+        Whether the user named this very file and nothing else.
+    labels_by_name
+        Whether it is called like a label map, and belongs to no scan.
+    problem
+        Why there is nothing to import.
+    patient
+        Folder that stands for a person, where folders do.
+    doubt
+        Why no label map was taken though there are some that could be meant.
+    pairs
+        ``(scan, label map)`` that could belong together, where only a person can tell.
+    """
+
+    path: Path
+    root: Path
+    name: str
+    labels: Path | None = None
+    series: Series | None = None
+    named: bool = False
+    labels_by_name: bool = False
+    problem: str | None = None
+    patient: str = ""
+    doubt: str | None = None
+    pairs: tuple[tuple[Path, Path], ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """Where it lies below the folder that the user named."""
+        if self.series is not None:
+            folder = self.path.relative_to(self.root).parent if self.path != self.root else Path()
+            return Place.of(folder.parts, self.path.name, self.root.parts)
+        return _place(self.path, self.root)
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was found: scans in the order given, each once, and label maps that belong to none of them."""
+
+    scans: tuple[Found, ...]
+    unused_labels: tuple[Path, ...]
+
+
+def collect(paths: Sequence[Path], labels_dir: Path | None, converted: Collection[Path] = ()) -> Collected:
+    """List the scans of files and folders.
+
+    Parameters
+    ----------
+    paths
+        Absolute files and folders.
+    labels_dir
+        Folder of label maps, the one label map of a single scan, or None to look for them among the files.
+    converted
+        Files that the study has made from DICOM; they are no scans to import. Nor is what any study keeps in
+        folders of its own, when a folder around them is searched.
+
+    Raises
+    ------
+    StudyError
+        If `labels_dir` is no folder.
+    """
+    if labels_dir is not None and labels_dir.is_file():
+        return Collected((_explicit(paths, labels_dir, converted),), ())
+    if labels_dir is not None and not labels_dir.is_dir():
+        raise StudyError(f"{labels_dir} is not a folder; choose the folder that holds the label maps.")
+    items: dict[Path | tuple[Path, str], Found] = {}
+    for path in dict.fromkeys(paths):
+        for item in _found_at(path, converted):
+            key = item.path if item.series is None else (item.path, item.series.uid)
+            items.setdefault(key, item)
+    found = list(items.values()) if len(set(paths)) == 1 else _below_one_root(items.values(), paths)
+    with_labels = _with_labels_beside(found) if labels_dir is None else _with_labels_of(found, labels_dir)
+    return Collected(tuple(_told_apart(with_labels.scans)), with_labels.unused_labels)
+
+
+def _explicit(paths: Sequence[Path], labels: Path, converted: Collection[Path]) -> Found:
+    """Pair one scan with the label map that the user names for it."""
+    found = [item for path in dict.fromkeys(paths) for item in _found_at(path, converted)]
+    if len(found) != 1:
+        raise StudyError(
+            f"{labels.name} is one label map, and there are {len(found)} scans; name the one it belongs to."
+        )
+    return replace(found[0], labels=labels)
+
+
+def _below_one_root(found: Iterable[Found], paths: Sequence[Path]) -> list[Found]:
+    """Look at what several paths gave as parts of one folder: in which of them a file lies tells it apart."""
+    try:
+        root = Path(os.path.commonpath([path if path.is_dir() else path.parent for path in paths]))
+    except ValueError:  # on several drives
+        return [replace(item, named=False) for item in found]
+    return [replace(item, root=root, named=False) for item in found]
+
+
+def _found_at(path: Path, converted: Collection[Path]) -> list[Found]:
+    if path.is_dir():
+        volumes = _not_of_a_study(file for file in find_volumes(path) if file not in converted)
+        found = [*(Found(file, path, stem(file)) for file in volumes), *_series_of(path)]
+    elif not is_volume(path) and path.suffix.lower() in DICOM_SUFFIXES and path.is_file():
+        near = list(_series_of(path.parent))
+        found = [one for one in near if one.series is None or path in one.series.files]
+    else:
+        found = [Found(path, path.parent, stem(path), named=True)]
+    instead = why_no_images(path)
+    if found:
+        return [*found, *([Found(path, path, path.name, problem=f"{path}: {instead}")] if instead else [])]
+    nothing = f"{path} holds no scans (NIfTI, NRRD, MHA, MHD or DICOM). {instead}".strip()
+    return [Found(path, path, path.name, problem=nothing)]
+
+
+def _not_of_a_study(files: Iterable[Path]) -> Iterator[Path]:
+    """Leave out what a study keeps about its scans; scans that lie beside it or in ``scans`` stay."""
+    kept: dict[Path, bool] = {}
+    for file in files:
+        folder = file.parent
+        if folder not in kept:
+            kept[folder] = any(map(_is_kept_by_a_study, (folder, *folder.parents, folder.resolve())))
+        if not kept[folder]:
+            yield file
+
+
+def _is_kept_by_a_study(folder: Path) -> bool:
+    own = folder.name in OWN_FOLDERS and folder.name != "scans"
+    return own and is_study(folder.parent)
+
+
+def _series_of(folder: Path) -> Iterator[Found]:
+    try:
+        series = find_series(folder)
+    except DyconError as error:
+        yield Found(folder, folder, folder.name, problem=str(error))
+        return
+    except Exception as error:  # noqa: BLE001 - what one folder holds must not end the others' import
+        problem = f"The DICOM files of {folder} could not be read ({type(error).__name__}: {error})."
+        yield Found(folder, folder, folder.name, problem=problem)
+        return
+    for one in series:
+        place = one.files[0].parent if one.files else folder
+        alone = sum(bool(other.files) and other.files[0].parent == place for other in series) == 1
+        name = place.name if alone else f"{place.name} {one.description}".strip()
+        yield Found(place, folder, name, series=one, problem=one.problem)
+
+
+def _with_labels_of(found: Sequence[Found], labels_dir: Path) -> Collected:
+    """Match the label maps of a folder; scans that lie in it too are told from them by place or name."""
+    folder = labels_dir.resolve()
+    inside = [item.path.resolve().is_relative_to(folder) for item in found]
+    elsewhere = not all(inside)
+    scans = [
+        item
+        for item, within in zip(found, inside, strict=True)
+        if not within or item.series is not None or not (elsewhere or is_named_like_labels(item.name))
+    ]
+    taken = {item.path.resolve() for item in scans}
+    labels = [file for file in find_volumes(labels_dir) if file.resolve() not in taken]
+    return _matched(scans, labels, labels_dir, strict=False)
+
+
+def _with_labels_beside(found: Sequence[Found]) -> Collected:
+    """Match label maps among the files themselves: ``x_seg`` beside ``x``, ``labels/x`` for ``images/x``."""
+    images = {item.path.parent: _is_beside_images(item.path.parent) for item in found}
+    labels: list[Found] = []
+    scans: list[Found] = []
+    for item in found:
+        own = item.named or item.series is not None or item.problem is not None
+        called = images[item.path.parent] or is_named_like_labels(item.name)
+        (labels if called and not own else scans).append(item)
+    drawn = [item for item in labels if not is_named_like_prediction(item.name)]
+    matched = _matched(scans, [item.path for item in drawn], None, strict=True, roots=drawn)
+    unused = {item.path for item in labels} - {item.path for item in drawn} | set(matched.unused_labels)
+    left = _supposed(matched.scans, [item for item in labels if item.path in unused])
+    return Collected((*matched.scans, *left), ())
+
+
+def _supposed(scans: Sequence[Found], left: Sequence[Found]) -> list[Found]:
+    """Note on label maps by name which scans they may belong to, by a looser look at the names."""
+    pairs = pair([item.place for item in scans], [item.place for item in left])
+    of_label: dict[int, list[Path]] = {}
+    for scan, labels in (*((s, [label]) for s, label in pairs.label_of.items()), *pairs.doubtful.items()):
+        for label in labels:
+            of_label.setdefault(label, []).append(scans[scan].path)
+    return [
+        replace(item, labels_by_name=True, pairs=tuple((scan, item.path) for scan in of_label.get(index, ())))
+        for index, item in enumerate(left)
+    ]
+
+
+def _is_beside_images(folder: Path) -> bool:
+    """Tell whether a folder is called after labels and has one of images beside it."""
+    images = _FOLDER_OF_IMAGES.get(folder.name)
+    return images is not None and (folder.parent / images).is_dir()
+
+
+def _matched(
+    scans: Sequence[Found],
+    labels: Sequence[Path],
+    labels_dir: Path | None,
+    *,
+    strict: bool,
+    roots: Sequence[Found] = (),
+) -> Collected:
+    """Pair scans and label maps, these below `labels_dir` or below where each was found."""
+    below = [labels_dir] * len(labels) if labels_dir is not None else [item.root for item in roots]
+    places = [_place(path, root or path.parent) for path, root in zip(labels, below, strict=True)]
+    pairs = pair([item.place for item in scans], places, strict=strict)
+    told = [
+        replace(
+            item,
+            labels=labels[pairs.label_of[index]] if index in pairs.label_of else None,
+            doubt=_doubt(item, index, pairs.doubtful, scans, labels),
+            pairs=tuple((item.path, labels[label]) for label in pairs.doubtful.get(index, ())),
+        )
+        for index, item in enumerate(scans)
+    ]
+    return Collected(tuple(told), tuple(labels[index] for index in pairs.unused))
+
+
+def _doubt(
+    item: Found,
+    index: int,
+    doubtful: dict[int, list[int]],
+    scans: Sequence[Found],
+    labels: Sequence[Path],
+) -> str | None:
+    """Say which label maps a scan could have, or which other scans its label map could belong to."""
+    if index not in doubtful:
+        return None
+    found = doubtful[index]
+    if len(found) > 1:
+        listed = _listed([str(labels[label]) for label in found])
+        return (
+            f"Several label files could belong to {item.name}: {listed}. None was taken; import "
+            f"{item.path.name} again with a folder that holds the right one alone."
+        )
+    others = [str(scans[scan].path) for scan, could in doubtful.items() if found[0] in could]
+    if len(others) == 1:
+        return (
+            f"The label file {labels[found[0]]} has the name of {item.path} but lies in another folder. It "
+            f"was not used; if it is the right one, import that scan again with --labels {labels[found[0]]}."
+        )
+    return (
+        f"The label file {labels[found[0]]} could belong to several scans: {_listed(others)}. It was not "
+        "used; put it into a folder, or give it a name, that says whose it is."
+    )
+
+
+def _told_apart(scans: Sequence[Found]) -> Iterator[Found]:
+    """Give scans of one name as much of their path as tells them apart, and those of one person the same one.
+
+    Folders in which scans called after a sequence recur (``anna/T1``, ``bert/T1``) are taken for persons.
+    """
+    by_name: dict[str, list[Found]] = {}
+    for item in scans:
+        by_name.setdefault(folded(item.name), []).append(item)
+    longer: dict[int, str] = {}
+    persons: dict[Path, str] = {}
+    for same in by_name.values():
+        for item, above in zip(same, _telling_folders(same), strict=True):
+            longer[id(item)] = "/".join((*above, item.name))
+            if above and is_named_like_a_sequence(item.name) and not is_named_like_a_sequence(above[-1]):
+                persons[item.path.parent] = "/".join(above)
+    for item in scans:
+        patient = "" if item.series is not None else persons.get(item.path.parent, "")
+        yield replace(item, name=longer[id(item)], patient=patient)
+
+
+def _telling_folders(same: Sequence[Found]) -> list[tuple[str, ...]]:
+    """For each of several scans of one name, as many of its folders as no other shares; none for a single."""
+    folders = [_folders(item) for item in same]
+    found: list[tuple[str, ...]] = [()] * len(same)
+    open_ones = list(range(len(same))) if len(same) > 1 else []
+    for count in range(1, max(map(len, folders), default=0) + 1):
+        tails = Counter(above[-count:] for above in folders)
+        for index in open_ones:
+            if tails[folders[index][-count:]] == 1:
+                found[index] = folders[index][-count:]
+        open_ones = [index for index in open_ones if not found[index]]
+    return found
+
+
+def _folders(item: Found) -> tuple[str, ...]:
+    parts = item.path.parent.parts
+    return tuple(part for part in parts if not re.fullmatch(r"[\\/]|[A-Za-z]:\\?", part))
+
+
+def _place(path: Path, root: Path) -> Place:
+    folder = path.parent.relative_to(root) if path.parent.is_relative_to(root) else Path()
+    return Place.of(folder.parts, stem(path), root.parts)
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
+    return ", ".join(texts[:_LISTED]) + more

@@ -1,0 +1,433 @@
+"""Scans and label maps brought into a study, one by one, each refused with a sentence or added whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import ValidationError
+
+from napari_dycon.errors import DyconError, StudyError, VolumeError
+from napari_dycon.io.geometry import Geometry
+from napari_dycon.io.json_files import in_words
+from napari_dycon.io.masks import read_labels
+from napari_dycon.io.volumes import Volume, read_volume, stem
+from napari_dycon.study.exchange.collecting import Found, collect
+from napari_dycon.study.exchange.label_values import meanings, without_structure
+from napari_dycon.study.store import naming
+from napari_dycon.study.store.files import now, scan_reference, sha256_of
+from napari_dycon.study.store.identity import content_of
+from napari_dycon.study.store.scans import intensity_facts, lies_as, looks_like_labels
+from napari_dycon.study.store.schema import CaseRecord
+from napari_dycon.study.truth.annotations import Annotation
+
+if TYPE_CHECKING:
+    from napari_dycon.study.study import Study
+
+MOST_NEW_STRUCTURES = 32
+MOST_NAMED = 3
+
+Outcome = Literal["added", "labelled", "found again", "already there", "refused"]
+"""What became of a file: ``labelled`` gave labels to a scan that was there, ``found again`` its new place."""
+
+
+class SameImageError(StudyError):
+    """The scan is in the study already, and there is nothing new about it."""
+
+    def __init__(self, message: str, case: CaseRecord) -> None:
+        super().__init__(message)
+        self.case = case
+
+
+@dataclass(frozen=True, slots=True)
+class CollectingScans:
+    """Folders are being searched for scans; nothing was added yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportEvent:
+    """One file or DICOM series was dealt with.
+
+    Attributes
+    ----------
+    path
+        The file or folder.
+    case
+        The case it became or belongs to; None where it was refused.
+    problem
+        Why it was refused, or was added without its labels; None where all is well.
+    done, total
+        Progress.
+    outcome
+        What became of it.
+    notes
+        What is odd but usable.
+    pairs
+        ``(scan, label map)`` that could belong together; a person has to say so (see `add_labels`).
+    """
+
+    path: Path
+    case: CaseRecord | None
+    problem: str | None
+    done: int
+    total: int
+    outcome: Outcome = "added"
+    notes: tuple[str, ...] = ()
+    pairs: tuple[tuple[Path, Path], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    case: CaseRecord | None
+    outcome: Outcome
+    problem: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def add_scan(study: Study, path: Path, labels: Path | None = None) -> CaseRecord:
+    """Add one scan file, and its full label map if there is one.
+
+    Parameters
+    ----------
+    study
+        The study.
+    path
+        NIfTI, NRRD, MHA or MHD; it stays where it is.
+    labels
+        Label map on the same grid; every voxel of it counts as drawn. In a study without structures its label
+        values become structures.
+
+    Returns
+    -------
+    CaseRecord
+        The new case; or the one of the same image, where that had no labels and gets them now, or where its
+        file had moved here.
+
+    Raises
+    ------
+    StudyError
+        If the image is in the study already, a label value has no structure, or the study cannot be changed.
+    VolumeError
+        If a file is damaged, or the labels lie on another grid.
+    """
+    study.require_writable()
+    path = path.absolute()
+    scan = _read(study, Found(path, path.parent, stem(path), named=True), path)
+    record, _ = _take(study, scan, labels)
+    return record
+
+
+def add_scans(
+    study: Study, paths: list[Path], labels_dir: Path | None
+) -> Iterator[CollectingScans | ImportEvent]:
+    """Add scans from files, folders and DICOM folders; what cannot be used is skipped with its sentence.
+
+    A label map belongs to the scan with the same path below the folders given, its file name also followed by
+    ``_label``, ``_seg``, ``-label`` and the like (see `pairing`). Without `labels_dir` they are looked for
+    among the files themselves, and in ``labels`` beside ``images``.
+
+    Parameters
+    ----------
+    study
+        The study.
+    paths
+        Files and folders; folders are searched with their subfolders.
+    labels_dir
+        Folder of label maps; scans without one are added as unlabelled. Or the label map of a single scan.
+
+    Yields
+    ------
+    CollectingScans
+        First of all.
+    ImportEvent
+        After each file or series, and for each label map that belongs to no scan; iteration may be ended at
+        any of them.
+
+    Raises
+    ------
+    StudyError
+        If the study cannot be changed, or `labels_dir` is no folder.
+    """
+    study.require_writable()
+    yield CollectingScans()
+    absolute = None if labels_dir is None else labels_dir.absolute()
+    found = collect([path.absolute() for path in paths], absolute, _converted(study))
+    total = len(found.scans) + len(found.unused_labels)
+    for done, item in enumerate(found.scans, start=1):
+        result = _import_safely(study, item)
+        pairs = item.pairs if item.doubt or result.case is None else ()
+        yield ImportEvent(
+            item.path, result.case, result.problem, done, total, result.outcome, result.notes, pairs
+        )
+    for done, path in enumerate(found.unused_labels, start=len(found.scans) + 1):
+        yield ImportEvent(path, None, _without_scan(path), done, total, "refused")
+
+
+def add_labels(study: Study, pairs: Sequence[tuple[Path, Path]]) -> Iterator[ImportEvent]:
+    """Give scans the label maps that a person says are theirs, each ``(scan, label map)``.
+
+    Yields
+    ------
+    ImportEvent
+        After each scan; one that is not in the study yet is added.
+
+    Raises
+    ------
+    StudyError
+        If the study cannot be changed.
+    """
+    study.require_writable()
+    for done, (scan, labels) in enumerate(pairs, start=1):
+        item = Found(scan, scan.parent, stem(scan), labels=labels, named=True)
+        result = _import_safely(study, item)
+        yield ImportEvent(scan, result.case, result.problem, done, len(pairs), result.outcome, result.notes)
+
+
+def _converted(study: Study) -> frozenset[Path]:
+    """Files that were made from DICOM."""
+    own = (case for case in study.cases if case.source == "dicom" and study.has_scan(case.id))
+    return frozenset(study.scan_path(case.id) for case in own)
+
+
+def _without_scan(path: Path) -> str:
+    return (
+        f"The label file {path.name} belongs to none of the scans; give it the name of its scan, and where "
+        "scans lie in folders, the same folder."
+    )
+
+
+def _import_safely(study: Study, item: Found) -> _Result:
+    """Deal with one file; whatever happens to it, the next one has its turn."""
+    try:
+        return _import(study, item)
+    except SameImageError as known:
+        return _Result(known.case, "already there", item.doubt)
+    except (DyconError, OSError) as error:
+        return _Result(None, "refused", str(error))
+    except MemoryError:
+        sentence = (
+            f"There is not enough memory to read {item.path.name}; close other programs and import it again."
+        )
+        return _Result(None, "refused", sentence)
+    except Exception as error:  # noqa: BLE001 - one file's fault must not end the others' import
+        kind = type(error).__name__
+        return _Result(
+            None, "refused", f"{item.path.name} could not be read ({kind}: {error}); export it again."
+        )
+
+
+def _import(study: Study, item: Found) -> _Result:
+    """Add one scan; where only its labels are wrong, add it without them and say so."""
+    if item.problem is not None:
+        return _Result(None, "refused", item.problem)
+    if item.series is not None:
+        return _import_series(study, item)
+    return _import_file(study, item, item.path)
+
+
+def _import_file(study: Study, item: Found, file: Path) -> _Result:
+    scan = _read(study, item, file)
+    labels_alone = item.series is None and scan.twin is None and looks_like_labels(scan.volume.array)
+    if labels_alone and not item.named:
+        return _Result(None, "refused", _label_map_among_scans(item))
+    notes = (*scan.volume.notes, *_doubts(item, labels_alone))
+    try:
+        record, outcome = _take(study, scan, item.labels)
+    except SameImageError:
+        raise
+    except (StudyError, VolumeError) as error:
+        if item.labels is None:
+            raise
+        if scan.twin is not None:
+            return _Result(scan.twin, "already there", str(error), notes)
+        record, _ = _take(study, scan, None)
+        return _Result(record, "added", f"{error} The scan was added without labels.", notes)
+    return _Result(record, outcome, item.doubt, notes)
+
+
+def _label_map_among_scans(item: Found) -> str:
+    what = f"{item.path.name} looks like a label map, not like a scan, and was not added."
+    if item.pairs:
+        scans = " or ".join(str(scan) for scan, _ in item.pairs[:MOST_NAMED])
+        return f"{what} If it belongs to {scans}, import that scan again with --labels {item.path}."
+    return (
+        f"{what} To use it as labels, import its scan again with --labels {item.path}. If it is a scan, "
+        "import it alone."
+    )
+
+
+def _doubts(item: Found, labels_alone: bool) -> Iterator[str]:
+    if labels_alone:
+        yield f"{item.path.name} looks like a label map; it was added as a scan, since it was named alone."
+    elif item.labels_by_name:
+        yield f"{item.path.name} is called like a label map; it was added as a scan, since it holds none."
+
+
+def _import_series(study: Study, item: Found) -> _Result:
+    """Convert a DICOM series into ``scans/`` and add that file."""
+    from napari_dycon.io.dicom import convert_series
+
+    assert item.series is not None
+    case_id = naming.case_id(item.series.uid, study.cases, secret=study.secret)
+    target = study.path / "scans" / f"{case_id}.nii.gz"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    convert_series(item.series, target)
+    try:
+        result = _import_file(study, item, target)
+        return _Result(result.case, result.outcome, result.problem, (*item.series.notes, *result.notes))
+    finally:
+        if target not in _converted(study):
+            target.unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """A scan that was read, and the case that holds the same image already."""
+
+    item: Found
+    volume: Volume
+    sha256: str
+    content: str
+    twin: CaseRecord | None
+
+
+def _read(study: Study, item: Found, file: Path) -> _Scan:
+    volume = read_volume(file)
+    sha256, content = sha256_of(file), content_of(volume)
+    same = (case for case in study.cases if sha256 == case.sha256 or content == case.content)
+    return _Scan(item, volume, sha256, content, next(same, None))
+
+
+def _take(study: Study, scan: _Scan, labels: Path | None) -> tuple[CaseRecord, Outcome]:
+    if scan.twin is not None:
+        return _again(study, scan, scan.twin, labels)
+    annotation = None if labels is None else _read_labels(study, labels, scan.volume.geometry)
+    with study.mutex:
+        return study.add_case(_record(study, scan), annotation), "added"
+
+
+def _record(study: Study, scan: _Scan) -> CaseRecord:
+    item, volume = scan.item, scan.volume
+    geometry, stat = volume.geometry, volume.path.stat()
+    reference = scan_reference(study.path, volume.path)
+    name = _distinct(item, study.cases)
+    try:
+        (reference + name).encode()
+    except UnicodeEncodeError as error:
+        raise VolumeError(
+            f"The name of {reference!r} holds characters that cannot be stored; rename it."
+        ) from error
+    dicom = item.series is not None
+    case_id = stem(volume.path) if dicom else naming.case_id(name, study.cases)
+    return _checked(
+        id=case_id,
+        name=name,
+        patient=_patient(study, item),
+        scan=reference,
+        source="dicom" if dicom else "file",
+        shape=geometry.shape,
+        spacing=geometry.spacing,
+        orientation=geometry.orientation,
+        voxel_volume_mm3=geometry.voxel_volume_mm3,
+        sha256=scan.sha256,
+        content=scan.content,
+        file_size=stat.st_size,
+        file_mtime_ns=stat.st_mtime_ns,
+        added=now(),
+        intensity=intensity_facts(volume.array),
+        notes=(*(item.series.notes if item.series else ()), *volume.notes),
+    )
+
+
+def _checked(**facts: Any) -> CaseRecord:
+    try:
+        return CaseRecord(**facts)
+    except ValidationError as error:
+        raise VolumeError(
+            f"The scan cannot be described ({in_words(error)}); check it in the program that wrote it."
+        ) from error
+
+
+def _distinct(item: Found, cases: tuple[CaseRecord, ...]) -> str:
+    """Name of a new case; with its folder in front where a case of that name is there already."""
+    taken = {naming.folded(case.name) for case in cases}
+    longer = f"{item.path.parent.name}/{item.name}"
+    return longer if naming.folded(item.name) in taken and item.path.parent.name else item.name
+
+
+def _patient(study: Study, item: Found) -> str:
+    if item.series is not None:
+        from napari_dycon.io.dicom import patient_id
+
+        found = patient_id(item.series)
+        return naming.patient_pseudonym(found, study.secret) if found else ""
+    subject = naming.patient_of(item.path.relative_to(item.root.parent).as_posix())
+    return subject or (naming.patient_pseudonym(item.patient, study.secret) if item.patient else "")
+
+
+def _again(study: Study, scan: _Scan, twin: CaseRecord, labels: Path | None) -> tuple[CaseRecord, Outcome]:
+    """Use what is new about an image that is in the study already: its place or its labels."""
+    path, outcome = scan.volume.path, None
+    if scan.item.series is None and _is_lost(study, twin):
+        if not lies_as(twin, scan.volume):
+            raise StudyError(
+                f"{scan.item.path.name} is the scan of case {twin.name} stored along other axes, so its "
+                "labels do not fit; bring back the file as it was when it was imported."
+            )
+        stat = path.stat()
+        place = {
+            "scan": scan_reference(study.path, path),
+            "file_size": stat.st_size,
+            "file_mtime_ns": stat.st_mtime_ns,
+            "sha256": scan.sha256,
+            "content": scan.content,
+        }
+        study.replace_case(study.case(twin.id).model_copy(update=place))
+        outcome = "found again"
+    if labels is not None and twin.status == "unlabelled":
+        annotation = _read_labels(study, labels, study.geometry(twin.id))
+        if study.case(twin.id).status == "unlabelled":  # nobody has painted meanwhile
+            return study.save_annotation(twin.id, annotation, "import"), "labelled"
+    if labels is not None and all(version.reason != "import" for version in study.versions(twin.id)):
+        raise StudyError(
+            f"{twin.name} has labels already, which stay; those of {labels.name} were not taken over. Remove "
+            "the case and import it anew to have them instead."
+        )
+    if outcome is None:
+        raise SameImageError(
+            f"{scan.item.path.name} is the same image as case {twin.name}; it was not added again.", twin
+        )
+    return study.case(twin.id), "found again"
+
+
+def _is_lost(study: Study, case: CaseRecord) -> bool:
+    """Tell whether the file of a case is gone, or another scan lies in its place."""
+    try:
+        return not study.has_scan(case.id) or study.scan_has_changed(case.id)
+    except VolumeError:  # another file, and damaged
+        return True
+
+
+def _read_labels(study: Study, labels: Path, geometry: Geometry) -> Annotation:
+    """Read a full label map, its values translated to the structures of the study."""
+    found = read_labels(labels, geometry)
+    counts = np.bincount(found.array.ravel(), minlength=256)
+    values = [int(value) for value in np.flatnonzero(counts) if value > 0]
+    if not study.structures and len(values) <= MOST_NEW_STRUCTURES:
+        for value in values:
+            study.add_structure(found.names.get(value, f"structure {value}"), value=value)
+    meant = meanings(study.structures, values, found.names)
+    foreign = [value for value, structure in meant.items() if structure is None]
+    if foreign:
+        voxels = {value: int(counts[value]) for value in foreign}
+        told = without_structure(foreign, found.names, voxels)
+        raise StudyError(f"{labels.name} holds {told}, then import the labels again.")
+    if len(set(meant.values())) < len(meant):
+        raise StudyError(f"{labels.name} has two segments for one structure of the study; merge them first.")
+    table = np.zeros(256, np.uint8)
+    for value, structure in meant.items():
+        table[value] = structure or 0
+    return Annotation.full(table[found.array])

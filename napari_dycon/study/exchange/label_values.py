@@ -1,0 +1,47 @@
+"""What the values of a label file from elsewhere mean in a study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from napari_dycon.study.store.naming import folded
+from napari_dycon.study.store.schema import Structure
+
+_LISTED = 6
+
+
+def meanings(
+    structures: Sequence[Structure], values: Iterable[int], names: Mapping[int, str]
+) -> dict[int, int | None]:
+    """Return the structure's value that each value of a file stands for; None where no structure has it.
+
+    Parameters
+    ----------
+    structures
+        Of the study.
+    values
+        Values that occur in the file.
+    names
+        What the file calls its values, where it does: names decide then, and not the numbers, which every
+        program gives anew.
+    """
+    by_name = {folded(structure.name): structure.value for structure in structures}
+    own = {structure.value for structure in structures}
+    return {
+        value: by_name.get(folded(names[value])) if value in names else (value if value in own else None)
+        for value in values
+    }
+
+
+def without_structure(foreign: Sequence[int], names: Mapping[int, str], voxels: Mapping[int, int]) -> str:
+    """List values that no structure has, with their names and voxels, and how to add the first."""
+    listed = ", ".join(
+        f"{value} ({f'{names[value]}, ' if value in names else ''}{voxels[value]} voxels)"
+        for value in foreign[:_LISTED]
+    )
+    more = f" and {len(foreign) - _LISTED} more" if len(foreign) > _LISTED else ""
+    first = f"{foreign[0]}:{names.get(foreign[0], 'NAME')}"
+    return (
+        f"label values that no structure has: {listed}{more}; add a structure with that value and name "
+        f'(--structure "{first}")'
+    )

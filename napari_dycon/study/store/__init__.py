@@ -1,0 +1,1 @@
+"""The study folder: its files, their history, and the lock that guards them."""

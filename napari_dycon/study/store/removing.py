@@ -1,0 +1,186 @@
+"""Cases taken out of a study, with everything that belongs to them, and put back.
+
+A removed case lies in ``removed/TIME-CASE``: its record and its page of the notebook, its labels with
+their history, its predictions. The scan itself is not touched. The copy is whole before the case leaves
+``study.json``, which is the instant at which it is removed; so a crash leaves the case in the study, or the
+copy, or both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from napari_dycon.errors import StudyError
+from napari_dycon.io.atomic import make_folder, write_text_atomic
+from napari_dycon.study.store.files import now
+from napari_dycon.study.store.notebook import Page
+from napari_dycon.study.store.schema import CaseRecord
+
+if TYPE_CHECKING:
+    from napari_dycon.study.study import Study
+
+REMOVED = "removed"
+RECORD_FILE = "case.json"
+
+
+class RemovedRecord(BaseModel):
+    """What ``case.json`` of a removed case says."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    schema_version: int = 1
+    removed: str
+    case: CaseRecord
+    page: Page = Page()
+    predictions: dict[str, dict[str, Any]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedCase:
+    """A case that can be put back: the folder that holds it, id, name, and when it was removed (UTC)."""
+
+    folder: str
+    id: str
+    name: str
+    removed: str
+
+
+def remove_case(study: Study, case_id: str) -> RemovedCase:
+    """Take a case out of the study and keep a copy of all that was known about it.
+
+    Raises
+    ------
+    StudyError
+        If there is no such case, the study cannot be changed, or the copy cannot be made; nothing is removed.
+    """
+    with study.mutex:
+        study.require_writable()
+        case, when = study.case(case_id), now()
+        record = RemovedRecord(
+            removed=when, case=case, page=study.notebook.page(case_id), predictions=_summaries(study, case_id)
+        )
+        kept = _keep(study.path, record)
+        cases = tuple(other for other in study.cases if other.id != case_id)
+        study.update(cases=cases)
+        study.notebook.take_out(case_id)
+        for run in record.predictions:
+            study.drop_prediction_summary(run, case_id)
+        for path in list(_files(study.path, case_id)):
+            with contextlib.suppress(OSError):  # a stray file is set aside when a case takes its name
+                path.unlink()
+        return RemovedCase(kept.name, case.id, case.name, when)
+
+
+def removed_cases(study: Study) -> list[RemovedCase]:
+    """Cases that can be put back, the latest first; folders that cannot be read are left out."""
+    found = []
+    for path in (study.path / REMOVED).glob(f"[!.]*/{RECORD_FILE}"):
+        with contextlib.suppress(StudyError):
+            record = _read(path.parent)
+            found.append(RemovedCase(path.parent.name, record.case.id, record.case.name, record.removed))
+    return sorted(found, key=lambda item: (item.removed, item.folder), reverse=True)
+
+
+def restore_case(study: Study, folder: str) -> CaseRecord:
+    """Put a removed case back as it was.
+
+    Parameters
+    ----------
+    study
+        The study, open for writing.
+    folder
+        As `removed_cases` names it.
+
+    Raises
+    ------
+    StudyError
+        If there is no such copy, or a case of that id is in the study.
+    """
+    with study.mutex:
+        study.require_writable()
+        if folder not in [item.folder for item in removed_cases(study)]:
+            raise StudyError(f"There is no removed case {folder!r} in this study.")
+        kept = study.path / REMOVED / folder
+        record = _read(kept)
+        if any(case.id.lower() == record.case.id.lower() for case in study.cases):
+            raise StudyError(
+                f"{record.case.name} cannot be put back: the study holds a case {record.case.id} again. "
+                f"Its labels stay in {kept}."
+            )
+        study.set_aside(record.case.id)
+        for path in _files(kept, record.case.id):
+            _copy(path, study.path / path.relative_to(kept))
+        study.replace_case(record.case)
+        study.notebook.put_in(record.case.id, record.page)
+        for run in record.predictions.keys() & set(study.runs()):
+            study.save_prediction_summary(run, {record.case.id: record.predictions[run]})
+        shutil.rmtree(kept, ignore_errors=True)
+        return record.case
+
+
+def _keep(root: Path, record: RemovedRecord) -> Path:
+    """Copy all that belongs to a case; the folder has its final name only when it is whole."""
+    stamp = record.removed.replace(":", "").split("+")[0]
+    final = _free(root / REMOVED / f"{stamp}-{record.case.id}")
+    part = final.with_name(f".{final.name}.part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        for path in _files(root, record.case.id):
+            _copy(path, part / path.relative_to(root))
+        make_folder(part)
+        write_text_atomic(part / RECORD_FILE, record.model_dump_json(indent=1))
+        part.rename(final)
+    except OSError as error:
+        raise StudyError(
+            f"{record.case.name} was not removed: its copy cannot be written to {final.parent} "
+            f"({error.strerror or error})."
+        ) from error
+    return final
+
+
+def _summaries(study: Study, case_id: str) -> dict[str, dict[str, Any]]:
+    """What each run says of a case; a damaged summary says nothing."""
+    found = {}
+    for run in study.runs():
+        with contextlib.suppress(StudyError):
+            found[run] = study.prediction_summary(run).get(case_id, {})
+    return {run: row for run, row in found.items() if row}
+
+
+def _files(root: Path, case_id: str) -> Iterator[Path]:
+    """Files of a case, in a study or in a copy of it; ids hold no sign with a meaning in patterns."""
+    for pattern in (f"annotations/{case_id}.*", f"history/{case_id}/*", f"predictions/*/{case_id}.*"):
+        yield from (path for path in sorted(root.glob(pattern)) if path.is_file())
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Link a file to another place, or copy it; files of a study are replaced, never written into."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _free(path: Path) -> Path:
+    number, free = 2, path
+    while free.exists():
+        free = path.with_name(f"{path.name}-{number}")
+        number += 1
+    return free
+
+
+def _read(folder: Path) -> RemovedRecord:
+    try:
+        return RemovedRecord.model_validate_json((folder / RECORD_FILE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise StudyError(f"{folder / RECORD_FILE} cannot be read.") from error
