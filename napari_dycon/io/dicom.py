@@ -25,17 +25,14 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from napari_dycon.errors import VolumeError
 from napari_dycon.io import headers
 from napari_dycon.io.atomic import atomic_path, require_space
+from napari_dycon.io.dicom_checks import find_problem, listed, what_is_odd, without_localizers
 from napari_dycon.io.dicom_slices import (
     DamagedFileError,
     SliceHeader,
-    find_problem,
-    listed,
     read_slice,
     rescaling,
     series_geometry,
     sort_slices,
-    what_is_odd,
-    without_localizers,
 )
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.limits import require_memory
