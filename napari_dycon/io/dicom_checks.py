@@ -71,6 +71,12 @@ def _kind_problem(slices: list[SliceHeader]) -> str | None:
             f"{tables} of {len(slices)} images turn stored into real values by a table (Modality LUT), which "
             "is not supported; convert it to NIfTI with dcm2niix first."
         )
+    shifted = sum(item.is_shifted for item in slices)
+    if shifted:
+        return (
+            f"{shifted} of {len(slices)} images store their values in other bits than the lowest (HighBit), "
+            "which is not supported; convert it to NIfTI with dcm2niix first."
+        )
     unplaced = [item for item in slices if not item.is_placed]
     if unplaced:
         return (
@@ -108,7 +114,10 @@ def _colour_problem(slices: list[SliceHeader], others: set[str]) -> str:
 def _mixture_problem(slices: list[SliceHeader]) -> str | None:
     sizes = Counter(f"{item.size[0]} x {item.size[1]} pixels" for item in slices)
     spacings = Counter("{:.4g} x {:.4g} mm pixels".format(*item.pixel_spacing) for item in slices)
-    frames = Counter(item.frame_of_reference for item in slices)
+    modalities = Counter(item.modality for item in slices if item.modality)
+    components = Counter(f"the kind {item.component}" for item in slices if item.component)
+    scaled = sum(item.states_scale for item in slices)
+    frames = {item.frame_of_reference for item in slices} - {""}
     turned = sum(not _parallel(slices[0], item) for item in slices)
     if len(patients(slices)) > 1:
         return "it mixes images of several patients; export each patient's scan by itself."
@@ -117,9 +126,14 @@ def _mixture_problem(slices: list[SliceHeader]) -> str | None:
             f"it mixes images in which white is the highest value ({GREY}) and the lowest ({INVERTED}); "
             "export one kind."
         )
-    for kinds in (sizes, spacings):
+    for kinds in (sizes, spacings, modalities, components):
         if len(kinds) > 1:
             return f"it mixes images of {_counts(kinds)}; export one scan per series."
+    if 0 < scaled < len(slices) and any((item.slope, item.intercept) != (1, 0) for item in slices):
+        return (
+            f"{len(slices) - scaled} of {len(slices)} images lack the RescaleSlope and RescaleIntercept that "
+            "the others state, so their values would not fit; export the original series."
+        )
     if turned:
         return f"it mixes images of several orientations ({turned} of {len(slices)} differ); export one scan."
     return (

@@ -37,6 +37,8 @@ _TAGS = [
     "ImageType",
     "RescaleSlope",
     "RescaleIntercept",
+    "BitsStored",
+    "HighBit",
 ]
 
 
@@ -62,8 +64,14 @@ class SliceHeader:
         Whether real values come from a table and not from a slope.
     is_mosaic : bool
         Whether the image shows all slices of a volume side by side.
+    component : str
+        Third value of ImageType: what of a signal is shown, such as ``M`` (magnitude) or ``P`` (phase).
     slope, intercept : float
         From stored to real values.
+    states_scale : bool
+        Whether the image itself states them.
+    is_shifted : bool
+        Whether the stored values do not begin at the lowest bit.
     """
 
     file: Path
@@ -83,8 +91,11 @@ class SliceHeader:
     colours: str = GREY
     has_table: bool = False
     is_mosaic: bool = False
+    component: str = ""
     slope: float = 1.0
     intercept: float = 0.0
+    states_scale: bool = False
+    is_shifted: bool = False
 
     @property
     def is_placed(self) -> bool:
@@ -154,6 +165,8 @@ def _is_marked(file: Path) -> bool:
 
 def _slice(file: Path, dataset: Any) -> SliceHeader:
     slope, intercept = rescaling(dataset)
+    kinds = [str(kind) for kind in np.atleast_1d(dataset.get("ImageType") or ())]
+    bits, high = dataset.get("BitsStored"), dataset.get("HighBit")
     return SliceHeader(
         file=file,
         instance=str(dataset.get("SOPInstanceUID", "")),
@@ -171,9 +184,12 @@ def _slice(file: Path, dataset: Any) -> SliceHeader:
         patient_name=_text(dataset, "PatientName"),
         colours=_text(dataset, "PhotometricInterpretation").upper(),
         has_table=bool(dataset.get("ModalityLUTSequence")),
-        is_mosaic="MOSAIC" in (dataset.get("ImageType") or ()),
+        is_mosaic="MOSAIC" in kinds,
+        component=kinds[2].strip() if len(kinds) > 2 else "",
         slope=slope,
         intercept=intercept,
+        states_scale=any(dataset.get(f"Rescale{name}") not in (None, "") for name in ("Slope", "Intercept")),
+        is_shifted=bits is not None and high is not None and int(high) != int(bits) - 1,
     )
 
 

@@ -406,6 +406,39 @@ def test_two_patients_are_never_one_scan_and_are_not_named(tmp_path):
     assert "MEIER" not in problem and "DOE" not in problem
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"Modality": "CT"}, "images of MR (8) and CT (1)"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "P"]}, "images of the kind M (8) and the kind P (1)"),
+        ({"RescaleSlope": None, "RescaleIntercept": None}, "1 of 9 images lack the RescaleSlope"),
+        ({"RescaleSlope": "", "RescaleIntercept": ""}, "1 of 9 images lack the RescaleSlope"),
+        ({"HighBit": 14}, "1 of 9 images store their values in other bits"),
+    ],
+)
+def test_an_image_whose_values_mean_something_else_spoils_the_series(tmp_path, changes, reason):
+    usual = {"ImageType": ["ORIGINAL", "PRIMARY", "M"], "RescaleSlope": 1, "RescaleIntercept": -1024}
+    images = [dataset(index, **usual) for index in range(SLICES)]
+    changed = {**usual, **changes}
+    images[5] = dataset(5, **{name: value for name, value in changed.items() if value is not None})
+    assert reason in only(write(tmp_path / "dicom", images)).problem
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"Modality": ""}, {"FrameOfReferenceUID": None}, {"FrameOfReferenceUID": ""}, {"ImageType": None}],
+)
+def test_an_image_that_does_not_state_what_the_others_do_is_no_other_kind(tmp_path, changes):
+    images = [dataset(index, ImageType=["ORIGINAL", "PRIMARY", "M"]) for index in range(SLICES)]
+    for name, value in changes.items():
+        if value is None:
+            delattr(images[2], name)
+        else:
+            setattr(images[2], name, value)
+    found = only(write(tmp_path / "dicom", images))
+    assert (found.problem, found.shape[2]) == (None, SLICES)
+
+
 @pytest.mark.parametrize("missing", [None, "", " ", "\0"])
 @pytest.mark.parametrize("index", [0, 4, SLICES - 1])
 def test_an_image_that_states_no_patient_is_of_no_other_one(tmp_path, index, missing):
