@@ -123,7 +123,14 @@ class Predictor:
         for done, rows in enumerate(blocks):
             needed = canvas.needed(rows)
             steps = predict_windows(
-                self._committee, image, self.plan, self.device, control, means=means, rows=needed
+                self._committee,
+                image,
+                self.plan,
+                self.device,
+                control,
+                means=means,
+                rows=needed,
+                views=self.plan.views,
             )
             found = yield from _part(steps, done, len(blocks))
             if found is None:

@@ -130,6 +130,8 @@ class Plan(BaseModel):
     """Where the schedules begin when a run continues from an earlier one."""
     overlap: float = Field(default=0.5, ge=0, lt=1)
     """Share by which neighbouring windows overlap in prediction."""
+    averaged: bool = True
+    """Whether a final prediction is the mean over mirrored views of the scan."""
     cache_bytes: int = 2 * 2**30
     """Prepared scans up to this size stay in memory; the rest is read from the study's cache folder."""
     method_settings: dict[str, Any] = {}
@@ -138,6 +140,14 @@ class Plan(BaseModel):
     def classes(self) -> int:
         """Number of classes with background."""
         return 1 + len(self.structure_values)
+
+    @property
+    def views(self) -> tuple[tuple[int, ...], ...]:
+        """Axes to flip for each view of a scan that a final prediction is the mean of; first the plain one.
+
+        Mirrors alone that training has shown, one axis at a time: two at once bring little more.
+        """
+        return ((), *((axis,) for axis in range(3) if self.averaged and self.augmentation.mirror[axis]))
 
 
 def make_plan(

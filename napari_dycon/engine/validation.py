@@ -16,7 +16,7 @@ from napari_dycon.engine.readiness import Quality
 from napari_dycon.engine.runs import RunFolder
 from napari_dycon.engine.steps import finish
 from napari_dycon.engine.store import CaseStore, PreparedCase
-from napari_dycon.engine.windows import predict_windows
+from napari_dycon.engine.windows import PLAIN, predict_windows
 from napari_dycon.errors import DyconError
 from napari_dycon.learning.batch import IGNORE, UNKNOWN
 from napari_dycon.learning.networks import SegmentationNetwork
@@ -89,13 +89,17 @@ class Validator:
     ) -> Quality | None:
         """Compare the mean of the networks; None when stopped meanwhile.
 
-        With `everything` all cases are looked at, and a temperature is fitted.
+        With `everything` all cases are looked at, as a final prediction looks at them, and a temperature is
+        fitted.
         """
+        views = self._plan.views if everything else PLAIN
         structures = len(self._plan.structure_values)
         findings = _Findings(np.zeros((structures, 4), dtype=np.int64))
         for case in self._cases if everything else self._cases[:CASES_ON_THE_WAY]:
             together = [range(len(networks))]
-            steps = predict_windows(networks, case.image, self._plan, device, control, means=together)
+            steps = predict_windows(
+                networks, case.image, self._plan, device, control, means=together, views=views
+            )
             found = finish(steps)
             if found is None:
                 return None

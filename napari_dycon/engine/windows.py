@@ -13,6 +13,9 @@ from napari_dycon.engine.device import fast_bfloat16
 from napari_dycon.engine.plan import Plan
 from napari_dycon.learning.networks import SegmentationNetwork
 
+PLAIN: tuple[tuple[int, ...], ...] = ((),)
+"""A window as it is, and no other view of it."""
+
 
 def predict_windows(
     networks: Sequence[SegmentationNetwork],
@@ -23,6 +26,7 @@ def predict_windows(
     *,
     means: Sequence[Sequence[int]] | None = None,
     rows: slice | None = None,
+    views: Sequence[Sequence[int]] = PLAIN,
 ) -> Generator[float, None, Tensor | None]:
     """Yield the finished fraction after every window.
 
@@ -35,6 +39,8 @@ def predict_windows(
         Groups of networks, by their places, whose mean is wanted; every network by itself by default.
     rows
         Only these voxels along x, by default all; they come out the same, and take less memory.
+    views
+        Axes to flip a window along, for each view of it; what a network says of them is averaged.
 
     Returns
     -------
@@ -56,7 +62,7 @@ def predict_windows(
             if control.stopped:
                 return None
         window = tuple(slice(s, s + p) for s, p in zip(place, plan.patch_size, strict=True))
-        found = _probabilities(networks, values[window][None, None].float().to(device), plan)
+        found = _probabilities(networks, values[window][None, None].float().to(device), plan, views)
         low, high = max(first, window[0].start), min(last, window[0].stop)
         part = slice(low - window[0].start, high - window[0].start)
         here = (slice(low - first, high - first), *window[1:])
@@ -84,14 +90,20 @@ def window_starts(shape: Sequence[int], patch: Sequence[int], overlap: float) ->
 
 
 @torch.inference_mode()
-def _probabilities(networks: Sequence[SegmentationNetwork], patch: Tensor, plan: Plan) -> Tensor:
-    """Softmax of each network (network, class, X, Y, Z) on the CPU; mixed precision where planned."""
+def _probabilities(
+    networks: Sequence[SegmentationNetwork], patch: Tensor, plan: Plan, views: Sequence[Sequence[int]]
+) -> Tensor:
+    """Mean softmax of the views, (network, class, X, Y, Z) on the CPU; in mixed precision where planned."""
     kind = torch.bfloat16 if plan.precision == "bf16-mixed" else torch.float16
     on_cpu = patch.device.type == "cpu" and kind == torch.bfloat16 and fast_bfloat16()
     mixed = plan.precision != "32-true" and (patch.device.type == "cuda" or on_cpu)
-    with torch.autocast(patch.device.type, dtype=kind, enabled=mixed):
-        logits = [network(patch).logits for network in networks]
-    return torch.cat([entry.float().softmax(dim=1) for entry in logits]).cpu()
+    found = torch.zeros((len(networks), plan.classes, *patch.shape[2:]), device=patch.device)
+    for view in views:
+        axes = [2 + axis for axis in view]
+        with torch.autocast(patch.device.type, dtype=kind, enabled=mixed):
+            logits = [network(patch.flip(axes)).logits for network in networks]
+        found += torch.cat([entry.float().softmax(dim=1).flip(axes) for entry in logits])
+    return (found / len(views)).cpu()
 
 
 def _padded(

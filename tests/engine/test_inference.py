@@ -15,8 +15,9 @@ from napari_dycon.engine.canvas import Canvas
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.events import CasePredicted, Note, PredictionFinished, PredictionProgress
 from napari_dycon.engine.inference import Predictor, predict
-from napari_dycon.engine.plan import Plan
+from napari_dycon.engine.plan import Augmentation, Plan, change_plan
 from napari_dycon.engine.runs import build_method
+from napari_dycon.engine.steps import finish
 from napari_dycon.engine.windows import predict_windows, window_starts
 from napari_dycon.errors import TrainingError
 from napari_dycon.io.geometry import Geometry
@@ -227,6 +228,48 @@ def test_windows_agree_with_predicting_at_once():
     assert fractions[-1] == 1.0
     expected = torch.sigmoid(40 * torch.from_numpy(image.astype(np.float32)))
     torch.testing.assert_close(result[0, 1], expected, atol=1e-4, rtol=1e-3)
+
+
+class Lopsided(torch.nn.Module):
+    """Believes what lies at low indices more."""
+
+    def forward(self, x, *, project=False):
+        ramp = sum(
+            torch.linspace(1, -1, n).reshape([-1, *[1] * (4 - a)]) for a, n in enumerate(x.shape[2:], 2)
+        )
+        return Output(torch.cat([-x, x + ramp], dim=1), None)
+
+
+@pytest.mark.parametrize("mirror", [(True, True, True), (True, False, False), (False, False, False)])
+def test_the_mean_over_mirrored_views_takes_sides_as_little_as_training_did(mirror):
+    plan = bright_plan(augmentation=Augmentation(mirror=mirror))
+    image = np.random.default_rng(0).normal(size=(16, 16, 16)).astype(np.float16)
+
+    def probability(scan, views):
+        return finish(predict_windows([Lopsided()], scan, plan, "cpu", views=views)).numpy()[0, 1]
+
+    found = probability(image, plan.views)
+    single = [np.flip(probability(np.flip(image, view).copy(), ((),)), view) for view in plan.views]
+    np.testing.assert_allclose(found, np.mean(single, axis=0), atol=1e-6)
+    assert len(plan.views) == 1 + sum(mirror)
+    assert change_plan(plan, {"averaged": False}).views == ((),)
+
+
+def test_a_final_mask_is_the_mean_over_views(tmp_path):
+    class Seesaw(Bright):
+        def committee(self):
+            return [self.network]
+
+    method = Seesaw()
+    method.network = Lopsided()
+    image = np.zeros((16, 16, 16), np.float32)
+    image[0, 0, 0] = 1
+    volume = read_volume(save_scan(tmp_path / "a.nii.gz", image, np.diag([-1.0, -1.0, 1.0, 1.0])))
+    alone = change_plan(bright_plan(), {"augmentation": {"mirror": (True, False, False)}, "averaged": False})
+    ways = [Predictor(change_plan(alone, {"averaged": on}), method).volume(volume) for on in (False, True)]
+    asymmetry = [float(np.abs(p - p[::-1])[:, 1:].max()) for p in (way.probabilities[1] for way in ways)]
+    assert asymmetry[0] > 0.2
+    assert asymmetry[1] < 1e-3
 
 
 def test_a_models_committee_is_teacher_and_student():
