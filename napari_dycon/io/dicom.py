@@ -45,6 +45,11 @@ _SYNTAXES = {  # by (implicit VR, little endian), for files that do not state it
 }
 
 _ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_OTHER_FORMATS = (
+    *(".nii.bz2", ".nii.xz", ".nii.zst", ".mgh", ".mgz", ".mnc", ".gipl", ".gipl.gz", ".head", ".brik"),
+    *(".par", ".rec", ".vtk", ".vti", ".tif", ".tiff", ".npy", ".npz", ".h5", ".hdf5", ".mat", ".b8"),
+    *(".png", ".jpg", ".jpeg", ".bmp", ".czi", ".lif", ".nd2", ".isq", ".am", ".v3draw"),
+)
 _DIGITS = re.compile(r"\d+")
 _LOOKED_AT = 50
 
@@ -157,10 +162,12 @@ def why_no_images(place: Path | str) -> str:
     kinds = sorted({kind for path in files[:_LOOKED_AT] if (kind := _modality(path))})
     archives = [path.name for path in files if path.name.lower().endswith(_ARCHIVES)]
     pairs = [path.name for path in files if path.suffix.lower() in (".hdr", ".img")]
+    others = [path.name for path in files if path.name.lower().endswith(_OTHER_FORMATS)]
     alone = len(files) == 1 and files[0].name.upper() == "DICOMDIR"
     said = {
         f"archives ({listed(archives)}); unpack them first": archives,
         f"Analyze or two-file NIfTI ({listed(pairs)}); convert them to .nii.gz first": pairs,
+        f"files of a format that is not read ({listed(others)}); convert them to .nii.gz first": others,
         f"DICOM objects without images ({listed(kinds)}), which are no scans": kinds,
         "a DICOMDIR but not the images it lists; copy the whole disc": alone,
     }

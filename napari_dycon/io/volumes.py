@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.layout import copy_in_order
 
 _SKEW_DEGREES = 0.006  # what rounding to single precision and three decimals leaves
+
+_USUAL_SIDE_MM = (1.0, 3000.0)
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 
@@ -124,16 +127,31 @@ def _existing(path: Path | str) -> Path:
 
 
 def _noted(volume: Volume) -> Volume:
-    """Add notes about axes that are not perpendicular and voxels that are not numbers."""
-    notes = list(volume.notes)
-    skew = volume.geometry.skew_degrees
-    if skew > _SKEW_DEGREES:
-        notes.append(
-            f"The voxel axes are not perpendicular ({skew:.2g} degrees off); ITK-SNAP and 3D Slicer may "
-            "refuse this scan."
-        )
+    """Add notes about sizes, axes and voxels that are odd.
+
+    Raises
+    ------
+    VolumeError
+        If no voxel is a number.
+    """
+    notes = [*volume.notes, *_place_notes(volume.geometry)]
     floats = volume.array.dtype.kind == "f"
     invalid = volume.array.size - int(np.count_nonzero(np.isfinite(volume.array))) if floats else 0
+    if invalid == volume.array.size:
+        raise VolumeError(f"{volume.path.name} holds no valid voxel (all NaN or infinite); export it again.")
     if invalid:
         notes.append(f"{invalid} voxels are invalid (NaN or infinite); they are kept as they are.")
     return replace(volume, notes=tuple(notes))
+
+
+def _place_notes(geometry: Geometry) -> Iterator[str]:
+    if geometry.skew_degrees > _SKEW_DEGREES:
+        yield (
+            f"The voxel axes are not perpendicular ({geometry.skew_degrees:.2g} degrees off); ITK-SNAP and "
+            "3D Slicer may refuse this scan."
+        )
+    sides = [size * step for size, step in zip(geometry.shape, geometry.spacing, strict=True)]
+    least, largest = _USUAL_SIDE_MM
+    if not least <= max(sides) <= largest:
+        measures = " x ".join(f"{side:.5g}" for side in sides)
+        yield f"The scan measures {measures} mm; check the unit in which its file states the voxel size."

@@ -487,6 +487,9 @@ def test_a_damaged_last_file_spoils_the_series_whatever_it_is_called(tmp_path, n
         ("scans.zip", b"PK", "archives (scans.zip); unpack"),
         ("scan.hdr", bytes(348), "convert them to .nii.gz"),
         ("DICOMDIR", b"", "copy the whole disc"),
+        ("brain.mgz", b"", "a format that is not read (brain.mgz); convert"),
+        ("scan.nii.bz2", b"", "a format that is not read (scan.nii.bz2)"),
+        ("STACK.TIF", b"", "a format that is not read (STACK.TIF)"),
         ("notes.txt", b"", ""),
     ],
 )

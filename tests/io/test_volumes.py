@@ -124,6 +124,23 @@ def test_what_is_odd_but_usable_is_noted(tmp_path):
         assert any(words in note for note in read_volume(path).notes), words
 
 
+@pytest.mark.parametrize(
+    ("unit", "said"), [(1, "27000 x 24000 x 21000 mm"), (2, ""), (3, "0.027 x 0.024 x 0.021 mm")]
+)
+def test_a_scan_larger_than_any_body_or_smaller_than_a_millimetre_is_noted(tmp_path, unit, said):
+    path = tmp_path / "scan.nii"
+    image = nib.Nifti1Image(voxels(), np.diag([3.0, 3, 3, 1]))
+    image.header["xyzt_units"] = unit
+    nib.save(image, path)
+    notes = [note for note in read_volume(path).notes if "check the unit" in note]
+    assert len(notes) == bool(said) and all(said in note for note in notes)
+
+
+def test_a_scan_without_a_single_number_is_refused(tmp_path):
+    with pytest.raises(VolumeError, match="no valid voxel"):
+        read_volume(save(tmp_path / "scan.nii", np.full_like(voxels(np.float32), np.nan)))
+
+
 def test_a_clean_scan_has_no_notes(tmp_path):
     for unit in (0, 2):  # not stated, as most programs write it, and mm
         assert read_volume(save(tmp_path / "scan.nii", xyzt_units=unit)).notes == ()

@@ -301,6 +301,10 @@ def _told_apart(scans: Sequence[Found]) -> Iterator[Found]:
             longer[id(item)] = "/".join((*above, item.name))
             if above and is_named_like_a_sequence(item.name) and not is_named_like_a_sequence(above[-1]):
                 persons[item.path.parent] = "/".join(above)
+        shared = Counter(longer[id(item)] for item in same)
+        for item in same:
+            if item.series is None and shared[longer[id(item)]] > 1:  # p.nii beside p.nii.gz
+                longer[id(item)] = longer[id(item)].removesuffix(item.name) + item.path.name
     for item in scans:
         patient = "" if item.series is not None else persons.get(item.path.parent, "")
         yield replace(item, name=longer[id(item)], patient=patient)

@@ -147,6 +147,16 @@ def test_labels_can_follow_later_but_do_not_replace_annotations(study, make_scan
         study.add_scan(scan, labels)
 
 
+def test_scans_that_differ_in_their_suffix_alone_are_told_apart_by_it(study, make_scan, tmp_path):
+    make_scan("p")
+    make_scan("other").rename(tmp_path / "images" / "other")
+    (tmp_path / "images" / "p.nii").write_bytes(gzip.decompress((tmp_path / "images" / "other").read_bytes()))
+    (tmp_path / "images" / "other").unlink()
+    run(study, tmp_path / "images")
+    assert {case.name for case in study.cases} == {"p.nii", "p.nii.gz"}
+    assert len({case.id for case in study.cases}) == 2
+
+
 def test_different_scans_of_one_name_get_different_ids(study, make_scan, write_nifti, tmp_path):
     study.add_scan(make_scan("a"))
     other = write_nifti(tmp_path / "day2" / "a.nii.gz", np.arange(960, dtype=np.int16).reshape(12, 10, 8))
