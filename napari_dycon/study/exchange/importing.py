@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -418,16 +418,21 @@ def _read_labels(study: Study, labels: Path, geometry: Geometry) -> Annotation:
     values = [int(value) for value in np.flatnonzero(counts) if value > 0]
     if not study.structures and len(values) <= MOST_NEW_STRUCTURES:
         for value in values:
-            study.add_structure(found.names.get(value, f"structure {value}"), value=value)
+            _add_structure(study, value, found.names)
     meant = meanings(study.structures, values, found.names)
     foreign = [value for value, structure in meant.items() if structure is None]
     if foreign:
         voxels = {value: int(counts[value]) for value in foreign}
-        told = without_structure(foreign, found.names, voxels)
+        told = without_structure(foreign, found.names, voxels, study.structures)
         raise StudyError(f"{labels.name} holds {told}, then import the labels again.")
-    if len(set(meant.values())) < len(meant):
-        raise StudyError(f"{labels.name} has two segments for one structure of the study; merge them first.")
     table = np.zeros(256, np.uint8)
     for value, structure in meant.items():
         table[value] = structure or 0
     return Annotation.full(table[found.array])
+
+
+def _add_structure(study: Study, value: int, names: Mapping[int, str]) -> None:
+    """Give a value of a file a structure; segments of one name share it, and what has no name gets none."""
+    name = names.get(value, "" if names else f"structure {value}")
+    if name and naming.folded(name) not in {naming.folded(structure.name) for structure in study.structures}:
+        study.add_structure(name, value=value)

@@ -384,6 +384,39 @@ def test_a_segment_whose_name_no_structure_has_is_refused(tmp_path, make_scan):
         study.add_scan(make_scan("p"), labels)
 
 
+def test_segments_of_one_name_are_one_structure(tmp_path, make_scan):
+    """As MITK names the instances of a lesion."""
+    labels = segmentation(tmp_path / "p.seg.nrrd", {1: "lesion", 2: "liver", 3: "Lesion"})
+    for number, structures in enumerate(
+        ([Structure(value=5, name="lesion"), Structure(value=1, name="liver")], [])
+    ):
+        with Study.create(tmp_path / f"new{number}", structures) as study:
+            study.add_scan(make_scan("p"), labels)
+            found = study.annotation("p").labels
+            assert found[3, 3, 1] == found[3, 3, 3] != found[3, 3, 2]
+            assert len(study.structures) == 2
+
+
+@pytest.mark.parametrize("structures", [["liver", "tumour"], []])
+def test_a_value_that_a_naming_file_does_not_name_means_nothing(tmp_path, make_scan, structures):
+    labels = segmentation(tmp_path / "p.seg.nrrd", {1: "liver", 2: ""})
+    own = [Structure(value=value, name=name) for value, name in enumerate(structures, start=1)]
+    with (
+        Study.create(tmp_path / "new", own) as study,
+        pytest.raises(StudyError, match=r"2 \(16 voxels\); the file names its other values but not 2"),
+    ):
+        study.add_scan(make_scan("p"), labels)
+
+
+def test_the_advice_for_a_foreign_name_does_not_take_the_value_of_a_structure(tmp_path, make_scan):
+    labels = segmentation(tmp_path / "p.seg.nrrd", {1: "Leber"})
+    with (
+        Study.create(tmp_path / "new", [Structure(value=1, name="liver")]) as study,
+        pytest.raises(StudyError, match=r'as the structure is called \(liver\).*--structure "2:Leber"'),
+    ):
+        study.add_scan(make_scan("p"), labels)
+
+
 def test_a_study_without_structures_takes_their_names_from_the_segments(tmp_path, make_scan):
     labels = segmentation(tmp_path / "p.seg.nrrd", {1: "tumour", 3: "liver"})
     with Study.create(tmp_path / "new", []) as study:
