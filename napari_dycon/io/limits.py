@@ -14,7 +14,16 @@ from napari_dycon.io.geometry import Geometry, affine_fault
 SPACING_MM = (1e-5, 1e4)
 """Least and largest size of a voxel in mm: from a fine microscope to ten metres."""
 FARTHEST_MM = 1e7
-MM_PER_UNIT = {"mm": 1.0, "millimeter": 1.0, "cm": 10.0, "m": 1000.0, "um": 0.001, "µm": 0.001}
+MM_PER_UNIT = {
+    name: size
+    for size, names in (
+        (1.0, ("mm", "millimeter", "millimeters", "millimetre", "millimetres")),
+        (10.0, ("cm", "centimeter", "centimeters", "centimetre", "centimetres")),
+        (1000.0, ("m", "meter", "meters", "metre", "metres")),
+        (0.001, ("um", "\u00b5m", "\u03bcm", "micron", "microns", "micrometer", "micrometers", "micrometre")),
+    )
+    for name in names
+}
 
 _USABLE_SHARE = 0.9
 

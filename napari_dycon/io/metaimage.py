@@ -32,6 +32,7 @@ _TYPES = {
 }
 _MATRIX = ("transformmatrix", "rotation", "orientation")
 _OFFSET = ("offset", "position", "origin")
+_FREE_TEXT = ("comment", "name")
 _SPACING = ("elementspacing", "elementsize")
 _MOST_SIDE = 1 << 20
 
@@ -53,8 +54,19 @@ class Header:
                 raise VolumeError(
                     f"{path.name} is damaged: its header cannot be read; export the scan again."
                 )
-            self.fields[key.strip().lower()] = value.strip()
+            self._state(key.strip(), value.strip())
             self.end = min(line_end + 1, len(content))
+
+    def _state(self, key: str, value: str) -> None:
+        """Take a field; synonyms that contradict each other would leave the position to the reader."""
+        name = key.lower()
+        for other in next((names for names in (_MATRIX, _OFFSET) if name in names), (name,)):
+            if self.fields.get(other, value).split() != value.split() and name not in _FREE_TEXT:
+                raise damaged(
+                    self.path,
+                    f"it states {key[:40]!r} twice, as {self.fields[other][:40]!r} and {value[:40]!r}",
+                )
+        self.fields[name] = value
 
     def text(self, *keys: str, default: str = "") -> str:
         """Value of the first of several keys that is there."""

@@ -335,6 +335,8 @@ def _geometry(path: Path, header: Any, shape: tuple[int, int, int]) -> Geometry:
 
 
 def _scaling(path: Path, header: Any) -> tuple[float | None, float | None]:
+    if np.isinf(header["scl_slope"]):
+        raise VolumeError(f"{path.name} has a damaged intensity scaling (slope inf); export it again.")
     try:
         slope, intercept = header.get_slope_inter()
     except HeaderDataError as error:

@@ -80,11 +80,17 @@ class Header:
             if value.startswith("="):
                 self.pairs[name.strip().lower()] = _ESCAPED.sub(_unescaped, value[1:].strip())
             else:
-                self.fields[name.strip().lower().replace("datafile", "data file")] = value.strip()
+                self._state(name.strip().lower().replace("datafile", "data file"), value.strip())
         self.attached = "data file" not in self.fields
         if self.attached and not found:
             raise VolumeError(
                 f"{path.name} is damaged or truncated: its header does not end; export it again."
+            )
+
+    def _state(self, name: str, value: str) -> None:
+        if self.fields.setdefault(name, value) != value and name != "content":  # which is free text
+            raise damaged(
+                self.path, f"it states {name[:40]!r} twice, {self.fields[name][:40]!r} and {value[:40]!r}"
             )
 
     def text(self, name: str, default: str = "") -> str:
@@ -243,10 +249,16 @@ def _geometry(header: Header, axes: list[int]) -> tuple[Geometry, tuple[str, ...
     if space and to_ras is None and space not in _OTHER_SPACES:
         raise damaged(path, f"the space {space[:40]!r} is not known")
     affine = np.eye(4)
+    words = header.text("spacings").split()
+    if len(words) not in (0, len(sizes)):
+        raise damaged(path, f"spacings has {len(words)} numbers instead of {len(sizes)}")
     if directions is None:
-        words = header.text("spacings").split() or ["1"] * len(sizes)
-        if len(words) != len(sizes):
-            raise damaged(path, f"spacings has {len(words)} numbers instead of {len(sizes)}")
+        if not words and {"axis maxs", "axismaxs"} & header.fields.keys():
+            raise VolumeError(
+                f"{path.name} states its voxel size by axis mins and maxs, which is not supported; save it "
+                "again in 3D Slicer."
+            )
+        words = words or ["1"] * len(sizes)
         affine[:3, :3] = np.diag([number(path, "spacings", words[axis]) for axis in axes])
     else:
         for column, axis in enumerate(axes):
@@ -254,6 +266,7 @@ def _geometry(header: Header, axes: list[int]) -> tuple[Geometry, tuple[str, ...
             if vector is None or len(vector) < 3:
                 raise damaged(path, "space directions has a vector with fewer than three numbers")
             affine[:3, column] = vector[:3]
+    agree = _agree(affine, [words[axis] for axis in axes]) if words else True
     affine[:3, 3] = _origin(header)
     affine[:3] *= np.array(_units(header))[:, None]
     ras = np.diag([*to_ras, 1]) @ affine if to_ras is not None else LPS_TO_RAS @ affine
@@ -261,7 +274,21 @@ def _geometry(header: Header, axes: list[int]) -> tuple[Geometry, tuple[str, ...
     notes = [] if to_ras is not None and directions is not None else [_NO_POSITION]
     if directions is None and not header.text("spacings"):
         notes.append("The file states no voxel size; 1 mm is assumed.")
+    if directions is not None and "space origin" not in header.fields:
+        notes.append("The file states no origin; where the scan lies in the scanner is not known.")
+    if directions is not None and not agree:
+        notes.append("The stated spacings differ from the space directions, which are used.")
     return require_plausible(path, shape, ras), tuple(notes)
+
+
+def _agree(affine: NDArray[np.float64], words: list[str]) -> bool:
+    """Tell whether spacings say what the directions say; those of other axes are not stated."""
+    try:
+        stated = np.abs([float(word) for word in words])
+    except ValueError:
+        return False
+    steps = np.linalg.norm(affine[:3, :3], axis=0)
+    return bool(np.all(np.isnan(stated) | np.isclose(stated, steps, rtol=1e-3)))
 
 
 def _origin(header: Header) -> list[float]:

@@ -241,7 +241,9 @@ def test_spaces_and_units_of_nrrd_become_millimetres(tmp_path, space, signs, uni
     )
     expected[:3] *= factor
     np.testing.assert_allclose(volume.geometry.affine, expected)
-    assert np.array_equal(volume.array, VOXELS) and volume.notes == ()
+    assert np.array_equal(volume.array, VOXELS)
+    assert all("check the unit" in note for note in volume.notes), "the size alone, where no body has it"
+    assert len(volume.notes) == (factor in (0.001, 1000))
 
 
 @pytest.mark.parametrize("space", [None, "scanner-xyz", "3D-right-handed"])
@@ -350,3 +352,56 @@ def test_axes_that_are_not_perpendicular_are_noted_with_the_angle(tmp_path, writ
     else:
         path = write_meta(tmp_path / "scan.mha", TransformMatrix="1 0 0 0.1 1 0 0 0 1")
     assert any("not perpendicular (5.7 degrees off)" in note for note in read_volume(path).notes)
+
+
+@pytest.mark.parametrize(
+    "line", ["sizes: 7 8 9", "space directions: (1,0,0) (0,1,0) (0,0,1)", "type: uint16"]
+)
+def test_an_nrrd_header_that_says_two_things_is_refused(tmp_path, line):
+    path = write_nrrd(tmp_path / "scan.nrrd")
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"\n\n", b"\n" + line.encode() + b"\n\n", 1))
+    with pytest.raises(VolumeError, match="twice"):
+        read_volume(path)
+    path.write_bytes(content.replace(b"\n\n", b"\nsizes: 9 8 7\n\n", 1))
+    assert np.array_equal(read_volume(path).array, VOXELS), "the same thing twice is no contradiction"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("Position", "5 5 5"),
+        ("Origin", "5 5 5"),
+        ("Orientation", "0 1 0 1 0 0 0 0 1"),
+        ("dimsize", "7 8 9"),
+        ("ELEMENTTYPE", "MET_USHORT"),
+    ],
+)
+def test_a_metaimage_header_that_says_two_things_is_refused(tmp_path, key, value):
+    with pytest.raises(VolumeError, match="twice"):
+        read_volume(write_meta(tmp_path / "scan.mha", **{key: value}))
+    assert read_volume(write_meta(tmp_path / "text.mha", Comment="one", comment="two")).notes == ()
+    assert read_volume(write_meta(tmp_path / "same.mha", Position="1  2 3")).notes == ()
+
+
+def test_spacings_that_contradict_the_directions_and_a_missing_origin_are_noted(tmp_path):
+    volume = read_volume(write_nrrd(tmp_path / "scan.nrrd", spacings="9 3 4", space_origin=None))
+    assert volume.geometry.spacing == pytest.approx((2, 3, 4))
+    assert [word for word in ("differ from", "no origin") if any(word in note for note in volume.notes)] == [
+        "differ from",
+        "no origin",
+    ]
+    sound = write_nrrd(tmp_path / "sound.nrrd", spacings="2 nan 4", space_units='"cm" "cm" "cm"')
+    assert read_volume(sound).notes == ()
+
+
+def test_a_voxel_size_by_mins_and_maxs_is_refused_as_that(tmp_path):
+    plain = {"space": None, "space directions": None, "space origin": None, "axis maxs": "9 16 21"}
+    with pytest.raises(VolumeError, match="axis mins and maxs"):
+        read_volume(write_nrrd(tmp_path / "scan.nrrd", **plain))
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("millimeters", 1), ("Microns", 0.001), ("\u03bcm", 0.001)])
+def test_units_have_several_names(tmp_path, unit, factor):
+    path = write_nrrd(tmp_path / "scan.nrrd", space_units=" ".join([f'"{unit}"'] * 3))
+    np.testing.assert_allclose(read_geometry(path).spacing, np.array([2, 3, 4]) * factor)

@@ -168,6 +168,7 @@ REFUSED_HEADERS = {
     "offset zero": ({"vox_offset": 0}, "cannot start at byte 0"),
     "offset huge": ({"vox_offset": 1e9}, "truncated"),
     "offset nan": ({"vox_offset": np.nan}, "cannot start"),
+    "slope inf": ({"scl_slope": np.inf}, "damaged intensity scaling"),
     "nan affine": ({"srow_x": (np.nan, 0, 0, 0)}, "no usable position"),
     "singular affine": ({"srow_y": (0, 0, 0, 0)}, "no usable position"),
     "quaternion": ({"quatern_b": 3, "qform_code": 1, "sform_code": 0}, "damaged header"),
