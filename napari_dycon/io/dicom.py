@@ -102,7 +102,7 @@ def find_series(folder: Path | str) -> list[Series]:
         foreign += [] if found else [file]
     damaged += _called_alike(foreign, slices)
     by_series: dict[str, list[SliceHeader]] = {}
-    for item in {_identity(item): item for item in slices}.values():
+    for item in _without_copies(slices):
         by_series.setdefault(item.series, []).append(item)
     series = [_blame(_series(members), damaged) for members in by_series.values()]
     return sorted(series, key=lambda one: (one.description, one.uid))
@@ -150,9 +150,19 @@ def patient_id(series: Series) -> str:
     return ""
 
 
+def _without_copies(slices: Sequence[SliceHeader]) -> Iterator[SliceHeader]:
+    """Each image once; a copy without its patient, as an anonymiser leaves it, is the same image."""
+    images: dict[tuple[str, ...], dict[str, SliceHeader]] = {}
+    for item in slices:
+        images.setdefault(_identity(item), {})[item.patient] = item
+    for by_patient in images.values():
+        named = [item for patient, item in by_patient.items() if patient]
+        yield from named or by_patient.values()
+
+
 def _identity(item: SliceHeader) -> tuple[str, ...]:
     """What two copies of one image have in common: careless programs give several images one identifier."""
-    return (item.instance or str(item.file), item.patient, item.series, str(item.position.tolist()))
+    return (item.instance or str(item.file), item.series, str(item.position.tolist()))
 
 
 def why_no_images(place: Path | str) -> str:

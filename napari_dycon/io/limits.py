@@ -14,6 +14,7 @@ from napari_dycon.io.geometry import Geometry, affine_fault
 SPACING_MM = (1e-5, 1e4)
 """Least and largest size of a voxel in mm: from a fine microscope to ten metres."""
 FARTHEST_MM = 1e7
+SAYS_LABELS = "The file says of itself that it holds labels; check that it is a scan."
 MM_PER_UNIT = {
     name: size
     for size, names in (

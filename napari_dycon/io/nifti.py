@@ -23,7 +23,7 @@ from napari_dycon.errors import VolumeError
 from napari_dycon.io.geometry import Geometry, affine_fault
 from napari_dycon.io.headers import HEADER_KINDS
 from napari_dycon.io.layout import copy_in_order
-from napari_dycon.io.limits import require_memory, require_plausible
+from napari_dycon.io.limits import SAYS_LABELS, require_memory, require_plausible
 
 SUFFIXES = (".nii", ".nii.gz")
 
@@ -32,6 +32,7 @@ _DEFLATE_LIMIT = 1040  # deflate cannot shrink data further than about 1 : 1032
 _CHUNK = 1 << 22
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _PAIRS = (b"ni1\0", b"ni2\0")
+_INTENT_LABEL = 1002
 _COLOUR_CODES = (128, 2304)
 _LEAST_SLOPE = 1e-25
 _LONGEST_QUATERNION = 1.01
@@ -101,7 +102,7 @@ def read_header(path: Path) -> NiftiHeader:
     notes += _repair(path, header)
     geometry = _geometry(path, header, shape)
     slope, intercept = _scaling(path, header)
-    notes += _geometry_notes(header, fields, geometry)
+    notes += _oddities(header, fields, geometry)
     return NiftiHeader(path, raw, fields, geometry, dtype, slope, intercept, offset, tuple(notes))
 
 
@@ -362,8 +363,8 @@ def _decoded_type(header: NiftiHeader) -> np.dtype[Any]:
     return np.dtype(np.float32 if size <= 2 else np.float64)
 
 
-def _geometry_notes(header: Any, fields: NDArray[np.void], geometry: Geometry) -> list[str]:
-    notes = []
+def _oddities(header: Any, fields: NDArray[np.void], geometry: Geometry) -> list[str]:
+    notes = [SAYS_LABELS] if int(fields["intent_code"]) == _INTENT_LABEL else []
     unit = int(fields["xyzt_units"]) & 7
     if unit not in _MM_PER_UNIT:  # 0, not stated, is what most programs write and means mm
         notes.append("The file states an unknown unit of length; millimetres are assumed.")

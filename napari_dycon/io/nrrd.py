@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_dycon.errors import VolumeError
 from napari_dycon.io.detached import damaged, data_file, number, read_data, read_start, whole_number
 from napari_dycon.io.geometry import LPS_TO_RAS, Geometry
-from napari_dycon.io.limits import MM_PER_UNIT, require_plausible
+from napari_dycon.io.limits import MM_PER_UNIT, SAYS_LABELS, require_plausible
 
 SUFFIXES = (".nrrd", ".nhdr")
 
@@ -201,7 +201,8 @@ def read_voxels(path: Path) -> tuple[NDArray[Any], Geometry, tuple[str, ...]]:
     header = Header(path)
     geometry, notes = _geometry(header, header.axes)
     array, more = _read(header, geometry.shape)
-    return array, geometry, (*notes, *more)
+    said = (SAYS_LABELS,) if header.is_segmentation else ()
+    return array, geometry, (*notes, *more, *said)
 
 
 def read_layers(header: Header) -> tuple[NDArray[Any], Geometry, tuple[str, ...]]:

@@ -450,6 +450,15 @@ def test_an_image_that_states_no_patient_is_of_no_other_one(tmp_path, index, mis
     assert dicom.patient_id(found) == SECRET
 
 
+def test_a_copy_without_its_patient_is_the_same_image(tmp_path):
+    images = series()
+    write(tmp_path / "dicom", images)
+    for image in images[:6]:
+        image.PatientID = ""
+    found = only(write(tmp_path / "dicom", images[:6], "anonymous"))
+    assert (found.problem, found.shape[2], found.notes) == (None, SLICES, ())
+
+
 def test_two_names_are_two_patients_where_no_image_states_an_identifier(tmp_path):
     images = [dataset(i, PatientID="", PatientName="A" if i < 4 else "B") for i in range(SLICES)]
     assert "several patients" in only(write(tmp_path / "two", images)).problem

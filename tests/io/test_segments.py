@@ -1,5 +1,6 @@
 import json
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -149,3 +150,13 @@ def test_layers_of_segments_are_no_colour_image_when_taken_for_a_scan(tmp_path, 
 def test_a_value_whose_name_would_be_guessed_is_refused(tmp_path, layers, pairs, reason):
     with pytest.raises(VolumeError, match=reason):
         read_labels(write(tmp_path / "p.seg.nrrd", layers, pairs), SCAN)
+
+
+def test_a_file_that_says_it_holds_labels_is_noted_when_taken_for_a_scan(tmp_path):
+    path = write(tmp_path / "p.nrrd", [layer(LIVER)], mitk([("liver", 1)]))
+    assert any("it holds labels" in note for note in read_volume(path).notes)
+    image = nib.Nifti1Image(layer(LIVER), np.eye(4))
+    for intent, count in (("label", 1), ("none", 0)):
+        image.header.set_intent(intent)
+        nib.save(image, tmp_path / "p.nii")
+        assert sum("it holds labels" in note for note in read_volume(tmp_path / "p.nii").notes) == count
