@@ -1,4 +1,4 @@
-"""What labels tell about structures before training: how small they are, and whether left is not right."""
+"""What labels tell about structures before training: their size and pieces, and whether left is not right."""
 
 import math
 import re
@@ -19,6 +19,22 @@ FEWEST_ONE_SIDED = 5
 """A structure without a twin belongs to a side when it lies there in so many patients and never elsewhere."""
 LIKE_SIZE = 3.0
 """Twins differ in volume by at most this factor."""
+
+WHOLE = 0.98
+"""A structure is one piece where its largest holds so much of it; the rest are slips of the hand."""
+FEWEST_WHOLE = 3
+"""Scans of so many patients must be labelled all over to show that a structure is always one piece."""
+SCATTER = 6.0
+"""The volumes of an organ differ by at most this factor between patients; those of lesions differ more."""
+
+MANY_STEMS = (
+    "lesion", "läsion", "lésion", "lesión", "lesão", "tumo", "nodul", "knoten", "node", "lymph", "metast",
+    "cyst", "zyste", "kyste", "quist", "plaque", "infarc", "infark", "bleed", "hemor", "haemor", "hämat",
+    "blut", "stone", "stein", "calc", "kalk", "fract", "frakt", "aneurysm", "polyp", "abscess", "abszess",
+    "embol", "thromb", "cancer", "carcin", "karzin", "mass", "herd", "vessel", "gefäß", "artery", "arter",
+    "vein", "vene", "gtv", "ggo", "consolid", "wmh",
+)  # fmt: skip
+"""What begins a name of something that the next patient may have several of, or in several pieces."""
 
 SIDE_STEMS = (
     "left", "right", "link", "recht", "gauch", "droit", "izquierd", "derech", "sinistr", "dext", "esquerd",
@@ -69,6 +85,10 @@ class LabelledShape:
         Share of it in the right half of the scan, 0 to 1; None where only a part of the scan is labelled.
     centre
         Of its voxels, in mm from the middle of the scan, by canonical axis (RAS).
+    largest
+        Share of its voxels in its largest piece, 0 to 1.
+    complete
+        Whether all of the scan is labelled.
     """
 
     patient: str
@@ -76,6 +96,8 @@ class LabelledShape:
     volume: float
     right: float | None
     centre: tuple[float, float, float]
+    largest: float
+    complete: bool
 
     @property
     def side(self) -> int:
@@ -94,9 +116,9 @@ def labelled_shapes(
     labels = reorientation.apply(np.where(known, annotation.labels, np.uint8(0)))
     wide = float(reorientation.apply(known).any(axis=(1, 2)).mean()) > ONE_SIDE
     boxes = ndimage.find_objects(labels)
-    spacing = reorientation.spacing
+    scan = _Scan(patient, labels.shape, reorientation.spacing, wide, bool(known.all()))
     return {
-        value: _shape(labels[box] == value, box, labels.shape, spacing, patient, wide)
+        value: _shape(labels[box] == value, box, scan)
         for value in values
         if value <= len(boxes) and (box := boxes[value - 1]) is not None
     }
@@ -106,6 +128,31 @@ def smallest_size(shapes: Sequence[Mapping[int, LabelledShape]]) -> float | None
     """Size in mm of the smallest structure of all scans; None where nothing is labelled."""
     sizes = [shape.size for case in shapes for shape in case.values()]
     return min(sizes, default=None)
+
+
+def single_structures(
+    shapes: Sequence[Mapping[int, LabelledShape]], names: Mapping[int, str]
+) -> tuple[int, ...]:
+    """Values of structures that are one piece of about one volume in every scan labelled all over.
+
+    Never those whose names say that there may be several.
+    """
+    complete = [case for case in shapes if any(shape.complete for shape in case.values())]
+    return tuple(
+        value for value, name in names.items() if not _may_be_several(name) and _is_single(complete, value)
+    )
+
+
+def _is_single(complete: Sequence[Mapping[int, LabelledShape]], value: int) -> bool:
+    found = [case[value] for case in complete if value in case]
+    if len(found) < len(complete) or len({shape.patient for shape in found}) < FEWEST_WHOLE:
+        return False
+    volumes = [shape.volume for shape in found]
+    return max(volumes) <= SCATTER * min(volumes) and all(shape.largest >= WHOLE for shape in found)
+
+
+def _may_be_several(name: str) -> bool:
+    return any(word.startswith(MANY_STEMS) for word in _words(name))
 
 
 def sided_names(names: Sequence[str]) -> bool:
@@ -128,29 +175,45 @@ def sided_places(shapes: Sequence[Mapping[int, LabelledShape]]) -> bool:
     )
 
 
-def _shape(
-    inside: NDArray[np.bool_],
-    box: tuple[slice, ...],
-    shape: Sequence[int],
-    spacing: Sequence[float],
-    patient: str,
-    wide: bool,
-) -> LabelledShape:
+@dataclass(frozen=True)
+class _Scan:
+    patient: str
+    shape: Sequence[int]
+    spacing: Sequence[float]
+    wide: bool
+    complete: bool
+
+
+def _shape(inside: NDArray[np.bool_], box: tuple[slice, ...], scan: _Scan) -> LabelledShape:
     counts = [inside.sum(axis=tuple(a for a in range(3) if a != axis)) for axis in range(3)]
     places = [
-        np.arange(part.start, part.stop) + 0.5 - side / 2 for part, side in zip(box, shape, strict=True)
+        np.arange(part.start, part.stop) + 0.5 - side / 2 for part, side in zip(box, scan.shape, strict=True)
     ]
     total = int(inside.sum())
-    x, y, z = (float((c * p).sum() / total * s) for c, p, s in zip(counts, places, spacing, strict=True))
+    x, y, z = (float((c * p).sum() / total * s) for c, p, s in zip(counts, places, scan.spacing, strict=True))
     right = float((counts[0] * (places[0] > 0)).sum() + 0.5 * (counts[0] * (places[0] == 0)).sum()) / total
-    volume = float(total * np.prod(spacing))
-    return LabelledShape(patient, _size(inside, spacing), volume, right if wide else None, (x, y, z))
+    largest = largest_piece(inside)
+    return LabelledShape(
+        patient=scan.patient,
+        size=_size(largest, scan.spacing),
+        volume=float(total * np.prod(scan.spacing)),
+        right=right if scan.wide else None,
+        centre=(x, y, z),
+        largest=float(largest.sum()) / total,
+        complete=scan.complete,
+    )
 
 
-def _size(inside: NDArray[np.bool_], spacing: Sequence[float]) -> float:
-    pieces, count = ndimage.label(inside)
-    largest = 1 + int(np.argmax(np.bincount(pieces.ravel(), minlength=count + 1)[1:]))
-    box = ndimage.find_objects(pieces, max_label=largest)[largest - 1]
+def largest_piece(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest piece of a mask with any voxel; voxels that share a corner hang together."""
+    pieces, count = ndimage.label(inside, structure=np.ones((3, 3, 3)))
+    if count == 1:
+        return inside
+    return np.asarray(pieces == 1 + int(np.argmax(np.bincount(pieces.ravel(), minlength=count + 1)[1:])))
+
+
+def _size(piece: NDArray[np.bool_], spacing: Sequence[float]) -> float:
+    box = ndimage.find_objects(piece.astype(np.uint8))[0]
     return sorted(float((part.stop - part.start) * s) for part, s in zip(box, spacing, strict=True))[1]
 
 

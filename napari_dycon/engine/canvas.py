@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from napari_dycon.engine.anatomy import largest_piece
 from napari_dycon.engine.calibration import ExpectedDice, Tempering
 from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.resampling import FloatArray, resample_rows, rows_needed
@@ -117,6 +119,7 @@ class Canvas:
         kept = None
         if self._kept is not None:
             kept = np.stack([to_source(map_, self._reorientation) for map_ in self._kept])
+        _keep_largest_pieces(self._mask, self._plan.single)
         return Prediction(
             mask=to_source(self._mask, self._reorientation),
             probabilities=kept,
@@ -132,6 +135,16 @@ class Canvas:
         new = own[:, max(0, self._counted - of.start) :]
         self._counted = of.stop
         self._dice.add(new, new.argmax(axis=0), self._temperature)
+
+
+def _keep_largest_pieces(mask: NDArray[np.uint8], values: Sequence[int]) -> None:
+    """Take away, in place, what does not hang together with the largest piece of its structure."""
+    boxes = ndimage.find_objects(mask)
+    for value in values:
+        box = boxes[value - 1] if value <= len(boxes) else None
+        if box is not None:
+            inside = mask[box] == value
+            mask[box][inside & ~largest_piece(inside)] = 0
 
 
 _Array = TypeVar("_Array", bound=NDArray[Any])

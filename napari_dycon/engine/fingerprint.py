@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from napari_dycon.engine.anatomy import LabelledShape, labelled_shapes, sided_places, smallest_size
+from napari_dycon.engine.anatomy import (
+    LabelledShape,
+    labelled_shapes,
+    sided_places,
+    single_structures,
+    smallest_size,
+)
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.intensity import Intensity, looks_like_ct
 from napari_dycon.errors import DyconError
@@ -16,7 +22,7 @@ from napari_dycon.study.study import Study
 
 Triple = tuple[float, float, float]
 SAMPLED_SCANS = 6
-SAMPLED_LABELS = 12
+SAMPLED_LABELS = 40
 
 
 class CaseFingerprint(BaseModel):
@@ -39,6 +45,8 @@ class Fingerprint(BaseModel):
         Size of the smallest labelled structure, in mm; None where nothing is labelled.
     sided
         Whether the labels show that left and right are not alike.
+    single
+        Values of structures that the labels show to be one piece in every patient.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +56,7 @@ class Fingerprint(BaseModel):
     intensity: Intensity = Intensity()
     smallest: float | None = None
     sided: bool = False
+    single: tuple[int, ...] = ()
 
     @property
     def median_spacing(self) -> Triple:
@@ -92,6 +101,7 @@ def fingerprint_study(
         intensity=_intensity(study, ranked[:SAMPLED_SCANS], control),
         smallest=smallest_size(shapes),
         sided=sided_places(shapes),
+        single=single_structures(shapes, dict(structures)),
     )
 
 

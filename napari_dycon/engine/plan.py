@@ -132,6 +132,8 @@ class Plan(BaseModel):
     """Share by which neighbouring windows overlap in prediction."""
     averaged: bool = True
     """Whether a final prediction is the mean over mirrored views of the scan."""
+    single: tuple[int, ...] = ()
+    """Structures of whose prediction only the largest piece is kept, by label value."""
     cache_bytes: int = 2 * 2**30
     """Prepared scans up to this size stay in memory; the rest is read from the study's cache folder."""
     method_settings: dict[str, Any] = {}
@@ -196,6 +198,7 @@ def make_plan(
             rotation=_rotation(spacing),
             elastic=3.0 if gpu else 2.0,
         ),
+        single=fingerprint.single,
         cache_bytes=min(4 * 2**30, psutil.virtual_memory().available // 3),
     )
     plan = change_plan(plan, wishes)

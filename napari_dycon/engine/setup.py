@@ -145,7 +145,7 @@ def _started(study: Study, request: Request, machine: Machine, control: Control)
     folder = RunFolder(study, request.run_id or study.new_run(name))
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write(config, plan)
-    notes += _remarks(cases, method)
+    notes += _remarks(cases, method, plan)
     return Prepared(folder, config, plan, machine.device, budget, method, cases, None, notes, left_out)
 
 
@@ -308,7 +308,7 @@ def _earlier(study: Study, request: Request, notes: list[str]) -> RunFolder | No
     return folder
 
 
-def _remarks(cases: Sequence[PreparedCase], method: Method) -> list[str]:
+def _remarks(cases: Sequence[PreparedCase], method: Method, plan: Plan) -> list[str]:
     labelled = sum(case.target is not None for case in cases)
     notes = []
     if labelled == 1:
@@ -318,6 +318,12 @@ def _remarks(cases: Sequence[PreparedCase], method: Method) -> list[str]:
         )
     if method.learns_from_unlabelled and not any(_has_unknown(case) for case in cases):
         notes.append("There are no unlabelled scans: training goes without the unlabelled part.")
+    names = dict(zip(plan.structure_values, plan.structure_names, strict=True))
+    if single := ", ".join(names[value] for value in plan.single):
+        notes.append(
+            f"One piece in every labelled scan: {single}. Of what is predicted of it, only the largest piece "
+            "is kept; a scan labelled with two pieces ends that."
+        )
     return notes
 
 

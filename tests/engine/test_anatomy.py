@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_dycon.engine.anatomy import labelled_shapes, sided_names, sided_places, smallest_size
+from napari_dycon.engine.anatomy import (
+    labelled_shapes,
+    sided_names,
+    sided_places,
+    single_structures,
+    smallest_size,
+)
 from napari_dycon.engine.fingerprint import fingerprint_study
 from napari_dycon.engine.plan import Machine, make_plan
 from napari_dycon.io.geometry import Geometry
@@ -129,6 +135,45 @@ def test_the_size_of_a_structure_is_that_of_its_largest_piece_across():
     assert found[2].size == pytest.approx(13.5)
     assert smallest_size([found, {}]) == pytest.approx(4.5)
     assert smallest_size([{}]) is None
+
+
+def patients(*labels):
+    return [shapes(found, patient=f"p{number}") for number, found in enumerate(labels)]
+
+
+ONE, TWO = boxes((1, RIGHT, SIZE)), boxes((1, RIGHT, SIZE), (1, LEFT, SIZE))
+SPECK = boxes((1, RIGHT, SIZE), (1, LEFT, (1, 1, 2)))
+CORNERS = boxes((1, (10, 10, 8), (6, 6, 6)), (1, (16, 16, 14), (6, 6, 6)))
+SMALL = boxes((1, RIGHT, (3, 3, 3)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "single"),
+    [
+        ([ONE, ONE, ONE], True),
+        ([ONE, SPECK, CORNERS], True),
+        ([ONE, ONE], False),  # too few to say
+        ([ONE, ONE, ONE, TWO], False),  # kidneys, lungs, a second metastasis
+        ([ONE, ONE, ONE, SMALL], False),  # sizes of lesions, not of an organ
+        ([ONE, ONE, ONE, boxes((2, LEFT, SIZE))], False),  # not everybody has it
+    ],
+)
+def test_a_structure_is_one_piece_when_the_labels_of_all_patients_say_so(labels, single):
+    assert single_structures(patients(*labels), {1: "liver"}) == ((1,) if single else ())
+
+
+@pytest.mark.parametrize("name", ["lesion", "liver tumour", "Lymph node", "gross tumor", "GTV", "Metastasen"])
+def test_what_there_may_be_several_of_is_never_cut_to_one_piece(name):
+    assert single_structures(patients(ONE, ONE, ONE, ONE), {1: name}) == ()
+
+
+def test_scans_of_one_patient_or_labelled_in_part_do_not_tell_that_a_structure_is_one_piece():
+    def sliced(labels):
+        return Annotation(labels, np.where(np.indices(labels.shape)[0] < 41, 1, 0).astype(np.uint8))
+
+    assert single_structures([shapes(ONE, patient="a") for _ in range(5)], {1: "liver"}) == ()
+    part = [shapes(boxes((1, RIGHT, SIZE)), annotation=sliced, patient=f"p{i}") for i in range(5)]
+    assert single_structures(part, {1: "liver"}) == ()
 
 
 def test_a_plan_sees_sides_and_sizes_in_the_labels(tmp_path):

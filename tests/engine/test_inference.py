@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from napari_dycon.engine import inference
 from napari_dycon.engine.calibration import entropy, mutual_information, temper
@@ -228,6 +229,17 @@ def test_windows_agree_with_predicting_at_once():
     assert fractions[-1] == 1.0
     expected = torch.sigmoid(40 * torch.from_numpy(image.astype(np.float32)))
     torch.testing.assert_close(result[0, 1], expected, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("single", "left"), [((), 3), ((9,), 1)])
+def test_far_pieces_are_taken_away_where_a_structure_is_always_one(tmp_path, single, left):
+    image = np.zeros((30, 26, 22), np.float32)
+    for place, side in ((4, 9), (17, 3), (24, 4)):
+        image[place : place + side, 5 : 5 + side, 5 : 5 + side] = 100
+    volume = read_volume(save_scan(tmp_path / "a.nii.gz", image, oblique_affine(17.0, (0.7, 1.3, 2.1))))
+    mask = Predictor(bright_plan(single=single), Bright()).volume(volume).mask
+    assert ndimage.label(mask)[1] == left
+    assert mask[8, 9, 9] == 9
 
 
 class Lopsided(torch.nn.Module):
