@@ -20,7 +20,9 @@ from common import atrium_study
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.device import configure_threads
 from napari_dycon.engine.optimisation import Optimisation
-from napari_dycon.engine.setup import Request, prepare
+from napari_dycon.engine.request import Request
+from napari_dycon.engine.setup import prepare
+from napari_dycon.engine.start import make_start
 from napari_dycon.engine.steps import finish
 from napari_dycon.study.study import Study
 
@@ -39,8 +41,8 @@ def main() -> None:
 
 
 def _measure(study: Study, method: str, steps: int) -> tuple[float, float, float]:
-    request = Request(method, None, 1000, 0, "cpu", {}, None, resume=False, warm_start=False, holdout=False)
-    prepared = finish(prepare(study, request, Control()))
+    request = Request(method=method, iterations=1000, device="cpu", warm_start=False, holdout=False)
+    prepared = make_start(finish(prepare(study, request, Control())))
     sampler = prepared.sampler()
     optimisation = Optimisation(prepared.method, prepared.plan, prepared.device, 0)
     needs = {progress: prepared.method.needs_unlabelled(progress) for progress in (EARLY, LATE)}

@@ -187,7 +187,7 @@ def agreements(cases: Iterable[Case]) -> dict[str, Agreement]:
 
 def report(cases: Sequence[Case], study: Study, run: str, temperature: float | None) -> dict[str, Any]:
     """Everything as plain values."""
-    folder = RunFolder(study, run)
+    folder = RunFolder(study.run_dir(run))
     rows = [row for case in cases for row in case.structures]
     refitted = left_out_temperatures(cases)
     return {
@@ -318,7 +318,7 @@ def main() -> None:
         if not pairs:
             parser.error("every scan with a label is a case of the study; nothing is left to test on")
         predictor = Predictor.load(study, run, wish.device)
-        folder = RunFolder(study, run)
+        folder = RunFolder(study.run_dir(run))
         quality = read_quality(folder.path, folder.checkpoints.iterations[0])
         cases = []
         for index, pair in enumerate(pairs):

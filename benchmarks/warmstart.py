@@ -17,7 +17,7 @@ from common import ATRIA, atrium_study
 from napari_dycon.engine.evaluation import evaluate_masks
 from napari_dycon.engine.events import RunFinished
 from napari_dycon.engine.inference import Predictor
-from napari_dycon.engine.trainer import Trainer
+from napari_dycon.engine.runners.here import Trainer
 from napari_dycon.io.atomic import write_text_atomic
 from napari_dycon.io.masks import read_mask
 from napari_dycon.io.volumes import read_volume

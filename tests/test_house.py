@@ -54,6 +54,17 @@ def test_dependencies_run_downwards_only(path, layer):
             assert top not in QT, f"only plugin may import {top}"
 
 
+OF_A_RUN = ("bundle", "start", "trainer", "validation", "checkpoints", "recorder", "optimisation", "patches")
+"""What trains knows the bundle of a run alone; the study may be open elsewhere, or not be there."""
+
+
+@pytest.mark.parametrize("module", OF_A_RUN)
+def test_what_trains_knows_no_study(module):
+    names = set(_imported(PACKAGE / "engine" / f"{module}.py"))
+    assert not {name for name in names if name.startswith("napari_dycon.study.study")}
+    assert not names & {"napari_dycon.engine.setup", "napari_dycon.engine.store.CaseStore"}
+
+
 def _signals():
     for path in (PACKAGE / "plugin").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -22,7 +22,7 @@ from napari_dycon.engine.device import resolve_device
 from napari_dycon.engine.evaluation import evaluate_masks
 from napari_dycon.engine.events import Event, RunFinished, RunStarted
 from napari_dycon.engine.inference import Predictor
-from napari_dycon.engine.trainer import Trainer
+from napari_dycon.engine.runners.here import Trainer
 from napari_dycon.errors import TrainingError, VolumeError
 from napari_dycon.io.atomic import write_text_atomic
 from napari_dycon.io.geometry import Geometry

@@ -107,7 +107,7 @@ def _whole_job(study: "Study", minutes: float, device: str, screen: Screen) -> d
 
 
 def _train(study: "Study", minutes: float, device: str, brake: "Control", screen: Screen) -> str:
-    from napari_dycon.engine.trainer import Trainer
+    from napari_dycon.engine.runners.here import Trainer
 
     screen.line(f"Training for {clock(60 * minutes)} on the labelled and the unlabelled patients.")
     trainer = Trainer(study, "dycon", minutes=minutes, device=device, control=brake, threads=thread_limit())

@@ -67,7 +67,7 @@ def train(
     """
     from napari_dycon.engine.control import Control
     from napari_dycon.engine.plan import Plan
-    from napari_dycon.engine.trainer import Trainer
+    from napari_dycon.engine.runners.here import Trainer
 
     _check_wishes(method, minutes, iterations, control, resume, fresh)
     if minutes is None and iterations is None and not resume:

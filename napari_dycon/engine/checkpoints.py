@@ -80,12 +80,12 @@ class CheckpointFolder:
             "state": dict(checkpoint.state),
         }
         make_folder_in(self._folder.parent, self._folder)
-        tensors, description = self._paths(checkpoint.iteration)
+        tensors, description = self.files(checkpoint.iteration)
         write_bytes_atomic(tensors, content)
         write_json(description, header)
         for iteration in self.iterations[GENERATIONS:]:
             with contextlib.suppress(OSError):  # it is dropped at another time; the training must go on
-                for path in reversed(self._paths(iteration)):
+                for path in reversed(self.files(iteration)):
                     path.unlink(missing_ok=True)
 
     def load(self) -> Checkpoint:
@@ -108,7 +108,7 @@ class CheckpointFolder:
         raise TrainingError(f"Run {run} has no checkpoint yet; train it first.")
 
     def _read(self, iteration: int) -> Checkpoint | None:
-        tensors, description = self._paths(iteration)
+        tensors, description = self.files(iteration)
         try:
             header = json.loads(description.read_text(encoding="utf-8"))
             content = tensors.read_bytes()
@@ -126,7 +126,8 @@ class CheckpointFolder:
         except (SafetensorError, KeyError, TypeError, ValueError):
             return None
 
-    def _paths(self, iteration: int) -> tuple[Path, Path]:
+    def files(self, iteration: int) -> tuple[Path, Path]:
+        """Tensors and description of a checkpoint, there or not."""
         stem = self._folder / f"{iteration:0{DIGITS}d}"
         return stem.with_suffix(".safetensors"), stem.with_suffix(".json")
 

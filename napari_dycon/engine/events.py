@@ -163,7 +163,7 @@ _KINDS: dict[str, type[Any]] = {
 
 
 def from_json(line: str) -> Event:
-    """Read an event back from a line of ``events.jsonl``.
+    """Read an event back from a line of ``events.jsonl``; numbers that were not finite become NaN.
 
     Raises
     ------
@@ -174,10 +174,17 @@ def from_json(line: str) -> Event:
     kind = _KINDS.get(content.pop("event", ""))
     if kind is None:
         raise ValueError(f"This line is not an event of a run: {line[:80]}")
-    known = {entry.name for entry in fields(kind)}
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items() if k in known}
-    event: Event = kind(**values)
+    known = {entry.name: entry.type for entry in fields(kind)}
+    event: Event = kind(**{k: _value(v, known[k]) for k, v in content.items() if k in known})
     return event
+
+
+def _value(value: Any, kind: Any) -> Any:
+    if kind is float and value is None:
+        return math.nan
+    if kind == dict[str, float] and isinstance(value, dict):
+        return {key: _value(item, float) for key, item in value.items()}
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> Any:

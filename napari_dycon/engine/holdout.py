@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from napari_dycon.engine.store import PreparedCase
+from napari_dycon.engine.prepared import PreparedCase
 from napari_dycon.learning.batch import IGNORE, UNKNOWN
 
 ENOUGH_CASES = 8

@@ -27,13 +27,13 @@ from napari_dycon.engine.events import (
     PredictionFinished,
     PredictionProgress,
 )
+from napari_dycon.engine.examination import examine
 from napari_dycon.engine.plan import Plan, smaller_patch
 from napari_dycon.engine.preprocessing import prepare_image
 from napari_dycon.engine.readiness import Quality, read_quality, write_quality
 from napari_dycon.engine.resampling import resample
 from napari_dycon.engine.runs import RunFolder
 from napari_dycon.engine.steps import finish
-from napari_dycon.engine.validation import examine
 from napari_dycon.engine.windows import predict_windows
 from napari_dycon.errors import DyconError, TrainingError
 from napari_dycon.io.geometry import Reorientation
@@ -82,7 +82,7 @@ class Predictor:
         TrainingError
             When the run has none.
         """
-        folder = RunFolder(study, run_id)
+        folder = RunFolder(study.run_dir(run_id))
         plan, method = folder.method()
         predictor = cls(plan, method, device)
         predictor.trust(read_quality(folder.path, folder.checkpoints.iterations[0]))
@@ -269,7 +269,7 @@ def _wanted(study: Study, case_ids: Sequence[str] | None) -> list[str]:
 
 def _known_quality(study: Study, run: str, predictor: Predictor, control: Control) -> Quality | None:
     """What labelled voxels say about the newest model of a run; they are asked now if nobody has yet."""
-    folder = RunFolder(study, run)
+    folder = RunFolder(study.run_dir(run))
     quality = read_quality(folder.path, folder.checkpoints.iterations[0])
     if quality is None:
         quality = examine(study, run, predictor.deciders, predictor.device, control)

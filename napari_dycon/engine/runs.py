@@ -1,6 +1,9 @@
 """A run on disk: how it was asked for, its plan and its model."""
 
 import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,11 +12,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from napari_dycon.engine.checkpoints import CheckpointFolder
 from napari_dycon.engine.holdout import HoldOut
 from napari_dycon.engine.plan import Plan
-from napari_dycon.engine.recorder import reached_its_end
 from napari_dycon.errors import TrainingError
 from napari_dycon.io.json_files import write_model
 from napari_dycon.learning.methods.base import Method, get_method
-from napari_dycon.study.study import Study
+from napari_dycon.study.store.lock import RunLock
+
+LOCK_ATTEMPTS = 3
+LOCK_PAUSE_SECONDS = 0.1
 
 
 class RunConfig(BaseModel):
@@ -39,12 +44,35 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class RunFolder:
-    """Files of one run."""
+    """Files of one run, wherever its folder lies."""
 
-    def __init__(self, study: Study, run: str) -> None:
-        self.run = run
-        self.path = Path(study.run_dir(run))
+    def __init__(self, path: Path) -> None:
+        self.run = path.name
+        self.path = path
         self.checkpoints = CheckpointFolder(self.path / "checkpoints")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep all others from training the run while the block runs.
+
+        Raises
+        ------
+        TrainingError
+            When somebody trains it, or its folder cannot be written.
+        """
+        lock = RunLock(self.path)
+        refusal = lock.acquire()
+        for _ in range(LOCK_ATTEMPTS):  # somebody may only have looked whether it is held
+            if refusal is None:
+                break
+            time.sleep(LOCK_PAUSE_SECONDS)
+            refusal = lock.acquire()
+        if refusal is not None:
+            raise TrainingError(f"Run {self.run} cannot be trained now: {refusal}.")
+        try:
+            yield
+        finally:
+            lock.release()
 
     def write(self, config: RunConfig, plan: Plan) -> None:
         """Write ``config.json`` and ``plan.json``."""
@@ -106,21 +134,3 @@ def build_method(name: str, plan: Plan) -> Method:
         place = ".".join(map(str, first["loc"]))
         raise TrainingError(f"Method {name} cannot be set up like this: {place}: {first['msg']}.") from None
     return kind(plan.network, settings)
-
-
-def latest_unfinished(study: Study) -> str:
-    """The newest run that has a checkpoint and has not used its whole budget.
-
-    Raises
-    ------
-    TrainingError
-        When there is none.
-    """
-    for run in reversed(study.runs()):
-        folder = RunFolder(study, run)
-        if folder.checkpoints.iterations and not reached_its_end(folder.path):
-            return run
-    raise TrainingError(
-        "There is no unfinished training in this study to go on with. Start a new one: it continues from the "
-        "last model."
-    )

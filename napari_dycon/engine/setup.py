@@ -1,76 +1,45 @@
-"""From a request to everything the training loop needs; all refusals happen here."""
+"""From a request to a bundle that can be trained without the study; all refusals happen here."""
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
 
 import napari_dycon
 from napari_dycon.engine.budget import Budget
-from napari_dycon.engine.checkpoints import Checkpoint
+from napari_dycon.engine.bundle import Bundle, BundledCase, Contents, drop_abandoned
 from napari_dycon.engine.control import Control
-from napari_dycon.engine.device import DeviceName, card_fault
+from napari_dycon.engine.device import card_fault, configure_threads
 from napari_dycon.engine.events import ScanPreparation
 from napari_dycon.engine.fingerprint import fingerprint_study
 from napari_dycon.engine.holdout import HoldOut, choose_holdout
-from napari_dycon.engine.patches import PatchSampler, TrainingCase
 from napari_dycon.engine.plan import Machine, Plan, change_plan, make_plan
-from napari_dycon.engine.runs import RunConfig, RunFolder, build_method, latest_unfinished
-from napari_dycon.engine.store import CaseStore, PreparedCase
-from napari_dycon.engine.warmstart import adopt_plan, same_network, transfer_weights
+from napari_dycon.engine.prepared import PreparedCase
+from napari_dycon.engine.recorder import reached_its_end
+from napari_dycon.engine.request import Request
+from napari_dycon.engine.runs import RunConfig, RunFolder, build_method
+from napari_dycon.engine.start import has_unknown
+from napari_dycon.engine.store import CaseStore
+from napari_dycon.engine.warmstart import adopt_plan, new_structures, same_network
 from napari_dycon.errors import DyconError, TrainingError
-from napari_dycon.learning.batch import IGNORE, UNKNOWN
-from napari_dycon.learning.methods.base import Method, get_method
+from napari_dycon.learning.batch import IGNORE
+from napari_dycon.learning.methods.base import get_method
+from napari_dycon.study.store.structures import read_notes
+from napari_dycon.study.store.studyfile import read_record
 from napari_dycon.study.study import Study
 
 MOST_REASONS = 8
 DEFAULT_METHOD = "dycon"
 NOTHING_TO_LEARN = "Nothing to learn from yet: no case has a label. Paint at least one structure in one case."
 
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked of the trainer; see :class:`napari_dycon.engine.trainer.Trainer`."""
-
-    method: str | None
-    minutes: float | None
-    iterations: int | None
-    seed: int | None
-    device: str
-    overrides: Mapping[str, Any]
-    run_id: str | None
-    resume: bool
-    warm_start: bool
-    holdout: bool
-
-
-@dataclass
-class Prepared:
-    """A run ready to start or to go on."""
-
-    folder: RunFolder
-    config: RunConfig
-    plan: Plan
-    device: DeviceName
-    budget: Budget
-    method: Method
-    cases: list[PreparedCase]
-    checkpoint: Checkpoint | None = None
-    notes: list[str] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)
-
-    def sampler(self) -> PatchSampler:
-        """Patches of what training may see."""
-        return make_sampler(self.cases, self.config.holdout, self.plan, self.config.seed, self.method)
-
-
-Preparation = Generator[ScanPreparation, None, Prepared]
+Preparation = Generator[ScanPreparation, None, Bundle]
 
 
 def prepare(study: Study, request: Request, control: Control) -> Preparation:
-    """Check everything, prepare the scans and build or load the model.
+    """Check everything, prepare the scans and register the run.
+
+    The study may be open only to read: whoever holds it can go on labelling. What is prepared is the state of
+    its annotations at the moment in which each is read.
 
     Yields
     ------
@@ -85,35 +54,33 @@ def prepare(study: Study, request: Request, control: Control) -> Preparation:
         When the control says so; checked before each scan is looked at or prepared.
     """
     yield ScanPreparation("", 0, len(study.cases))
-    if study.read_only:
-        raise TrainingError(
-            "This study is open elsewhere and can only be read here; close it there to train."
-        )
+    configure_threads(request.threads)
     machine = Machine.detect(request.device)
+    drop_abandoned(map(study.run_dir, study.runs()))
     begin = _resumed if request.resume else _started
-    prepared = yield from begin(study, request, machine, control)
-    return prepared
+    return (yield from begin(study, request, machine, control))
 
 
-def make_sampler(
-    cases: Sequence[PreparedCase], holdout: HoldOut, plan: Plan, seed: int, method: Method
-) -> PatchSampler:
-    """The patch sampler of a run; held-out voxels are unknown to it."""
-    unlabelled = method.learns_from_unlabelled
-    seen = [
-        TrainingCase(
-            image=case.image,
-            target=holdout.training_target(case),
-            unlabelled=unlabelled and not holdout.holds(case) and _has_unknown(case),
-            weight=case.weight,
-        )
-        for case in cases
-    ]
-    return PatchSampler(seen, plan, seed)
+def latest_unfinished(study: Study) -> str:
+    """The newest run that has a checkpoint and has not used its whole budget.
+
+    Raises
+    ------
+    TrainingError
+        When there is none.
+    """
+    for run in reversed(study.runs()):
+        folder = RunFolder(study.run_dir(run))
+        if folder.checkpoints.iterations and not reached_its_end(folder.path):
+            return run
+    raise TrainingError(
+        "There is no unfinished training in this study to go on with. Start a new one: it continues from the "
+        "last model."
+    )
 
 
 def _started(study: Study, request: Request, machine: Machine, control: Control) -> Preparation:
-    budget = Budget(request.minutes, request.iterations)
+    Budget(request.minutes, request.iterations)
     name, seed = request.method or DEFAULT_METHOD, request.seed or 0
     networks = get_method(name).networks_at_once(request.overrides.get("method_settings") or {})
     notes, left_out = _device_notes(request), dict[str, str]()
@@ -123,15 +90,16 @@ def _started(study: Study, request: Request, machine: Machine, control: Control)
     if earlier is not None:
         plan = adopt_plan(plan, earlier.plan())
     plan = change_plan(plan, request.overrides)
-    cases = yield from _prepared(study, plan, usable, notes, left_out, control)
-    method, before = _model(name, seed, plan, earlier, notes)
+    store = CaseStore(study, plan, in_memory=False)
+    cases = yield from _prepared(study, store, usable, notes, left_out, control)
+    build_method(name, plan)
+    before = _continued(plan, earlier, notes)
     seen = set(before.trained_on) if before else set()
     holdout = HoldOut()
     if request.holdout:
         holdout = choose_holdout(cases, seed, before.holdout if before else None, seen)
         if holdout.empty:
             notes.append("Too little is labelled to keep some aside, so the quality cannot be measured yet.")
-    make_sampler(cases, holdout, plan, seed, method)
     config = RunConfig(
         method=name,
         seed=seed,
@@ -142,35 +110,46 @@ def _started(study: Study, request: Request, machine: Machine, control: Control)
         trained_on=tuple(sorted(seen | {c.case for c in cases if holdout.training_target(c) is not None})),
         version=napari_dycon.__version__,
     )
-    folder = RunFolder(study, request.run_id or study.new_run(name))
-    folder.path.mkdir(parents=True, exist_ok=True)
-    folder.write(config, plan)
-    notes += _remarks(cases, method, plan)
-    return Prepared(folder, config, plan, machine.device, budget, method, cases, None, notes, left_out)
+    notes += _remarks(cases, get_method(name).learns_from_unlabelled, plan)
+    bundle = Bundle(study.run_dir(request.run_id or study.new_run(name)))
+    bundle.run.path.mkdir(parents=True, exist_ok=True)
+    with bundle.run.locked():
+        bundle.run.write(config, plan)
+        bundle.clear()
+        if earlier is not None and before is not None:
+            bundle.begin_with(earlier)
+        contents = Contents(
+            request=request,
+            device=machine.device,
+            minutes=request.minutes,
+            iterations=request.iterations,
+            cases=_bundled(bundle, store, cases),
+            notes=tuple(notes),
+            left_out=left_out,
+        )
+        bundle.write(contents)
+    return bundle
 
 
-def _model(
-    name: str, seed: int, plan: Plan, earlier: RunFolder | None, notes: list[str]
-) -> tuple[Method, RunConfig | None]:
-    """A method with fresh weights, or with those of an earlier run and how that was made."""
-    torch.manual_seed(seed)
-    method = build_method(name, plan)
+def _continued(plan: Plan, earlier: RunFolder | None, notes: list[str]) -> RunConfig | None:
+    """How the earlier run was made that the new one continues, where it can."""
     if earlier is None:
-        return method, None
-    earlier_plan, model = earlier.method()
+        return None
+    earlier_plan = earlier.plan()
     same_grid = (plan.spacing, plan.intensity) == (earlier_plan.spacing, earlier_plan.intensity)
     if not same_grid or not same_network(plan, earlier_plan):
         notes.append("The training starts anew, because the plan asks for another network or grid.")
-        return method, None
+        return None
     notes += [
         f"'{name}' was added: the model keeps what it knows and learns the new structure from now."
-        for name in transfer_weights(method, plan, model, earlier_plan)
+        for name in new_structures(plan, earlier_plan)
     ]
-    return method, earlier.config()
+    return earlier.config()
 
 
 def _resumed(study: Study, request: Request, machine: Machine, control: Control) -> Preparation:
-    folder = RunFolder(study, request.run_id or latest_unfinished(study))
+    bundle = Bundle(study.run_dir(request.run_id or latest_unfinished(study)))
+    folder = bundle.run
     config, plan = folder.config(), folder.plan()
     _check_agreement(request, folder.run, config, plan)
     if tuple(structure.value for structure in study.structures) != plan.structure_values:
@@ -181,38 +160,46 @@ def _resumed(study: Study, request: Request, machine: Machine, control: Control)
     minutes, iterations = request.minutes, request.iterations
     if minutes is None and iterations is None:
         minutes, iterations = config.minutes, config.iterations
+    Budget(minutes, iterations)
     notes, left_out = _device_notes(request), dict[str, str]()
-    usable = _usable(study, notes, left_out)
-    cases = yield from _prepared(study, plan, usable, notes, left_out, control)
-    method = build_method(config.method, plan)
-    checkpoint = folder.checkpoints.load() if folder.checkpoints.iterations else None
-    if checkpoint is None:
-        torch.manual_seed(config.seed)
-        method = build_method(config.method, plan)
-    elif not _fits(method, checkpoint):
-        raise TrainingError(
-            f"Run {folder.run} was made by another version and cannot go on; start a new training."
+    with folder.locked():
+        usable = _usable(study, notes, left_out)
+        store = CaseStore(study, plan, in_memory=False)
+        cases = yield from _prepared(study, store, usable, notes, left_out, control)
+        folder.write(_brought_up(config, cases), plan)
+        bundle.clear()
+        contents = Contents(
+            request=request,
+            device=machine.device,
+            minutes=minutes,
+            iterations=iterations,
+            cases=_bundled(bundle, store, cases),
+            notes=tuple(notes),
+            left_out=left_out,
         )
-    elif checkpoint.damaged:
-        notes.append(
-            f"The newest checkpoint is damaged; the training goes on from step {checkpoint.iteration}."
-        )
+        bundle.write(contents)
+    return bundle
+
+
+def _brought_up(config: RunConfig, cases: Sequence[PreparedCase]) -> RunConfig:
+    """What is held out and what is learned from, with scans that came since the run began."""
     holdout = config.holdout.with_siblings(cases)
-    if holdout != config.holdout:
-        config = config.model_copy(update={"holdout": holdout})
     seen = {case.case for case in cases if holdout.training_target(case) is not None}
-    if not seen <= set(config.trained_on):
-        config = config.model_copy(update={"trained_on": tuple(sorted(seen | set(config.trained_on)))})
-        folder.write(config, plan)
-    budget = Budget(minutes, iterations)
-    return Prepared(folder, config, plan, machine.device, budget, method, cases, checkpoint, notes, left_out)
+    trained_on = config.trained_on
+    if not seen <= set(trained_on):
+        trained_on = tuple(sorted(seen | set(trained_on)))
+    return config.model_copy(update={"holdout": holdout, "trained_on": trained_on})
+
+
+def _bundled(bundle: Bundle, store: CaseStore, cases: Sequence[PreparedCase]) -> tuple[BundledCase, ...]:
+    return tuple(bundle.add(case, store.files(case.case)) for case in cases)
 
 
 def _check_agreement(request: Request, run: str, config: RunConfig, plan: Plan) -> None:
     """Refuse to go on with a run in another way than it began."""
     wishes = dict(request.overrides)
     if "patch_size" in wishes and all(np.asarray(wishes["patch_size"]) >= plan.patch_size):
-        del wishes["patch_size"]  # memory ran out on the way, see Trainer
+        del wishes["patch_size"]  # memory ran out on the way, see the loop
     differs = [
         f"{name} {was}, not {wish}"
         for name, wish, was in (
@@ -228,11 +215,6 @@ def _check_agreement(request: Request, run: str, config: RunConfig, plan: Plan) 
             f"Run {run} goes on as it began, with {' and with '.join(differs)}. Leave these settings out, or "
             "start a new training."
         )
-
-
-def _fits(method: Method, checkpoint: Checkpoint) -> bool:
-    own, saved = method.state_dict(), checkpoint.part("method")
-    return own.keys() == saved.keys() and all(own[key].shape == saved[key].shape for key in own)
 
 
 def _device_notes(request: Request) -> list[str]:
@@ -272,13 +254,14 @@ def _with_reasons(message: str, left_out: Mapping[str, str]) -> str:
 
 def _prepared(
     study: Study,
-    plan: Plan,
+    store: CaseStore,
     usable: Sequence[str],
     notes: list[str],
     left_out: dict[str, str],
     control: Control,
 ) -> Generator[ScanPreparation, None, list[PreparedCase]]:
-    store, cases = CaseStore(study, plan), list[PreparedCase]()
+    _check_structures(study)
+    cases = list[PreparedCase]()
     for done, case in enumerate(usable):
         yield ScanPreparation(case, done, len(usable))
         control.raise_if_stopped()
@@ -289,9 +272,24 @@ def _prepared(
             notes.append(f"{case} was left out of the training: {left_out[case]}")
             continue
         notes.extend(cases[-1].notes)
+    _check_structures(study)
     if not any(case.target is not None and bool((case.target < IGNORE).any()) for case in cases):
         raise TrainingError(_with_reasons(NOTHING_TO_LEARN, left_out))
     return cases
+
+
+def _check_structures(study: Study) -> None:
+    """Refuse annotations of which some have the structures of before a change and some those of after it."""
+    if not study.read_only:
+        return
+    now = {structure.value for structure in read_record(study.path)[0].structures}
+    if now != {structure.value for structure in study.structures} or any(
+        not note.done for note in read_notes(study.path)
+    ):
+        raise TrainingError(
+            "The structures of this study are being changed by the program that has it open; train when that "
+            "is done."
+        )
 
 
 def _earlier(study: Study, request: Request, notes: list[str]) -> RunFolder | None:
@@ -299,7 +297,7 @@ def _earlier(study: Study, request: Request, notes: list[str]) -> RunFolder | No
     run = study.active_run
     if not request.warm_start or run is None:
         return None
-    folder = RunFolder(study, run)
+    folder = RunFolder(study.run_dir(run))
     try:
         folder.method()
     except TrainingError as error:
@@ -308,7 +306,7 @@ def _earlier(study: Study, request: Request, notes: list[str]) -> RunFolder | No
     return folder
 
 
-def _remarks(cases: Sequence[PreparedCase], method: Method, plan: Plan) -> list[str]:
+def _remarks(cases: Sequence[PreparedCase], unlabelled: bool, plan: Plan) -> list[str]:
     labelled = sum(case.target is not None for case in cases)
     notes = []
     if labelled == 1:
@@ -316,7 +314,7 @@ def _remarks(cases: Sequence[PreparedCase], method: Method, plan: Plan) -> list[
             "Training from 1 labelled case: the quality on other cases cannot be estimated; "
             "3 or more are advised."
         )
-    if method.learns_from_unlabelled and not any(_has_unknown(case) for case in cases):
+    if unlabelled and not any(has_unknown(case) for case in cases):
         notes.append("There are no unlabelled scans: training goes without the unlabelled part.")
     names = dict(zip(plan.structure_values, plan.structure_names, strict=True))
     if single := ", ".join(names[value] for value in plan.single):
@@ -325,7 +323,3 @@ def _remarks(cases: Sequence[PreparedCase], method: Method, plan: Plan) -> list[
             "is kept; a scan labelled with two pieces ends that."
         )
     return notes
-
-
-def _has_unknown(case: PreparedCase) -> bool:
-    return case.target is None or bool((case.target == UNKNOWN).any())

@@ -6,7 +6,6 @@ import io
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dycon.engine.plan import Plan
+from napari_dycon.engine.prepared import PreparedCase
 from napari_dycon.engine.preprocessing import UNSEEN, prepare_image, prepare_target, prepare_weight
-from napari_dycon.io.atomic import write_bytes_atomic
+from napari_dycon.io.atomic import make_folder_in, write_bytes_atomic, write_text_atomic
 from napari_dycon.learning.batch import UNKNOWN
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
@@ -26,64 +26,39 @@ RECIPE = 3
 MOST_FILES = 65536
 
 
-@dataclass(frozen=True)
-class PreparedCase:
-    """One case on the plan's grid.
-
-    Attributes
-    ----------
-    image : float16 (x, y, z)
-    target : uint8 (x, y, z) of class indices, 254 and 255; None when nothing is known
-    weight : importance of each voxel of the target, (x, y, z); None where it is 1 everywhere
-    judged : the target with nothing but what a person drew or declared complete; None where that is all of it
-    patient : whose scan it is; empty where each case is a patient of its own
-    """
-
-    case: str
-    image: NDArray[np.float16]
-    target: NDArray[np.uint8] | None
-    notes: tuple[str, ...] = ()
-    weight: NDArray[np.float16] | None = None
-    judged: NDArray[np.uint8] | None = None
-    patient: str = ""
-
-    @property
-    def person(self) -> str:
-        """Shared by all scans of one patient."""
-        return self.patient or self.case
-
-    @property
-    def labelled(self) -> bool:
-        """Whether a person has labelled any voxel."""
-        return self.target is not None
-
-    @property
-    def truth(self) -> NDArray[np.uint8] | None:
-        """What quality may be measured against: neither accepted predictions nor interpolated voxels."""
-        return self.target if self.judged is None else self.judged
-
-
 class CaseStore:
     """Prepares cases once and keeps them.
 
     Files are named by what they depend on: the scan's SHA-256, the plan's preprocessing and, for targets,
-    the annotation. Nothing in them is executable (plain NumPy arrays).
+    the annotation. Nothing in them is executable (plain NumPy arrays). Beside each lies its SHA-256.
+
+    Parameters
+    ----------
+    in_memory
+        Hold arrays in memory as far as the plan allows; otherwise all are read from disk where needed.
     """
 
-    def __init__(self, study: Study, plan: Plan) -> None:
+    def __init__(self, study: Study, plan: Plan, *, in_memory: bool = True) -> None:
         _allow_many_files()
         self._study = study
         self._plan = plan
         self._folder = Path(study.path) / "cache"
         self._scans = {record.id: record.sha256 for record in study.cases}
         self._patients = {record.id: record.patient for record in study.cases}
-        self._left = plan.cache_bytes
+        self._left = plan.cache_bytes if in_memory else 0
+        self._files: dict[str, dict[str, Path]] = {}
+
+    def files(self, case: str) -> dict[str, Path]:
+        """Where the arrays of a case that was prepared lie, by the name they have in `PreparedCase`."""
+        return self._files[case]
 
     def prepare(self, case: str) -> PreparedCase:
         """Load or make one case."""
+        self._files[case] = {}
         annotation = self._study.annotation(case)
         if annotation.known_fraction > 0:
-            target = self._array(case, "target", self._target_key(case, annotation), self._make_target)
+            key = self._target_key(case, annotation)
+            target = self._array(case, "target", key, lambda c: self._make_target(c, annotation))
         else:
             target = None
         notes: list[str] = []
@@ -119,11 +94,11 @@ class CaseStore:
         notes.extend(f"{case}: {note}" for note in prepared.notes)
         return prepared.array
 
-    def _make_target(self, case: str) -> NDArray[Any]:
-        return prepare_target(self._study.annotation(case), self._study.geometry(case), self._plan)
+    def _make_target(self, case: str, annotation: Annotation) -> NDArray[Any]:
+        return prepare_target(annotation, self._study.geometry(case), self._plan)
 
     def _array(self, case: str, kind: str, key: str, make: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
-        path = self._folder / f"{case}.{kind}.{key}.npy"
+        path = self._files[case][kind] = self._folder / f"{case}.{kind}.{key}.npy"
         array = _load(path)
         if array is None:
             array = np.ascontiguousarray(make(case))
@@ -135,14 +110,13 @@ class CaseStore:
         return array if mapped is None else mapped
 
     def _write(self, path: Path, array: NDArray[Any], prefix: str) -> None:
-        if self._study.read_only:
-            return
-        self._folder.mkdir(exist_ok=True)
-        for old in self._folder.glob(f"{prefix}*.npy"):
-            old.unlink(missing_ok=True)
-        content = io.BytesIO()
-        np.save(content, array, allow_pickle=False)
-        write_bytes_atomic(path, content.getvalue())
+        make_folder_in(self._folder.parent, self._folder)
+        for old in self._folder.glob(f"{prefix}*.npy*"):
+            with contextlib.suppress(OSError):  # another training has it open (Windows)
+                old.unlink(missing_ok=True)
+        content = npy_bytes(array)
+        write_bytes_atomic(path, content)
+        write_text_atomic(_note(path), hashlib.sha256(content).hexdigest())
 
     def _image_key(self, case: str) -> str:
         return _digest([RECIPE, self._scans[case], self._plan.spacing, self._plan.intensity.model_dump()])
@@ -165,6 +139,32 @@ def _allow_many_files() -> None:
     if soft < wanted:
         with contextlib.suppress(ValueError, OSError):  # macOS has a lower limit of its own
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def npy_bytes(array: NDArray[Any]) -> bytes:
+    """Content of a NumPy file."""
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    return content.getvalue()
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a prepared array: that of when it was written, where that was noted."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        noted = _note(path).read_text(encoding="ascii")
+        if len(noted) == 64:
+            return noted
+    return file_sha256(path)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file as it is."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
 
 
 def _load(path: Path) -> NDArray[Any] | None:

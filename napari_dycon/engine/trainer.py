@@ -3,13 +3,13 @@
 import gc
 import math
 import traceback
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import closing
-from typing import Any
 
 from napari_dycon.engine.budget import Stopwatch
+from napari_dycon.engine.bundle import Bundle
 from napari_dycon.engine.checkpoints import Checkpoint
-from napari_dycon.engine.control import Control, Stopped
+from napari_dycon.engine.control import Control
 from napari_dycon.engine.device import configure_threads, is_out_of_memory, release_memory
 from napari_dycon.engine.events import (
     CheckpointSaved,
@@ -25,11 +25,11 @@ from napari_dycon.engine.optimisation import Optimisation, Unstable
 from napari_dycon.engine.plan import smaller_patch
 from napari_dycon.engine.readiness import Quality, write_quality
 from napari_dycon.engine.recorder import Recorder
-from napari_dycon.engine.setup import Prepared, Request, prepare
+from napari_dycon.engine.start import Start, make_start
 from napari_dycon.engine.validation import Validator
 from napari_dycon.errors import DyconError, StudyError, TrainingError, VolumeError
 from napari_dycon.learning.batch import Batch
-from napari_dycon.study.study import Study
+from napari_dycon.study.store.runs import propose
 
 CHECKPOINT_SECONDS = 60.0
 LONGEST_STEP_SECONDS = 60.0
@@ -39,91 +39,38 @@ VALIDATIONS = 20
 PREFETCHED_ON_GPU = 4
 
 
-class Trainer:
-    """Trains a method on a study; iterate :meth:`run`.
+def train(bundle: Bundle, control: Control) -> Generator[Event, None, None]:
+    """Train what was prepared, in the calling thread; nothing but the folder of the run is read or written.
 
-    Parameters
-    ----------
-    study
-        Open for writing.
-    method
-        Name of a learning method; dycon by default. A resumed run keeps its own, and refuses another.
-    minutes, iterations
-        The budget, one of both; when resuming, that of the run unless given.
-    seed
-        0 by default. Same study, seed and iterations on the same CPU give the same model, bit by bit.
-    device
-        "auto", "cpu", "cuda" or "mps".
-    overrides
-        Fields of the plan to set by hand, see :func:`napari_dycon.engine.plan.change_plan`.
-    run_id
-        The run to resume, by default the newest unfinished one; otherwise the name of the new run.
-    resume
-        Go on where a run was left.
-    warm_start
-        Begin with the model of the study's active run, when there is one.
-    control
-        To pause and stop from another thread.
-    threads
-        Processor cores to use; all by default.
-    holdout
-        Keep some labelled voxels aside to measure quality on.
+    Yields
+    ------
+    Event
+        RunStarted first and RunFinished last. Closing the generator early saves a checkpoint.
+
+    Raises
+    ------
+    TrainingError
+        When training cannot start, because somebody else trains this run for example, or cannot go on; in the
+        latter case after a RunFinished that says so.
     """
-
-    def __init__(
-        self,
-        study: Study,
-        method: str | None = None,
-        *,
-        minutes: float | None = None,
-        iterations: int | None = None,
-        seed: int | None = None,
-        device: str = "auto",
-        overrides: Mapping[str, Any] | None = None,
-        run_id: str | None = None,
-        resume: bool = False,
-        warm_start: bool = True,
-        control: Control | None = None,
-        threads: int | None = None,
-        holdout: bool = True,
-    ) -> None:
-        self._study = study
-        self._request = Request(
-            method, minutes, iterations, seed, device, overrides or {}, run_id, resume, warm_start, holdout
-        )
-        self._control = control or Control()
-        self._threads = threads
-        self.run_id = run_id
-
-    def run(self) -> Iterator[Event]:
-        """Train.
-
-        Yields
-        ------
-        Event
-            ScanPreparation from the first moment, then RunStarted, and RunFinished last; no RunStarted when
-            stopped while scans are being prepared. Closing the generator early saves a checkpoint.
-
-        Raises
-        ------
-        TrainingError
-            When training cannot start or go on; in the latter case after a RunFinished that says so.
-        """
-        configure_threads(self._threads)
+    with bundle.run.locked():
         try:
-            prepared = yield from prepare(self._study, self._request, self._control)
-        except Stopped:
-            text = "Training was stopped before it began."
-            yield RunFinished(self.run_id or "", 0, "stopped", 0.0, None, None, text)
-            return
-        self.run_id = prepared.folder.run
-        recorder = Recorder(prepared.folder.path)
-        if self._request.resume:
-            recorder.rewind(prepared.checkpoint.iteration if prepared.checkpoint else 0)
-        with closing(_Loop(self._study, prepared, self._control).events()) as events:
-            for event in events:
-                recorder.record(event)
-                yield event
+            yield from _recorded(bundle, control)
+        finally:
+            bundle.drop_arrays()
+
+
+def _recorded(bundle: Bundle, control: Control) -> Iterator[Event]:
+    contents = bundle.contents()
+    configure_threads(contents.request.threads)
+    start = make_start(bundle)
+    recorder = Recorder(bundle.run.path)
+    if contents.request.resume:
+        recorder.rewind(start.checkpoint.iteration if start.checkpoint else 0)
+    with closing(_Loop(start, control).events()) as events:
+        for event in events:
+            recorder.record(event)
+            yield event
 
 
 def _in_words(error: BaseException) -> str:
@@ -135,15 +82,12 @@ def _in_words(error: BaseException) -> str:
 class _Loop:
     """The state of a run while it runs."""
 
-    def __init__(self, study: Study, prepared: Prepared, control: Control) -> None:
-        self._study = study
+    def __init__(self, start: Start, control: Control) -> None:
         self._control = control
-        self._prepared = prepared
-        self._budget = prepared.budget
-        self._optimisation = Optimisation(
-            prepared.method, prepared.plan, prepared.device, prepared.config.seed
-        )
-        self._validator = Validator(prepared.cases, prepared.config.holdout, prepared.plan)
+        self._start = start
+        self._budget = start.budget
+        self._optimisation = Optimisation(start.method, start.plan, start.device, start.config.seed)
+        self._validator = Validator(start.cases, start.config.holdout, start.plan)
         self._iteration = 0
         self._saved_at: float | None = None
         self._rolled_back = False
@@ -152,8 +96,8 @@ class _Loop:
         self._best: float | None = None
         self._watch = Stopwatch(most=LONGEST_STEP_SECONDS)
         self._rate = 0.0
-        if prepared.checkpoint is not None:
-            self._restore(prepared.checkpoint)
+        if start.checkpoint is not None:
+            self._restore(start.checkpoint)
         self._good = self._optimisation.snapshot(self._iteration)
         self._batches = self._new_batches()
 
@@ -202,7 +146,7 @@ class _Loop:
         return self._scheduled(self._progress)
 
     def _scheduled(self, progress: float) -> float:
-        first = self._prepared.plan.warm_start_progress if self._prepared.config.continued_from else 0.0
+        first = self._start.plan.warm_start_progress if self._start.config.continued_from else 0.0
         return first + (1 - first) * progress
 
     def _step(self) -> StepFinished | Note:
@@ -238,7 +182,7 @@ class _Loop:
             seconds=self._watch.seconds,
             seconds_left=self._budget.seconds_left(self._iteration, self._watch.seconds, self._rate),
             iterations_per_second=1 / max(self._rate, 1e-9),
-            monitors=dict(self._prepared.method.monitors),
+            monitors=dict(self._start.method.monitors),
         )
 
     def _roll_back(self) -> Note:
@@ -260,28 +204,28 @@ class _Loop:
 
     def _shrink(self) -> Note:
         """Go on with a smaller patch after memory ran out, once."""
-        plan = smaller_patch(self._prepared.plan)
+        plan = smaller_patch(self._start.plan)
         if self._shrunk or plan is None:
             raise TrainingError(
                 "There is not enough memory to train on these scans; close other programs or choose the CPU."
             )
         self._shrunk = True
-        self._prepared.plan = plan
-        self._prepared.folder.write(self._prepared.config, plan)
+        self._start.plan = plan
+        self._start.folder.write(self._start.config, plan)
         gc.collect()
-        release_memory(self._prepared.device)
+        release_memory(self._start.device)
         self._optimisation.restore(self._good.tensors)
         self._batches = self._new_batches()
         size = " x ".join(map(str, plan.patch_size))
         return Note("warning", f"Memory ran out; the training goes on with smaller patches ({size} voxels).")
 
     def _new_batches(self) -> Iterator[Batch]:
-        ahead = PREFETCHED_ON_GPU if self._prepared.device == "cuda" else 0
-        return self._prepared.sampler().batches(self._iteration, ahead, self._needs_unlabelled)
+        ahead = PREFETCHED_ON_GPU if self._start.device == "cuda" else 0
+        return self._start.sampler().batches(self._iteration, ahead, self._needs_unlabelled)
 
     def _needs_unlabelled(self, iteration: int) -> bool:
         progress = self._budget.progress(iteration, self._watch.seconds)
-        return self._prepared.method.needs_unlabelled(self._scheduled(progress))
+        return self._start.method.needs_unlabelled(self._scheduled(progress))
 
     def _look(self, before: float) -> Iterator[Event]:
         """Validate when another twentieth of the budget is used."""
@@ -310,7 +254,7 @@ class _Loop:
 
     def _quality(self, everything: bool) -> Quality | None:
         """Measure; where memory runs out once more with smaller windows, which stay small from then on."""
-        networks, device = self._prepared.method.deciders(), self._optimisation.device
+        networks, device = self._start.method.deciders(), self._optimisation.device
         while True:
             try:
                 return self._validator.run(networks, self._iteration, device, self._control, everything)
@@ -319,11 +263,11 @@ class _Loop:
                     raise
                 traceback.clear_frames(error.__traceback__)
             gc.collect()
-            release_memory(self._prepared.device)
+            release_memory(self._start.device)
 
     def _keep(self, found: Quality) -> Iterator[Note]:
         try:
-            write_quality(self._prepared.folder.path, found)
+            write_quality(self._start.folder.path, found)
         except (StudyError, VolumeError) as error:
             yield Note("warning", f"What the held-out labels say about the model was not saved: {error}")
 
@@ -342,7 +286,7 @@ class _Loop:
             "dice": self._dice,
         }
         tensors = self._optimisation.tensors()
-        self._prepared.folder.checkpoints.save(Checkpoint(self._iteration, tensors, state))
+        self._start.folder.checkpoints.save(Checkpoint(self._iteration, tensors, state))
         self._saved_at = self._watch.seconds
         return CheckpointSaved(self._iteration)
 
@@ -355,7 +299,7 @@ class _Loop:
             return Note("warning", f"The training goes on, but could not be saved: {error}")
 
     def _save_if_new(self) -> bool:
-        if self._iteration in self._prepared.folder.checkpoints.iterations or self._iteration == 0:
+        if self._iteration in self._start.folder.checkpoints.iterations or self._iteration == 0:
             return False
         self._save()
         return True
@@ -376,18 +320,18 @@ class _Loop:
         if reason == "budget" and self._validator.possible:
             yield from self._validate(everything=True)
         if self._iteration > 0:
-            self._study.set_active_run(self._prepared.folder.run)
+            propose(self._start.folder.path)
         yield self._finished(reason, "")
 
     def _started(self) -> RunStarted:
-        prepared = self._prepared
+        start = self._start
         return RunStarted(
-            prepared.folder.run,
-            prepared.config.method,
-            prepared.device,
-            prepared.plan.model_dump(mode="json"),
-            tuple(prepared.notes),
-            dict(prepared.left_out),
+            start.folder.run,
+            start.config.method,
+            start.device,
+            start.plan.model_dump(mode="json"),
+            tuple(start.notes),
+            dict(start.left_out),
         )
 
     def _finished(self, reason: FinishReason, message: str) -> RunFinished:
@@ -395,7 +339,7 @@ class _Loop:
             done = "Training finished" if reason == "budget" else "Training stopped"
             message = f"{done} after {self._iteration} steps."
         return RunFinished(
-            self._prepared.folder.run,
+            self._start.folder.run,
             self._iteration,
             reason,
             self._watch.seconds,

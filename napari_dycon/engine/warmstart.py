@@ -33,21 +33,20 @@ def _same_weights(spec: NetworkSpec, other: NetworkSpec) -> bool:
     return spec.model_dump(exclude=free) == other.model_dump(exclude=free)
 
 
-def transfer_weights(method: Method, plan: Plan, earlier: Method, earlier_plan: Plan) -> tuple[str, ...]:
-    """Give the networks of a method the weights of an earlier model, except those of another kind.
+def new_structures(plan: Plan, earlier: Plan) -> tuple[str, ...]:
+    """Names of structures that an earlier model did not know; their part of the head starts anew."""
+    named = zip(plan.structure_values, plan.structure_names, strict=True)
+    return tuple(name for value, name in named if value not in earlier.structure_values)
 
-    Returns
-    -------
-    Names of structures that the earlier model did not know; their part of the head starts anew.
-    """
+
+def transfer_weights(method: Method, plan: Plan, earlier: Method, earlier_plan: Plan) -> None:
+    """Give the networks of a method the weights of an earlier model, except those of another kind."""
     own_networks, networks = _networks(method), _networks(earlier)
     lead = earlier.deciders()[0]
     for name, network in own_networks.items():
         source = networks.get(name, lead) if type(method) is type(earlier) else lead
         if _same_weights(network.spec, source.spec):
             _transfer(network, source, _pairs(plan, earlier_plan))
-    named = zip(plan.structure_values, plan.structure_names, strict=True)
-    return tuple(name for value, name in named if value not in earlier_plan.structure_values)
 
 
 def _pairs(plan: Plan, earlier: Plan) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from napari_dycon.engine.events import ScanPreparation
-from napari_dycon.engine.trainer import Trainer
+from napari_dycon.engine.runners.here import Trainer
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 import torch
@@ -12,32 +14,62 @@ import torch
 from napari_dycon.engine.budget import Stopwatch
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.device import card_fault, configure_threads, is_out_of_memory, resolve_device
-from napari_dycon.engine.events import Note, RunFinished, RunStarted, StepFinished, Validated, from_json
+from napari_dycon.engine.events import (
+    CasePredicted,
+    CheckpointSaved,
+    Event,
+    Note,
+    PredictionFinished,
+    PredictionProgress,
+    RunFinished,
+    RunStarted,
+    ScanPreparation,
+    StepFinished,
+    Validated,
+    from_json,
+)
 from napari_dycon.engine.recorder import Recorder, read_events
-from napari_dycon.engine.trainer import Trainer
+from napari_dycon.engine.runners.here import Trainer
 from napari_dycon.errors import StudyError, TrainingError
 
+KINDS_TRIED: set[type] = set()
 STEP = StepFinished(3, 0.5, {"supervised": 0.25}, 1.5, 2.0, 5.0, {"beta": 0.1})
 
 
 @pytest.mark.parametrize(
     "event",
     [
-        RunStarted("001-dycon", "dycon", "cpu", {"patch_size": [1, 2, 3]}, ("a note", "Vorhof links ü")),
+        ScanPreparation("case-1", 0, 3),
+        RunStarted(
+            "001-dycon", "dycon", "cpu", {"patch_size": [1, 2, 3]}, ("a note", "Vorhof links ü"), {"a": "b"}
+        ),
         STEP,
         Validated(3, {"left atrium": 0.8}, 0.8, "2 held-out cases"),
+        CheckpointSaved(3),
+        Note("warning", "Two\nlines \u2028 and a “quote”."),
         RunFinished("001-dycon", 3, "budget", 1.5, None, 0.8, "Training finished after 3 steps."),
+        PredictionProgress("case-1", 0, 3, 0.1),
+        CasePredicted("case-1", 1, 3, {"organ": 1.5}, 0.2, False, {"organ": 0.9, "node": None}),
+        PredictionFinished("001-dycon", ("case-1", "case-2"), False, {"case-3": "It is gone."}),
     ],
+    ids=lambda event: type(event).__name__,
 )
 def test_an_event_comes_back_from_its_line(event):
     line = event.to_json()
     assert "\n" not in line
     assert from_json(line) == event
+    KINDS_TRIED.add(type(event))
+
+
+def test_every_kind_of_event_was_tried():
+    assert set(get_args(Event)) == KINDS_TRIED
 
 
 def test_numbers_that_are_not_finite_stay_valid_json():
     line = StepFinished(1, 0.1, {"a": float("nan")}, 1, float("inf"), 1).to_json()
     assert json.loads(line)["losses"] == {"a": None}
+    back = from_json(line)
+    assert math.isnan(back.losses["a"]) and math.isnan(back.seconds_left)
 
 
 def test_what_is_no_event_is_refused():

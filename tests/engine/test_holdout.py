@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.engine.holdout import HoldOut, choose_holdout
-from napari_dycon.engine.store import PreparedCase
+from napari_dycon.engine.prepared import PreparedCase
 
 
 def prepared(name, target):

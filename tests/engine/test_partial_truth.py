@@ -12,8 +12,8 @@ from napari_dycon.engine.control import Control
 from napari_dycon.engine.events import RunFinished, StepFinished, Validated
 from napari_dycon.engine.optimisation import Optimisation
 from napari_dycon.engine.readiness import read_quality
+from napari_dycon.engine.runners.here import Trainer
 from napari_dycon.engine.runs import RunFolder
-from napari_dycon.engine.trainer import Trainer
 from napari_dycon.study.truth.annotations import Annotation, Known
 from tests.engine.conftest import TINY, ball_case, numbers
 
@@ -53,7 +53,7 @@ def test_interpolated_slices_weigh_half_from_the_first_run_on(make_study, train,
     assert lowest(weights) == {0.5}
     weights.clear()
     train(study, iterations=3)
-    assert RunFolder(study, study.active_run).config().continued_from == "001-dycon"
+    assert RunFolder(study.run_dir(study.active_run)).config().continued_from == "001-dycon"
     assert lowest(weights) == {0.5}
 
 
@@ -109,7 +109,10 @@ def test_quality_does_not_depend_on_what_was_accepted(make_study, train):
             accepted_garbage(study, record.id)
         events = train(study, "supervised", iterations=3, overrides={**TINY, "learning_rate": 1e-9})
         scores.append([event.dice for event in events if isinstance(event, Validated)][-1])
-        assert RunFolder(study, run).config().holdout == RunFolder(study, study.active_run).config().holdout
+        assert (
+            RunFolder(study.run_dir(run)).config().holdout
+            == RunFolder(study.run_dir(study.active_run)).config().holdout
+        )
     assert scores[0] == pytest.approx(scores[1], abs=1e-3)
 
 

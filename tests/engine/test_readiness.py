@@ -14,9 +14,9 @@ from napari_dycon.engine.events import CasePredicted, Note, PredictionFinished, 
 from napari_dycon.engine.holdout import HoldOut
 from napari_dycon.engine.inference import Predictor, predict
 from napari_dycon.engine.plan import Plan
+from napari_dycon.engine.prepared import PreparedCase
 from napari_dycon.engine.readiness import FILE, Quality, read_quality, write_quality
-from napari_dycon.engine.store import PreparedCase
-from napari_dycon.engine.trainer import Trainer
+from napari_dycon.engine.runners.here import Trainer
 from napari_dycon.engine.validation import Validator
 from napari_dycon.learning.networks import NetworkSpec
 from tests.engine.conftest import TINY

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_dycon.engine import optimisation, validation
+from napari_dycon.engine import optimisation, trainer, validation
 from napari_dycon.engine.checkpoints import CheckpointFolder
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.events import (
@@ -26,9 +26,9 @@ from napari_dycon.engine.events import (
 )
 from napari_dycon.engine.inference import predict
 from napari_dycon.engine.recorder import read_events
+from napari_dycon.engine.runners.here import Trainer
 from napari_dycon.engine.runs import RunFolder
-from napari_dycon.engine.trainer import Trainer
-from napari_dycon.errors import TrainingError
+from napari_dycon.errors import TrainingError, VolumeError
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
@@ -46,7 +46,7 @@ def losses(events):
 
 
 def weights(study, run):
-    return RunFolder(study, run).checkpoints.load().part("method")
+    return RunFolder(study.run_dir(run)).checkpoints.load().part("method")
 
 
 def same_weights(a, b):
@@ -119,7 +119,7 @@ def test_closing_the_generator_saves_a_checkpoint(make_study):
         if isinstance(event, StepFinished) and event.iteration == 2:
             break
     generator.close()
-    assert RunFolder(study, "001-dycon").checkpoints.load().iteration == 2
+    assert RunFolder(study.run_dir("001-dycon")).checkpoints.load().iteration == 2
 
 
 def test_a_pause_saves_and_costs_no_budget(make_study):
@@ -193,7 +193,7 @@ def test_training_and_prediction_go_on_without_a_scan_and_say_why(make_study, tr
         path.write_bytes(b"")
     events = train(study, "supervised", iterations=1)
     assert list(events[0].left_out) == [bad] and bad in events[0].left_out[bad]
-    run = RunFolder(study, events[0].run)
+    run = RunFolder(study.run_dir(events[0].run))
     assert bad not in run.config().trained_on and read_events(run.path)[0].left_out == events[0].left_out
     end = list(predict(study, events[0].run, device="cpu", threads=1))[-1]
     assert len(end.cases) == 3 and list(end.left_out) == [bad]
@@ -214,16 +214,16 @@ def test_training_again_starts_from_the_last_model(make_study, train):
     first = losses(train(study, "dycon", iterations=2))[0]["supervised"]
     anew = losses(train(study, "dycon", iterations=2, warm_start=False))[0]["supervised"]
     assert first < 0.8 * anew
-    assert RunFolder(study, "002-dycon").config().continued_from == "001-supervised"
+    assert RunFolder(study.run_dir("002-dycon")).config().continued_from == "001-supervised"
 
 
 def test_training_again_is_judged_on_voxels_that_no_earlier_round_saw(make_study, train):
     study = make_study(cases=5, labelled=2)
-    first = RunFolder(study, train(study, iterations=1)[0].run).config()
+    first = RunFolder(study.run_dir(train(study, iterations=1)[0].run)).config()
     record = study.cases[3]
     labels = make_labels(study, record.id)
     study.save_annotation(record.id, Annotation.full(labels), "complete")
-    second = RunFolder(study, train(study, iterations=1, seed=5)[0].run).config()
+    second = RunFolder(study.run_dir(train(study, iterations=1, seed=5)[0].run)).config()
     assert first.holdout.slices.items() <= second.holdout.slices.items()
     assert set(second.holdout.slices) - set(first.holdout.slices) == {record.id}
     assert len(second.trained_on) == 3
@@ -232,12 +232,12 @@ def test_training_again_is_judged_on_voxels_that_no_earlier_round_saw(make_study
 def test_a_structure_added_later_keeps_what_was_learned(make_study, train):
     study = make_study(labelled=3)
     train(study, "supervised", iterations=40, holdout=False)
-    before = RunFolder(study, "001-supervised").method()[1].deciders()[0]
+    before = RunFolder(study.run_dir("001-supervised")).method()[1].deciders()[0]
     study.add_structure("vessel", value=1)
     events = train(study, "supervised", iterations=1, holdout=False, overrides={})
     assert any("vessel" in note for note in events[0].notes)
     assert events[0].plan["structure_values"] == [3, 7, 1]
-    after = RunFolder(study, "002-supervised").method()[1].deciders()[0]
+    after = RunFolder(study.run_dir("002-supervised")).method()[1].deciders()[0]
     x = torch.randn(1, 1, 16, 16, 16)
     old, new = before(x).logits, after(x).logits
     assert new.shape[1] == 4
@@ -255,10 +255,10 @@ def test_a_loss_that_is_not_finite_rolls_back_once_and_then_stops(make_study, mo
         return original(self, batch, iteration, progress)
 
     monkeypatch.setattr(optimisation.Optimisation, "step", step)
-    trainer = Trainer(study, "supervised", iterations=10, overrides=TINY, threads=1, device="cpu")
+    training = Trainer(study, "supervised", iterations=10, overrides=TINY, threads=1, device="cpu")
     events = []
     with pytest.raises(TrainingError, match="unstable again at step 7"):
-        for event in trainer.run():
+        for event in training.run():
             events.append(event)
     notes = [event.text for event in events if isinstance(event, Note)]
     assert notes[0].startswith("Training became unstable at step 4")
@@ -295,7 +295,7 @@ def test_memory_running_out_shrinks_the_patch_once(make_study, monkeypatch):
     events = list(Trainer(study, "supervised", iterations=3, overrides=overrides, threads=1).run())
     assert any("Memory ran out" in e.text for e in events if isinstance(e, Note))
     assert events[-1].reason == "budget"
-    assert np.prod(RunFolder(study, "001-supervised").plan().patch_size) <= 16 * 32 * 32
+    assert np.prod(RunFolder(study.run_dir("001-supervised")).plan().patch_size) <= 16 * 32 * 32
 
 
 def test_what_nobody_labelled_cannot_influence_training(make_study, train):
@@ -383,10 +383,58 @@ def test_a_scan_that_is_gone_is_left_out_and_said(make_study, train):
     assert events[-1].reason == "budget"
 
 
-def test_a_study_that_is_open_elsewhere_is_not_trained(make_study, train):
+def test_a_study_that_is_open_elsewhere_is_trained_all_the_same_bit_by_bit(make_study, train):
+    alone, study = make_study(name="alone"), make_study()
+    expected = train(alone, iterations=4)
+    with Study.open(study.path) as second:
+        assert second.read_only
+        events = train(second, iterations=4)
+        assert losses(events) == losses(expected)
+        assert same_weights(weights(alone, "001-dycon"), weights(study, events[-1].run))
+        assert any("has this study open" in e.text for e in events if isinstance(e, Note))
+        assert second.active_run is None and study.active_run is None
+    assert study.adopt_runs() == study.active_run == "001-dycon"
+
+
+def test_a_run_that_cannot_be_made_active_is_not_lost(make_study, train, monkeypatch):
     study = make_study()
-    with Study.open(study.path, read_only=True) as second, pytest.raises(TrainingError, match="only be read"):
-        train(second)
+
+    def fail(self, run):
+        raise VolumeError("The disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Study, "set_active_run", fail)
+        events = train(study, iterations=2)
+    assert (
+        events[-1].reason == "budget" and isinstance(events[-2], Note) and "disk is full" in events[-2].text
+    )
+    assert study.active_run is None
+    study.close()
+    with Study.open(study.path) as again:
+        assert again.active_run == events[-1].run
+
+
+def test_two_trainings_of_one_run_are_refused_with_a_sentence(make_study, train):
+    study = make_study()
+    first = Trainer(study, iterations=6, overrides=TINY, threads=1, device="cpu").run()
+    for event in first:
+        if isinstance(event, StepFinished) and event.iteration == 2:
+            break
+    with (
+        Study.open(study.path, read_only=True) as second,
+        pytest.raises(TrainingError, match=r"Run 001-dycon cannot be trained now: it is in use by .*process"),
+    ):
+        train(second, None, resume=True, run_id="001-dycon")
+    assert [e.iteration for e in first if isinstance(e, StepFinished)] == [3, 4, 5, 6]
+
+
+def test_a_study_whose_structures_are_being_changed_is_not_trained_from_beside(make_study, train):
+    study = make_study()
+    with Study.open(study.path, read_only=True) as second:
+        study.add_structure("vessel")
+        with pytest.raises(TrainingError, match="are being changed"):
+            train(second)
+    assert study.runs() == []
 
 
 def test_invalid_voxels_are_repaired_and_said(make_study, train, tmp_path):
@@ -443,8 +491,7 @@ def test_a_damaged_checkpoint_costs_only_one_generation(make_study, train):
 
 
 def test_a_full_disk_on_the_way_does_not_end_the_training(make_study, train, monkeypatch):
-    from napari_dycon.engine import checkpoints, trainer
-    from napari_dycon.errors import VolumeError
+    from napari_dycon.engine import checkpoints
 
     study, failing = make_study(), [True]
     original = checkpoints.write_bytes_atomic
@@ -460,7 +507,7 @@ def test_a_full_disk_on_the_way_does_not_end_the_training(make_study, train, mon
     events = train(study, "supervised", iterations=3)
     assert any("disk is full" in e.text for e in events if isinstance(e, Note))
     assert events[-1].reason == "budget"
-    assert RunFolder(study, events[0].run).checkpoints.load().iteration == 3
+    assert RunFolder(study.run_dir(events[0].run)).checkpoints.load().iteration == 3
 
 
 def test_a_plan_with_another_network_starts_anew(make_study, train):
@@ -469,7 +516,7 @@ def test_a_plan_with_another_network_starts_anew(make_study, train):
     wider = {**TINY, "network": {**TINY["network"], "widths": (8, 24)}}
     events = train(study, "supervised", iterations=2, overrides=wider)
     assert any("another network" in note for note in events[0].notes)
-    assert RunFolder(study, events[0].run).config().continued_from is None
+    assert RunFolder(study.run_dir(events[0].run)).config().continued_from is None
 
 
 def test_a_failing_library_is_reported_with_its_step(make_study, monkeypatch, train):
@@ -543,7 +590,7 @@ def test_the_scans_of_a_patient_stay_together_in_a_run(make_study, train):
         patient = f"patient-{int(record.id.rsplit('-', 1)[1]) // 2}"
         study.replace_case(record.model_copy(update={"patient": patient}))
     run = train(study, "supervised", iterations=1)[0].run
-    config = RunFolder(study, run).config()
+    config = RunFolder(study.run_dir(run)).config()
     patients = {record.id: record.patient for record in study.cases}
     held = {patients[case] for case in config.holdout.cases}
     assert len(config.holdout.cases) == 2 and len(held) == 1
@@ -577,7 +624,7 @@ def test_whatever_fails_at_the_end_is_said_by_the_last_event(make_study, train, 
     def fail(*arguments):
         raise error
 
-    monkeypatch.setattr(Study, "set_active_run", fail)
+    monkeypatch.setattr(trainer, "propose", fail)
     with pytest.raises(TrainingError):
         train(study, "supervised", iterations=2)
     last = read_events(Path(study.run_dir("001-supervised")))[-1]

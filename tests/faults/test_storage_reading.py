@@ -14,7 +14,7 @@ import torch
 
 from napari_dycon.engine.checkpoints import Checkpoint, CheckpointFolder
 from napari_dycon.engine.events import RunFinished, StepFinished
-from napari_dycon.engine.trainer import Trainer
+from napari_dycon.engine.runners.here import Trainer
 from napari_dycon.errors import DyconError, StudyError, TrainingError
 from napari_dycon.study.store.autosave import Autosaver
 from napari_dycon.study.study import Study
@@ -198,16 +198,16 @@ def test_78_what_is_painted_during_training_waits_for_the_next_round(several, tm
     for event in events:
         if isinstance(event, StepFinished) and event.iteration == 1:
             seen.append(
-                {path.name: path.read_bytes() for path in (several.path / "cache").glob("lung.target*")}
+                {path.name: path.read_bytes() for path in (several.path / "cache").glob("lung.target*.npy")}
             )
             other = Annotation.full(np.roll(first, 2, axis=0))
             several.save_annotation("lung", other, "autosave")
         if isinstance(event, RunFinished):
             seen.append(
-                {path.name: path.read_bytes() for path in (several.path / "cache").glob("lung.target*")}
+                {path.name: path.read_bytes() for path in (several.path / "cache").glob("lung.target*.npy")}
             )
     list(train(several, warm_start=False).run())
-    seen.append({path.name: path.read_bytes() for path in (several.path / "cache").glob("lung.target*")})
+    seen.append({path.name: path.read_bytes() for path in (several.path / "cache").glob("lung.target*.npy")})
     assert seen[0] == seen[1], "the round that runs goes on with what it began with"
     assert seen[1].keys() != seen[2].keys(), "the name tells which labels were learned from"
     assert np.load(tmp_path / "study" / "cache" / next(iter(seen[2]))).any()

@@ -94,7 +94,7 @@ def training(
 
     def source(control: Control) -> Iterator[object]:
         save(save_first)
-        from napari_dycon.engine.trainer import Trainer
+        from napari_dycon.engine.runners.here import Trainer
 
         trainer = Trainer(
             study,

@@ -1,0 +1,1 @@
+"""Where a training runs: here, or in a process of its own. Each yields the same events."""

@@ -1,0 +1,215 @@
+"""A training in a process of its own: whatever ends that, this one goes on and has a sentence about it.
+
+Nothing here imports torch.
+"""
+
+import json
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from napari_dycon.engine.control import Control
+from napari_dycon.engine.events import (
+    CheckpointSaved,
+    Event,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    from_json,
+)
+from napari_dycon.engine.request import Request
+from napari_dycon.engine.runners.handover import handing_over
+from napari_dycon.errors import TrainingError
+from napari_dycon.study.study import Study
+
+CHILD = (sys.executable, "-m", "napari_dycon.engine.runners.child")
+LOOK_SECONDS = 0.1
+END_SECONDS = 15.0
+TAIL_BYTES = 4000
+_KILLED = {signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)}
+
+
+class ChildFault(Exception):
+    """What the other process wrote about its end; for the logbook."""
+
+
+def train_apart(study: Study, request: Request, control: Control) -> Iterator[Event]:
+    """Prepare and train in a process of its own.
+
+    Yields
+    ------
+    Event
+        As :func:`napari_dycon.engine.runners.here.train_here` does.
+
+    Raises
+    ------
+    TrainingError
+        Also when the process was killed or has crashed; after a RunFinished, where the run had started. The
+        run can then go on from its last checkpoint.
+    """
+    task = {"study": str(study.path), "request": request.model_dump(mode="json")}
+    yield from handing_over(study, _Child(task, control).events())
+
+
+def train_bundle_apart(run: Path, control: Control) -> Iterator[Event]:
+    """Train what was prepared in the folder of a run; events and errors as of :func:`train_apart`."""
+    yield from _Child({"run": str(run)}, control).events()
+
+
+class _Child:
+    """One process and what is known of it."""
+
+    def __init__(self, task: dict[str, Any], control: Control) -> None:
+        self._task = task
+        self._control = control
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._told: str = "resume"
+        self._run, self._saved = "", 0
+        self._last: StepFinished | None = None
+        self._ended = False
+        self._failure: tuple[str, str] | None = None
+
+    def events(self) -> Generator[Event, None, None]:
+        with tempfile.TemporaryFile() as errors, _started(errors) as self._process:
+            reader = threading.Thread(target=self._listen, name="dycon-child")
+            reader.start()
+            try:
+                self._say(json.dumps(self._task))
+                yield from self._heard()
+                code = self._process.wait()
+                yield from self._outcome(code, errors)
+            finally:
+                self._end()
+                reader.join()
+
+    def _heard(self) -> Iterator[Event]:
+        while True:
+            self._pass_on()
+            try:
+                line = self._lines.get(timeout=LOOK_SECONDS)
+            except queue.Empty:
+                continue
+            if line is None:
+                return
+            event = self._understood(line)
+            if event is not None:
+                yield event
+
+    def _pass_on(self) -> None:
+        """Tell what the control says, when it has changed."""
+        control = self._control
+        word = "stop" if control.stopped else "pause" if control.paused else "resume"
+        if word != self._told:
+            self._told = word
+            self._say(word)
+
+    def _say(self, word: str) -> None:
+        assert self._process.stdin is not None
+        with suppress(OSError):  # it is gone, which is told elsewhere
+            self._process.stdin.write(word + "\n")
+            self._process.stdin.flush()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def _understood(self, line: str) -> Event | None:
+        try:
+            event = from_json(line)
+        except (ValueError, TypeError, AttributeError):
+            self._take_message(line)
+            return None
+        self._remember(event)
+        return event
+
+    def _take_message(self, line: str) -> None:
+        try:
+            message = json.loads(line)
+        except ValueError:  # cut short by the end of the process
+            return
+        if "error" in message:
+            self._failure = (str(message["error"]), str(message.get("details", "")))
+        elif "resting" in message:
+            self._control.wait_while_paused()
+
+    def _remember(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self._run = event.run
+            case StepFinished():
+                self._last = event
+            case CheckpointSaved():
+                self._saved = event.iteration
+            case RunFinished():
+                self._ended = True
+
+    def _outcome(self, code: int, errors: IO[bytes]) -> Iterator[Event]:
+        """Nothing where the work was done; otherwise why it was not."""
+        if self._failure is not None:
+            sentence, details = self._failure
+            raise TrainingError(sentence) from ChildFault(details)
+        if self._ended:
+            return
+        sentence = f"The training process {_end_in_words(code)}. {self._what_is_left()}"
+        if self._run:
+            step, seconds = (self._last.iteration, self._last.seconds) if self._last else (0, 0.0)
+            yield RunFinished(self._run, step, "failed", seconds, None, None, sentence)
+        raise TrainingError(sentence) from ChildFault(_tail(errors))
+
+    def _what_is_left(self) -> str:
+        labels = "Your labels are untouched"
+        if not self._run:
+            return f"{labels}; train again."
+        if not self._saved:
+            return f"{labels}; nothing of run {self._run} was saved in this session."
+        return f"{labels}, and run {self._run} can go on from its last checkpoint at step {self._saved}."
+
+    def _end(self) -> None:
+        """See that the process ends, in good order if it can."""
+        if self._process.poll() is None:
+            self._say("stop")
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(END_SECONDS)
+        if self._process.poll() is None:
+            self._process.kill()
+
+
+def _started(errors: IO[bytes]) -> subprocess.Popen[str]:
+    """The process, out of reach of a Ctrl-C in the terminal that is meant for this one."""
+    return subprocess.Popen(
+        CHILD,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+    )
+
+
+def _end_in_words(code: int) -> str:
+    if -code in _KILLED:
+        return "was killed, by the system because memory ran out or by somebody"
+    if code < 0:
+        with suppress(ValueError):
+            return f"crashed ({signal.Signals(-code).name})"
+    if code > 255:  # Windows' numbers for faults, for example 0xC0000005
+        return f"crashed ({code:#x})"
+    return f"ended without a result (exit {code})"
+
+
+def _tail(errors: IO[bytes]) -> str:
+    """The end of what the process wrote on standard error."""
+    errors.seek(0, 2)
+    errors.seek(max(0, errors.tell() - TAIL_BYTES))
+    return errors.read().decode("utf-8", errors="replace")

@@ -1,0 +1,95 @@
+"""A training in the process and the thread that ask for it."""
+
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any
+
+from napari_dycon.engine.control import Control, Stopped
+from napari_dycon.engine.events import Event, RunFinished, RunStarted
+from napari_dycon.engine.request import Request
+from napari_dycon.engine.runners.handover import handing_over
+from napari_dycon.engine.setup import prepare
+from napari_dycon.engine.trainer import train
+from napari_dycon.study.study import Study
+
+
+class Trainer:
+    """Trains a method on a study; iterate :meth:`run`.
+
+    Parameters
+    ----------
+    study
+        Open to write or to read; who else has it open may go on labelling.
+    method, minutes, iterations, seed, device, overrides, run_id, resume, warm_start, holdout, threads
+        See :class:`napari_dycon.engine.request.Request`.
+    control
+        To pause and stop from another thread.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        method: str | None = None,
+        *,
+        minutes: float | None = None,
+        iterations: int | None = None,
+        seed: int | None = None,
+        device: str = "auto",
+        overrides: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
+        resume: bool = False,
+        warm_start: bool = True,
+        control: Control | None = None,
+        threads: int | None = None,
+        holdout: bool = True,
+    ) -> None:
+        self._study = study
+        self._request = Request(
+            method=method,
+            minutes=minutes,
+            iterations=iterations,
+            seed=seed,
+            device=device,
+            overrides=dict(overrides or {}),
+            run_id=run_id,
+            resume=resume,
+            warm_start=warm_start,
+            holdout=holdout,
+            threads=threads,
+        )
+        self._control = control or Control()
+        self.run_id = run_id
+
+    def run(self) -> Iterator[Event]:
+        """Train; events and errors are those of :func:`train_here`."""
+        for event in train_here(self._study, self._request, self._control):
+            if isinstance(event, RunStarted):
+                self.run_id = event.run
+            yield event
+
+
+def train_here(study: Study, request: Request, control: Control) -> Iterator[Event]:
+    """Prepare and train.
+
+    Yields
+    ------
+    Event
+        ScanPreparation from the first moment, then RunStarted, and RunFinished last; no RunStarted when
+        stopped while scans are being prepared. Closing the generator early saves a checkpoint.
+
+    Raises
+    ------
+    TrainingError
+        When training cannot start or go on; in the latter case after a RunFinished that says so.
+    """
+    yield from handing_over(study, prepare_and_train(study, request, control))
+
+
+def prepare_and_train(study: Study, request: Request, control: Control) -> Generator[Event, None, None]:
+    """Do so, and leave it to others to make the run active."""
+    try:
+        bundle = yield from prepare(study, request, control)
+    except Stopped:
+        text = "Training was stopped before it began."
+        yield RunFinished(request.run_id or "", 0, "stopped", 0.0, None, None, text)
+        return
+    yield from train(bundle, control)

@@ -1,0 +1,108 @@
+"""From a bundle to everything the training loop holds in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from napari_dycon.engine.budget import Budget
+from napari_dycon.engine.bundle import Bundle
+from napari_dycon.engine.checkpoints import Checkpoint
+from napari_dycon.engine.device import DeviceName
+from napari_dycon.engine.holdout import HoldOut
+from napari_dycon.engine.patches import PatchSampler, TrainingCase
+from napari_dycon.engine.plan import Plan
+from napari_dycon.engine.prepared import PreparedCase
+from napari_dycon.engine.runs import RunConfig, RunFolder, build_method
+from napari_dycon.engine.warmstart import transfer_weights
+from napari_dycon.errors import TrainingError
+from napari_dycon.learning.batch import UNKNOWN
+from napari_dycon.learning.methods.base import Method
+
+
+@dataclass
+class Start:
+    """A run ready to start or to go on."""
+
+    folder: RunFolder
+    config: RunConfig
+    plan: Plan
+    device: DeviceName
+    budget: Budget
+    method: Method
+    cases: list[PreparedCase]
+    checkpoint: Checkpoint | None = None
+    notes: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def sampler(self) -> PatchSampler:
+        """Patches of what training may see."""
+        return make_sampler(self.cases, self.config.holdout, self.plan, self.config.seed, self.method)
+
+
+def make_start(bundle: Bundle) -> Start:
+    """Read scans and plan, and build the model or load it from the newest checkpoint.
+
+    Raises
+    ------
+    TrainingError
+        When something is missing, damaged or of another version.
+    """
+    contents, config, plan = bundle.contents(), bundle.run.config(), bundle.run.plan()
+    cases = bundle.cases(plan.cache_bytes)
+    notes = list(contents.notes)
+    checkpoint = None
+    if contents.request.resume and bundle.run.checkpoints.iterations:
+        method, checkpoint = _continued(bundle, config, plan)
+        if checkpoint.damaged:
+            notes.append(
+                f"The newest checkpoint is damaged; the training goes on from step {checkpoint.iteration}."
+            )
+    else:
+        method = _fresh(bundle, config, plan)
+    budget = Budget(contents.minutes, contents.iterations)
+    return Start(
+        bundle.run, config, plan, contents.device, budget, method, cases, checkpoint, notes, contents.left_out
+    )
+
+
+def make_sampler(
+    cases: Sequence[PreparedCase], holdout: HoldOut, plan: Plan, seed: int, method: Method
+) -> PatchSampler:
+    """The patch sampler of a run; held-out voxels are unknown to it."""
+    unlabelled = method.learns_from_unlabelled
+    seen = [
+        TrainingCase(
+            image=case.image,
+            target=holdout.training_target(case),
+            unlabelled=unlabelled and not holdout.holds(case) and has_unknown(case),
+            weight=case.weight,
+        )
+        for case in cases
+    ]
+    return PatchSampler(seen, plan, seed)
+
+
+def has_unknown(case: PreparedCase) -> bool:
+    """Whether any voxel of a case is unknown."""
+    return case.target is None or bool((case.target == UNKNOWN).any())
+
+
+def _fresh(bundle: Bundle, config: RunConfig, plan: Plan) -> Method:
+    torch.manual_seed(config.seed)
+    method = build_method(config.method, plan)
+    if config.continued_from is not None and bundle.start is not None:
+        earlier_plan, model = bundle.start.method()
+        transfer_weights(method, plan, model, earlier_plan)
+    return method
+
+
+def _continued(bundle: Bundle, config: RunConfig, plan: Plan) -> tuple[Method, Checkpoint]:
+    method = build_method(config.method, plan)
+    checkpoint = bundle.run.checkpoints.load()
+    own, saved = method.state_dict(), checkpoint.part("method")
+    if own.keys() != saved.keys() or any(own[key].shape != saved[key].shape for key in own):
+        raise TrainingError(
+            f"Run {bundle.run.run} was made by another version and cannot go on; start a new training."
+        )
+    return method, checkpoint
