@@ -224,6 +224,30 @@ def test_a_control_is_trained_and_the_better_of_the_two_is_used(study, tmp_path)
     assert content["control"]["control_run"].endswith("-supervised")
 
 
+def test_a_study_that_is_open_in_a_window_is_trained_beside_it(study, tmp_path):
+    result = tmp_path / "result.json"
+    with Study.open(study, read_only=False) as window:
+        before, labels = window.active_run, window.annotation("LA_000")
+        command = (
+            "train",
+            study,
+            "--iterations",
+            3,
+            "--device",
+            "cpu",
+            "--control",
+            *SMALL,
+            "--json",
+            result,
+        )
+        text = succeed(*command)
+        better = json.loads(result.read_text())["control"]["better"]
+        assert "The program that has this study open takes run" in text
+        window.save_annotation("LA_000", labels, "autosave")  # it can go on
+        assert window.active_run == before
+        assert window.adopt_runs() == window.active_run == better
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a console event cannot be sent to one process on Windows")
 def test_ctrl_c_saves_and_resume_goes_on(study):
     before = set(study.glob("runs/*"))

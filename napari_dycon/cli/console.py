@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
+from napari_dycon.errors import StudyError
 from napari_dycon.io.atomic import atomic_path, write_text_atomic
 
 if TYPE_CHECKING:
@@ -65,6 +66,18 @@ def opened_study(path: Path, *, read_only: bool) -> "Iterator[Study]":
     with Study.open(path, read_only=read_only) as study:
         for note in (*study.oddities, *study.notebook.notes):
             print(f"Note: {note}", file=sys.stderr)
+        yield study
+
+
+@contextmanager
+def study_to_train_on(path: Path) -> "Iterator[Study]":
+    """Open a study to read, put in order before where nobody holds it; whoever wants to may change it."""
+    try:
+        with opened_study(path, read_only=False):
+            pass
+    except StudyError:  # it is held, or cannot be opened, which is told below
+        pass
+    with opened_study(path, read_only=True) as study:
         yield study
 
 

@@ -15,6 +15,7 @@ from napari_dycon.cli.console import (
     listed,
     opened_study,
     stop_on_interrupt,
+    study_to_train_on,
     thread_limit,
     write_json,
 )
@@ -63,7 +64,8 @@ def train(
     """Train a model on what is labelled and, unless supervised, on what is not.
 
     It takes 10 minutes if not told otherwise. Ctrl-C saves and stops; --resume goes on from there, with the
-    method, seed and settings that the run began with.
+    method, seed and settings that the run began with. The study may be open in napari meanwhile: labelling
+    goes on there, and the window takes the finished run up.
     """
     from napari_dycon.engine.control import Control
     from napari_dycon.engine.plan import Plan
@@ -74,7 +76,7 @@ def train(
         minutes = DEFAULT_MINUTES
     screen, brake = Screen(), Control()
     overrides, left_out = parse_overrides(override, Plan.model_fields), dict[str, str]()
-    with opened_study(study, read_only=False) as opened, stop_on_interrupt(brake, screen):
+    with study_to_train_on(study) as opened, stop_on_interrupt(brake, screen):
 
         def run(name: str | None, **more: Any) -> "RunFinished":
             options = {"minutes": minutes, "iterations": iterations, "seed": seed, "device": device, **more}
@@ -118,15 +120,17 @@ def _use_the_better(
     study: "Study", method: str, end: "RunFinished", train_twin: "Callable[[], RunFinished]", screen: Screen
 ) -> Comparison | None:
     """Train the supervised twin as long as the run, and make the better of the two the active one."""
+    from napari_dycon.engine.runners.handover import make_active
+
     if end.reason != "budget":
         return None
     screen.line("Now the supervised control, as long as before.")
     twin = train_twin()
     if twin.reason != "budget":
-        study.set_active_run(end.run)
+        make_active(study, end.run)
         return None
     comparison = compare(method, end, twin)
-    study.set_active_run(comparison.better)
+    make_active(study, comparison.better)
     screen.line(comparison.text)
     return comparison
 
