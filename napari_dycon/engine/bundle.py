@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from napari_dycon.engine.arrays import file_sha256, npy_bytes, sha256_of
 from napari_dycon.engine.device import DeviceName
 from napari_dycon.engine.prepared import PreparedCase
 from napari_dycon.engine.request import Request
 from napari_dycon.engine.runs import RunFolder
-from napari_dycon.engine.store import file_sha256, npy_bytes, sha256_of
 from napari_dycon.errors import TrainingError
 from napari_dycon.io.atomic import in_plain_words, make_folder_in, sweep_leftovers, write_bytes_atomic
 from napari_dycon.io.json_files import write_model

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import io
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_dycon.engine.arrays import note_of, npy_bytes
 from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.prepared import PreparedCase
 from napari_dycon.engine.preprocessing import UNSEEN, prepare_image, prepare_target, prepare_weight
@@ -116,7 +116,7 @@ class CaseStore:
                 old.unlink(missing_ok=True)
         content = npy_bytes(array)
         write_bytes_atomic(path, content)
-        write_text_atomic(_note(path), hashlib.sha256(content).hexdigest())
+        write_text_atomic(note_of(path), hashlib.sha256(content).hexdigest())
 
     def _image_key(self, case: str) -> str:
         return _digest([RECIPE, self._scans[case], self._plan.spacing, self._plan.intensity.model_dump()])
@@ -139,32 +139,6 @@ def _allow_many_files() -> None:
     if soft < wanted:
         with contextlib.suppress(ValueError, OSError):  # macOS has a lower limit of its own
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def npy_bytes(array: NDArray[Any]) -> bytes:
-    """Content of a NumPy file."""
-    content = io.BytesIO()
-    np.save(content, array, allow_pickle=False)
-    return content.getvalue()
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a prepared array: that of when it was written, where that was noted."""
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        noted = _note(path).read_text(encoding="ascii")
-        if len(noted) == 64:
-            return noted
-    return file_sha256(path)
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file as it is."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _note(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sha256")
 
 
 def _load(path: Path) -> NDArray[Any] | None:
