@@ -14,6 +14,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.exchange.importing import ImportEvent
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
@@ -36,7 +37,7 @@ def measure(folder: Path, study_path: Path, labels: Path | None) -> tuple[float,
     """Return seconds to the first scan and in all, and how many scans are labelled at the end."""
     with Study.create(study_path, [Structure(value=1, name="organ")]) as study:
         start, first = time.perf_counter(), None
-        for event in study.add_scans([folder], labels):
+        for event in importing.add_scans(study, [folder], labels):
             if first is None and isinstance(event, ImportEvent):
                 first = time.perf_counter() - start
         labelled = sum(case.status == "complete" for case in study.cases)

@@ -29,6 +29,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_dycon.plugin.session import Session, get_session
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 
@@ -158,7 +159,7 @@ def make_study(folder: Path, cases: int, more: int) -> Study:
             write_scan(folder / name / f"{name}-{number:04d}.nii.gz", (12, 12, 8), number + 7919 * len(name))
     for number in range(2):
         write_scan(folder / "scans" / f"large-{number}.nii", LARGE, number)
-    list(study.add_scans([folder / "scans"]))
+    list(importing.add_scans(study, [folder / "scans"]))
     run = study.new_run("dycon")
     for case in study.cases:
         if case.id.startswith("large"):

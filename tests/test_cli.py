@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.cli import looking, main
-from napari_dycon.study.exchange import phantom
+from napari_dycon.study.exchange import importing, phantom
 from napari_dycon.study.study import Study
 
 SMALL = ["--override", "patch_size=[32,32,32]", "--override", 'network={"widths":[8,16],"strides":[[2,2,2]]}']
@@ -403,7 +403,7 @@ def test_ctrl_c_ends_a_command_with_a_word(empty, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Study, "add_scans", interrupted)
+    monkeypatch.setattr(importing, "add_scans", interrupted)
     (tmp_path / "scan.nii").write_bytes(b"x")
     done = dycon("import", empty, tmp_path / "scan.nii")
     assert done.returncode == 130

@@ -64,6 +64,44 @@ def test_what_trains_knows_no_study(module):
     assert not names & {"napari_dycon.study.study", "napari_dycon.engine.setup", "napari_dycon.engine.store"}
 
 
+def _graph():
+    """Each module of the package and the modules it imports, in `TYPE_CHECKING` and in functions too."""
+    paths = {path.relative_to(PACKAGE.parent).with_suffix(""): path for path in PACKAGE.rglob("*.py")}
+    modules = {".".join(relative.parts): path for relative, path in paths.items()}
+    graph = {}
+    for module, path in modules.items():
+        found = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        graph[module] = found & modules.keys() - {module}
+    return graph
+
+
+GRAPH = _graph()
+STUDY_FLOORS = ("truth", "store", "study", "exchange")
+"""From the ground: what is known, the folder that keeps it, the study, what comes in and what leaves."""
+
+
+def _floor(module):
+    top, _, rest = module.removeprefix("napari_dycon.").partition(".")
+    return STUDY_FLOORS.index(rest.split(".")[0]) if top == "study" and rest != "__init__" else -1
+
+
+@pytest.mark.parametrize("module", [module for module in GRAPH if _floor(module) >= 0])
+def test_rooms_of_a_study_stand_on_each_other(module):
+    assert not [found for found in GRAPH[module] if _floor(found) > _floor(module)]
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = {name: found for name, found in GRAPH.items() if ".plugin." not in name}
+    while free := {name for name, found in graph.items() if not found & graph.keys()}:
+        graph = {name: found for name, found in graph.items() if name not in free}
+    assert not graph, f"a circle among {sorted(graph)}"
+
+
 def _signals():
     for path in (PACKAGE / "plugin").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

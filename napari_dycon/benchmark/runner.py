@@ -28,6 +28,7 @@ from napari_dycon.io.atomic import write_text_atomic
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.masks import read_mask
 from napari_dycon.io.volumes import read_geometry, read_volume
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.schema import DEFAULT_COLORS, Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
@@ -303,9 +304,9 @@ def _import_scans(
     for pair in labelled:
         geometry = read_geometry(pair.image)
         annotation = _annotation(read_mask(pair.truth, geometry), geometry, slices)
-        study.save_annotation(study.add_scan(pair.image).id, annotation, reason="import")
+        study.save_annotation(importing.add_scan(study, pair.image).id, annotation, reason="import")
     for pair in unlabelled:
-        study.add_scan(pair.image)
+        importing.add_scan(study, pair.image)
 
 
 def _annotation(mask: NDArray[np.uint8], geometry: Geometry, slices: int | None) -> Annotation:

@@ -10,6 +10,7 @@ import typer
 from napari_dycon.cli.console import Screen, count, opened_study, require_writable_json, write_json
 from napari_dycon.cli.options import Cases, JsonFile, Run, StudyFolder
 from napari_dycon.errors import StudyError, VolumeError
+from napari_dycon.study.exchange import exporting, importing
 
 if TYPE_CHECKING:
     from napari_dycon.study.exchange.exporting import Exported
@@ -88,7 +89,7 @@ def import_scans(
         for new_structure in parse_structures(structure or []):
             opened.add_structure(new_structure.name, value=new_structure.value)
         try:
-            for event in opened.add_scans(paths, labels_dir=labels):
+            for event in importing.add_scans(opened, paths, labels_dir=labels):
                 if isinstance(event, ImportEvent):
                     bar.update(event.done / max(event.total, 1), f"{event.done} of {event.total}")
                     events.append(event)
@@ -200,7 +201,7 @@ def export(
         request = ExportRequest(
             out, None if cases is None else tuple(cases), chosen, not ready_only, overwrite, pseudonyms
         )
-        for event in opened.export(request):
+        for event in exporting.export(opened, request):
             if isinstance(event, CaseExported):
                 bar.update(event.done / event.total, f"{event.done} of {event.total}")
             else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self
@@ -13,26 +13,33 @@ from numpy.typing import NDArray
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.volumes import Volume, read_geometry
-from napari_dycon.study.exchange import exporting, importing, preflight
-from napari_dycon.study.store import removing, structures
-from napari_dycon.study.store.annotation_store import AUTOSAVE, Version
 from napari_dycon.study.store.files import scan_path
 from napari_dycon.study.store.folder import StudyFolder
 from napari_dycon.study.store.lock import StudyLock
 from napari_dycon.study.store.notebook import Notebook
+from napari_dycon.study.store.removing import RemovedCases
 from napari_dycon.study.store.runs import RunStore
 from napari_dycon.study.store.scans import ScanReader, replaced_note
 from napari_dycon.study.store.schema import CaseRecord, Structure, StudyRecord
+from napari_dycon.study.store.structures import StructureChanges
 from napari_dycon.study.store.studyfile import Reading
+from napari_dycon.study.store.versions import Version
 from napari_dycon.study.truth.annotations import Annotation
 from napari_dycon.study.truth.draft import Draft
+from napari_dycon.study.truth.edits import AUTOSAVE
 from napari_dycon.study.truth.summary import KnownSummary
 
 
 class Study(StudyFolder):
     """A study folder; make one with `create` or `open`, and close it.
 
-    Methods may be called from several threads. Arrays are ``(x, y, z)`` in source order.
+    Methods may be called from several threads. Arrays are ``(x, y, z)`` in source order. What comes
+    into it and leaves it is in `exchange`.
+
+    Attributes
+    ----------
+    structure_changes
+        Structures merged or removed, in all annotations at once.
     """
 
     def __init__(
@@ -43,6 +50,7 @@ class Study(StudyFolder):
         self._scans = ScanReader()
         self._notebook: Notebook | None = None
         self._notebook_mutex = Lock()
+        self.structure_changes = StructureChanges(self, self._annotations)
 
     @classmethod
     def _opened_to_write(cls, path: Path, reading: Reading, lock: StudyLock, crashed: bool) -> Self:
@@ -61,18 +69,19 @@ class Study(StudyFolder):
         finally:
             super().close()
 
+    def _settle(self) -> None:
+        """Go on with a merge or removal that a crash cut off; where that fails, say so."""
+        try:
+            self.structure_changes.finish()
+            gone = self.structure_changes.given_up()
+        except DyconError as error:
+            self.tell(f"A change of the structures is not finished yet: {error}")
+            return
+        if not gone.keys() <= self._record.retired.keys():  # of a version that did not retire values
+            retired = {**gone, **self._record.retired}
+            self._record = self._record.model_copy(update={"retired": retired})
+
     # ---- scans and annotations ---------------------------------------------------------------
-
-    def add_scan(self, path: Path | str, labels: Path | str | None = None) -> CaseRecord:
-        """Add one scan file, with its full label map if there is one (see `importing.add_scan`)."""
-        return importing.add_scan(self, Path(path), None if labels is None else Path(labels))
-
-    def add_scans(
-        self, paths: Iterable[Path | str], labels_dir: Path | str | None = None
-    ) -> Iterator[importing.CollectingScans | importing.ImportEvent]:
-        """Add files, folders and DICOM folders one by one (see `importing.add_scans`)."""
-        folder = None if labels_dir is None else Path(labels_dir)
-        return importing.add_scans(self, [Path(path) for path in paths], folder)
 
     def scan_path(self, case_id: str) -> Path:
         """File of a scan, whether it is still there or not."""
@@ -208,23 +217,10 @@ class Study(StudyFolder):
                 self._notebook = Notebook(self.path)
             return self._notebook
 
-    def remove_case(self, case_id: str) -> removing.RemovedCase:
-        """Take a case out of the study; a copy of all but the scan is kept (see `removing.remove_case`)."""
-        return removing.remove_case(self, case_id)
-
-    def removed_cases(self) -> list[removing.RemovedCase]:
-        """Cases that `restore_case` can put back, the latest first."""
-        return removing.removed_cases(self)
-
-    def restore_case(self, folder: str) -> CaseRecord:
-        """Put a removed case back (see `removing.restore_case`); it gets the structures of today."""
-        record = removing.restore_case(self, folder)
-        structures.catch_up(self, self._annotations, record.id)
-        return self.case(record.id)
-
-    def set_aside(self, case_id: str) -> None:
-        """Move annotation files that belong to no case into ``history/``; for the modules of this layer."""
-        self._annotations.set_aside(case_id)
+    @property
+    def removed(self) -> RemovedCases:
+        """Cases that were taken out of the study, and can be put back."""
+        return RemovedCases(self, self._annotations, self.notebook, self._runs, self.structure_changes)
 
     def annotation_stamp(self, case_id: str) -> str:
         """Text that changes whenever the known map of a case is saved anew; empty where there is none."""
@@ -269,7 +265,7 @@ class Study(StudyFolder):
         if current is not None and current.generation == generation:
             return self.annotation(case_id)
         found = self._annotations.versions(case_id).read(generation, self.geometry(case_id))
-        return found if as_saved else structures.translated(self.path, case_id, generation, found)
+        return found if as_saved else self.structure_changes.translated(case_id, generation, found)
 
     def restore_version(self, case_id: str, generation: int) -> CaseRecord:
         """Make a version the one that counts again; the one that counted until now is kept.
@@ -280,22 +276,6 @@ class Study(StudyFolder):
         found = (version for version in self.versions(case_id) if version.generation == generation)
         names = [f"Restore version {generation} of {next(found).saved}"]
         return self.save_annotation(case_id, annotation, "restore", names)
-
-    # ---- structures in the annotations -------------------------------------------------------
-
-    def merge_structures(self, value: int, into: int) -> None:
-        """Merge one structure into another in all annotations (see `structures.merge`).
-
-        No case may be edited meanwhile. Versions of before are kept.
-        """
-        structures.merge(self, self._annotations, value, into)
-
-    def remove_structure(self, value: int, *, background: bool = False) -> None:
-        """Remove a structure from the study and all annotations (see `structures.remove`).
-
-        No case may be edited meanwhile. Versions of before are kept.
-        """
-        structures.remove(self, self._annotations, value, background=background)
 
     # ---- runs and predictions ----------------------------------------------------------------
 
@@ -365,7 +345,7 @@ class Study(StudyFolder):
         if not path.is_file():
             return None
         found = self._runs.read_prediction(run_id, case_id, self.geometry(case_id))
-        return None if found is None else structures.translated_mask(self, found)
+        return None if found is None else self.structure_changes.translated_mask(found)
 
     def entropy(self, run_id: str, case_id: str) -> NDArray[np.float32] | None:
         """Predictive entropy, 0 to 1 (divided by ln C); None where the case was not predicted."""
@@ -421,15 +401,3 @@ class Study(StudyFolder):
         with self.mutex:
             self.require_writable()
             return self._runs.drop_summary(run_id, case_id)
-
-    # ---- checks and export -------------------------------------------------------------------
-
-    def preflight(self, case_ids: Sequence[str] | None = None) -> list[preflight.Problem]:
-        """What would make training fail or mislead (see `preflight.check`)."""
-        return preflight.check(self, case_ids)
-
-    def export(
-        self, request: exporting.ExportRequest, stopped: Callable[[], bool] = lambda: False
-    ) -> Iterator[exporting.CaseExported | exporting.Exported]:
-        """Write masks and ``volumes.csv`` into a folder (see `exporting.export`)."""
-        return exporting.export(self, request, stopped)

@@ -12,6 +12,7 @@ import torch
 
 from napari_dycon.engine.events import ScanPreparation
 from napari_dycon.engine.runners.here import Trainer
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
@@ -64,7 +65,7 @@ def make_study(tmp_path: Path) -> Iterator[Callable[..., Study]]:
         for index in range(cases):
             image, labels = ball_case(index, **options)
             scan = save_scan(tmp_path / f"{name}-{index}.nii.gz", image)
-            record = study.add_scan(scan)
+            record = importing.add_scan(study, scan)
             if index < labelled:
                 study.save_annotation(record.id, Annotation.full(labels), "import")
         return study

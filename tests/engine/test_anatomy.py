@@ -15,6 +15,7 @@ from napari_dycon.engine.anatomy import (
 from napari_dycon.engine.fingerprint import fingerprint_study
 from napari_dycon.engine.plan import Machine, make_plan
 from napari_dycon.io.geometry import Geometry
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation, Known
@@ -181,7 +182,7 @@ def test_a_plan_sees_sides_and_sizes_in_the_labels(tmp_path):
     for labels in (boxes((1, RIGHT, SIZE), (2, LEFT, SIZE)), boxes((1, RIGHT, SIZE), (2, LEFT, SIZE))):
         image = (100 + 50 * labels + np.random.default_rng(0).normal(0, 5, SHAPE)).astype(np.int16)
         number = len(study.cases)
-        record = study.add_scan(save_scan(tmp_path / f"scan{number}.nii.gz", image + number))
+        record = importing.add_scan(study, save_scan(tmp_path / f"scan{number}.nii.gz", image + number))
         study.save_annotation(record.id, Annotation.full(labels), "import")
     fingerprint = fingerprint_study(study)
     assert fingerprint.sided and fingerprint.smallest == pytest.approx(10 * 1.2)

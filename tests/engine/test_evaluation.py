@@ -7,6 +7,7 @@ import pytest
 
 from napari_dycon.engine.evaluation import evaluate, evaluate_masks
 from napari_dycon.errors import TrainingError
+from napari_dycon.study.exchange import importing
 from tests.engine.conftest import ball_case, save_scan
 
 
@@ -169,7 +170,7 @@ def two_of_one_name(make_study, tmp_path):
         (tmp_path / "scans" / patient).mkdir(parents=True)
         save_scan(tmp_path / "scans" / patient / "T1.nii.gz", image)
         truths[patient] = truth
-    list(study.add_scans([tmp_path / "scans"]))
+    list(importing.add_scans(study, [tmp_path / "scans"]))
     for case, truth in zip(study.cases, truths.values(), strict=True):
         study.save_prediction(run, case.id, truth, np.zeros(truth.shape, np.float32))
     return study, truths

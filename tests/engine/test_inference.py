@@ -24,6 +24,7 @@ from napari_dycon.errors import TrainingError
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.volumes import read_volume
 from napari_dycon.learning.networks import NetworkSpec, Output
+from napari_dycon.study.exchange import importing
 from tests.conftest import oblique_affine
 from tests.engine.conftest import TINY, save_scan
 
@@ -153,7 +154,7 @@ def test_mask_and_maps_on_disk_have_the_scans_oblique_affine(make_study, train, 
     study = make_study()
     affine = oblique_affine(17.0, (1.2, 1.2, 2.0))
     image = np.random.default_rng(0).integers(0, 300, (24, 20, 18)).astype(np.int16)
-    record = study.add_scan(save_scan(tmp_path / "tilted.nii.gz", image, affine))
+    record = importing.add_scan(study, save_scan(tmp_path / "tilted.nii.gz", image, affine))
     run = train(study, "supervised", iterations=3)[0].run
     events = list(predict(study, run, [record.id], device="cpu", threads=1, probabilities=True))
     source = nib.load(tmp_path / "tilted.nii.gz")

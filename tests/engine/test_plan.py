@@ -15,6 +15,7 @@ from napari_dycon.engine.plan import Machine, Plan, change_plan, make_plan, smal
 from napari_dycon.errors import TrainingError
 from napari_dycon.learning.methods.base import get_method
 from napari_dycon.learning.networks import build_network
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.exchange.preflight import MOST_CPU_VOXELS
 from tests.engine.conftest import TINY
 
@@ -173,7 +174,7 @@ def test_hounsfield_units_are_recognised_by_their_values(make_study, tmp_path):
     image, labels = ball_case(0)
     hounsfield = np.where(labels > 0, image, -1000).astype(np.int16)
     hounsfield[0] = 900
-    record = study.add_scan(save_scan(tmp_path / "ct.nii.gz", hounsfield))
+    record = importing.add_scan(study, save_scan(tmp_path / "ct.nii.gz", hounsfield))
     study.save_annotation(record.id, Annotation.full(labels), "import")
     intensity = fingerprint_study(study).intensity
     assert intensity.kind == "ct"

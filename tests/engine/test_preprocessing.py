@@ -14,6 +14,7 @@ from napari_dycon.engine.store import CaseStore
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.volumes import read_volume
 from napari_dycon.learning.networks import NetworkSpec
+from napari_dycon.study.exchange import importing, preflight
 from napari_dycon.study.store import scans
 from napari_dycon.study.truth.annotations import Annotation, Known
 from tests.engine.conftest import ball_case, save_scan
@@ -248,16 +249,18 @@ def test_ct_scans_share_a_window_and_an_mr_among_them_has_its_own(make_study, tm
         if number < 3:
             image = np.where(labels > 0, image, -1000)
             image[:3] = 900
-        record = study.add_scan(save_scan(tmp_path / f"scan{number}.nii.gz", (3 * image).astype(np.int16)))
+        record = importing.add_scan(
+            study, save_scan(tmp_path / f"scan{number}.nii.gz", (3 * image).astype(np.int16))
+        )
         study.save_annotation(record.id, Annotation.full(labels), "import")
     plan = make_plan(fingerprint_study(study), CPU)
     assert plan.intensity.kind == "ct"
     cases = CaseStore(study, plan)
     for record in study.cases:
         assert len(np.unique(cases.prepare(record.id).image)) > 50
-    said = [problem.message for problem in study.preflight() if "CT" in problem.message]
+    said = [problem.message for problem in preflight.check(study) if "CT" in problem.message]
     assert len(said) == 1 and "scan3" in said[0] and "scan4" in said[0]
-    assert not [p for p in study.preflight([r.id for r in study.cases[:3]]) if "CT" in p.message]
+    assert not [p for p in preflight.check(study, [r.id for r in study.cases[:3]]) if "CT" in p.message]
 
 
 def test_a_part_of_a_ct_without_air_and_bone_keeps_the_common_window():

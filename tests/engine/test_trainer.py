@@ -29,6 +29,7 @@ from napari_dycon.engine.recorder import read_events
 from napari_dycon.engine.runners.here import Trainer
 from napari_dycon.engine.runs import RunFolder
 from napari_dycon.errors import TrainingError, VolumeError
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
@@ -368,7 +369,7 @@ def test_a_constant_scan_is_left_out_and_said(make_study, train, tmp_path):
     from tests.engine.conftest import save_scan
 
     study = make_study()
-    study.add_scan(save_scan(tmp_path / "flat.nii.gz", np.full((24, 20, 18), 42, np.int16)))
+    importing.add_scan(study, save_scan(tmp_path / "flat.nii.gz", np.full((24, 20, 18), 42, np.int16)))
     events = train(study, "dycon", iterations=3)
     assert any("flat" in note for note in events[0].notes)
     assert events[-1].reason == "budget"
@@ -444,7 +445,7 @@ def test_invalid_voxels_are_repaired_and_said(make_study, train, tmp_path):
     image = ball_case(9)[0].astype(np.float32)
     image[3:5, 4, 5] = np.nan
     image[0, 0, 0] = np.inf
-    study.add_scan(save_scan(tmp_path / "holes.nii.gz", image))
+    importing.add_scan(study, save_scan(tmp_path / "holes.nii.gz", image))
     events = train(study, "dycon", iterations=6)
     assert any("holes" in note and "3 " in note for note in events[0].notes)
     assert all(np.isfinite(list(step.values())).all() for step in losses(events))

@@ -15,6 +15,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
@@ -121,7 +122,7 @@ def paint() -> Callable[..., Annotation]:
 def study(tmp_path: Path, add_scan: Callable[[str], Path]) -> Iterator[Study]:
     """A study with one scan, open for writing, whose first column is painted and saved."""
     with Study.create(tmp_path / "study", [Structure(value=1, name="left atrium")]) as made:
-        case = made.add_scan(add_scan("heart")).id
+        case = importing.add_scan(made, add_scan("heart")).id
         made.save_annotation(case, painted(0), "import")
         yield made
 

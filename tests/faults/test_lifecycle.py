@@ -17,6 +17,7 @@ from superqt.utils import WorkerBase
 from napari_dycon.plugin.background.tasks import Tasks
 from napari_dycon.plugin.session import get_session
 from napari_dycon.plugin.widgets.dock import DyconDock
+from napari_dycon.study.exchange import exporting
 from napari_dycon.study.study import Study
 
 pytestmark = pytest.mark.gui
@@ -189,7 +190,7 @@ def test_54_closing_while_scans_are_imported_leaves_whole_cases(desk, phantom, a
         return real(path)
 
     monkeypatch.setattr(importing, "read_volume", third)
-    desk.session.add_scans(scans)
+    importing.add_scans(desk.session, scans)
     desk.wait(entered.is_set)
     desk.viewer.close()
     desk.wait(lambda: desk.session.study is None)
@@ -254,7 +255,7 @@ def test_56_76_a_second_window_on_the_same_study_can_only_look(
 def test_58_a_second_press_of_train_changes_nothing_and_says_so(desk, learner, notes):
     desk.train(learner)
     desk.session.train("dycon", 1.0)
-    desk.session.export("/nowhere")
+    exporting.export(desk.session, "/nowhere")
     assert [text for _, text in notes if "under way" in text]
     assert learner.begun == 1
     assert desk.session.task.kind == "training"

@@ -16,6 +16,7 @@ from napari_dycon.engine.checkpoints import Checkpoint, CheckpointFolder
 from napari_dycon.engine.events import RunFinished, StepFinished
 from napari_dycon.engine.runners.here import Trainer
 from napari_dycon.errors import DyconError, StudyError, TrainingError
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.autosave import Autosaver
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
@@ -32,7 +33,7 @@ TINY = {
 def several(study, add_scan, paint):
     """A study with three labelled scans and one that is not."""
     for name in ("lung", "liver", "spine"):
-        case = study.add_scan(add_scan(name)).id
+        case = importing.add_scan(study, add_scan(name)).id
         if name != "spine":
             labels = np.zeros(study.cases[0].shape, np.uint8)
             labels[3:8, 3:8, 2:6] = 1

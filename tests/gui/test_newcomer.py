@@ -11,6 +11,7 @@ from napari_dycon.plugin.session import get_session
 from napari_dycon.plugin.widgets import doors
 from napari_dycon.plugin.widgets.dialogs import StructuresDialog
 from napari_dycon.plugin.widgets.dock import DyconDock
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.study import Study
 
 pytestmark = pytest.mark.gui
@@ -133,7 +134,7 @@ def test_who_chooses_a_structure_with_the_hand_wants_to_paint_it(desk, tool, the
 def test_the_first_brush_fits_the_scan(desk, tmp_path, side):
     study = Study.create(tmp_path / f"s{side}", [])
     nib.save(nib.Nifti1Image(np.zeros((side + 8, side, 4), np.int16), np.eye(4)), tmp_path / f"{side}.nii.gz")
-    study.add_scan(tmp_path / f"{side}.nii.gz")
+    importing.add_scan(study, tmp_path / f"{side}.nii.gz")
     study.close()
     desk.session.open_study(tmp_path / f"s{side}")
     desk.wait(lambda: desk.session.case_id == str(side))
@@ -156,7 +157,7 @@ def test_a_brush_that_the_person_chose_stays_in_the_next_case_and_the_next_time(
 @pytest.mark.parametrize("mode", ["paint", "fill", "polygon"])
 def test_who_paints_before_there_is_a_structure_gets_one(newcomer, scans, tmp_path, mode):
     study = Study.create(tmp_path / "bare", [])
-    study.add_scan(scans / "scan_1.nii.gz")
+    importing.add_scan(study, scans / "scan_1.nii.gz")
     study.close()
     newcomer.session.open_study(tmp_path / "bare")
     newcomer.wait(lambda: newcomer.session.case_id is not None)

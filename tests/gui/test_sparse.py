@@ -9,6 +9,7 @@ from napari_dycon.benchmark.runner import _import_scans
 from napari_dycon.io.volumes import read_geometry
 from napari_dycon.plugin.layers.orientation import DisplayView
 from napari_dycon.plugin.session import get_session
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 
@@ -22,7 +23,7 @@ def test_painted_slices_teach_what_the_sparse_protocol_teaches(atria, make_napar
         _import_scans(study, [Pair("LA_000", scan, label)], [], slices=6)
         expected = study.annotation(study.cases[0].id)
     with Study.create(tmp_path / "painted", [ATRIUM]) as study:
-        study.add_scan(scan)
+        importing.add_scan(study, scan)
 
     viewer = make_napari_viewer()
     session = get_session(viewer)

@@ -7,6 +7,7 @@ import pytest
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.steps import finish
 from napari_dycon.guidance.suggestions import suggest, suggesting
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
@@ -27,7 +28,7 @@ def study(tmp_path: Path):
         for number in range(6):
             scan = tmp_path / f"scan_{number}.nii.gz"
             nib.save(nib.Nifti1Image(rng.normal(size=SHAPE).astype(np.float32), affine), scan)
-            study.add_scan(scan)
+            importing.add_scan(study, scan)
         run = study.new_run("dycon")
         study.set_active_run(run)
         for case in study.cases:

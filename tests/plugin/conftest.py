@@ -21,6 +21,7 @@ from napari_dycon.engine.events import (
 from napari_dycon.plugin import session
 from napari_dycon.plugin.background import jobs
 from napari_dycon.plugin.controllers import training
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 
@@ -46,7 +47,7 @@ def study_path(tmp_path):
         Structure(value=3, name="valve", color="#3182bd"),
     ]
     with Study.create(tmp_path / "study", structures) as study:
-        list(study.add_scans([write_scan(scans, name) for name in SHAPES]))
+        list(importing.add_scans(study, [write_scan(scans, name) for name in SHAPES]))
     return tmp_path / "study"
 
 

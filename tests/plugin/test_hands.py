@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from napari.layers.labels._labels_constants import Mode
 
+from napari_dycon.plugin.background import jobs
 from napari_dycon.plugin.canvases.mirrors import Mirror
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Known
@@ -198,7 +199,7 @@ def test_a_study_reads_back_what_was_painted_while_cases_changed(opened, mouse, 
 @pytest.fixture
 def labels_come(opened, tmp_path, monkeypatch):
     """Start an import of labels for alpha, which are all valve, and hold it until the second call."""
-    begun, gate, add_scans = threading.Event(), threading.Event(), Study.add_scans
+    begun, gate, add_scans = threading.Event(), threading.Event(), jobs.add_scans
     scan = opened.study.scan_path("alpha")
     folder = tmp_path / "labels"
     folder.mkdir()
@@ -210,7 +211,7 @@ def labels_come(opened, tmp_path, monkeypatch):
         gate.wait(15)
         yield from add_scans(study, *args, **more)
 
-    monkeypatch.setattr(Study, "add_scans", held)
+    monkeypatch.setattr(jobs, "add_scans", held)
 
     def come():
         if not opened.session.task.busy:

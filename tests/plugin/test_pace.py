@@ -14,10 +14,10 @@ from napari_dycon.engine.control import Control
 from napari_dycon.errors import VolumeError
 from napari_dycon.plugin.background import jobs
 from napari_dycon.plugin.manifest import writer
-from napari_dycon.study.exchange import exporting
+from napari_dycon.study.exchange import exporting, importing
 from napari_dycon.study.exchange.exporting import ExportRequest
 from napari_dycon.study.exchange.importing import ImportEvent
-from napari_dycon.study.store import structures
+from napari_dycon.study.store.structures import StructureChanges
 
 SLICE_VOXELS = 24 * 20
 HEAVY = (
@@ -264,11 +264,11 @@ def test_clicks_during_a_merge_of_many_cases_wait_for_nothing(opened, notes, mon
         scan, labels = tmp_path / f"more-{number}.nii", tmp_path / f"labels-{number}.nii"
         nib.save(nib.Nifti1Image(values, np.eye(4)), scan)
         nib.save(nib.Nifti1Image(np.ones((8, 8, 8), np.uint8), np.eye(4)), labels)
-        study.add_scan(scan, labels)
+        importing.add_scan(study, scan, labels)
     label_all(opened)
     opened.open("alpha")
     opened.rest()
-    begun, let_go, rewrite, count = threading.Event(), threading.Event(), structures._rewrite_case, []
+    begun, let_go, rewrite, count = threading.Event(), threading.Event(), StructureChanges._rewrite_case, []
 
     def held(*args):
         count.append(args)
@@ -277,7 +277,7 @@ def test_clicks_during_a_merge_of_many_cases_wait_for_nothing(opened, notes, mon
             assert let_go.wait(30)
         rewrite(*args)
 
-    monkeypatch.setattr(structures, "_rewrite_case", held)
+    monkeypatch.setattr(StructureChanges, "_rewrite_case", held)
     session.merge_structures(1, 3)
     opened.wait(lambda: session.question is not None)
     opened.rest()

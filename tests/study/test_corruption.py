@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.errors import DyconError
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
@@ -99,17 +100,19 @@ def whole(tmp_path_factory) -> Path:
     with Study.create(home / "study", [Structure(value=1, name="atrium")]) as study:
         study.add_structure("vein")
         for scan in scans:
-            case = study.add_scan(scan)
+            case = importing.add_scan(study, scan)
             study.save_annotation(case.id, labels(1), "complete")
             study.save_annotation(case.id, labels(2), "complete")
-        study.merge_structures(2, into=1)
+        study.structure_changes.merge(2, into=1)
         run = study.new_run("dycon")
         study.save_prediction(run, "a", labels(1).labels, np.zeros((4, 4, 4), np.float32))
         study.save_prediction_summary(run, {"a": {"ready": True, "mean_entropy": 0.1}})
         study.notebook.write("a", note="first")
         study.notebook.save()
         study.notebook.write("a", note="second")
-        (study.path / "removed" / study.remove_case("x").folder).rename(study.path / "removed" / "folder")
+        (study.path / "removed" / study.removed.take_out("x").folder).rename(
+            study.path / "removed" / "folder"
+        )
     Study.open(home / "study", read_only=False).close()
     return home / "study"
 
@@ -165,7 +168,7 @@ def visit(study: Study, case: str) -> None:
         lambda: study.annotation_version(case, 1),
         lambda: study.prediction("001-dycon", case),
         lambda: study.entropy("001-dycon", case),
-        study.removed_cases,
+        study.removed.listed,
         lambda: study.versions(case),
     ):
         try:

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from napari_dycon.errors import StudyError
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.schema import DEFAULT_COLORS
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation, Known
 
 
 def test_a_study_is_the_same_after_closing_and_opening(study, make_scan, make_labels):
-    study.add_scan(make_scan("a"), make_labels("a"))
-    study.add_scan(make_scan("b"))
+    importing.add_scan(study, make_scan("a"), make_labels("a"))
+    importing.add_scan(study, make_scan("b"))
     record = study.record
     study.close()
     with Study.open(study.path / "study.json") as again:
@@ -25,7 +26,7 @@ def test_a_study_is_the_same_after_closing_and_opening(study, make_scan, make_la
 
 def test_a_real_scan_comes_back_voxel_by_voxel(study, atria):
     images, labels = atria
-    case = study.add_scan(images / "LA_000.nii.gz", labels / "LA_000.nii.gz")
+    case = importing.add_scan(study, images / "LA_000.nii.gz", labels / "LA_000.nii.gz")
     truth = np.asarray(nib.load(labels / "LA_000.nii.gz").dataobj)
     assert (case.id, case.status, case.known_fraction) == ("LA_000", "complete", 1.0)
     assert case.volumes_ml["left atrium"] == pytest.approx((truth == 1).sum() * 1.25**3 / 1000)
@@ -36,7 +37,7 @@ def test_a_real_scan_comes_back_voxel_by_voxel(study, atria):
 
 
 def test_status_follows_what_is_known(study, make_scan):
-    case = study.add_scan(make_scan())
+    case = importing.add_scan(study, make_scan())
     annotation = Annotation.empty(case.shape)
     assert study.save_annotation(case.id, annotation, "autosave").status == "unlabelled"
     annotation.complete_slice(2, 3)
@@ -48,7 +49,7 @@ def test_status_follows_what_is_known(study, make_scan):
 
 
 def test_status_is_right_after_a_crash_between_annotation_and_study_file(study, make_scan):
-    case = study.add_scan(make_scan())
+    case = importing.add_scan(study, make_scan())
     before = (study.path / "study.json").read_bytes()
     study.save_annotation(case.id, Annotation.full(np.ones(case.shape, np.uint8)), "complete")
     study.close()
@@ -61,7 +62,7 @@ def test_status_is_right_after_a_crash_between_annotation_and_study_file(study, 
 
 
 def test_an_annotation_of_another_size_is_not_saved(study, make_scan):
-    case = study.add_scan(make_scan())
+    case = importing.add_scan(study, make_scan())
     with pytest.raises(StudyError, match="has not the size of its scan"):
         study.save_annotation(case.id, Annotation.empty((3, 3, 3)), "autosave")
 
@@ -93,7 +94,7 @@ def test_an_impossible_structure_is_refused_and_nothing_changes(study, fields, m
 
 
 def test_a_renamed_structure_keeps_its_labels_and_volumes(study, make_scan, make_labels):
-    case = study.add_scan(make_scan(), make_labels())
+    case = importing.add_scan(study, make_scan(), make_labels())
     volume = case.volumes_ml["left atrium"]
     study.rename_structure(1, "atrium sinistrum")
     study.recolour_structure(1, "#00ff00")
@@ -111,7 +112,7 @@ def test_the_message_about_an_unknown_case_names_it(study):
 def test_a_study_can_be_moved_with_the_scans_inside_it(study, make_scan, tmp_path):
     scan = make_scan()
     shutil.copytree(scan.parent, study.path / "scans")
-    case = study.add_scan(study.path / "scans" / scan.name)
+    case = importing.add_scan(study, study.path / "scans" / scan.name)
     study.close()
     shutil.move(study.path, tmp_path / "elsewhere")
     with Study.open(tmp_path / "elsewhere") as moved:
@@ -121,7 +122,7 @@ def test_a_study_can_be_moved_with_the_scans_inside_it(study, make_scan, tmp_pat
 
 def test_a_changed_scan_is_noticed_and_a_touched_one_is_not(study, make_scan):
     path = make_scan()
-    case = study.add_scan(path)
+    case = importing.add_scan(study, path)
     os.utime(path, (1, 1))
     assert study.volume(case.id).notes == ()
     make_scan("other").replace(path)
@@ -136,17 +137,17 @@ def test_a_missing_scan_is_told_and_found_again_by_importing_it_from_its_new_pla
     study, make_scan, tmp_path
 ):
     path = make_scan()
-    case = study.add_scan(path)
+    case = importing.add_scan(study, path)
     path.rename(tmp_path / "moved.nii.gz")
     with pytest.raises(StudyError, match=r"not at .*scan.nii.gz any more"):
         study.volume(case.id)
-    assert study.add_scan(tmp_path / "moved.nii.gz").id == case.id
+    assert importing.add_scan(study, tmp_path / "moved.nii.gz").id == case.id
     assert study.volume(case.id).notes == ()
     assert len(study.cases) == 1
 
 
 def test_a_hostile_scan_path_is_not_followed(study, make_scan):
-    study.add_scan(make_scan())
+    importing.add_scan(study, make_scan())
     study.close()
     content = json.loads((study.path / "study.json").read_text())
     content["cases"][0]["scan"] = "../images/scan.nii.gz"
@@ -156,7 +157,7 @@ def test_a_hostile_scan_path_is_not_followed(study, make_scan):
 
 
 def test_threads_may_save_and_change_structures_at_the_same_time(study, make_scan):
-    cases = [study.add_scan(make_scan(name)) for name in "abc"]
+    cases = [importing.add_scan(study, make_scan(name)) for name in "abc"]
     full = Annotation.full(np.ones(cases[0].shape, np.uint8))
 
     def save(case_id):

@@ -17,8 +17,8 @@ from napari_dycon.plugin.background.warm_up import warm_up
 from napari_dycon.plugin.background.worker import EventSource
 from napari_dycon.plugin.layers.grey_windows import windows_of
 from napari_dycon.plugin.layers.open_case import SHADES, OpenCase, contrast_limits, intensity_range
-from napari_dycon.study.exchange.exporting import ExportRequest
-from napari_dycon.study.exchange.importing import add_labels
+from napari_dycon.study.exchange.exporting import ExportRequest, export
+from napari_dycon.study.exchange.importing import add_labels, add_scans
 from napari_dycon.study.exchange.searching import find_again
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.editing import AnnotationEditor
@@ -159,7 +159,7 @@ def importing(
 
     def source(control: Control) -> Iterator[object]:
         save(save_first)
-        events = study.add_scans(list(paths), labels_dir=labels)
+        events = add_scans(study, list(paths), labels_dir=labels)
         while not control.stopped and (event := next(events, None)) is not None:
             yield event
 
@@ -208,7 +208,7 @@ def exporting(study: Study, request: ExportRequest, save_first: Callable[[], boo
 
     def source(control: Control) -> Iterator[object]:
         save(save_first)
-        yield from study.export(request, stopped=lambda: control.stopped)
+        yield from export(study, request, stopped=lambda: control.stopped)
 
     return source
 

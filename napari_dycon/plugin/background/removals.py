@@ -36,7 +36,7 @@ def removing(study: Study, case_ids: Sequence[str], save_first: Callable[[], boo
             if not save_first():
                 raise StudyError("What you painted cannot be saved at the moment, so nothing was removed.")
             for case_id in case_ids:
-                removed.append(study.remove_case(case_id))
+                removed.append(study.removed.take_out(case_id))
         except DyconError as error:
             problem = str(error)
         yield CasesRemoved(tuple(removed), problem)
@@ -49,7 +49,7 @@ def restoring(study: Study, folder: str) -> EventSource:
 
     def source(control: Control) -> Iterator[object]:
         del control
-        case = study.restore_case(folder)
+        case = study.removed.put_back(folder)
         yield CaseRestored(case.id, case.name)
 
     return source

@@ -5,8 +5,9 @@ from datetime import datetime
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_dycon.study.store.autosave import Autosaver
 from napari_dycon.study.study import Study
-from napari_dycon.study.truth.editing import AnnotationEditor, Autosaver
+from napari_dycon.study.truth.editing import AnnotationEditor
 
 FLUSH_SECONDS = 20.0
 

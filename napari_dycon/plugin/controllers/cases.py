@@ -99,7 +99,7 @@ class CaseIntentions(SessionState):
 
     def removed_cases(self) -> list[RemovedCase]:
         """Return the cases that can be put back, the latest first."""
-        return [] if self.study is None or self.study.read_only else self.study.removed_cases()
+        return [] if self.study is None or self.study.read_only else self.study.removed.listed()
 
     def _take_up(self, study: Study) -> None:
         """Begin where the work on ``study`` was left."""

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from napari_dycon.study.store.annotation_store import AUTOSAVE, Version
+from napari_dycon.study.store.versions import Version
+from napari_dycon.study.truth.edits import AUTOSAVE
 from napari_dycon.study.truth.summary import KnownSummary
 
 WORDS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,8 @@ from napari_dycon.io.json_files import write_json
 from napari_dycon.study.store import naming
 from napari_dycon.study.store.files import OWN_FOLDERS
 from napari_dycon.study.store.schema import CaseRecord
+from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation, Known
-
-if TYPE_CHECKING:
-    from napari_dycon.study.study import Study
 
 Origin = Literal["annotation", "prediction"]
 

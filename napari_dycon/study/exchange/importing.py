@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
@@ -22,10 +22,8 @@ from napari_dycon.study.store.files import now, scan_reference, sha256_of
 from napari_dycon.study.store.identity import content_of
 from napari_dycon.study.store.scans import intensity_facts, lies_as, looks_like_labels
 from napari_dycon.study.store.schema import CaseRecord
+from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
-
-if TYPE_CHECKING:
-    from napari_dycon.study.study import Study
 
 MOST_NEW_STRUCTURES = 32
 MOST_NAMED = 3
@@ -87,7 +85,7 @@ class _Result:
     notes: tuple[str, ...] = ()
 
 
-def add_scan(study: Study, path: Path, labels: Path | None = None) -> CaseRecord:
+def add_scan(study: Study, path: Path | str, labels: Path | str | None = None) -> CaseRecord:
     """Add one scan file, and its full label map if there is one.
 
     Parameters
@@ -114,14 +112,14 @@ def add_scan(study: Study, path: Path, labels: Path | None = None) -> CaseRecord
         If a file is damaged, or the labels lie on another grid.
     """
     study.require_writable()
-    path = path.absolute()
+    path = Path(path).absolute()
     scan = _read(study, Found(path, path.parent, stem(path), named=True), path)
-    record, _ = _take(study, scan, labels)
+    record, _ = _take(study, scan, None if labels is None else Path(labels))
     return record
 
 
 def add_scans(
-    study: Study, paths: list[Path], labels_dir: Path | None
+    study: Study, paths: Iterable[Path | str], labels_dir: Path | str | None = None
 ) -> Iterator[CollectingScans | ImportEvent]:
     """Add scans from files, folders and DICOM folders; what cannot be used is skipped with its sentence.
 
@@ -153,8 +151,8 @@ def add_scans(
     """
     study.require_writable()
     yield CollectingScans()
-    absolute = None if labels_dir is None else labels_dir.absolute()
-    found = collect([path.absolute() for path in paths], absolute, _converted(study))
+    absolute = None if labels_dir is None else Path(labels_dir).absolute()
+    found = collect([Path(path).absolute() for path in paths], absolute, _converted(study))
     total = len(found.scans) + len(found.unused_labels)
     for done, item in enumerate(found.scans, start=1):
         result = _import_safely(study, item)

@@ -14,6 +14,7 @@ from napari_dycon.errors import StudyError
 from napari_dycon.io.atomic import atomic_path
 from napari_dycon.io.geometry import plane_axis
 from napari_dycon.io.masks import write_mask
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.exchange.phantom_anatomy import NODULE, ORGAN, draw_patient
 from napari_dycon.study.store.schema import DEFAULT_COLORS, Structure
 from napari_dycon.study.study import Study
@@ -142,7 +143,7 @@ def _add_patient(
     _write_scan(scan, image, affine)
     write_mask(truth, labels, scan)
     sparse = index == labelled - 1
-    case = study.add_scan(scan, truth if index < labelled and not sparse else None)
+    case = importing.add_scan(study, scan, truth if index < labelled and not sparse else None)
     if sparse:
         axis = plane_axis(study.geometry(case.id), "axial")
         study.save_annotation(case.id, _few_slices(labels, axis), "import")

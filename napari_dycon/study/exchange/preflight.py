@@ -6,14 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
 
 from napari_dycon.errors import DyconError
 from napari_dycon.study.store.scans import NO_AIR, looks_like_ct, replaced_note
 from napari_dycon.study.store.schema import CaseRecord
-
-if TYPE_CHECKING:
-    from napari_dycon.study.study import Study
+from napari_dycon.study.study import Study
 
 FEWEST_SLICES = 4
 FEW_LABELLED = 3

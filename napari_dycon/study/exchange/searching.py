@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from napari_dycon.errors import DyconError
 from napari_dycon.io.volumes import find_volumes, read_geometry, read_volume
@@ -13,9 +12,7 @@ from napari_dycon.study.exchange import importing, preflight
 from napari_dycon.study.store.files import sha256_of
 from napari_dycon.study.store.identity import content_of
 from napari_dycon.study.store.schema import CaseRecord
-
-if TYPE_CHECKING:
-    from napari_dycon.study.study import Study
+from napari_dycon.study.study import Study
 
 _LISTED = 4
 

@@ -29,11 +29,9 @@ from napari_dycon.io.json_files import write_model
 from napari_dycon.io.masks import read_mask, write_pieces
 from napari_dycon.io.volumes import read_geometry
 from napari_dycon.study.store.files import clear_way, free_path, now, sha256_of
-from napari_dycon.study.store.versions import AUTOSAVE, KEPT_VERSIONS, PARTS, Part, Version, Versions
+from napari_dycon.study.store.versions import PARTS, Part, Version, Versions
 from napari_dycon.study.truth.annotations import Annotation, Known
 from napari_dycon.study.truth.draft import Draft
-
-__all__ = ["AUTOSAVE", "KEPT_VERSIONS", "AnnotationStore", "Version"]
 
 READ_ATTEMPTS = 5
 READ_PAUSE_SECONDS = 0.02

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from napari_dycon.errors import DyconError
-from napari_dycon.study.study import Study
-
-if TYPE_CHECKING:
-    from napari_dycon.study.truth.editing import AnnotationEditor
+from napari_dycon.study.truth.draft import Draft
+from napari_dycon.study.truth.editing import AnnotationEditor
 
 QUIET_SECONDS = 1.5
 LONGEST_SECONDS = 3.0
 RETRY_SECONDS = 5.0
 LOOK_SECONDS = 15.0
 TICK_SECONDS = 0.25
+
+
+class Keeper(Protocol):
+    """Who puts an annotation on disk: a study that is open for writing."""
+
+    def save_annotation(
+        self, case_id: str, annotation: Draft, reason: str, names: Sequence[str] = (), run: str | None = None
+    ) -> object:
+        """Replace the annotation of a case."""
 
 
 @dataclass(slots=True)
@@ -55,7 +62,7 @@ class Autosaver:
 
     def __init__(
         self,
-        study: Study,
+        study: Keeper,
         on_saved: Callable[[str], object],
         on_error: Callable[[str, str], object],
         clock: Callable[[], float] = time.monotonic,

@@ -10,11 +10,10 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from napari_dycon.errors import DyconError, StudyError
+from napari_dycon.errors import StudyError
 from napari_dycon.io.atomic import sweep_leftovers
 from napari_dycon.io.json_files import in_words
-from napari_dycon.study.store import structures
-from napari_dycon.study.store.annotation_store import AnnotationStore, Version
+from napari_dycon.study.store.annotation_store import AnnotationStore
 from napari_dycon.study.store.files import scan_path
 from napari_dycon.study.store.lock import StudyLock
 from napari_dycon.study.store.schema import (
@@ -27,6 +26,7 @@ from napari_dycon.study.store.schema import (
     new_structure,
 )
 from napari_dycon.study.store.studyfile import BACKUP_FILE, STUDY_FILE, Reading, StudyFile
+from napari_dycon.study.store.versions import Version
 from napari_dycon.study.truth.annotations import Annotation
 
 OF_TRAININGS = ("runs", "cache")
@@ -349,23 +349,14 @@ class StudyFolder:
             if reading.notes:
                 reading = file.mend(reading)
             study = cls._opened(path, reading, lock, crashed)
-            study._finish_structures()
+            study._settle()
             return study
         except BaseException:
             lock.release(clean=False)
             raise
 
-    def _finish_structures(self) -> None:
-        """Go on with a merge or removal that a crash cut off; where that fails, say so."""
-        try:
-            structures.finish(self, self._annotations)
-            gone = structures.given_up(self)
-        except DyconError as error:
-            self.tell(f"A change of the structures is not finished yet: {error}")
-            return
-        if not gone.keys() <= self._record.retired.keys():  # of a version that did not retire values
-            retired = {**gone, **self._record.retired}
-            self._record = self._record.model_copy(update={"retired": retired})
+    def _settle(self) -> None:
+        """Go on with what a crash cut off, while the lock is held; for who owns more than the folder."""
 
     def tell(self, *sentences: str) -> None:
         """Add to what is odd."""

@@ -14,18 +14,19 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_dycon.errors import StudyError
 from napari_dycon.io.atomic import make_folder, write_text_atomic
+from napari_dycon.study.store.annotation_store import AnnotationStore
 from napari_dycon.study.store.files import now
-from napari_dycon.study.store.notebook import Page
+from napari_dycon.study.store.folder import StudyFolder
+from napari_dycon.study.store.notebook import Notebook, Page
+from napari_dycon.study.store.runs import RunStore
 from napari_dycon.study.store.schema import CaseRecord
-
-if TYPE_CHECKING:
-    from napari_dycon.study.study import Study
+from napari_dycon.study.store.structures import StructureChanges
 
 REMOVED = "removed"
 RECORD_FILE = "case.json"
@@ -53,77 +54,113 @@ class RemovedCase:
     removed: str
 
 
-def remove_case(study: Study, case_id: str) -> RemovedCase:
-    """Take a case out of the study and keep a copy of all that was known about it.
-
-    Raises
-    ------
-    StudyError
-        If there is no such case, the study cannot be changed, or the copy cannot be made; nothing is removed.
-    """
-    with study.mutex:
-        study.require_writable()
-        case, when = study.case(case_id), now()
-        record = RemovedRecord(
-            removed=when, case=case, page=study.notebook.page(case_id), predictions=_summaries(study, case_id)
-        )
-        kept = _keep(study.path, record)
-        cases = tuple(other for other in study.cases if other.id != case_id)
-        study.update(cases=cases)
-        study.notebook.take_out(case_id)
-        for run in record.predictions:
-            study.drop_prediction_summary(run, case_id)
-        for path in list(_files(study.path, case_id)):
-            with contextlib.suppress(OSError):  # a stray file is set aside when a case takes its name
-                path.unlink()
-        return RemovedCase(kept.name, case.id, case.name, when)
-
-
-def removed_cases(study: Study) -> list[RemovedCase]:
-    """Cases that can be put back, the latest first; folders that cannot be read are left out."""
-    found = []
-    for path in (study.path / REMOVED).glob(f"[!.]*/{RECORD_FILE}"):
-        with contextlib.suppress(StudyError):
-            record = _read(path.parent)
-            found.append(RemovedCase(path.parent.name, record.case.id, record.case.name, record.removed))
-    return sorted(found, key=lambda item: (item.removed, item.folder), reverse=True)
-
-
-def restore_case(study: Study, folder: str) -> CaseRecord:
-    """Put a removed case back as it was.
+class RemovedCases:
+    """The ``removed/`` folder of one study.
 
     Parameters
     ----------
     study
-        The study, open for writing.
-    folder
-        As `removed_cases` names it.
-
-    Raises
-    ------
-    StudyError
-        If there is no such copy, or a case of that id is in the study.
+        Its record and cases.
+    annotations, notebook, runs
+        What else a case has in it.
+    structures
+        Brings a case that is put back to the structures of today.
     """
-    with study.mutex:
-        study.require_writable()
-        if folder not in [item.folder for item in removed_cases(study)]:
-            raise StudyError(f"There is no removed case {folder!r} in this study.")
-        kept = study.path / REMOVED / folder
-        record = _read(kept)
-        if any(case.id.lower() == record.case.id.lower() for case in study.cases):
-            raise StudyError(
-                f"{record.case.name} cannot be put back: the study holds a case {record.case.id} again. "
-                f"Its labels stay in {kept}."
+
+    def __init__(
+        self,
+        study: StudyFolder,
+        annotations: AnnotationStore,
+        notebook: Notebook,
+        runs: RunStore,
+        structures: StructureChanges,
+    ) -> None:
+        self._study = study
+        self._annotations = annotations
+        self._notebook = notebook
+        self._runs = runs
+        self._structures = structures
+
+    def take_out(self, case_id: str) -> RemovedCase:
+        """Take a case out of the study and keep a copy of all that was known about it.
+
+        Raises
+        ------
+        StudyError
+            If there is no such case, the study cannot be changed, or the copy cannot be made; nothing
+            is removed.
+        """
+        with self._study.mutex:
+            self._study.require_writable()
+            case, when = self._study.case(case_id), now()
+            record = RemovedRecord(
+                removed=when,
+                case=case,
+                page=self._notebook.page(case_id),
+                predictions=self._summaries(case_id),
             )
-        study.set_aside(record.case.id)
-        for path in _files(kept, record.case.id):
-            _copy(path, study.path / path.relative_to(kept))
-        study.replace_case(record.case)
-        study.notebook.put_in(record.case.id, record.page)
-        for run in record.predictions.keys() & set(study.runs()):
-            study.save_prediction_summary(run, {record.case.id: record.predictions[run]})
-        shutil.rmtree(kept, ignore_errors=True)
-        return record.case
+            kept = _keep(self._study.path, record)
+            cases = tuple(other for other in self._study.cases if other.id != case_id)
+            self._study.update(cases=cases)
+            self._notebook.take_out(case_id)
+            for run in record.predictions:
+                self._runs.drop_summary(run, case_id)
+            for path in list(_files(self._study.path, case_id)):
+                with contextlib.suppress(OSError):  # a stray file is set aside when a case takes its name
+                    path.unlink()
+            return RemovedCase(kept.name, case.id, case.name, when)
+
+    def listed(self) -> list[RemovedCase]:
+        """Cases that can be put back, the latest first; folders that cannot be read are left out."""
+        found = []
+        for path in (self._study.path / REMOVED).glob(f"[!.]*/{RECORD_FILE}"):
+            with contextlib.suppress(StudyError):
+                record = _read(path.parent)
+                found.append(RemovedCase(path.parent.name, record.case.id, record.case.name, record.removed))
+        return sorted(found, key=lambda item: (item.removed, item.folder), reverse=True)
+
+    def put_back(self, folder: str) -> CaseRecord:
+        """Put a removed case back as it was; it gets the structures of today.
+
+        Parameters
+        ----------
+        folder
+            As `listed` names it.
+
+        Raises
+        ------
+        StudyError
+            If there is no such copy, or a case of that id is in the study.
+        """
+        with self._study.mutex:
+            self._study.require_writable()
+            if folder not in [item.folder for item in self.listed()]:
+                raise StudyError(f"There is no removed case {folder!r} in this study.")
+            kept = self._study.path / REMOVED / folder
+            record = _read(kept)
+            if any(case.id.lower() == record.case.id.lower() for case in self._study.cases):
+                raise StudyError(
+                    f"{record.case.name} cannot be put back: the study holds a case {record.case.id} again. "
+                    f"Its labels stay in {kept}."
+                )
+            self._annotations.set_aside(record.case.id)
+            for path in _files(kept, record.case.id):
+                _copy(path, self._study.path / path.relative_to(kept))
+            self._study.replace_case(record.case)
+            self._notebook.put_in(record.case.id, record.page)
+            for run in record.predictions.keys() & set(self._runs.ids()):
+                self._runs.write_summary(run, {record.case.id: record.predictions[run]})
+            shutil.rmtree(kept, ignore_errors=True)
+        self._structures.catch_up(record.case.id)
+        return self._study.case(record.case.id)
+
+    def _summaries(self, case_id: str) -> dict[str, dict[str, Any]]:
+        """What each run says of a case; a damaged summary says nothing."""
+        found = {}
+        for run in self._runs.ids():
+            with contextlib.suppress(StudyError):
+                found[run] = self._runs.read_summary(run).get(case_id, {})
+        return {run: row for run, row in found.items() if row}
 
 
 def _keep(root: Path, record: RemovedRecord) -> Path:
@@ -144,15 +181,6 @@ def _keep(root: Path, record: RemovedRecord) -> Path:
             f"({error.strerror or error})."
         ) from error
     return final
-
-
-def _summaries(study: Study, case_id: str) -> dict[str, dict[str, Any]]:
-    """What each run says of a case; a damaged summary says nothing."""
-    found = {}
-    for run in study.runs():
-        with contextlib.suppress(StudyError):
-            found[run] = study.prediction_summary(run).get(case_id, {})
-    return {run: row for run, row in found.items() if row}
 
 
 def _files(root: Path, case_id: str) -> Iterator[Path]:

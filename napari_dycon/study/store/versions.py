@@ -18,12 +18,12 @@ from napari_dycon.io.masks import read_mask
 from napari_dycon.io.numbered import numbered_files
 from napari_dycon.study.store.files import clear_way, sha256_of
 from napari_dycon.study.truth.annotations import Annotation, Known
+from napari_dycon.study.truth.edits import AUTOSAVE
 
 KEPT_VERSIONS = 20
 KEPT_MINUTES = 10
 """After so long without a kept version, an autosave keeps the one before it, too."""
 
-AUTOSAVE = "autosave"
 Part = Literal["labels", "known"]
 PARTS: tuple[Part, Part] = ("labels", "known")
 DIGITS = 6

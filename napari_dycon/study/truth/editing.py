@@ -12,11 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_dycon.errors import StudyError
 from napari_dycon.io.geometry import Geometry
-from napari_dycon.study.store.autosave import Autosaver
-from napari_dycon.study.store.versions import AUTOSAVE
 from napari_dycon.study.truth.annotations import Annotation, Known, Region
 from napari_dycon.study.truth.decisions import Decider
 from napari_dycon.study.truth.edits import (
+    AUTOSAVE,
     HISTORY_BYTES,
     Change,
     Edit,
@@ -40,8 +39,6 @@ from napari_dycon.study.truth.regions import (
     voxels_at,
 )
 from napari_dycon.study.truth.unsaved import Snapshot, Unsaved
-
-__all__ = ["AnnotationEditor", "Autosaver", "Snapshot"]
 
 VOXELS_AT_A_TIME = 1 << 19
 ELSEWHERE = "Change by another tool"

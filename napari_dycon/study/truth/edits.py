@@ -22,6 +22,9 @@ from napari_dycon.study.truth.regions import (
     slowest_axis,
 )
 
+AUTOSAVE = "autosave"
+"""Reason of a change that is too small to keep the version before it."""
+
 HISTORY_BYTES = 128 << 20
 Side = Literal["before", "after"]
 
@@ -138,7 +141,7 @@ class Edit:
     """
 
     name: str
-    reason: str = "autosave"
+    reason: str = AUTOSAVE
     run: str | None = None
     patches: list[Patch] = field(default_factory=list)
 
@@ -189,7 +192,7 @@ class Edit:
 
 
 def planned(
-    annotation: Annotation, selection: Selection, change: Change, name: str, reason: str = "autosave"
+    annotation: Annotation, selection: Selection, change: Change, name: str, reason: str = AUTOSAVE
 ) -> Edit:
     """Say what a change would do to an annotation, without doing it."""
     edit = Edit(name, reason)

@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from napari_dycon.study.store.versions import AUTOSAVE
 from napari_dycon.study.truth.annotations import Annotation
 from napari_dycon.study.truth.draft import Draft
-from napari_dycon.study.truth.edits import Edit
+from napari_dycon.study.truth.edits import AUTOSAVE, Edit
 from napari_dycon.study.truth.regions import Box, everything
 
 MOST_NAMES = 20

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.plugin.background import lookout
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.study import Study
 
 
@@ -74,7 +75,7 @@ def test_a_scan_of_no_use_that_is_where_it_was_is_marked_but_not_lost(
 ):
     nib.save(nib.Nifti1Image(np.zeros((12, 12, 8), np.int16), np.eye(4)), tmp_path / "same.nii.gz")
     with Study.open(study_path) as study:
-        study.add_scan(tmp_path / "same.nii.gz")
+        importing.add_scan(study, tmp_path / "same.nii.gz")
     session = make_session()
     session.open_study(study_path)
     qtbot.waitUntil(lambda: rows(session)["same"].unusable)

@@ -6,6 +6,7 @@ import pytest
 
 from napari_dycon.plugin.layers.grey_windows import windows_of
 from napari_dycon.plugin.layers.open_case import contrast_limits, intensity_range
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.study import Study
 
 
@@ -18,7 +19,7 @@ def study_path(tmp_path):
         nib.save(nib.Nifti1Image(values, np.diag([-1.0, -1.0, 2.0, 1.0])), tmp_path / f"{name}.nii.gz")
     with Study.create(tmp_path / "study", []) as study:
         study.add_structure("lung")
-        list(study.add_scans(sorted(tmp_path.glob("*.nii.gz"))))
+        list(importing.add_scans(study, sorted(tmp_path.glob("*.nii.gz"))))
     return tmp_path / "study"
 
 

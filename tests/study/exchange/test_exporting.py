@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.errors import StudyError
+from napari_dycon.study.exchange import exporting, importing
 from napari_dycon.study.exchange.exporting import CaseExported, ExportRequest, export_all, left_out
 from napari_dycon.study.truth.annotations import Annotation, Known
 
@@ -25,7 +26,7 @@ def rows(path):
 
 
 def test_a_complete_case_is_exported_as_annotated_on_its_own_grid(study, oblique_scan, tmp_path):
-    case = study.add_scan(oblique_scan)
+    case = importing.add_scan(study, oblique_scan)
     labels = np.zeros(case.shape, np.uint8)
     labels[3:9, 4:10, 2:5] = 1
     study.save_annotation(case.id, Annotation.full(labels), "complete")
@@ -45,7 +46,7 @@ def test_a_complete_case_is_exported_as_annotated_on_its_own_grid(study, oblique
 
 
 def test_what_a_person_knows_lies_on_top_of_the_prediction(study, make_scan, tmp_path):
-    case = study.add_scan(make_scan())
+    case = importing.add_scan(study, make_scan())
     annotation = Annotation.empty(case.shape)
     annotation.labels[0, 0, 0], annotation.known[0, 0, 0] = 1, Known.DRAWN
     annotation.known[1, 0, 0] = Known.DRAWN  # certain background
@@ -66,10 +67,10 @@ def test_what_a_person_knows_lies_on_top_of_the_prediction(study, make_scan, tmp
 def test_cases_without_anything_are_left_out_and_nothing_at_all_is_told(
     study, make_scan, make_labels, tmp_path
 ):
-    study.add_scan(make_scan("a"))
+    importing.add_scan(study, make_scan("a"))
     with pytest.raises(StudyError, match="nothing to export yet"):
         exported(study, tmp_path / "out")
-    study.add_scan(make_scan("b"), make_labels("b"))
+    importing.add_scan(study, make_scan("b"), make_labels("b"))
     assert [path.name for path in exported(study, tmp_path / "out")] == ["b.nii.gz", "volumes.csv"]
     with pytest.raises(StudyError, match="nothing to export yet"):
         exported(study, tmp_path / "out", case_ids=["a"])
@@ -78,7 +79,7 @@ def test_cases_without_anything_are_left_out_and_nothing_at_all_is_told(
 def test_the_studys_own_folders_and_the_scans_are_not_written_over(study, make_scan, make_labels):
     scan = make_scan("a")
     before = scan.read_bytes()
-    study.add_scan(scan, make_labels("a"))
+    importing.add_scan(study, scan, make_labels("a"))
     with pytest.raises(StudyError, match="belongs to the study itself"):
         exported(study, study.path / "annotations")
     with pytest.raises(StudyError, match="is the scan itself"):
@@ -96,7 +97,7 @@ def predict(study, case, ready):
 
 
 def test_predictions_of_a_model_that_was_not_ready_are_left_out_unless_asked_for(study, make_scan, tmp_path):
-    plain, begun, sound, complete = (study.add_scan(make_scan(name)) for name in "abcd")
+    plain, begun, sound, complete = (importing.add_scan(study, make_scan(name)) for name in "abcd")
     study.set_active_run(study.new_run("dycon"))
     own = Annotation.empty(begun.shape)
     own.labels[0, 0, 0], own.known[0, 0, 0] = 1, Known.DRAWN
@@ -120,7 +121,7 @@ def test_predictions_of_a_model_that_was_not_ready_are_left_out_unless_asked_for
 def test_nothing_that_is_there_is_replaced_unless_asked_for(study, make_scan, make_labels, tmp_path):
     """Masks that were corrected in another program since they were imported stay as they are."""
     labels = make_labels("a")
-    study.add_scan(make_scan("a"), labels)
+    importing.add_scan(study, make_scan("a"), labels)
     before = labels.read_bytes()
     with pytest.raises(StudyError, match=r"Nothing was exported: .* holds a.nii.gz already.*--overwrite"):
         exported(study, labels.parent)
@@ -136,7 +137,7 @@ def test_nothing_that_is_there_is_replaced_unless_asked_for(study, make_scan, ma
 
 
 def test_a_mask_that_differs_in_upper_case_alone_is_in_the_way(study, make_scan, make_labels, tmp_path):
-    study.add_scan(make_scan("a"), make_labels("a"))
+    importing.add_scan(study, make_scan("a"), make_labels("a"))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "A.nii.gz").touch()
     with pytest.raises(StudyError, match=r"A\.nii\.gz already"):
@@ -146,7 +147,7 @@ def test_a_mask_that_differs_in_upper_case_alone_is_in_the_way(study, make_scan,
 def test_masks_and_rows_bear_the_names_of_the_scans(study, make_scan, make_labels, tmp_path):
     names = ["1.3.6.1", "sub-01_T1w.v2", "Müller 1950"]
     for name in names:
-        study.add_scan(make_scan(name), make_labels(name))
+        importing.add_scan(study, make_scan(name), make_labels(name))
     *masks, table = exported(study, tmp_path / "out")
     assert [mask.name for mask in masks] == [f"{name}.nii.gz" for name in names]
     assert [row["name"] for row in rows(table)] == names
@@ -155,8 +156,8 @@ def test_masks_and_rows_bear_the_names_of_the_scans(study, make_scan, make_label
 
 def test_with_pseudonyms_no_name_leaves_the_study(study, make_scan, make_labels, tmp_path):
     make_scan("Meier", folder="images/Anna")
-    study.add_scan(tmp_path / "images" / "Anna" / "Meier.nii.gz", make_labels("Meier"))
-    study.add_scan(make_scan("sub-01_Meier_T1w"), make_labels("x", values=(1,)))
+    importing.add_scan(study, tmp_path / "images" / "Anna" / "Meier.nii.gz", make_labels("Meier"))
+    importing.add_scan(study, make_scan("sub-01_Meier_T1w"), make_labels("x", values=(1,)))
     out = tmp_path / "out"
     *masks, table = exported(study, out, pseudonyms=True)
     everything = " ".join(path.name for path in out.iterdir()) + table.read_text()
@@ -168,7 +169,7 @@ def test_with_pseudonyms_no_name_leaves_the_study(study, make_scan, make_labels,
 @pytest.mark.parametrize("fault", ["gone", "replaced", "damaged"])
 def test_one_scan_that_fails_does_not_keep_the_others(study, make_scan, make_labels, tmp_path, fault):
     for name in "abc":
-        study.add_scan(make_scan(name), make_labels(name))
+        importing.add_scan(study, make_scan(name), make_labels(name))
     scan = study.scan_path("b")
     if fault == "gone":
         scan.unlink()
@@ -187,8 +188,8 @@ def test_one_scan_that_fails_does_not_keep_the_others(study, make_scan, make_lab
 
 
 def test_the_summary_says_what_of_which_kind_is_where(study, make_scan, make_labels, tmp_path):
-    study.add_scan(make_scan("a"), make_labels("a"))
-    plain = study.add_scan(make_scan("b"))
+    importing.add_scan(study, make_scan("a"), make_labels("a"))
+    plain = importing.add_scan(study, make_scan("b"))
     study.set_active_run(study.new_run("dycon"))
     predict(study, plain, ready=True)
     end = export_all(study, ExportRequest(tmp_path / "out"))
@@ -199,8 +200,8 @@ def test_the_summary_says_what_of_which_kind_is_where(study, make_scan, make_lab
 
 def test_an_export_can_be_ended_at_any_case(study, make_scan, make_labels, tmp_path):
     for name in "abc":
-        study.add_scan(make_scan(name), make_labels(name))
-    for event in study.export(ExportRequest(tmp_path / "out")):
+        importing.add_scan(study, make_scan(name), make_labels(name))
+    for event in exporting.export(study, ExportRequest(tmp_path / "out")):
         if isinstance(event, CaseExported) and event.done == 2:
             assert (event.total, event.origin) == (3, "annotation")
             break
@@ -209,11 +210,11 @@ def test_an_export_can_be_ended_at_any_case(study, make_scan, make_labels, tmp_p
 
 def test_no_scan_is_written_over_even_when_asked_to(study, make_scan, make_labels, write_nifti):
     first, second = make_scan("a"), make_scan("b")
-    study.add_scan(first, make_labels("a"))
-    study.add_scan(second)
+    importing.add_scan(study, first, make_labels("a"))
+    importing.add_scan(study, second)
     before = {path: path.read_bytes() for path in (first, second)}
     with pytest.raises(StudyError, match="is the scan itself"):
-        list(study.export(ExportRequest(first.parent, overwrite=True)))
+        list(exporting.export(study, ExportRequest(first.parent, overwrite=True)))
     assert {path: path.read_bytes() for path in before} == before
     assert sorted(path.name for path in first.parent.iterdir()) == ["a.nii.gz", "b.nii.gz"]
 
@@ -223,7 +224,7 @@ def test_a_scan_that_was_replaced_with_its_size_and_time_kept_is_noticed(study, 
     for path in (scan, other):
         path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
     scan, other = scan.with_suffix(""), other.with_suffix("")
-    study.add_scan(scan, make_labels("a"))
+    importing.add_scan(study, scan, make_labels("a"))
     times = scan.stat()
     scan.write_bytes(other.read_bytes())
     os.utime(scan, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -236,7 +237,7 @@ def test_a_scan_that_was_replaced_with_its_size_and_time_kept_is_noticed(study, 
 
 def test_when_no_case_can_be_exported_every_reason_is_told(study, make_scan, make_labels, tmp_path):
     for name in "ab":
-        study.add_scan(make_scan(name), make_labels(name))
+        importing.add_scan(study, make_scan(name), make_labels(name))
         study.scan_path(name).unlink()
     end = export_all(study, ExportRequest(tmp_path / "out"))
     assert [case for case, _ in end.problems] == ["a", "b"]
@@ -245,7 +246,7 @@ def test_when_no_case_can_be_exported_every_reason_is_told(study, make_scan, mak
 
 def test_the_table_names_the_file_of_each_case(study, make_scan, make_labels, tmp_path):
     for name in ("CON", "a. ", "b"):
-        study.add_scan(make_scan(name), make_labels(name))
+        importing.add_scan(study, make_scan(name), make_labels(name))
     *masks, table = exported(study, tmp_path / "out")
     found = {row["name"]: row["file"] for row in rows(table)}
     assert found == dict(zip(("CON", "a. ", "b"), (mask.name for mask in masks), strict=True))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.errors import GridMismatchError, StudyError, VolumeError
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.exchange.importing import CollectingScans, ImportEvent, add_labels
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
@@ -14,7 +15,7 @@ from napari_dycon.study.truth.annotations import Annotation
 
 def run(study, *paths, labels_dir=None):
     """One event a file, after the word that the search has begun."""
-    first, *events = study.add_scans(paths, labels_dir=labels_dir)
+    first, *events = importing.add_scans(study, paths, labels_dir=labels_dir)
     assert isinstance(first, CollectingScans)
     return events
 
@@ -131,20 +132,20 @@ def test_a_folder_without_scans_is_told(study, tmp_path):
 
 def test_the_same_image_is_not_added_twice(study, make_scan, tmp_path):
     scan = make_scan("a")
-    study.add_scan(scan)
+    importing.add_scan(study, scan)
     copy = tmp_path / "copy.nii.gz"
     shutil.copy(scan, copy)
     with pytest.raises(StudyError, match="same image as case a"):
-        study.add_scan(copy)
+        importing.add_scan(study, copy)
     assert len(study.cases) == 1
 
 
 def test_labels_can_follow_later_but_do_not_replace_annotations(study, make_scan, make_labels):
     scan, labels = make_scan(), make_labels()
-    study.add_scan(scan)
-    assert study.add_scan(scan, labels).status == "complete"
+    importing.add_scan(study, scan)
+    assert importing.add_scan(study, scan, labels).status == "complete"
     with pytest.raises(StudyError, match="same image"):
-        study.add_scan(scan, labels)
+        importing.add_scan(study, scan, labels)
 
 
 def test_scans_that_differ_in_their_suffix_alone_are_told_apart_by_it(study, make_scan, tmp_path):
@@ -158,9 +159,9 @@ def test_scans_that_differ_in_their_suffix_alone_are_told_apart_by_it(study, mak
 
 
 def test_different_scans_of_one_name_get_different_ids(study, make_scan, write_nifti, tmp_path):
-    study.add_scan(make_scan("a"))
+    importing.add_scan(study, make_scan("a"))
     other = write_nifti(tmp_path / "day2" / "a.nii.gz", np.arange(960, dtype=np.int16).reshape(12, 10, 8))
-    second = study.add_scan(other)
+    second = importing.add_scan(study, other)
     assert second.id.startswith("day2_a-")
     assert [case.name for case in study.cases] == ["a", "day2/a"]
 
@@ -169,7 +170,7 @@ def test_an_annotation_left_by_a_crash_is_not_given_to_a_new_scan(study, make_sc
     stray = study.path / "annotations" / "a.nii.gz"
     stray.parent.mkdir()
     make_labels().replace(stray)
-    assert study.annotation(study.add_scan(make_scan("a")).id).known_fraction == 0
+    assert study.annotation(importing.add_scan(study, make_scan("a")).id).known_fraction == 0
     assert len(list((study.path / "history" / "strays").iterdir())) == 1
 
 
@@ -178,19 +179,19 @@ def test_a_label_value_without_a_structure_is_refused_by_name_and_count(
 ):
     scan, labels = make_scan(), make_labels(values=(1, 2, 30))
     with pytest.raises(StudyError, match=r"2 \(16 voxels\), 30 \(16 voxels\); add a structure.*2:NAME"):
-        study.add_scan(scan, labels)
+        importing.add_scan(study, scan, labels)
     assert study.cases == ()
     (event,) = run(study, scan, labels_dir=labels.parent)
     assert event.case.status == "unlabelled"
     assert "add a structure" in event.problem
     study.add_structure("ventricle", value=2)
     study.add_structure("scar", value=30)
-    assert study.add_scan(scan, labels).label_voxels == {1: 16, 2: 16, 30: 16}
+    assert importing.add_scan(study, scan, labels).label_voxels == {1: 16, 2: 16, 30: 16}
 
 
 def test_a_study_without_structures_takes_them_from_the_first_labels(tmp_path, make_scan, make_labels):
     with Study.create(tmp_path / "new", []) as study:
-        study.add_scan(make_scan(), make_labels(values=(2, 5)))
+        importing.add_scan(study, make_scan(), make_labels(values=(2, 5)))
         assert [(s.value, s.name) for s in study.structures] == [(2, "structure 2"), (5, "structure 5")]
         assert len({s.color for s in study.structures}) == 2
 
@@ -212,7 +213,7 @@ def test_labels_that_do_not_fit_are_refused_and_the_scan_is_added_without(
     affine[0, 3] = shift
     scan, labels = make_scan(), write_nifti(tmp_path / "labels" / "scan.nii.gz", voxels, affine)
     with pytest.raises(error, match=message):
-        study.add_scan(scan, labels)
+        importing.add_scan(study, scan, labels)
     assert study.cases == ()
     (event,) = run(study, scan, labels_dir=labels.parent)
     assert event.problem.endswith("The scan was added without labels.")
@@ -220,7 +221,7 @@ def test_labels_that_do_not_fit_are_refused_and_the_scan_is_added_without(
 
 
 def test_scans_inside_the_study_itself_are_not_imported_again(study, make_scan, make_labels, tmp_path):
-    study.add_scan(make_scan("a"), make_labels("a"))
+    importing.add_scan(study, make_scan("a"), make_labels("a"))
     make_scan("b", folder="study_next_door")
     events = run(study, tmp_path)
     assert [event.case.id for event in events if event.outcome == "added"] == ["b"]
@@ -230,7 +231,7 @@ def test_scans_inside_the_study_itself_are_not_imported_again(study, make_scan, 
 def test_an_import_can_be_ended_at_any_scan(study, make_scan, tmp_path):
     for name in "abc":
         make_scan(name)
-    for event in study.add_scans([tmp_path / "images"]):
+    for event in importing.add_scans(study, [tmp_path / "images"]):
         if isinstance(event, ImportEvent) and event.done == 2:
             break
     assert [case.id for case in study.cases] == ["a", "b"]
@@ -244,7 +245,7 @@ def test_a_missing_label_folder_is_told_at_once(study, make_scan, tmp_path):
 def test_invalid_voxels_are_counted_and_noted(study, write_nifti, tmp_path):
     voxels = np.arange(960, dtype=np.float32).reshape(12, 10, 8)
     voxels[0, 0, :3] = [np.nan, np.inf, -np.inf]
-    case = study.add_scan(write_nifti(tmp_path / "nan.nii.gz", voxels))
+    case = importing.add_scan(study, write_nifti(tmp_path / "nan.nii.gz", voxels))
     assert case.intensity.invalid == 3
     assert case.intensity.maximum == 959
     assert "3 voxels are invalid" in " ".join(case.notes)
@@ -258,7 +259,7 @@ def test_labels_of_other_formats_and_of_named_structures_are_read(tmp_path, make
     mask = sitk.Cast(image > 400, sitk.sitkUInt8)
     sitk.WriteImage(mask, str(tmp_path / "scan.nrrd"))
     with Study.create(tmp_path / "new", [Structure(value=1, name="bright")]) as study:
-        study.add_scan(scan, tmp_path / "scan.nrrd")
+        importing.add_scan(study, scan, tmp_path / "scan.nrrd")
         expected = Annotation.full((np.asarray(nib.load(scan).dataobj) > 400).astype(np.uint8))
         np.testing.assert_array_equal(study.annotation("scan").labels, expected.labels)
 
@@ -323,7 +324,7 @@ def test_a_file_that_is_named_is_a_scan_whatever_it_looks_like(study, make_label
 @pytest.mark.parametrize("compression", [1, 9, None])
 def test_the_same_image_in_other_bytes_is_found_again(study, make_scan, make_labels, tmp_path, compression):
     scan = make_scan("p")
-    study.add_scan(scan, make_labels("p"))
+    importing.add_scan(study, scan, make_labels("p"))
     raw = gzip.decompress(scan.read_bytes())
     scan.unlink()
     again = tmp_path / "elsewhere" / ("p.nii" if compression is None else "p.nii.gz")
@@ -337,7 +338,7 @@ def test_the_same_image_in_other_bytes_is_found_again(study, make_scan, make_lab
 
 def test_a_study_from_another_system_finds_its_scans_again(study, make_scan, make_labels):
     scan = make_scan("p")
-    case = study.add_scan(scan, make_labels("p"))
+    case = importing.add_scan(study, scan, make_labels("p"))
     study.replace_case(case.model_copy(update={"scan": "D:\\Studies\\im\\p.nii.gz"}))
     (event,) = run(study, scan.parent)
     assert (event.outcome, event.case.status) == ("found again", "complete")
@@ -370,7 +371,7 @@ def test_segments_are_taken_over_by_name_not_by_value(tmp_path, make_scan):
     labels = segmentation(tmp_path / "p.seg.nrrd", {1: "Tumour", 2: "liver"})
     structures = [Structure(value=1, name="liver"), Structure(value=2, name="tumour")]
     with Study.create(tmp_path / "new", structures) as study:
-        study.add_scan(make_scan("p"), labels)
+        importing.add_scan(study, make_scan("p"), labels)
         found = study.annotation("p").labels
         assert (found[3, 3, 1], found[3, 3, 2]) == (2, 1)
 
@@ -381,7 +382,7 @@ def test_a_segment_whose_name_no_structure_has_is_refused(tmp_path, make_scan):
         Study.create(tmp_path / "new", [Structure(value=1, name="liver")]) as study,
         pytest.raises(StudyError, match=r"1 \(spleen, 16 voxels\)"),
     ):
-        study.add_scan(make_scan("p"), labels)
+        importing.add_scan(study, make_scan("p"), labels)
 
 
 def test_segments_of_one_name_are_one_structure(tmp_path, make_scan):
@@ -420,7 +421,7 @@ def test_the_advice_for_a_foreign_name_does_not_take_the_value_of_a_structure(tm
 def test_a_study_without_structures_takes_their_names_from_the_segments(tmp_path, make_scan):
     labels = segmentation(tmp_path / "p.seg.nrrd", {1: "tumour", 3: "liver"})
     with Study.create(tmp_path / "new", []) as study:
-        study.add_scan(make_scan("p"), labels)
+        importing.add_scan(study, make_scan("p"), labels)
         assert [(s.value, s.name) for s in study.structures] == [(1, "tumour"), (3, "liver")]
 
 
@@ -547,7 +548,7 @@ def test_bids_derivatives_find_their_scans(study, make_scan, make_labels, tmp_pa
 
 def test_a_scan_is_found_again_where_another_lies_in_its_place(study, make_scan, make_labels, tmp_path):
     scan = make_scan("a")
-    study.add_scan(scan, make_labels("a"))
+    importing.add_scan(study, scan, make_labels("a"))
     moved = tmp_path / "elsewhere" / "a.nii.gz"
     moved.parent.mkdir()
     scan.replace(moved)
@@ -559,7 +560,7 @@ def test_a_scan_is_found_again_where_another_lies_in_its_place(study, make_scan,
 
 def test_the_same_image_along_other_axes_takes_no_annotation_over(study, make_scan, make_labels, tmp_path):
     scan = make_scan("a")
-    study.add_scan(scan, make_labels("a"))
+    importing.add_scan(study, scan, make_labels("a"))
     turned = tmp_path / "turned.nii.gz"
     nib.save(nib.as_closest_canonical(nib.load(scan)), turned)
     (event,) = run(study, turned)
@@ -624,7 +625,7 @@ def test_what_lies_among_scans_and_is_none_is_told(study, make_scan, tmp_path):
 
 
 def test_dicom_is_added_beside_scans_whose_paths_are_another_systems(study, make_scan, brain_dicom):
-    case = study.add_scan(make_scan("p"))
+    case = importing.add_scan(study, make_scan("p"))
     study.replace_case(case.model_copy(update={"scan": "D:\\Studies\\p.nii.gz"}))
     (event,) = run(study, brain_dicom / "11_HCropVolume")
     assert (event.outcome, event.problem) == ("added", None)
@@ -662,7 +663,7 @@ def test_names_of_segments_count_whatever_the_file_is_called(tmp_path, make_scan
     labels = segmentation(tmp_path / file, {1: "tumour", 2: "liver"})
     structures = [Structure(value=1, name="liver"), Structure(value=2, name="tumour")]
     with Study.create(tmp_path / "new", structures) as study:
-        study.add_scan(make_scan("p"), labels)
+        importing.add_scan(study, make_scan("p"), labels)
         found = study.annotation("p").labels
         assert (found[3, 3, 1], found[3, 3, 2]) == (2, 1)
 

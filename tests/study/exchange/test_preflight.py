@@ -3,11 +3,12 @@ import re
 import numpy as np
 import pytest
 
+from napari_dycon.study.exchange import importing, preflight
 from napari_dycon.study.truth.annotations import Annotation
 
 
 def messages(study, fatal):
-    return [problem.message for problem in study.preflight() if problem.fatal is fatal]
+    return [problem.message for problem in preflight.check(study) if problem.fatal is fatal]
 
 
 def test_an_empty_study_needs_a_scan(study):
@@ -15,25 +16,25 @@ def test_an_empty_study_needs_a_scan(study):
 
 
 def test_without_labels_there_is_nothing_to_learn(study, make_scan):
-    study.add_scan(make_scan())
+    importing.add_scan(study, make_scan())
     assert any("Nothing to learn from yet" in message for message in messages(study, True))
 
 
 def test_a_good_study_has_no_fatal_problem_and_says_that_it_is_small(study, make_scan, make_labels):
-    study.add_scan(make_scan("a"), make_labels("a"))
-    study.add_scan(make_scan("b"))
+    importing.add_scan(study, make_scan("a"), make_labels("a"))
+    importing.add_scan(study, make_scan("b"))
     assert messages(study, True) == []
     (note,) = messages(study, False)
     assert "1 labelled case:" in note
 
 
 def test_without_unlabelled_cases_training_is_announced_as_supervised(study, make_scan, make_labels):
-    study.add_scan(make_scan("a"), make_labels("a"))
+    importing.add_scan(study, make_scan("a"), make_labels("a"))
     assert any("without an unlabelled part" in message for message in messages(study, False))
 
 
 def test_paint_alone_does_not_tell_where_structures_are_not(study, make_scan):
-    case = study.add_scan(make_scan())
+    case = importing.add_scan(study, make_scan())
     annotation = Annotation.empty(case.shape)
     annotation.labels[2:5, 2:5, 2], annotation.known[2:5, 2:5, 2] = 1, 1
     study.save_annotation(case.id, annotation, "autosave")
@@ -45,7 +46,7 @@ def test_paint_alone_does_not_tell_where_structures_are_not(study, make_scan):
 
 def test_structures_and_values_that_cannot_be_learned_are_named(study, make_scan, make_labels):
     study.add_structure("ventricle")
-    case = study.add_scan(make_scan("a"), make_labels("a"))
+    case = importing.add_scan(study, make_scan("a"), make_labels("a"))
     annotation = study.annotation(case.id)
     annotation.labels[8:, 8:, 6] = 77
     study.save_annotation(case.id, annotation, "autosave")
@@ -55,8 +56,8 @@ def test_structures_and_values_that_cannot_be_learned_are_named(study, make_scan
 
 
 def test_an_empty_label_map_is_questioned(study, make_scan, make_labels):
-    study.add_scan(make_scan("a"), make_labels("a"))
-    study.add_scan(make_scan("b"), make_labels("b", values=()))
+    importing.add_scan(study, make_scan("a"), make_labels("a"))
+    importing.add_scan(study, make_scan("b"), make_labels("b", values=()))
     assert any("b has known voxels but nothing is painted" in message for message in messages(study, False))
 
 
@@ -74,20 +75,20 @@ def test_a_scan_that_would_spoil_the_training_is_named(
     study, make_scan, make_labels, write_nifti, tmp_path, voxels, message, fatal
 ):
     for name in "abc":
-        study.add_scan(make_scan(name), make_labels(name))
-    bad = study.add_scan(write_nifti(tmp_path / "bad.nii.gz", voxels))
-    found = [p for p in study.preflight() if p.case == bad.id and p.fatal is fatal]
+        importing.add_scan(study, make_scan(name), make_labels(name))
+    bad = importing.add_scan(study, write_nifti(tmp_path / "bad.nii.gz", voxels))
+    found = [p for p in preflight.check(study) if p.case == bad.id and p.fatal is fatal]
     assert len(found) == 1
     assert re.search(message, found[0].message)
-    assert [p.case for p in study.preflight() if p.fatal and p.case != bad.id] == []
+    assert [p.case for p in preflight.check(study) if p.fatal and p.case != bad.id] == []
 
 
 def test_a_scan_that_is_gone_or_changed_is_named(study, make_scan, make_labels):
     for name in "ab":
-        study.add_scan(make_scan(name), make_labels(name))
+        importing.add_scan(study, make_scan(name), make_labels(name))
     make_scan("c").replace(study.scan_path("a"))
     study.scan_path("b").unlink()
-    problems = {problem.case: problem for problem in study.preflight()}
+    problems = {problem.case: problem for problem in preflight.check(study)}
     assert "has changed on disk" in problems["a"].message
     assert problems["a"].fatal and "put the first one back" in problems["a"].message
     assert problems["b"].fatal
@@ -95,9 +96,9 @@ def test_a_scan_that_is_gone_or_changed_is_named(study, make_scan, make_labels):
 
 
 def test_very_different_voxel_sizes_are_noted(study, make_scan, make_labels, write_nifti, tmp_path):
-    study.add_scan(make_scan("a"), make_labels("a"))
+    importing.add_scan(study, make_scan("a"), make_labels("a"))
     voxels = np.random.default_rng(5).integers(0, 900, (12, 10, 8)).astype(np.int16)
-    study.add_scan(write_nifti(tmp_path / "coarse.nii.gz", voxels, np.diag([6.0, 6, 6, 1])))
+    importing.add_scan(study, write_nifti(tmp_path / "coarse.nii.gz", voxels, np.diag([6.0, 6, 6, 1])))
     assert any("Voxel sizes vary from 1 to 6 mm" in message for message in messages(study, False))
 
 
@@ -107,7 +108,7 @@ def test_very_different_voxel_sizes_are_noted(study, make_scan, make_labels, wri
 def test_a_structure_too_small_for_the_grid_is_named_with_its_size(
     study, make_scan, make_labels, voxels, shape, said
 ):
-    case = study.add_scan(make_scan("a"), make_labels("a"))
+    case = importing.add_scan(study, make_scan("a"), make_labels("a"))
     small = {
         "shape": shape,
         "spacing": (0.5, 0.5, 0.5),

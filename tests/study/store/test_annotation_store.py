@@ -12,6 +12,7 @@ import pytest
 
 from napari_dycon.errors import GridMismatchError, StudyError, VolumeError
 from napari_dycon.io.volumes import read_geometry
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store import annotation_store
 from napari_dycon.study.store.annotation_store import KEPT_VERSIONS, AnnotationStore
 from napari_dycon.study.study import Study
@@ -138,7 +139,7 @@ for line in sys.stdin:
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork and kill -9")
 def test_kill_9_at_random_instants_loses_no_finished_save_and_mixes_nothing(study, make_scan, tmp_path):
     shape = (64, 64, 32)
-    study.add_scan(make_scan(CASE, shape=shape))
+    importing.add_scan(study, make_scan(CASE, shape=shape))
     study.close()
     log = tmp_path / "saved.txt"
     zygote = subprocess.Popen(
@@ -177,7 +178,7 @@ def test_kill_9_at_random_instants_loses_no_finished_save_and_mixes_nothing(stud
 
 
 def test_a_reader_sees_whole_annotations_while_another_program_writes(study, make_scan, monkeypatch):
-    study.add_scan(make_scan(CASE))
+    importing.add_scan(study, make_scan(CASE))
     shape = study.case(CASE).shape
     reader = Study.open(study.path)
     for number in range(1, 4):

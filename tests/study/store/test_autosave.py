@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.errors import VolumeError
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.autosave import LOOK_SECONDS, Autosaver, Pending
 from napari_dycon.study.truth.editing import AnnotationEditor
 
@@ -38,7 +39,7 @@ class Heard:
 
 @pytest.fixture
 def case(study, make_scan):
-    return study.add_scan(make_scan())
+    return importing.add_scan(study, make_scan())
 
 
 @pytest.fixture
@@ -133,7 +134,7 @@ def test_closing_saves(study, case, editor, saver):
 
 
 def test_two_cases_are_both_saved(study, case, editor, saver, make_scan):
-    other = study.add_scan(make_scan("other"))
+    other = importing.add_scan(study, make_scan("other"))
     second = AnnotationEditor(study.annotation(other.id), study.geometry(other.id))
     for one, target in ((case, editor), (other, second)):
         paint(target, 2)
@@ -233,7 +234,8 @@ def test_a_program_that_ends_without_closing_saves_first(study, case):
     study.close()
     code = """
 import sys
-from napari_dycon.study.truth.editing import AnnotationEditor, Autosaver
+from napari_dycon.study.store.autosave import Autosaver
+from napari_dycon.study.truth.editing import AnnotationEditor
 from napari_dycon.study.study import Study
 
 study = Study.open(sys.argv[1])

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from napari_dycon.errors import StudyError, VolumeError
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store import lock
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
@@ -22,7 +23,7 @@ time.sleep(60)
 
 
 def test_a_second_opener_can_read_and_is_told_who_holds_the_study(study, make_scan):
-    case = study.add_scan(make_scan())
+    case = importing.add_scan(study, make_scan())
     with Study.open(study.path) as second:
         assert second.read_only
         assert f"process {os.getpid()}" in second.notes[-1]
@@ -32,7 +33,7 @@ def test_a_second_opener_can_read_and_is_told_who_holds_the_study(study, make_sc
             lambda: second.add_structure("ventricle"),
             lambda: second.save_annotation(case.id, Annotation.empty(case.shape), "autosave"),
             lambda: second.set_active_run(None),
-            lambda: list(second.add_scans([make_scan("b")])),
+            lambda: list(importing.add_scans(second, [make_scan("b")])),
         ):
             with pytest.raises(StudyError, match=r"Nothing was changed.*in use by"):
                 change()

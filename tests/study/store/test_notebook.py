@@ -4,6 +4,7 @@ import threading
 import pytest
 
 from napari_dycon.errors import VolumeError
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store import notebook as notebook_module
 from napari_dycon.study.store.notebook import (
     BACKUP_FILE,
@@ -21,7 +22,7 @@ TOOLS = Tools(mode="paint", brush_size=7, value=2)
 
 
 def test_what_is_written_is_there_when_the_study_is_opened_again(study, make_scan):
-    case = study.add_scan(make_scan()).id
+    case = importing.add_scan(study, make_scan()).id
     study.notebook.write(case, note="motion at the apex", flagged=True, to_review=True)
     study.notebook.spend({case: 61.5})
     study.notebook.opened(case)
@@ -37,7 +38,7 @@ def test_what_is_written_is_there_when_the_study_is_opened_again(study, make_sca
 
 
 def test_an_older_study_without_a_notebook_opens_and_gets_no_file_until_something_is_said(study, make_scan):
-    case = study.add_scan(make_scan()).id
+    case = importing.add_scan(study, make_scan()).id
     study.close()
     assert not (study.path / NOTEBOOK_FILE).exists()
     with Study.open(study.path) as again:
@@ -48,7 +49,7 @@ def test_an_older_study_without_a_notebook_opens_and_gets_no_file_until_somethin
 
 
 def test_study_json_is_not_written_for_a_note(study, make_scan):
-    case = study.add_scan(make_scan()).id
+    case = importing.add_scan(study, make_scan()).id
     before = (study.path / "study.json").read_bytes()
     study.notebook.write(case, note="x")
     study.notebook.save()
@@ -85,7 +86,7 @@ def test_a_damaged_notebook_gives_way_to_its_backup_and_is_kept(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff\xfe", b'{"tools": 3}', b"[" * 100_000])
 def test_a_notebook_that_cannot_be_read_never_keeps_the_study_closed(study, make_scan, content):
-    case = study.add_scan(make_scan()).id
+    case = importing.add_scan(study, make_scan()).id
     study.close()
     (study.path / NOTEBOOK_FILE).write_bytes(content)
     with Study.open(study.path) as again:
@@ -171,7 +172,7 @@ def test_threads_may_write_and_save_at_the_same_time(tmp_path):
 
 
 def test_a_study_that_is_only_read_keeps_its_notebook_as_it_is(study, make_scan):
-    case = study.add_scan(make_scan()).id
+    case = importing.add_scan(study, make_scan()).id
     study.notebook.write(case, note="mine")
     study.notebook.save()
     with Study.open(study.path) as reader:

@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 
 from napari_dycon.errors import StudyError, VolumeError
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.runs import PROPOSAL_FILE, RunStore, propose
 from napari_dycon.study.study import Study
 
 
 @pytest.fixture
 def case(study, make_scan):
-    return study.add_scan(make_scan())
+    return importing.add_scan(study, make_scan())
 
 
 def test_runs_are_numbered_in_order(study):

@@ -4,6 +4,7 @@ import os
 import pytest
 
 from napari_dycon.io.volumes import read_volume
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.identity import content_of
 from napari_dycon.study.store.scans import ScanReader
 
@@ -12,7 +13,7 @@ from napari_dycon.study.store.scans import ScanReader
 def case(study, make_scan):
     """A case whose record holds the digest of its voxels and grid."""
     path = make_scan("a")
-    record = study.add_scan(path)
+    record = importing.add_scan(study, path)
     study.replace_case(record.model_copy(update={"content": content_of(read_volume(path))}))
     return study.case(record.id), path
 

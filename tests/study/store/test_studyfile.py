@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_dycon.errors import StudyError
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.scans import intensity_facts
 from napari_dycon.study.store.schema import CaseRecord, IntensityFacts, Structure, StudyRecord, new_structure
 from napari_dycon.study.store.studyfile import StudyFile
@@ -57,7 +58,7 @@ def test_facts_of_any_values_survive_the_study_file(values):
 def test_a_scan_with_a_background_of_minus_the_largest_number_closes_no_study(study, write_nifti, tmp_path):
     voxels = np.full((6, 6, 6), 100.0)
     voxels[:2] = -LARGEST
-    study.add_scan(write_nifti(tmp_path / "a.nii.gz", voxels))
+    importing.add_scan(study, write_nifti(tmp_path / "a.nii.gz", voxels))
     study.close()
     with Study.open(study.path) as again:
         assert again.oddities == ()
@@ -83,7 +84,7 @@ def test_the_schema_refuses_what_is_not_finite(field, value):
 @pytest.mark.parametrize("backup", [True, False])
 def test_a_record_with_one_bad_entry_keeps_its_case_and_its_labels(study, make_scan, field, value, backup):
     for name in "abc":
-        case = study.add_scan(make_scan(name))
+        case = importing.add_scan(study, make_scan(name))
         study.save_annotation(case.id, Annotation.full(np.ones(case.shape, np.uint8)), "complete")
     study.close()
     found = content(study)
@@ -106,7 +107,7 @@ def test_a_record_with_one_bad_entry_keeps_its_case_and_its_labels(study, make_s
             {**CASE, "id": "A"}, {**CASE, "scan": None}],
 )  # fmt: skip
 def test_a_record_that_cannot_be_read_is_set_aside_and_the_rest_opens(study, make_scan, raw):
-    study.add_scan(make_scan("a"))
+    importing.add_scan(study, make_scan("a"))
     study.close()
     found = content(study)
     found["cases"] = [*found["cases"], raw, {**CASE, "id": "c"}]
@@ -154,7 +155,7 @@ def test_the_backup_is_always_a_sound_and_older_state(study, make_scan):
     folder, before = study.path, content(study)
     for step in range(12):
         if step % 3 == 0:
-            study.add_scan(make_scan(f"scan-{step}"))
+            importing.add_scan(study, make_scan(f"scan-{step}"))
         elif step % 3 == 1:
             study.add_structure(f"structure {step}")
         else:
@@ -177,9 +178,9 @@ def test_what_was_found_bad_never_becomes_the_backup(study):
 
 @pytest.mark.parametrize("damage", [b"", b"\0" * 4000, b"{"])
 def test_with_the_journal_the_backup_is_as_new_as_the_file_was(study, make_scan, damage):
-    cases = [study.add_scan(make_scan(name)) for name in "abc"]
+    cases = [importing.add_scan(study, make_scan(name)) for name in "abc"]
     study.add_structure("vein")
-    study.remove_case("b")
+    study.removed.take_out("b")
     study.save_annotation("c", Annotation.full(np.ones(cases[0].shape, np.uint8)), "complete")
     study.close()
     (study.path / "study.json").write_bytes(damage)
@@ -229,7 +230,7 @@ def test_opening_a_closed_study_reads_no_annotation_and_one_record(study, make_s
     from napari_dycon.study.store import annotation_store, studyfile
 
     for name in "abc":
-        case = study.add_scan(make_scan(name))
+        case = importing.add_scan(study, make_scan(name))
         study.save_annotation(case.id, Annotation.full(np.ones(case.shape, np.uint8)), "complete")
     study.close()
     read, opened = [], annotation_store.AnnotationStore.version
@@ -278,11 +279,11 @@ def test_a_name_that_can_be_comes_back(study, name):
 @pytest.mark.parametrize("how", ["remove", "merge"])
 def test_a_value_that_was_given_up_is_never_given_again(study, how):
     study.add_structure("spleen")
-    study.remove_structure(2) if how == "remove" else study.merge_structures(2, into=1)
+    study.structure_changes.remove(2) if how == "remove" else study.structure_changes.merge(2, into=1)
     with pytest.raises(StudyError, match=r"value 2 was that of “spleen”, which is gone.*next free one is 3"):
         study.add_structure("kidney", value=2)
     assert study.add_structure("kidney").value == 3
-    study.remove_structure(3)
+    study.structure_changes.remove(3)
     study.close()
     (study.path / "history" / "structures.json").unlink()
     with Study.open(study.path, read_only=False) as again:
@@ -291,7 +292,7 @@ def test_a_value_that_was_given_up_is_never_given_again(study, how):
 
 def test_values_given_up_in_an_older_version_count_too(study):
     study.add_structure("spleen")
-    study.remove_structure(2)
+    study.structure_changes.remove(2)
     study.close()
     found = content(study)
     del found["retired"]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.errors import StudyError
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.versions import KEPT_MINUTES, KEPT_VERSIONS
 from napari_dycon.study.truth.annotations import Annotation
 
@@ -15,7 +16,7 @@ def of_value(case, value):
 
 @pytest.fixture
 def case(study, make_scan):
-    return study.add_scan(make_scan())
+    return importing.add_scan(study, make_scan())
 
 
 def test_versions_tell_when_why_and_after_which_run(study, case):

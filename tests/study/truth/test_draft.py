@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.io.geometry import Geometry
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.truth import draft as module
 from napari_dycon.study.truth.annotations import Annotation, Known
 from napari_dycon.study.truth.draft import Draft
@@ -31,7 +32,7 @@ def test_a_draft_counts_what_the_annotation_counts(annotation):
 
 
 def test_files_follow_every_kind_of_edit(study, make_scan, monkeypatch):
-    case = study.add_scan(make_scan())
+    case = importing.add_scan(study, make_scan())
     shape, rng = study.geometry(case.id).shape, np.random.default_rng(4)
     monkeypatch.setattr(module, "PIECE_VOXELS", 2 * shape[0] * shape[1])
     editor = AnnotationEditor(study.annotation(case.id).in_file_order(), study.geometry(case.id))

@@ -1,5 +1,6 @@
 import numpy as np
 
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.truth.annotations import Annotation, Known
 from napari_dycon.study.truth.summary import KnownSummary
 
@@ -34,8 +35,8 @@ def test_little_is_not_nothing_and_nearly_all_is_not_all():
 
 
 def test_a_study_tells_it_from_its_record(study, make_scan, make_labels):
-    labelled = study.add_scan(make_scan("a"), make_labels("a"))
-    bare = study.add_scan(make_scan("b"))
+    labelled = importing.add_scan(study, make_scan("a"), make_labels("a"))
+    bare = importing.add_scan(study, make_scan("b"))
     annotation = study.annotation(bare.id)
     annotation.accept(np.ones(annotation.shape, np.uint8), (slice(None), slice(None), slice(0, 2)))
     study.save_annotation(bare.id, annotation, "accept")
