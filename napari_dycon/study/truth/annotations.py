@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,18 @@ SPARSE = 16
 
 Region = tuple[slice | int, ...] | NDArray[np.bool_]
 """Part of a volume: a tuple of slices and indices, or a mask of its shape."""
+
+
+class NamedValue(Protocol):
+    """A label value and what a person calls it."""
+
+    @property
+    def value(self) -> int:
+        """Label value, 1 to 255."""
+
+    @property
+    def name(self) -> str:
+        """Name of what it stands for."""
 
 
 @dataclass

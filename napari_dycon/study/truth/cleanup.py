@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_dycon.study.store.schema import Structure
-from napari_dycon.study.truth.annotations import Annotation, Known, Region
+from napari_dycon.study.truth.annotations import Annotation, Known, NamedValue, Region
 from napari_dycon.study.truth.distances import signed_distance
 from napari_dycon.study.truth.edits import Edit, Patch
 from napari_dycon.study.truth.regions import (
@@ -39,7 +38,7 @@ RIDGE = 0.5
 """A voxel is in the middle of its part if no neighbour is deeper by more than this share of a voxel."""
 
 
-def keep_largest(annotation: Annotation, structure: Structure, where: Where = None) -> Edit:
+def keep_largest(annotation: Annotation, structure: NamedValue, where: Where = None) -> Edit:
     """Remove all pieces but the largest; pieces are connected through faces."""
 
     def largest(mask: Mask) -> Mask:
@@ -51,7 +50,7 @@ def keep_largest(annotation: Annotation, structure: Structure, where: Where = No
 
 def remove_islands(
     annotation: Annotation,
-    structure: Structure,
+    structure: NamedValue,
     spacing: Sequence[float],
     below_mm3: float,
     where: Where = None,
@@ -69,7 +68,7 @@ def remove_islands(
 
 
 def fill_holes(
-    annotation: Annotation, structure: Structure, axis: int | None = None, where: Where = None
+    annotation: Annotation, structure: NamedValue, axis: int | None = None, where: Where = None
 ) -> Edit:
     """Fill what a structure encloses on all sides, or in every slice along a source axis if one is given."""
     links = ndimage.generate_binary_structure(3, 1)
@@ -88,7 +87,7 @@ def fill_holes(
 
 def smooth(
     annotation: Annotation,
-    structure: Structure,
+    structure: NamedValue,
     spacing: Sequence[float],
     size_mm: float,
     method: Literal["gaussian", "median"] = "gaussian",
@@ -126,7 +125,7 @@ def smooth(
 
 def _edit(
     annotation: Annotation,
-    structure: Structure,
+    structure: NamedValue,
     where: Where,
     name: str,
     clean: Callable[[Mask], Mask],

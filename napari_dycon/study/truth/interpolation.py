@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dycon.errors import StudyError
-from napari_dycon.study.store.schema import Structure
-from napari_dycon.study.truth.annotations import Annotation, Known
+from napari_dycon.study.truth.annotations import Annotation, Known, NamedValue
 from napari_dycon.study.truth.distances import signed_distance
 from napari_dycon.study.truth.edits import Edit, planned
 from napari_dycon.study.truth.regions import Selection, bounding_box
@@ -94,7 +93,7 @@ def best_axis(annotation: Annotation) -> int | None:
 def interpolate(
     annotation: Annotation,
     spacing: Sequence[float],
-    structures: Sequence[Structure],
+    structures: Sequence[NamedValue],
     axis: int | None = None,
     slices: Sequence[int] | None = None,
 ) -> Interpolation:

@@ -14,7 +14,8 @@ from napari_dycon.errors import GridMismatchError, StudyError, VolumeError
 from napari_dycon.io.volumes import read_geometry
 from napari_dycon.study.exchange import importing
 from napari_dycon.study.store import annotation_store
-from napari_dycon.study.store.annotation_store import KEPT_VERSIONS, AnnotationStore
+from napari_dycon.study.store.annotation_store import AnnotationStore
+from napari_dycon.study.store.versions import KEPT_VERSIONS
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation, Known
 
