@@ -33,8 +33,7 @@ Cases = Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this c
 Method = Annotated[
     str | None,
     typer.Option(
-        help="Learning method: dycon, mean_teacher, supervised, ad_mt, bcp, cps, dual_network, dycon_paper, "
-        "ua_mt or uc_seg.",
+        help="Learning method: dycon, mean_teacher, supervised or another; a wrong name lists all.",
         show_default="dycon",
     ),
 ]

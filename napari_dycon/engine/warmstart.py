@@ -98,7 +98,7 @@ def _map_classes(
 
 def _class_axes(spec: NetworkSpec) -> dict[str, tuple[int, ...]]:
     """Tensors with axes of classes, and which these are: those that grow with one class more."""
-    with torch.device("meta"):
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
         one, other = (
             {key: value.shape for key, value in build_network(entry).state_dict().items()}
             for entry in (spec, spec.model_copy(update={"classes": spec.classes + 1}))

@@ -1,11 +1,13 @@
-"""Segmentation networks: a residual 3D U-Net and a V-Net, both with a projection head."""
+"""Segmentation networks: what they all are, their register, and a residual 3D U-Net and a V-Net."""
 
 from __future__ import annotations
 
+import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import accumulate, pairwise
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from monai.networks.blocks.convolutions import Convolution, ResidualUnit
@@ -13,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from napari_dycon.errors import TrainingError
+from napari_dycon.register import Register
 
 EMBEDDING_STRIDE = 8
 """Wanted size, in input voxels, of the cells that the projection head describes (DyCON: 8)."""
@@ -36,6 +39,7 @@ class NetworkSpec(BaseModel):
     Parameters
     ----------
     kind
+        Name of a registered backbone.
         "unet": residual U-Net whose first stage already works at the first stride (fast).
         "vnet": V-Net whose first stage works at full resolution (more detail, several times the cost).
     in_channels, classes
@@ -55,7 +59,7 @@ class NetworkSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["unet", "vnet"] = "unet"
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "unet"
     in_channels: PositiveInt = 1
     classes: Annotated[int, Field(ge=2, le=254)] = 2
     widths: tuple[PositiveInt, ...] = (16, 32, 64, 128)
@@ -81,10 +85,68 @@ class NetworkSpec(BaseModel):
     @property
     def divisor(self) -> tuple[int, int, int]:
         """The number by which each side of a patch must be divisible, `(X, Y, Z)`."""
-        return _cumulative(self.strides)[-1]
+        return cumulative_strides(self.strides)[-1]
 
 
-class SegmentationNetwork(nn.Module):
+class SegmentationNetwork(nn.Module, ABC):
+    """A network that segments, and describes cells of what it has seen; what every backbone is.
+
+    A subclass makes its layers, `dropout` in front of its last layer among them, and `projector` last, with
+    `projection_head`. It refuses, with a TrainingError, a spec that it cannot follow in every point.
+
+    Parameters
+    ----------
+    spec
+        The plan of the network.
+    embedding_stride
+        Size of the cells that the embedding describes, in input voxels `(X, Y, Z)`.
+    """
+
+    projector: nn.Module
+
+    def __init__(self, spec: NetworkSpec, embedding_stride: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.spec = spec
+        self.embedding_stride = embedding_stride
+        self.dropout = nn.Dropout3d(spec.dropout)
+
+    @abstractmethod
+    def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits `(B, C, X, Y, Z)`, and the features from which `projector` makes the embedding."""
+
+    def forward(self, x: Tensor, *, project: bool = False) -> Output:
+        """Segment patches.
+
+        Parameters
+        ----------
+        x
+            `(B, Cin, X, Y, Z)` images; each side divisible by `spec.divisor`.
+        project
+            Whether to compute the embedding too.
+
+        Raises
+        ------
+        TrainingError
+            If a side is not divisible, or the patch a single cell of the bottleneck.
+        """
+        self._check(x)
+        logits, cells = self.features(x.contiguous())
+        return Output(logits, self.projector(cells) if project else None)
+
+    def _check(self, x: Tensor) -> None:
+        sides, divisors = tuple(x.shape[2:]), self.spec.divisor
+        if any(side % divisor for side, divisor in zip(sides, divisors, strict=True)):
+            raise TrainingError(
+                f"The network cannot take a patch of {_times(sides)} voxels: its sides must be multiples of "
+                f"{_times(divisors)}. Choose another patch size."
+            )
+        if sides == divisors:  # a single cell has no spread for instance normalisation
+            raise TrainingError(
+                f"The network cannot take a patch of only {_times(sides)} voxels. Choose a larger patch."
+            )
+
+
+class EncoderDecoder(SegmentationNetwork):
     """An encoder-decoder with skip connections, a segmentation head and a projection head.
 
     Parameters
@@ -109,34 +171,17 @@ class SegmentationNetwork(nn.Module):
         head: nn.Module,
         scales: Strides,
     ) -> None:
-        super().__init__()
-        self.spec = spec
+        stage = nearest_scale(scales, EMBEDDING_STRIDE)
+        super().__init__(spec, scales[stage])
         self.encoder = encoder
         self.decoder = decoder
         self.head = head
-        self.dropout = nn.Dropout3d(spec.dropout)
-        self.embedded_stage = _nearest(scales, EMBEDDING_STRIDE)
-        self.embedding_stride = scales[self.embedded_stage]
-        width = (spec.widths[-1], *reversed(spec.widths[:-1]))[self.embedded_stage]
+        self.embedded_stage = stage
+        width = (spec.widths[-1], *reversed(spec.widths[:-1]))[stage]
         self.projector = projection_head(width, spec.projection)
 
-    def forward(self, x: Tensor, *, project: bool = False) -> Output:
-        """Segment patches.
-
-        Parameters
-        ----------
-        x
-            `(B, Cin, X, Y, Z)` images; each side divisible by `spec.divisor`.
-        project
-            Whether to compute the embedding too.
-
-        Raises
-        ------
-        TrainingError
-            If a side is not divisible, or the patch a single cell of the bottleneck.
-        """
-        self._check(x)
-        x = x.contiguous()
+    def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits, and the features of the stage that the projection head reads."""
         skips = []
         for stage in self.encoder:
             x = stage(x)
@@ -144,20 +189,7 @@ class SegmentationNetwork(nn.Module):
         stages = [self.dropout(skips.pop())]
         for stage in self.decoder:
             stages.append(stage(stages[-1], skips.pop()))
-        logits = self.head(self.dropout(stages[-1]))
-        return Output(logits, self.projector(stages[self.embedded_stage]) if project else None)
-
-    def _check(self, x: Tensor) -> None:
-        sides, divisors = tuple(x.shape[2:]), self.spec.divisor
-        if any(side % divisor for side, divisor in zip(sides, divisors, strict=True)):
-            raise TrainingError(
-                f"The network cannot take a patch of {_times(sides)} voxels: its sides must be multiples of "
-                f"{_times(divisors)}. Choose another patch size."
-            )
-        if sides == divisors:  # a single cell has no spread for instance normalisation
-            raise TrainingError(
-                f"The network cannot take a patch of only {_times(sides)} voxels. Choose a larger patch."
-            )
+        return self.head(self.dropout(stages[-1])), stages[self.embedded_stage]
 
 
 class Merge(nn.Module):
@@ -217,10 +249,36 @@ class SubpixelHead(nn.Module):
         return logits
 
 
+Builder = Callable[[NetworkSpec], SegmentationNetwork]
+
+backbones: Register[Builder] = Register(
+    "network", "napari_dycon.learning.backbones", "napari_dycon.backbones", TrainingError
+)
+"""What builds the network of a spec, by its kind."""
+
+
 def build_network(spec: NetworkSpec) -> SegmentationNetwork:
-    """Build the network of a spec, with weights from torch's global random numbers."""
-    builders: dict[str, Callable[[NetworkSpec], SegmentationNetwork]] = {"unet": _unet, "vnet": _vnet}
-    return builders[spec.kind](spec)
+    """Build the network of a spec, with weights from torch's global random numbers.
+
+    Raises
+    ------
+    TrainingError
+        If there is no such kind, or it cannot follow the spec in every point.
+    """
+    return backbones.get(spec.kind)(spec)
+
+
+def require(spec: NetworkSpec, **wanted: object) -> None:
+    """Refuse a spec with other values than those that a backbone can have.
+
+    Raises
+    ------
+    TrainingError
+        With the settings that would fit.
+    """
+    if any(getattr(spec, name) != value for name, value in wanted.items()):
+        told = "; ".join(f"network.{name}={_json(value)}" for name, value in wanted.items())
+        raise TrainingError(f"The network {spec.kind!r} cannot be built so. Set {told}.")
 
 
 def projection_head(width: int, channels: int) -> nn.Sequential:
@@ -233,6 +291,7 @@ def projection_head(width: int, channels: int) -> nn.Sequential:
     )
 
 
+@backbones("unet")
 def _unet(spec: NetworkSpec) -> SegmentationNetwork:
     """Residual U-Net after Kerfoot et al. 2018 (MONAI's `UNet`): every stage down-samples first."""
     widths, strides = spec.widths, spec.strides
@@ -252,11 +311,12 @@ def _unet(spec: NetworkSpec) -> SegmentationNetwork:
         for stage, stride in reversed(list(enumerate((*strides[1:], (1, 1, 1)))))
     ]
     head = SubpixelHead(widths[0], spec.classes, strides[0], spec.kernel(0))
-    cumulative = _cumulative(strides)
+    cumulative = cumulative_strides(strides)
     scales = (cumulative[-1], *reversed(cumulative))
-    return SegmentationNetwork(spec, nn.ModuleList(encoder), nn.ModuleList(decoder), head, scales)
+    return EncoderDecoder(spec, nn.ModuleList(encoder), nn.ModuleList(decoder), head, scales)
 
 
+@backbones("vnet")
 def _vnet(spec: NetworkSpec) -> SegmentationNetwork:
     """V-Net after Milletari et al. 2016, with added skip connections as in UA-MT and DyCON."""
     widths, strides = spec.widths, spec.strides
@@ -275,9 +335,9 @@ def _vnet(spec: NetworkSpec) -> SegmentationNetwork:
             list(enumerate(zip(pairwise(widths), strides, strict=True)))
         )
     ]
-    scales = (*reversed(_cumulative(strides)), (1, 1, 1))
+    scales = (*reversed(cumulative_strides(strides)), (1, 1, 1))
     head = nn.Conv3d(widths[0], spec.classes, kernel_size=1)
-    return SegmentationNetwork(spec, nn.ModuleList(encoder), nn.ModuleList(decoder), head, scales)
+    return EncoderDecoder(spec, nn.ModuleList(encoder), nn.ModuleList(decoder), head, scales)
 
 
 def _residual(
@@ -307,18 +367,24 @@ def _up(before: int, width: int, stride: tuple[int, int, int]) -> nn.Module:
 _STYLE = {"norm": ("instance", {"affine": True}), "act": ("leakyrelu", {"negative_slope": 0.01})}
 
 
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
 def _times(sides: tuple[int, ...]) -> str:
     return " x ".join(map(str, sides))
 
 
-def _cumulative(strides: Strides) -> Strides:
+def cumulative_strides(strides: Strides) -> Strides:
+    """Return the stride of each stage against the image."""
+
     def product(a: tuple[int, int, int], b: tuple[int, int, int]) -> tuple[int, int, int]:
         return a[0] * b[0], a[1] * b[1], a[2] * b[2]
 
     return tuple(accumulate(strides, product))
 
 
-def _nearest(scales: Strides, wanted: float) -> int:
+def nearest_scale(scales: Strides, wanted: float) -> int:
     """Return the index of the scale whose geometric mean is nearest to `wanted`; the last of equals.
 
     Bottleneck and first decoder stage can have the same scale; what is learned at the latter reaches both.

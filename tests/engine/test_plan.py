@@ -227,6 +227,14 @@ def test_the_plan_of_a_training_counts_the_networks_of_its_method(make_study, tr
     assert asked == [1, 2, 4]
 
 
+def test_another_network_is_trained_by_its_name_or_refused_with_settings_that_fit(make_study, train):
+    network = {**TINY["network"], "kind": "segresnet"}
+    narrow = {**TINY, "network": {**network, "widths": (8, 8)}}
+    with pytest.raises(TrainingError, match=r"Set network\.widths=\[8,16\]; network\.strides=\[\[2,2,2\]\]"):
+        train(make_study(), "dycon", iterations=1, overrides=narrow)
+    assert train(make_study(name="fits"), "dycon", iterations=2, overrides={**TINY, "network": network})
+
+
 def test_a_small_structure_keeps_the_grid_fine_as_far_as_can_be_afforded():
     large = study_of((320, 320, 120), (0.7, 0.7, 0.7))
     for machine, most in ((CPU, MOST_CPU_VOXELS), (GPU, 4 * 256 * 256 * 160)):

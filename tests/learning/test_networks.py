@@ -146,3 +146,14 @@ def test_dropout_acts_in_training_only():
     assert not torch.equal(network(image).logits, network(image).logits)
     network.eval()
     assert torch.equal(network(image).logits, network(image).logits)
+
+
+def test_a_backbone_of_another_kind_than_there_is_is_refused_by_name():
+    with pytest.raises(TrainingError, match=r"no network 'unknown'; .* segresnet, swin_unetr, unet, vnet"):
+        build_network(_spec("unknown"))
+
+
+@pytest.mark.parametrize("name", ["Unknown", "../unet", ""])
+def test_the_kind_of_a_network_is_a_plain_name(name):
+    with pytest.raises(ValidationError):
+        _spec(name)

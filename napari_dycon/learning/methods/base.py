@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from napari_dycon.errors import TrainingError
-from napari_dycon.learning import methods
 from napari_dycon.learning.batch import Batch
 from napari_dycon.learning.losses.supervised import partial_loss
 from napari_dycon.learning.networks import NetworkSpec, SegmentationNetwork, build_network
 from napari_dycon.learning.teacher import Teacher
+from napari_dycon.register import Register
 
 Losses = dict[str, Tensor]
 """Named scalar losses, already weighted; their sum is minimised."""
@@ -125,7 +122,9 @@ class Method(nn.Module, ABC):
         return settings
 
 
-_METHODS: dict[str, type[Method]] = {}
+methods: Register[type[Method]] = Register(
+    "learning method", "napari_dycon.learning.methods", "napari_dycon.methods", TrainingError
+)
 _M = TypeVar("_M", bound=type[Method])
 
 
@@ -133,19 +132,16 @@ def register(name: str) -> Callable[[_M], _M]:
     """Make a method known by a name, as in `@register("dycon")`."""
 
     def add(method: _M) -> _M:
-        if name in _METHODS:
-            raise ValueError(f"two methods are called {name!r}")
+        methods.add(name, method)
         method.name = name
-        _METHODS[name] = method
         return method
 
     return add
 
 
 def method_names() -> tuple[str, ...]:
-    """Return the names of all methods in this package, sorted."""
-    _discover()
-    return tuple(sorted(_METHODS))
+    """Return the names of all methods, sorted."""
+    return methods.names()
 
 
 def get_method(name: str) -> type[Method]:
@@ -156,15 +152,4 @@ def get_method(name: str) -> type[Method]:
     TrainingError
         If there is none.
     """
-    _discover()
-    if name not in _METHODS:
-        raise TrainingError(
-            f"There is no learning method {name!r}; choose one of {', '.join(method_names())}."
-        )
-    return _METHODS[name]
-
-
-@cache
-def _discover() -> None:
-    for module in pkgutil.iter_modules(methods.__path__, f"{methods.__name__}."):
-        importlib.import_module(module.name)
+    return methods.get(name)

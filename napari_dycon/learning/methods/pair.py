@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ class PairSettings(MethodSettings):
         Progress at which the unlabelled scans begin to teach, and over which their weight grows.
     """
 
-    partner: Literal["unet", "vnet"] = "unet"
+    partner: str = "unet"
     start: Share = 0.4
     ramp_length: Share = 0.2
 

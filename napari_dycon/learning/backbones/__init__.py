@@ -1,0 +1,1 @@
+"""Backbones beside those of `networks`, one file each, registered by name."""
