@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 import torch
 from monai.networks.blocks.convolutions import Convolution, ResidualUnit
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from napari_dycon.errors import TrainingError
@@ -31,6 +31,18 @@ class Output(NamedTuple):
     """`(B, C, X, Y, Z)` class scores."""
     embedding: Tensor | None
     """`(B, D, x, y, z)` projected features, not normalised; None unless asked for."""
+
+
+def _registered(kind: str) -> str:
+    try:
+        backbones.get(kind)
+    except TrainingError as error:
+        raise ValueError(str(error)) from error
+    return kind
+
+
+Kind = Annotated[str, AfterValidator(_registered)]
+"""Name of a registered backbone."""
 
 
 class NetworkSpec(BaseModel):
@@ -59,7 +71,7 @@ class NetworkSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "unet"
+    kind: Kind = "unet"
     in_channels: PositiveInt = 1
     classes: Annotated[int, Field(ge=2, le=254)] = 2
     widths: tuple[PositiveInt, ...] = (16, 32, 64, 128)

@@ -11,7 +11,7 @@ from torch import Tensor
 from napari_dycon.learning.batch import UNKNOWN, Batch
 from napari_dycon.learning.losses.supervised import partial_loss
 from napari_dycon.learning.methods.base import Losses, Method, MethodSettings, Share
-from napari_dycon.learning.networks import NetworkSpec, Output, SegmentationNetwork, build_network
+from napari_dycon.learning.networks import Kind, NetworkSpec, Output, SegmentationNetwork, build_network
 from napari_dycon.learning.teacher import Teacher
 
 PARTING = 0.3
@@ -31,7 +31,7 @@ class PairSettings(MethodSettings):
         Progress at which the unlabelled scans begin to teach, and over which their weight grows.
     """
 
-    partner: str = "unet"
+    partner: Kind = "unet"
     start: Share = 0.4
     ramp_length: Share = 0.2
 
