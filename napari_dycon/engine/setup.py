@@ -24,9 +24,9 @@ from napari_dycon.engine.warmstart import adopt_plan, new_structures, same_netwo
 from napari_dycon.errors import DyconError, TrainingError
 from napari_dycon.learning.batch import IGNORE
 from napari_dycon.learning.methods.base import get_method
+from napari_dycon.study.exchange import preflight
 from napari_dycon.study.store.structures import read_notes
 from napari_dycon.study.store.studyfile import read_record
-from napari_dycon.study.exchange import preflight
 from napari_dycon.study.study import Study
 
 MOST_REASONS = 8
