@@ -14,22 +14,21 @@ import torch
 from numpy.typing import NDArray
 
 from napari_dycon.benchmark.protocol import Pair, Protocol, split_scans, spread_slices
-from napari_dycon.benchmark.rows import CaseScore, Row, add_row, finite, load_rows, mean_of, row_key
+from napari_dycon.benchmark.rows import CaseScore, Row, add_row, load_rows, mean_of, row_key
+from napari_dycon.benchmark.scoring import means_of, score_scan, structures_of
 from napari_dycon.benchmark.variants import Contender, contenders
 from napari_dycon.engine.budget import Stopwatch
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.device import resolve_device
-from napari_dycon.engine.evaluation import evaluate_masks
 from napari_dycon.engine.events import Event, RunFinished, RunStarted
 from napari_dycon.engine.inference import Predictor
 from napari_dycon.engine.runners.here import Trainer
-from napari_dycon.errors import TrainingError, VolumeError
+from napari_dycon.errors import TrainingError
 from napari_dycon.io.atomic import write_text_atomic
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.masks import read_mask
 from napari_dycon.io.volumes import read_geometry, read_volume
 from napari_dycon.study.exchange import importing
-from napari_dycon.study.store.schema import DEFAULT_COLORS, Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
 
@@ -164,25 +163,10 @@ class Benchmark:
             return Study.open(self._study_path, read_only=False)
         shutil.rmtree(self._study_path, ignore_errors=True)
         self._study_path.parent.mkdir(parents=True, exist_ok=True)
-        study = Study.create(self._study_path, self._structures(), name="benchmark")
+        study = Study.create(self._study_path, structures_of(self.split), name="benchmark")
         _import_scans(study, self.split.labelled, self.split.unlabelled, self.protocol.slices)
         write_text_atomic(complete, self._data + "\n")
         return study
-
-    def _structures(self) -> tuple[Structure, ...]:
-        values: set[int] = set()
-        for pair in (*self.split.labelled, *self.split.test):
-            values.update(np.unique(read_mask(pair.truth, read_geometry(pair.image))).tolist())
-        colors = [DEFAULT_COLORS[i % len(DEFAULT_COLORS)] for i in range(len(values))]
-        found = tuple(
-            Structure(value=value, name=f"structure {value}", color=color)
-            for value, color in zip(sorted(values - {0}), colors, strict=False)
-        )
-        if not found:
-            raise VolumeError(
-                f"The label maps in {self.protocol.labels} are all empty; nothing can be learned."
-            )
-        return found
 
     def _measure(
         self, study: Study, contender: Contender, seed: int, number: int
@@ -247,13 +231,12 @@ class Benchmark:
             watch.start()
             found = predictor.volume(volume, probabilities=False).mask
             watch.stop()
-            case = _score(pair, found, volume.geometry, study.structures)
+            case = score_scan(pair, found, volume.geometry, study.structures)
             scores += case
             yield ScanTested(pair.name, done, len(self.split.test), mean_of(score.dice for score in case))
         return _Tested(scores, watch.seconds)
 
     def _row(self, contender: Contender, seed: int, trained: _Trained, tested: _Tested) -> Row:
-        scores = tested.scores
         return Row(
             method=contender.method,
             seed=seed,
@@ -264,12 +247,6 @@ class Benchmark:
             seconds=round(trained.seconds, 2),
             iterations_per_second=round(trained.iterations / max(trained.seconds, 1e-9), 3),
             peak_memory_mb=round(trained.peak_memory_mb, 1),
-            mean_dice=mean_of(score.dice for score in scores),
-            mean_jaccard=mean_of(score.jaccard for score in scores),
-            mean_hd95_mm=mean_of(score.hd95_mm for score in scores),
-            mean_asd_mm=mean_of(score.asd_mm for score in scores),
-            missed=sum(score.missed for score in scores),
-            cases=scores,
             device=trained.device,
             budget=self._budget,
             overrides=dict(self.protocol.overrides),
@@ -277,6 +254,7 @@ class Benchmark:
             variant=contender.variant,
             variant_settings=dict(contender.settings),
             test_seconds=round(tested.seconds, 2),
+            **means_of(tested.scores),
         )
 
 
@@ -319,27 +297,6 @@ def _annotation(mask: NDArray[np.uint8], geometry: Geometry, slices: int | None)
         annotation.labels[window] = mask[window]
         annotation.complete_slice(axis, index)
     return annotation
-
-
-def _score(
-    pair: Pair, found: NDArray[np.uint8], geometry: Geometry, structures: Iterable[Structure]
-) -> list[CaseScore]:
-    names = {structure.value: structure.name for structure in structures}
-    truth = read_mask(pair.truth, geometry)
-    results = evaluate_masks(found, truth, geometry.spacing, list(names))
-    return [
-        CaseScore(
-            case=pair.name,
-            structure=name,
-            dice=finite(score.dice),
-            jaccard=finite(score.jaccard),
-            hd95_mm=finite(score.hd95_mm),
-            asd_mm=finite(score.asd_mm),
-            volume_error=finite(score.volume_error),
-            missed=score.missed,
-        )
-        for name, score in zip(names.values(), results, strict=True)
-    ]
 
 
 def _as_dict(trained: _Trained) -> dict[str, Any]:
