@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dycon.benchmark.protocol import Pair, find_pairs
+from napari_dycon.benchmark.reliability import Agreement, Calibration, auroc, reliability
 from napari_dycon.engine.calibration import (
     NEAR_MM,
     entropy,
@@ -37,7 +38,6 @@ from napari_dycon.engine.device import configure_threads
 from napari_dycon.engine.inference import Predictor
 from napari_dycon.engine.readiness import read_quality
 from napari_dycon.engine.runs import RunFolder
-from napari_dycon.guidance.reliability import Agreement, Calibration, auroc, reliability
 from napari_dycon.io.masks import read_mask
 from napari_dycon.io.volumes import read_volume
 from napari_dycon.study.study import Study

@@ -350,7 +350,7 @@ def test_launching_without_a_screen_is_explained(study, monkeypatch):
 def test_launch_leads_on_from_whatever_folder_is_named(study, tmp_path, monkeypatch):
     shown, scans = [], tmp_path / "scans"
     monkeypatch.setattr(looking, "open_napari", shown.append)
-    monkeypatch.setattr("napari_dycon.guidance.display.find_display", lambda: SimpleNamespace(usable=True))
+    monkeypatch.setattr("napari_dycon.doctor.display.find_display", lambda: SimpleNamespace(usable=True))
     scans.mkdir()
     (scans / "a.nii.gz").write_bytes(b"")
     places = [study, study / "study.json", study / "annotations", scans, scans / "a.nii.gz"]

@@ -16,9 +16,10 @@ MAY_IMPORT = {
     "learning": {"errors", "register"},
     "engine": {"errors", "register", "io", "study", "learning"},
     "guidance": {"errors", "register", "io", "study", "learning", "engine"},
+    "doctor": {"errors", "register", "learning", "engine", "guidance"},
     "benchmark": {"errors", "register", "io", "study", "learning", "engine", "guidance"},
-    "cli": {"errors", "register", "io", "study", "learning", "engine", "guidance", "benchmark"},
-    "plugin": {"errors", "register", "io", "study", "learning", "engine", "guidance"},
+    "cli": {"errors", "register", "io", "study", "learning", "engine", "guidance", "benchmark", "doctor"},
+    "plugin": {"errors", "register", "io", "study", "learning", "engine", "guidance", "doctor"},
 }
 QT = {"napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "superqt", "magicgui", "pyqtgraph", "psygnal"}
 

@@ -45,7 +45,7 @@ def demo(
     With a display napari opens on them. Without one, or with --headless, a model is trained, all patients are
     segmented, and masks, entropy maps, volumes.csv and a picture of the result are written into DIR.
     """
-    from napari_dycon.guidance.display import find_display
+    from napari_dycon.doctor.display import find_display
 
     screen = Screen()
     if not (directory / "study.json").exists():

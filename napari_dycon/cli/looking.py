@@ -81,7 +81,7 @@ def launch(
     ] = None,
 ) -> None:
     """Open napari with the DyCON dock."""
-    from napari_dycon.guidance.display import find_display
+    from napari_dycon.doctor.display import find_display
 
     if study is not None:
         _look_at(study)
@@ -113,7 +113,7 @@ def open_napari(study: Path | None) -> None:
 
 def doctor(json_file: JsonFile = None) -> None:
     """Tell what this machine offers, what is wrong, and how to mend it."""
-    from napari_dycon.guidance.doctor import examine
+    from napari_dycon.doctor.findings import examine
 
     findings = examine()
     write_json(json_file, {"findings": [asdict(finding) for finding in findings]})

@@ -34,8 +34,8 @@ from napari_dycon.cli.options import (
     parse_overrides,
 )
 from napari_dycon.cli.studying import choose_cases, choose_run
+from napari_dycon.engine.comparison import CONTROL_METHOD, Comparison, compare
 from napari_dycon.errors import DyconError
-from napari_dycon.guidance.comparison import CONTROL_METHOD, Comparison, compare
 
 if TYPE_CHECKING:
     from napari_dycon.engine.events import RunFinished

@@ -1,7 +1,7 @@
 import pytest
 
+from napari_dycon.engine.comparison import compare
 from napari_dycon.engine.events import RunFinished
-from napari_dycon.guidance.comparison import compare
 
 
 def finished(run: str, dice: float | None) -> RunFinished:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_dycon.guidance.reliability import Agreement, Calibration, auroc, reliability
+from napari_dycon.benchmark.reliability import Agreement, Calibration, auroc, reliability
 
 
 def simulated(excess, voxels=60_000, seed=0):

@@ -15,7 +15,7 @@ from typing import Literal
 import psutil
 
 from napari_dycon import __version__
-from napari_dycon.guidance.display import find_display
+from napari_dycon.doctor.display import find_display
 
 Level = Literal["ok", "advice", "unusable"]
 

@@ -4,9 +4,10 @@ from collections import namedtuple
 
 import pytest
 
-from napari_dycon.guidance import display, doctor
-from napari_dycon.guidance.display import find_display
-from napari_dycon.guidance.doctor import examine
+from napari_dycon.doctor import display
+from napari_dycon.doctor import findings as module
+from napari_dycon.doctor.display import find_display
+from napari_dycon.doctor.findings import examine
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -27,14 +28,14 @@ def test_it_names_what_was_found_and_a_remedy_for_each_fault(tmp_path):
 
 
 def test_a_full_disk_is_noticed(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda folder: Usage(10**9, 10**9, 10**8))
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: Usage(10**9, 10**9, 10**8))
     disk = next(finding for finding in examine(tmp_path) if finding.topic == "disk")
     assert disk.level == "advice"
     assert "Make room" in disk.remedy
 
 
 def test_an_nvidia_card_with_a_processor_build_of_torch_is_explained(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor, "_driver", lambda: "driver 580.65")
+    monkeypatch.setattr(module, "_driver", lambda: "driver 580.65")
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     monkeypatch.setattr("torch.version.cuda", None)

@@ -1,0 +1,1 @@
+"""What this machine offers, what is wrong with it, and how to mend it."""
