@@ -26,6 +26,9 @@ def suggest(
     study: StudyFolder,
     count: Annotated[int, typer.Option(min=1, help="How many places.")] = 8,
     run: Run = None,
+    strategy: Annotated[
+        str, typer.Option(help="How places are chosen; a wrong name lists all.", show_default=True)
+    ] = "ours",
     json_file: JsonFile = None,
 ) -> None:
     """Say where to annotate next, and why.
@@ -46,7 +49,7 @@ def suggest(
         screen.bar("Looking") as bar,
     ):
         chosen = choose_run(opened, run) if run is not None else opened.active_run
-        result = finish_showing(suggesting(opened, chosen, count, brake), bar)
+        result = finish_showing(suggesting(opened, chosen, count, brake, strategy), bar)
         places = result.places
         numbers = [slice_number(opened.geometry(p.case), p.axis, p.index) for p in places]
         ready = chosen is None or not opened.unready_predictions(chosen)

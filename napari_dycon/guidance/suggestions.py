@@ -1,46 +1,18 @@
-"""Where to annotate next: slices whose prediction is unsure, spread over structures, cases and planes.
+"""Where to annotate next: what a suggestion is, and the register of the strategies that make them."""
 
-Uncertainty counts near the predicted structures only, structures are balanced as in ClaSP PE, neighbours are
-kept apart, and a small random share stays, without which nobody could tell whether the guidance helps.
-"""
-
-import hashlib
-import math
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.steps import finish
 from napari_dycon.errors import DyconError
-from napari_dycon.io.geometry import PLANES, Geometry, plane_axis, plane_of_axis
-from napari_dycon.study.store.schema import CaseRecord, Structure
+from napari_dycon.register import Register
 from napari_dycon.study.study import Study
-from napari_dycon.study.truth.annotations import Annotation, Known
 
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
-
-BAND_MM = 10.0
-"""Entropy counts in the predicted structure and so far around it."""
-EDGE_MM = 3.0
-TOP_SHARE = 0.05
-FEWEST_VOXELS = 20
-"""A slice is scored by the mean of its most unsure voxels: 5 % of those in the band, but at least so many."""
-SLICES_APART = 3
-MILLIMETRES_APART = 20.0
-PER_CASE = 2
-STRATIFIED_SHARE = 2 / 3
-RANDOM_SHARE = 1 / 8
-FIRST_PLANES = ("axial", "coronal")
-FIRST_PLACES = (0.5, 0.4, 0.6, 0.45, 0.55)
-"""Without a prediction: the plane of the first and the second slice of a case, and where in it they lie."""
-SHORTLIST = 4
-"""Only so many times the wanted number of cases are read, those with the highest mean entropy."""
+USUAL = "ours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +39,6 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
-    suggestion: Suggestion
-    spacing: float
-    uncertainty: float
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """Sorts the best first; of slices with like scores the one with most uncertainty in all."""
-        return -round(self.suggestion.score, 2), -self.uncertainty
-
-
-@dataclass(frozen=True, slots=True)
 class CaseLooked:
     """Another of `total` cases was looked at for suggestions."""
 
@@ -95,13 +55,35 @@ class Suggestions:
     left_out: dict[str, str]
 
 
-def suggest(study: Study, run: str | None = None, count: int = 8) -> list[Suggestion]:
+class Strategy(Protocol):
+    """One way to choose the slices that are worth a person's next minutes."""
+
+    def __call__(
+        self, study: Study, run: str | None, count: int, control: Control, /
+    ) -> Generator[CaseLooked, None, Suggestions]:
+        """Choose at most `count` slices, best first, from what is known and what `run` has predicted.
+
+        The same call on the same study gives the same answer. `control` is asked between any two cases.
+        """
+
+
+strategies: Register[Strategy] = Register(
+    "strategy", "napari_dycon.guidance.strategies", "napari_dycon.strategies", DyconError
+)
+"""Strategies by name; one that is to be compared with ours needs a file of its own and no more."""
+
+
+def suggest(study: Study, run: str | None = None, count: int = 8, strategy: str = USUAL) -> list[Suggestion]:
     """Choose slices to annotate next, as `suggesting` does, in one step."""
-    return list(finish(suggesting(study, run, count)).places)
+    return list(finish(suggesting(study, run, count, strategy=strategy)).places)
 
 
 def suggesting(
-    study: Study, run: str | None = None, count: int = 8, control: Control | None = None
+    study: Study,
+    run: str | None = None,
+    count: int = 8,
+    control: Control | None = None,
+    strategy: str = USUAL,
 ) -> Generator[CaseLooked, None, Suggestions]:
     """Choose slices to annotate next, best first.
 
@@ -113,6 +95,8 @@ def suggesting(
     count : int
     control : Control, optional
         To stop between any two cases; what was found until then is returned.
+    strategy : str
+        Name of a registered strategy.
 
     Yields
     ------
@@ -122,280 +106,22 @@ def suggesting(
     Returns
     -------
     Suggestions
-        A case whose scan or prediction cannot be read is left out. Evenly spread slices of unlabelled cases
-        when there is no prediction yet, or none by a model that was ready. At most two of a case, never a
-        complete slice or one close to it. The same call on the same study gives the same answer.
+        A case whose scan or prediction cannot be read is left out. Never a complete slice. The same call on
+        the same study gives the same answer.
+
+    Raises
+    ------
+    DyconError
+        If there is no such strategy.
     """
-    run = run or study.active_run
-    open_cases = [case for case in study.cases if case.status != "complete"]
-    control, candidates, left_out = control or Control(), list[_Candidate](), dict[str, str]()
-    shortlist = _shortlist(study, run, open_cases, count)
-    for done, case in enumerate(shortlist, start=1):
-        if control.stopped or run is None:
-            break
-        with _leaving_out(case.id, left_out):
-            candidates += _candidates(study, run, case)
-        yield CaseLooked(case.id, done, len(shortlist))
-    if not candidates:
-        return Suggestions(tuple(_first_slices(study, open_cases, count, left_out)), left_out)
-    return Suggestions(tuple(_choose(candidates, count, _random(study, run))), left_out)
+    chosen = strategies.get(strategy)
+    return (yield from chosen(study, run or study.active_run, count, control or Control()))
 
 
 @contextmanager
-def _leaving_out(case: str, left_out: dict[str, str]) -> Iterator[None]:
+def leaving_out(case: str, left_out: dict[str, str]) -> Iterator[None]:
+    """Note why a case cannot be looked at, and go on with the next one."""
     try:
         yield
     except (DyconError, OSError, MemoryError) as error:
         left_out[case] = str(error) or type(error).__name__
-
-
-def _shortlist(study: Study, run: str | None, cases: Sequence[CaseRecord], count: int) -> list[CaseRecord]:
-    summary = study.prediction_summary(run) if run is not None else {}
-    early = study.unready_predictions(run) if run is not None else set()
-    predicted = [case for case in cases if case.id in summary and case.id not in early]
-    most_unsure = sorted(predicted, key=lambda case: _urgency(summary[case.id]), reverse=True)
-    return most_unsure[: SHORTLIST * count]
-
-
-def _urgency(entry: Any) -> float:
-    return 1.0 if entry["empty"] else float(entry["mean_entropy"])
-
-
-def _random(study: Study, run: str | None) -> np.random.Generator:
-    labelled = [(case.id, round(case.known_fraction, 6)) for case in study.cases]
-    digest = hashlib.sha256(repr((run, labelled)).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
-
-
-def _candidates(study: Study, run: str, case: CaseRecord) -> Iterator[_Candidate]:
-    mask, entropy = study.prediction(run, case.id), study.entropy(run, case.id)
-    if mask is None or entropy is None:
-        return
-    geometry = study.geometry(case.id)
-    annotation = study.annotation(case.id)
-    unsure = np.where(annotation.known == Known.UNKNOWN, entropy, np.float32(0))
-    for structure in study.structures:
-        region = _Region.around(mask == structure.value, unsure, geometry)
-        if region is not None:
-            yield from _slices(region, case, structure, geometry, annotation)
-
-
-@dataclass(frozen=True)
-class _Region:
-    """A structure with its band, cut out of the volume; arrays have the shape of the cut-out."""
-
-    offset: tuple[int, int, int]
-    unsure: NDArray[np.float32]
-    depth: NDArray[np.float64]
-    found: bool
-
-    @classmethod
-    def around(
-        cls, inside: NDArray[np.bool_], unsure: NDArray[np.float32], geometry: Geometry
-    ) -> "_Region | None":
-        """Cut out; without a predicted voxel the whole volume counts. None where all is known or sure."""
-        found = bool(inside.any())
-        cut = _grown_box(inside, geometry) if found else (slice(None),) * 3
-        inside, unsure = inside[cut], unsure[cut]
-        depth = np.zeros(inside.shape)
-        if found:
-            depth = _edt(inside, geometry) - _edt(~inside, geometry)
-            unsure = np.where(depth >= -BAND_MM, unsure, np.float32(0))
-        if not unsure.any():
-            return None
-        offset = tuple(int(window.start or 0) for window in cut)
-        return cls((offset[0], offset[1], offset[2]), unsure, depth, found)
-
-
-def _grown_box(inside: NDArray[np.bool_], geometry: Geometry) -> tuple[slice, ...]:
-    box = ndimage.find_objects(inside.astype(np.uint8))[0]
-    margins = [math.ceil(BAND_MM / spacing) for spacing in geometry.spacing]
-    return tuple(
-        slice(max(0, window.start - margin), window.stop + margin)
-        for window, margin in zip(box, margins, strict=True)
-    )
-
-
-def _edt(inside: NDArray[np.bool_], geometry: Geometry) -> NDArray[np.float64]:
-    if inside.all():
-        return np.full(inside.shape, BAND_MM)
-    return np.asarray(ndimage.distance_transform_edt(inside, sampling=geometry.spacing), dtype=np.float64)
-
-
-def _slices(
-    region: _Region, case: CaseRecord, structure: Structure, geometry: Geometry, annotation: Annotation
-) -> Iterator[_Candidate]:
-    for plane in PLANES:
-        axis = plane_axis(geometry, plane)
-        spacing = geometry.spacing[axis]
-        labelled = annotation.complete_slices(axis)
-        scores = _slice_scores(region.unsure, axis)
-        for local in map(int, np.flatnonzero(scores > 0)):
-            index = local + region.offset[axis]
-            if any(_too_close(index, other, spacing) for other in labelled):
-                continue
-            what = f"{structure.name} {_what(region, axis, local)} {_extent(scores, local)}"
-            place = Suggestion(
-                case=case.id,
-                plane=plane,
-                axis=axis,
-                index=index,
-                box=_box(region, axis, local),
-                structure=structure.value,
-                structure_name=structure.name,
-                score=round(float(scores[local]), 4),
-                reason=f"{what}; {_nearest(index, labelled, spacing, plane)}",
-            )
-            yield _Candidate(place, spacing, float(np.take(region.unsure, local, axis=axis).sum()))
-
-
-def _slice_scores(unsure: NDArray[np.float32], axis: int) -> NDArray[np.float64]:
-    """Mean of the most unsure voxels of every slice."""
-    slices = np.moveaxis(unsure, axis, 0).reshape(unsure.shape[axis], -1)
-    scores = np.zeros(len(slices))
-    for index, values in enumerate(slices):
-        positive = values[values > 0]
-        if positive.size:
-            top = max(FEWEST_VOXELS, math.ceil(TOP_SHARE * positive.size))
-            scores[index] = float(np.sort(positive)[-top:].sum()) / top
-    return scores
-
-
-def _most_unsure(region: _Region, axis: int, local: int) -> NDArray[np.bool_]:
-    """The most unsure voxels of one slice, as a volume-shaped mask of thickness one."""
-    values = np.take(region.unsure, [local], axis=axis)
-    return np.asarray((values >= 0.5 * values.max()) & (values > 0))
-
-
-def _box(region: _Region, axis: int, local: int) -> Box:
-    window = ndimage.find_objects(_most_unsure(region, axis, local).astype(np.uint8))[0]
-    ranges = [
-        (int(part.start) + start, int(part.stop) + start)
-        for part, start in zip(window, region.offset, strict=True)
-    ]
-    ranges[axis] = (local + region.offset[axis], local + region.offset[axis] + 1)
-    return ranges[0], ranges[1], ranges[2]
-
-
-def _extent(scores: NDArray[np.float64], local: int) -> str:
-    """On how many neighbouring slices it is nearly as unsure."""
-    blocks, _ = ndimage.label(scores >= 0.7 * scores[local])
-    count = int(np.count_nonzero(blocks == blocks[local]))
-    return f"over {count} slices" if count > 1 else "on this slice"
-
-
-def _what(region: _Region, axis: int, local: int) -> str:
-    if not region.found:
-        return "not found in this scan, unclear"
-    depth = np.take(region.depth, [local], axis=axis)[_most_unsure(region, axis, local)]
-    middle = float(np.median(depth))
-    if abs(middle) <= EDGE_MM:
-        return "edge unclear"
-    return "inside unclear" if middle > 0 else "extent unclear"
-
-
-def _nearest(index: int, labelled: Sequence[int], spacing: float, plane: str) -> str:
-    if not labelled:
-        return f"no labelled {plane} slice in this scan yet"
-    distance = min(abs(index - other) for other in labelled) * spacing
-    return f"nearest labelled slice {distance:.0f} mm away"
-
-
-def _too_close(index: int, other: int, spacing: float) -> bool:
-    apart = abs(index - other)
-    return apart < SLICES_APART and apart * spacing < MILLIMETRES_APART
-
-
-def _choose(candidates: Sequence[_Candidate], count: int, rng: np.random.Generator) -> list[Suggestion]:
-    ranked = sorted(candidates, key=lambda candidate: candidate.rank)
-    chosen: list[_Candidate] = []
-    random_count = round(RANDOM_SHARE * count)
-    stratified = round(STRATIFIED_SHARE * (count - random_count))
-    structures = sorted({candidate.suggestion.structure for candidate in ranked})
-    for turn in range(stratified):
-        value = structures[turn % len(structures)]
-        _take(chosen, (c for c in ranked if c.suggestion.structure == value))
-    while len(chosen) < count - random_count and _take(chosen, ranked):
-        pass
-    chosen.sort(key=lambda candidate: candidate.rank)
-    shuffled = [ranked[place] for place in rng.permutation(len(ranked))]
-    while len(chosen) < count and _take(
-        chosen, shuffled, "random check slice, to see what the guidance misses"
-    ):
-        pass
-    return [candidate.suggestion for candidate in chosen]
-
-
-def _take(chosen: list[_Candidate], offered: Iterable[_Candidate], reason: str | None = None) -> bool:
-    """Add the first candidate that is far enough from the chosen ones; tell whether there was one."""
-    for candidate in offered:
-        if _fits(candidate, chosen):
-            chosen.append(candidate if reason is None else _with_reason(candidate, reason))
-            return True
-    return False
-
-
-def _with_reason(candidate: _Candidate, reason: str) -> _Candidate:
-    return replace(candidate, suggestion=replace(candidate.suggestion, reason=reason))
-
-
-def _fits(candidate: _Candidate, chosen: Sequence[_Candidate]) -> bool:
-    new = candidate.suggestion
-    same_case = [other.suggestion for other in chosen if other.suggestion.case == new.case]
-    if len(same_case) >= PER_CASE:
-        return False
-    return not any(
-        other.axis == new.axis and _too_close(new.index, other.index, candidate.spacing)
-        for other in same_case
-    )
-
-
-def _first_slices(
-    study: Study, cases: Sequence[CaseRecord], count: int, left_out: dict[str, str]
-) -> list[Suggestion]:
-    """Evenly spread slices, planes by turns: one of every case before the second of any."""
-    if not study.structures:
-        return []
-    ordered = sorted(cases, key=lambda case: case.known_fraction)
-    found: list[Suggestion] = []
-    for turn in range(PER_CASE):
-        for number, case in enumerate(ordered):
-            if len(found) == count:
-                return found
-            if case.id not in left_out:
-                share = FIRST_PLACES[(number + turn) % len(FIRST_PLACES)]
-                with _leaving_out(case.id, left_out):
-                    found += _middle_slice(study, case, FIRST_PLANES[turn], share)
-    return found
-
-
-def _middle_slice(study: Study, case: CaseRecord, plane: str, share: float) -> Iterator[Suggestion]:
-    """Yield the slice at a share of the way through a scan, unless it is close to a complete one."""
-    geometry = study.geometry(case.id)
-    axis = plane_axis(geometry, plane)
-    index = int(share * geometry.shape[axis])
-    labelled = study.annotation(case.id).complete_slices(axis)
-    if not any(_too_close(index, other, geometry.spacing[axis]) for other in labelled):
-        yield _first_slice(case, geometry, axis, index, study.structures[0])
-
-
-def _first_slice(
-    case: CaseRecord, geometry: Geometry, axis: int, index: int, structure: Structure
-) -> Suggestion:
-    ranges = [(0, size) for size in geometry.shape]
-    ranges[axis] = (index, index + 1)
-    plane = plane_of_axis(geometry, axis)
-    state = (
-        "nothing labelled in this scan yet" if case.status == "unlabelled" else "little labelled in this scan"
-    )
-    return Suggestion(
-        case=case.id,
-        plane=plane,
-        axis=axis,
-        index=index,
-        box=(ranges[0], ranges[1], ranges[2]),
-        structure=structure.value,
-        structure_name=structure.name,
-        score=1.0 - case.known_fraction,
-        reason=f"{state}; a middle {plane} slice shows most",
-    )

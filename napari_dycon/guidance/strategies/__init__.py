@@ -1,0 +1,1 @@
+"""Strategies that say where to annotate next, one file each, registered by name."""
