@@ -1,0 +1,65 @@
+"""What CONTRIBUTING says can be added in one file can be, from another package, as it says."""
+
+import re
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_dycon.engine.events import RunFinished, StepFinished
+from napari_dycon.guidance.suggestions import strategies, suggest
+from napari_dycon.learning.methods.base import methods
+from napari_dycon.learning.networks import backbones
+from tests.engine.conftest import NODE, TINY
+
+PAGE = Path(__file__).parents[2] / "CONTRIBUTING.md"
+BLOCKS = re.findall(r"```python\n# (\w+)\.py\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Add one file of the page to a register, as a package does that is installed beside ours."""
+
+    def install(name, register, group):
+        (tmp_path / f"contributed_{name}.py").write_text(dict(BLOCKS)[name])
+        entry = EntryPoint(name, f"contributed_{name}", group)
+        entries = {group: [entry]}
+        register.names()
+        monkeypatch.setattr(register, "_found", dict(register._found))
+        monkeypatch.setattr(register, "_searched", False)
+        monkeypatch.setattr("napari_dycon.register.entry_points", lambda group: entries.get(group, []))
+        monkeypatch.syspath_prepend(tmp_path)
+        assert name in register.names()
+
+    return install
+
+
+def test_a_method_in_one_file_is_trained(package, make_study, train):
+    package("cautious", methods, "napari_dycon.methods")
+    events = train(make_study(), "cautious", overrides={**TINY, "method_settings": {"entropy_weight": 0.2}})
+    losses = {name for event in events if isinstance(event, StepFinished) for name in event.losses}
+    assert {"supervised", "entropy"} <= losses
+    assert isinstance(events[-1], RunFinished)
+
+
+def test_a_strategy_in_one_file_suggests(package, make_study):
+    package("middle", strategies, "napari_dycon.strategies")
+    study = make_study()
+    study.set_active_run(study.new_run("dycon"))
+    mask = np.zeros(study.cases[2].shape, np.uint8)
+    mask[5:9, 4:8, 6:13] = NODE
+    study.save_prediction(study.active_run, study.cases[2].id, mask, np.zeros(mask.shape, np.float32))
+    (place,) = suggest(study, strategy="middle")
+    assert (place.case, place.plane, place.index, place.structure) == (study.cases[2].id, "axial", 9, NODE)
+    assert place.box[place.axis] == (9, 10)
+
+
+def test_a_backbone_in_one_file_is_trained(package, make_study, train):
+    package("plain", backbones, "napari_dycon.backbones")
+    events = train(make_study(), overrides={**TINY, "network": {**TINY["network"], "kind": "plain"}})
+    assert isinstance(events[-1], RunFinished)
+
+
+def test_every_file_of_the_page_is_tested():
+    assert {name for name, _ in BLOCKS} == {"cautious", "middle", "plain"}
