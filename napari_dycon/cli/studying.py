@@ -175,6 +175,9 @@ def export(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace masks and a table that are there already.")
     ] = False,
+    form: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="How masks are written; a wrong name lists all.")
+    ] = "nifti",
     pseudonyms: Annotated[
         bool, typer.Option("--pseudonyms", help="Call files and rows by names that say nothing.")
     ] = False,
@@ -199,7 +202,13 @@ def export(
     with opened_study(study, read_only=not pseudonyms) as opened, screen.bar("Exporting") as bar:
         cases, chosen = choose_cases(opened, case), choose_run(opened, run) if opened.runs() else None
         request = ExportRequest(
-            out, None if cases is None else tuple(cases), chosen, not ready_only, overwrite, pseudonyms
+            out,
+            None if cases is None else tuple(cases),
+            chosen,
+            not ready_only,
+            overwrite,
+            pseudonyms,
+            form,
         )
         for event in exporting.export(opened, request):
             if isinstance(event, CaseExported):

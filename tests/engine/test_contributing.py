@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from napari_dycon.engine.events import RunFinished, StepFinished
+from napari_dycon.errors import StudyError
 from napari_dycon.guidance.suggestions import strategies, suggest
 from napari_dycon.learning.methods.base import methods
 from napari_dycon.learning.networks import backbones
+from napari_dycon.study.exchange.exporting import ExportRequest, export_all
+from napari_dycon.study.exchange.formats import formats
 from tests.engine.conftest import NODE, TINY
 
 PAGE = Path(__file__).parents[2] / "CONTRIBUTING.md"
@@ -61,5 +64,20 @@ def test_a_backbone_in_one_file_is_trained(package, make_study, train):
     assert isinstance(events[-1], RunFinished)
 
 
+def test_an_export_format_in_one_file_writes(package, make_study, tmp_path):
+    package("numpy_archive", formats, "napari_dycon.writers")
+    study, out = make_study(), tmp_path / "out"
+    request = ExportRequest(out, form="numpy_archive")
+    done = export_all(study, request)
+    assert not done.problems
+    first = study.cases[0]
+    kept = np.load(out / f"{first.name}.npz")
+    np.testing.assert_array_equal(kept["labels"], study.annotation(first.id).labels)
+    np.testing.assert_array_equal(kept["affine"], study.geometry(first.id).affine)
+    assert f"{first.name}.npz" in (out / "volumes.csv").read_text()
+    with pytest.raises(StudyError, match=f"holds {first.name}.npz"):
+        export_all(study, request)
+
+
 def test_every_file_of_the_page_is_tested():
-    assert {name for name, _ in BLOCKS} == {"cautious", "middle", "plain"}
+    assert {name for name, _ in BLOCKS} == {"cautious", "middle", "plain", "numpy_archive"}

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dycon.errors import DyconError, StudyError
-from napari_dycon.io.exports import export_mask, volumes_csv
+from napari_dycon.io.exports import volumes_csv
 from napari_dycon.io.json_files import write_json
+from napari_dycon.study.exchange.formats import USUAL, formats
 from napari_dycon.study.store import naming
 from napari_dycon.study.store.files import OWN_FOLDERS
 from napari_dycon.study.store.schema import CaseRecord
@@ -44,6 +45,8 @@ class ExportRequest:
         Replace masks and a table that are there already.
     pseudonyms
         Call files and rows by names that say nothing; which is whose is kept in the study.
+    form
+        Name of a registered format.
     """
 
     out: Path
@@ -52,6 +55,7 @@ class ExportRequest:
     not_ready: bool = False
     overwrite: bool = False
     pseudonyms: bool = False
+    form: str = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,7 @@ def export(
     VolumeError
         If the table cannot be written.
     """
+    form = formats.get(request.form)
     _require_own_folder(study, request.out)
     run = study.active_run if request.run is None else request.run
     too_early = tuple(left_out(study, request.cases, run))
@@ -166,17 +171,17 @@ def export(
     for done, case in enumerate(cases, start=1):
         if stopped():
             break
-        path, origin, problem = request.out / f"{names[case.id]}.nii.gz", None, None
+        path, origin, problem = request.out / f"{names[case.id]}{form.suffix}", None, None
         try:
             _require_unchanged(study, case)
             mask, origin = _mask(study, case, None if case.id in skipped else run)
-            export_mask(mask, study.scan_path(case.id), path)
+            form.write(mask, study.scan_path(case.id), study.structures, path)
         except (DyconError, OSError) as error:
             problem, origin = str(error), None
             problems.append((case.id, problem))
         else:
             masks.append((path, origin))
-            rows.extend(_rows(study, case, mask, origin, names, request.pseudonyms))
+            rows.extend(_rows(study, case, mask, origin, path.name, names, request.pseudonyms))
         yield CaseExported(case.id, path if origin else None, origin, problem, done, len(cases))
     table = request.out / TABLE
     if masks:
@@ -219,7 +224,7 @@ def left_out_sentence(count: int) -> str:
 def existing(study: Study, request: ExportRequest) -> list[Path]:
     """Files that an export would overwrite."""
     names = _names(study, request.pseudonyms)
-    return _in_the_way(request.out, [names[case.id] for case in _wanted(study, request.cases)])
+    return _in_the_way(request, [names[case.id] for case in _wanted(study, request.cases)])
 
 
 def merged(annotation: Annotation, prediction: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -243,7 +248,7 @@ def _require_room(
     study: Study, request: ExportRequest, names: Mapping[str, str], cases: Sequence[CaseRecord]
 ) -> None:
     """Refuse to write over what is there unless asked to, and over a scan always."""
-    found = _in_the_way(request.out, [names[case.id] for case in cases])
+    found = _in_the_way(request, [names[case.id] for case in cases])
     scans = {path.resolve() for path in study.scan_files()}
     for path in found:
         if path.resolve() in scans:
@@ -257,11 +262,12 @@ def _require_room(
         )
 
 
-def _in_the_way(out: Path, stems: Sequence[str]) -> list[Path]:
+def _in_the_way(request: ExportRequest, stems: Sequence[str]) -> list[Path]:
+    out, suffix = request.out, formats.get(request.form).suffix
     if not out.is_dir():
         return []
     there = {naming.folded(path.name): path for path in out.iterdir()}
-    wanted = [*(f"{stem}.nii.gz" for stem in stems), TABLE]
+    wanted = [*(f"{stem}{suffix}" for stem in stems), TABLE]
     return [there[naming.folded(name)] for name in wanted if naming.folded(name) in there]
 
 
@@ -320,6 +326,7 @@ def _rows(
     case: CaseRecord,
     mask: NDArray[np.uint8],
     origin: Origin,
+    file: str,
     names: Mapping[str, str],
     pseudonyms: bool,
 ) -> Iterator[dict[str, object]]:
@@ -331,7 +338,7 @@ def _rows(
         voxels = int(counts[structure.value])
         yield {
             "case": names[case.id] if pseudonyms else case.id,
-            "file": f"{names[case.id]}.nii.gz",
+            "file": file,
             "name": names[case.id] if hidden else case.name,
             "patient": names[case.id] if alone and pseudonyms else patient,
             "structure": structure.name,

@@ -1,0 +1,1 @@
+"""Formats in which masks leave a study, one file each, registered by name."""
