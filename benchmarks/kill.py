@@ -1,6 +1,6 @@
 """Kill labelling and training sessions at random instants, and count what is lost.
 
-    python benchmarks/kill.py --painting 250 --training 5
+    python benchmarks/kill.py --painting 250 --training 5 --apart 50
 
 A labelling session is a process that does something every 100 ms through the same editor and autosaver as
 the dock: strokes mostly, and between them accepted predictions, interpolation, clean-up, undo and redo, and
@@ -8,7 +8,9 @@ earlier versions restored. Each step is logged. Every second session is killed w
 written, the others at any instant. After ``kill -9`` the study is opened again. Every step that was more
 than five seconds old must be there, no voxel may hold what it never held, every kept version must be whole,
 and nothing half-written may lie about. A training session is ``dycon train``; after ``kill -9`` it is
-resumed and must go on from its last checkpoint.
+resumed and must go on from its last checkpoint. A training apart is the process that trains for a window: it
+is killed again and again while its host has the study open and saves labels. The host must get a sentence
+each time, the run must go on without a gap, and the labels must be those that were saved.
 """
 
 from __future__ import annotations
@@ -21,15 +23,24 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 from common import ATRIA, atrium_study
 from painter import Done, Painter, Voxels, oldest_state, paint, read_log, states, voxels_of
 
+from napari_dycon.engine.control import Control
+from napari_dycon.engine.events import StepFinished
+from napari_dycon.engine.request import Request
+from napari_dycon.engine.runners.apart import train_apart
+from napari_dycon.engine.runs import RunFolder
+from napari_dycon.errors import TrainingError
+from napari_dycon.study.store.lock import RunLock
 from napari_dycon.study.study import Study
 
 ALLOWED_LOSS_S = 5.0
@@ -136,6 +147,59 @@ def kill_training(folder: Path, seconds: float) -> dict[str, int]:
     return {"killed_at": killed_at, "reached": after[-1], "gapless": after == list(range(1, len(after) + 1))}
 
 
+def kill_apart(folder: Path, kills: int, chance: random.Random) -> int:
+    """Kill the trainer of an open study so many times; return how often something was not as it must be."""
+    failures, seen = 0, Counter[str]()
+    with atrium_study(folder / "study", cases=4, labelled=2) as study:
+        request = Request(method="dycon", iterations=10**6, device="cpu", threads=1)
+        truth = study.annotation(study.cases[-1].id)
+        for number in range(kills):
+            found = kill_once(study, request, chance.uniform(0.5, 12), number % 2 == 1)
+            truth.labels[number % truth.shape[0]] = number % 2
+            truth.known[number % truth.shape[0]] = 1
+            study.save_annotation(study.cases[-1].id, truth, "autosave")
+            whole = all(not RunLock.is_held(study.run_dir(run)) for run in study.runs())
+            failures += not (found["sentence"].startswith("The training process was killed") and whole)
+            if study.runs() and RunFolder(study.run_dir(study.runs()[-1])).checkpoints.iterations:
+                request = request.model_copy(update={"resume": True, "run_id": study.runs()[-1]})
+            seen.update({str(found["phase"]): 1, "from a checkpoint": bool(found["from"])})
+            print("apart", json.dumps(found), flush=True)
+        case, runs = study.cases[-1].id, folder / "study" / "runs"
+        print("apart in all", dict(seen))
+    with Study.open(folder / "study") as after:
+        now = after.annotation(case)
+        failures += not (np.array_equal(now.labels, truth.labels) and np.array_equal(now.known, truth.known))
+        failures += bool(after.notes)
+    done = steps(runs)
+    return failures + (done != list(range(1, len(done) + 1)))
+
+
+def kill_once(study: Study, request: Request, seconds: float, in_save: bool) -> Result:
+    """Kill the trainer after so many seconds, or when it writes a checkpoint, and tell what the host saw."""
+    control, sentence, events = Control(), "no sentence", []
+
+    def kill() -> None:
+        (trainer,) = psutil.Process().children()
+        if in_save and study.runs():
+            control.pause()  # saves
+            wait_for_save(study.run_dir(study.runs()[-1]))
+        trainer.kill()
+        control.resume()
+
+    killer = threading.Timer(seconds, kill)
+    killer.start()
+    try:
+        for event in train_apart(study, request, control):
+            events.append(event)
+    except TrainingError as error:
+        sentence = str(error)
+    killer.join()
+    last = next((e.iteration for e in reversed(events) if isinstance(e, StepFinished)), 0)
+    first = next((e.iteration for e in events if isinstance(e, StepFinished)), 0)
+    phase = type(events[-2]).__name__ if len(events) > 1 else "nothing yet"
+    return {"phase": phase, "from": max(0, first - 1), "reached": last, "sentence": sentence}
+
+
 def steps(runs: Path) -> list[int]:
     """Return the iterations in the event log, in order."""
     events = next(runs.glob("*/events.jsonl")).read_text().splitlines()
@@ -187,6 +251,7 @@ def main() -> None:
     )
     parser.add_argument("--painting", type=int, default=250)
     parser.add_argument("--training", type=int, default=5)
+    parser.add_argument("--apart", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     chance = random.Random(options.seed)
@@ -196,7 +261,10 @@ def main() -> None:
             result = kill_training(Path(folder), chance.uniform(1, 40))
         failures += not (result["gapless"] and result["reached"] > result["killed_at"])
         print("training", json.dumps(result), flush=True)
-    print(f"{options.painting + options.training} kills, {failures} failures")
+    if options.apart:
+        with tempfile.TemporaryDirectory() as folder:
+            failures += kill_apart(Path(folder), options.apart, chance)
+    print(f"{options.painting + options.training + options.apart} kills, {failures} failures")
     sys.exit(bool(failures))
 
 
