@@ -154,7 +154,7 @@ def kill_apart(folder: Path, kills: int, chance: random.Random) -> int:
         request = Request(method="dycon", iterations=10**6, device="cpu", threads=1)
         truth = study.annotation(study.cases[-1].id)
         for number in range(kills):
-            found = kill_once(study, request, chance.uniform(0.5, 12), number % 2 == 1)
+            found = kill_once(study, request, chance.uniform(0.5, 30), number % 2 == 1)
             truth.labels[number % truth.shape[0]] = number % 2
             truth.known[number % truth.shape[0]] = 1
             study.save_annotation(study.cases[-1].id, truth, "autosave")

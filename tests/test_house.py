@@ -128,6 +128,14 @@ def test_signals_are_connected_and_never_passed_on_as_functions(path):
             assert name not in WANT_A_FUNCTION or not SIGNALS & set(passed), f"line {node.lineno}: {passed}"
 
 
+@pytest.mark.parametrize("module", ["session", "widgets.dock", "background.jobs", "manifest.launch"])
+def test_the_window_opens_without_torch(module):
+    code = (
+        f"import sys, napari_dycon.plugin.{module}; sys.exit(bool({{'torch', 'monai'}} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 @pytest.mark.parametrize("module", ["reader", "writer", "sample_data"])
 def test_opening_a_file_does_not_import_torch(module):
     heavy = "{'torch', 'monai'} & set(sys.modules)"

@@ -1,7 +1,6 @@
 """Which processor to use, and how much of it."""
 
 import ctypes
-import os
 import sys
 import time
 from functools import cache
@@ -10,6 +9,7 @@ from typing import Literal, TypeAlias
 import psutil
 import torch
 
+from napari_dycon.engine.processor import available_cores
 from napari_dycon.errors import TrainingError
 
 DeviceName: TypeAlias = Literal["cpu", "cuda", "mps"]
@@ -55,13 +55,6 @@ def card_fault() -> str:
     except (RuntimeError, AssertionError) as error:
         return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return ""
-
-
-def available_cores() -> int:
-    """Number of processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def configure_threads(threads: int | None = None) -> int:

@@ -9,9 +9,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_dycon.engine.anatomy import sided_names
-from napari_dycon.engine.device import DeviceName, available_cores, fast_bfloat16, resolve_device
+from napari_dycon.engine.device import DeviceName, fast_bfloat16, resolve_device
 from napari_dycon.engine.fingerprint import Fingerprint, Triple
 from napari_dycon.engine.intensity import Intensity
+from napari_dycon.engine.processor import available_cores
 from napari_dycon.errors import TrainingError
 from napari_dycon.learning.networks import NetworkSpec
 from napari_dycon.study.exchange.preflight import CPU_VOXELS, MOST_CPU_VOXELS

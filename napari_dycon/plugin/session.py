@@ -15,6 +15,7 @@ from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.plugin.background import jobs, removals
 from napari_dycon.plugin.background.curves import Curves
 from napari_dycon.plugin.background.queue import JobQueue
+from napari_dycon.plugin.background.run_watch import RunWatch
 from napari_dycon.plugin.background.warm_up import is_warm
 from napari_dycon.plugin.controllers import labels, regions, structures, versions
 from napari_dycon.plugin.controllers.cases import CaseIntentions
@@ -79,6 +80,7 @@ class Session(
         self._desk.written.connect(self._count_again)
         self._desk.written.connect(self._list_again)
         self._imported = ImportNews()
+        self._run_watch = RunWatch(self._on_run_adopted, lambda: not self.task.busy, self._on_failure)
         self._hear_scheme()
         self.case_opened.connect(self._rewindow)
         self.case_opened.connect(self._mark_plane)
@@ -156,6 +158,7 @@ class Session(
         self._log.close()
         self._known.close()
         self._lookout.close()
+        self._run_watch.close()
         if not self._desk.clear():
             self.say("error", "The last strokes could not be saved: the disk or the scans cannot be reached.")
         try:
@@ -175,6 +178,7 @@ class Session(
         self.study = study
         self._desk.open_study(study)
         self._take_up(study)
+        self._run_watch.open_study(study)
         self.suggestions, self.suggestion_index, self._suggested = [], -1, -1
         self._tasks.show_curves(Curves())
         bind_keys(self._presenter.viewer, get_session)
@@ -257,6 +261,9 @@ class Session(
             case Note():
                 self.say(event.level, event.text)
             case RunStarted():
+                if event.device != self.device:
+                    self.device = event.device
+                    self.engine_ready.emit()
                 for note in event.notes:
                     self.say("info", note)
             case ImportEvent():

@@ -177,7 +177,9 @@ class Learner:
         self.steps, self.begun = 0, 0
         self.deed: Callable[[], None] = lambda: None
 
-    def training(self, study: Study, method: str, *details: object) -> Callable[..., Iterator[object]]:
+    def training(
+        self, study: Study, method: str, *details: object, **options: object
+    ) -> Callable[..., Iterator[object]]:
         from napari_dycon.engine.events import RunFinished, RunStarted, StepFinished
 
         save_first = details[2]

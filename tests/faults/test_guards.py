@@ -11,9 +11,10 @@ import pytest
 import torch
 
 import napari_dycon
-from napari_dycon.engine.device import available_cores, is_out_of_memory, resolve_device
+from napari_dycon.engine.device import is_out_of_memory, resolve_device
 from napari_dycon.engine.events import Note, RunFinished, StepFinished
 from napari_dycon.engine.optimisation import Optimisation
+from napari_dycon.engine.processor import available_cores
 from napari_dycon.engine.runners.here import Trainer
 from napari_dycon.errors import TrainingError
 from napari_dycon.study.truth.annotations import Annotation

@@ -61,7 +61,7 @@ class Engine:
         self.predicted = []
         self.trained = 0
 
-    def training(self, study, method, minutes, device, save_first, resume=None):
+    def training(self, study, method, minutes, device, save_first, resume=None, apart=False):
         def source(control):
             save_first()
             run = resume or study.new_run(method)

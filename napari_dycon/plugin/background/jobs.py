@@ -11,7 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from napari_dycon.engine.control import Control
+from napari_dycon.engine.events import ScanPreparation
+from napari_dycon.engine.processor import available_cores, likely_device
+from napari_dycon.engine.request import Request
+from napari_dycon.engine.runners.apart import train_apart
 from napari_dycon.errors import StudyError
+from napari_dycon.learning.catalogue import method_titles
 from napari_dycon.plugin.background.curves import Curves
 from napari_dycon.plugin.background.warm_up import warm_up
 from napari_dycon.plugin.background.worker import EventSource
@@ -20,6 +25,7 @@ from napari_dycon.plugin.layers.open_case import SHADES, OpenCase, contrast_limi
 from napari_dycon.study.exchange.exporting import ExportRequest, export
 from napari_dycon.study.exchange.importing import add_labels, add_scans
 from napari_dycon.study.exchange.searching import find_again
+from napari_dycon.study.store.lock import RunLock
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.editing import AnnotationEditor
 
@@ -89,24 +95,31 @@ def training(
     device: str,
     save_first: Callable[[], bool],
     resume: str | None = None,
+    *,
+    apart: bool = False,
 ) -> EventSource:
-    """Train for ``minutes`` once everything painted is on disk, or bring the run ``resume`` to its end."""
+    """Train for ``minutes`` once everything painted is on disk, or bring the run ``resume`` to its end.
+
+    With ``apart`` in a process of its own, which may end as it likes.
+    """
 
     def source(control: Control) -> Iterator[object]:
         save(save_first)
-        from napari_dycon.engine.runners.here import Trainer
-
-        trainer = Trainer(
-            study,
-            method,
+        yield ScanPreparation("", 0, len(study.cases))
+        request = Request(
+            method=method,
             minutes=minutes,
             device=device,
             run_id=resume,
             resume=resume is not None,
-            control=control,
             threads=spare_threads(),
         )
-        yield from trainer.run()
+        if apart:
+            yield from train_apart(study, request, control)
+            return
+        from napari_dycon.engine.runners.here import train_here
+
+        yield from train_here(study, request, control)
 
     return source
 
@@ -285,15 +298,11 @@ def loading_prediction(study: Study, case_id: str) -> EventSource:
 
 
 def engine_facts(wish: str) -> EventSource:
-    """Load the engine and tell which methods and which device there are."""
+    """Tell which methods and which device there are, without loading PyTorch: most who look do not train."""
 
     def source(control: Control) -> Iterator[object]:
         del control
-        from napari_dycon.engine.device import resolve_device
-        from napari_dycon.learning.methods.base import get_method, method_names
-
-        methods = tuple((name, get_method(name).title) for name in method_names())
-        yield EngineReady(methods, resolve_device(wish))
+        yield EngineReady(tuple(method_titles().items()), likely_device(wish))
 
     return source
 
@@ -308,7 +317,7 @@ def reading_run(study: Study) -> EventSource:
             curves = Curves.from_events(folder / "events.jsonl")
             checkpoints = folder / "checkpoints"
             saved = checkpoints.is_dir() and any(checkpoints.iterdir())
-            yield RunRead(run, curves, saved and not curves.finished)
+            yield RunRead(run, curves, saved and not curves.finished and not RunLock.is_held(folder))
 
     return source
 
@@ -329,6 +338,4 @@ def as_shades(entropy: np.ndarray) -> np.ndarray:
 
 def spare_threads() -> int:
     """Return how many threads torch may use while a person works: all cores but one."""
-    from napari_dycon.engine.device import available_cores
-
     return max(1, available_cores() - 1)

@@ -8,7 +8,7 @@ from napari_dycon.plugin.background import jobs
 from napari_dycon.plugin.background.curves import Curves
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.state import SessionState
-from napari_dycon.plugin.keys.preferences import preferred_device
+from napari_dycon.plugin.keys.preferences import preferred_device, prefers_own_process
 
 if TYPE_CHECKING:
     from napari_dycon.guidance.suggestions import Suggestion
@@ -48,7 +48,9 @@ class LearningIntentions(SessionState):
             return
         resume = self._interrupted if (self._interrupted or "").endswith(f"-{method}") else None
         wanted = None if resume else minutes
-        source = jobs.training(study, method, wanted, preferred_device(), self._desk.flush, resume)
+        source = jobs.training(
+            study, method, wanted, preferred_device(), self._desk.flush, resume, apart=prefers_own_process()
+        )
         self._tasks.run("training", "Preparing", source)
         self._interrupted = None
         if resume is None:
@@ -77,6 +79,13 @@ class LearningIntentions(SessionState):
         """End the task after its current step; what it has reached is kept."""
         self._tasks.stop()
 
+    def _on_run_adopted(self, run: str) -> None:
+        """Show what a run says that was trained beside this window."""
+        self.cases_changed.emit()
+        self.say("info", f"Run {run}, which was trained outside this window, is the active one now.")
+        if self.study is not None and not self.task.busy:
+            self.predict()
+
     def _on_run_read(self, event: jobs.RunRead) -> None:
         self._tasks.show_curves(event.curves)
         if event.interrupted and self.study is not None and not self.study.read_only:
@@ -88,6 +97,8 @@ class LearningIntentions(SessionState):
         self.cases_changed.emit()
         if sentence:
             self._on_failure(sentence, details)
+            if kind == "training" and self.study is not None:
+                self._chores.put("curves", jobs.reading_run(self.study))
         elif kind == "importing":
             self._known.look()
             self._lookout.look()

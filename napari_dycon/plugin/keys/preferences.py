@@ -14,6 +14,14 @@ def preferred_device() -> str:
     return str(get_plugin_settings(PLUGIN).training.device)
 
 
+def prefers_own_process() -> bool:
+    """Return whether Preferences > DyCON wants trainings in a process of their own."""
+    try:
+        return bool(get_plugin_settings(PLUGIN).training.own_process)
+    except KeyError:  # napari does not know the plugin
+        return False
+
+
 def preferred_scheme() -> str:
     """Return the key scheme of Preferences > DyCON: napari, slicer or itk-snap."""
     keys = _keys()

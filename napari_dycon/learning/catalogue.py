@@ -1,0 +1,47 @@
+"""The methods of this package, told without loading PyTorch."""
+
+import ast
+import pkgutil
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from napari_dycon.learning import methods
+
+
+def method_titles() -> dict[str, str]:
+    """Titles of all methods by name, sorted by name, as their source states them."""
+    found = (
+        title
+        for module in pkgutil.iter_modules(methods.__path__, f"{methods.__name__}.")
+        for title in _titles(_source(module.name))
+    )
+    return dict(sorted(found))
+
+
+def _source(module: str) -> str:
+    spec = find_spec(module)
+    source = getattr(spec.loader, "get_source", lambda name: None)(module) if spec else None
+    return source or ""
+
+
+def _titles(source: str) -> Iterator[tuple[str, str]]:
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef) and (name := _registered(node)):
+            yield name, _constant(node, "title") or name
+
+
+def _registered(node: ast.ClassDef) -> str:
+    """The name under which a class is registered; empty where it is not."""
+    for decorator in node.decorator_list:
+        if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "register":
+            argument = decorator.args[0]
+            return str(argument.value) if isinstance(argument, ast.Constant) else ""
+    return ""
+
+
+def _constant(node: ast.ClassDef, name: str) -> str:
+    for entry in node.body:
+        named = isinstance(entry, ast.Assign) and [getattr(target, "id", "") for target in entry.targets]
+        if named == [name] and isinstance(value := getattr(entry, "value", None), ast.Constant):
+            return str(value.value)
+    return ""
