@@ -127,9 +127,11 @@ def _predict(study: "Study", run: str, device: str, brake: "Control", screen: Sc
 
 
 def _copy_entropy(study: "Study", run: str, out: Path) -> None:
+    from napari_dycon.study.store.runs import ENTROPY
+
     out.mkdir(parents=True, exist_ok=True)
     for case in study.cases:
-        path = study.entropy_path(run, case.id)
+        path = study.map_path(run, case.id, ENTROPY)
         if path.exists():
             shutil.copyfile(path, out / path.name)
 

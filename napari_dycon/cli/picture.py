@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_dycon.io.atomic import atomic_path
 from napari_dycon.io.geometry import Geometry, Reorientation
 from napari_dycon.io.masks import read_mask
+from napari_dycon.study.store.runs import ENTROPY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,7 +92,7 @@ def _choose(study: "Study", run: str, scores: Sequence[dict[str, Any]]) -> list[
 
 def _view(study: "Study", run: str, case: str, truth_folder: Path, scores: Sequence[dict[str, Any]]) -> _View:
     volume = study.volume(case)
-    prediction, entropy = study.prediction(run, case), study.entropy(run, case)
+    prediction, entropy = study.prediction(run, case), study.prediction_map(run, case, ENTROPY)
     assert prediction is not None and entropy is not None
     truth = _truth(truth_folder, study, case, volume.geometry)
     turn = Reorientation.to(volume.geometry, "LPS")

@@ -18,9 +18,9 @@ from napari_dycon.study.store.folder import StudyFolder
 from napari_dycon.study.store.lock import StudyLock
 from napari_dycon.study.store.notebook import Notebook
 from napari_dycon.study.store.removing import RemovedCases
-from napari_dycon.study.store.runs import RunStore
+from napari_dycon.study.store.runs import ENTROPY, RunStore, probability_map
 from napari_dycon.study.store.scans import ScanReader, replaced_note
-from napari_dycon.study.store.schema import CaseRecord, Structure, StudyRecord
+from napari_dycon.study.store.schema import CaseRecord, StudyRecord
 from napari_dycon.study.store.structures import StructureChanges
 from napari_dycon.study.store.studyfile import Reading
 from napari_dycon.study.store.versions import Version
@@ -330,14 +330,13 @@ class Study(StudyFolder):
         """File of a predicted mask, there or not."""
         return self._runs.prediction_path(run_id, self.case(case_id).id)
 
-    def entropy_path(self, run_id: str, case_id: str) -> Path:
-        """File of a map of predictive entropy, there or not."""
-        return self._runs.entropy_path(run_id, self.case(case_id).id)
+    def map_path(self, run_id: str, case_id: str, name: str) -> Path:
+        """File of a map beside a prediction, there or not (see `map_names`)."""
+        return self._runs.map_path(run_id, self.case(case_id).id, name)
 
-    def probabilities_path(self, run_id: str, case_id: str, structure: Structure | int) -> Path:
-        """File of the probability map of a structure, there or not."""
-        value = structure if isinstance(structure, int) else structure.value
-        return self._runs.probabilities_path(run_id, self.case(case_id).id, value)
+    def map_names(self, run_id: str, case_id: str) -> tuple[str, ...]:
+        """Names of the maps beside a prediction: ``entropy``, ``probability-1``, and what others add."""
+        return self._runs.map_names(run_id, self.case(case_id).id)
 
     def prediction(self, run_id: str, case_id: str) -> NDArray[np.uint8] | None:
         """Predicted label values, of the structures of today; None where the case was not predicted."""
@@ -347,10 +346,26 @@ class Study(StudyFolder):
         found = self._runs.read_prediction(run_id, case_id, self.geometry(case_id))
         return None if found is None else self.structure_changes.translated_mask(found)
 
-    def entropy(self, run_id: str, case_id: str) -> NDArray[np.float32] | None:
-        """Predictive entropy, 0 to 1 (divided by ln C); None where the case was not predicted."""
-        path = self.entropy_path(run_id, case_id)
-        return self._runs.read_entropy(run_id, case_id, self.geometry(case_id)) if path.is_file() else None
+    def prediction_map(self, run_id: str, case_id: str, name: str) -> NDArray[np.float32] | None:
+        """Map ``(x, y, z)`` beside a prediction, values from 0 to 1; None where there is none."""
+        if not self.map_path(run_id, case_id, name).is_file():
+            return None
+        return self._runs.read_map(run_id, case_id, name, self.geometry(case_id))
+
+    def save_map(self, run_id: str, case_id: str, name: str, values: NDArray[Any]) -> None:
+        """Write a map beside a prediction; whatever is shown of a prediction finds it by its name.
+
+        Parameters
+        ----------
+        run_id, case_id
+            To which prediction it belongs.
+        name
+            Small letters, digits, ``-`` and ``_``.
+        values
+            ``(x, y, z)``, 0 to 1, kept in steps of 1/255.
+        """
+        self.require_writable()
+        self._runs.write_map(run_id, self.case(case_id).id, name, values, self.scan_path(case_id))
 
     def save_prediction(
         self,
@@ -374,9 +389,9 @@ class Study(StudyFolder):
             ``(C, x, y, z)``: background, then the first C - 1 structures in study order.
         """
         self.require_writable()
-        maps = () if probabilities is None else zip(self.structures, probabilities[1:], strict=False)
-        by_value = {structure.value: values for structure, values in maps}
-        self._runs.write_prediction(run_id, case_id, mask, entropy, by_value, self.scan_path(case_id))
+        found = () if probabilities is None else zip(self.structures, probabilities[1:], strict=False)
+        maps = {ENTROPY: entropy} | {probability_map(s.value): values for s, values in found}
+        self._runs.write_prediction(run_id, case_id, mask, maps, self.scan_path(case_id))
 
     def prediction_summary(self, run_id: str) -> dict[str, dict[str, Any]]:
         """Return what is known of each predicted case.

@@ -25,6 +25,7 @@ from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.volumes import read_volume
 from napari_dycon.learning.networks import NetworkSpec, Output
 from napari_dycon.study.exchange import importing
+from napari_dycon.study.store.runs import ENTROPY, probability_map
 from tests.conftest import oblique_affine
 from tests.engine.conftest import TINY, save_scan
 
@@ -158,8 +159,8 @@ def test_mask_and_maps_on_disk_have_the_scans_oblique_affine(make_study, train, 
     run = train(study, "supervised", iterations=3)[0].run
     events = list(predict(study, run, [record.id], device="cpu", threads=1, probabilities=True))
     source = nib.load(tmp_path / "tilted.nii.gz")
-    paths = [study.prediction_path(run, record.id), study.entropy_path(run, record.id)]
-    paths += [study.probabilities_path(run, record.id, structure) for structure in study.structures]
+    paths = [study.prediction_path(run, record.id), study.map_path(run, record.id, ENTROPY)]
+    paths += [study.map_path(run, record.id, probability_map(s.value)) for s in study.structures]
     for path in paths:
         saved = nib.load(path)
         assert saved.shape == image.shape

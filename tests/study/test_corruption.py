@@ -10,6 +10,7 @@ import pytest
 
 from napari_dycon.errors import DyconError
 from napari_dycon.study.exchange import importing
+from napari_dycon.study.store.runs import ENTROPY
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
@@ -167,7 +168,7 @@ def visit(study: Study, case: str) -> None:
         lambda: study.annotation_summary(case),
         lambda: study.annotation_version(case, 1),
         lambda: study.prediction("001-dycon", case),
-        lambda: study.entropy("001-dycon", case),
+        lambda: study.prediction_map("001-dycon", case, ENTROPY),
         study.removed.listed,
         lambda: study.versions(case),
     ):

@@ -24,6 +24,7 @@ from napari_dycon.guidance.suggestions import (
     strategies,
 )
 from napari_dycon.io.geometry import PLANES, Geometry, plane_axis, plane_of_axis
+from napari_dycon.study.store.runs import ENTROPY
 from napari_dycon.study.store.schema import CaseRecord, Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation, Known
@@ -99,7 +100,7 @@ def _random(study: Study, run: str | None) -> np.random.Generator:
 
 
 def _candidates(study: Study, run: str, case: CaseRecord) -> Iterator[_Candidate]:
-    mask, entropy = study.prediction(run, case.id), study.entropy(run, case.id)
+    mask, entropy = study.prediction(run, case.id), study.prediction_map(run, case.id, ENTROPY)
     if mask is None or entropy is None:
         return
     geometry = study.geometry(case.id)

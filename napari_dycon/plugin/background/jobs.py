@@ -26,6 +26,7 @@ from napari_dycon.study.exchange.exporting import ExportRequest, export
 from napari_dycon.study.exchange.importing import add_labels, add_scans
 from napari_dycon.study.exchange.searching import find_again
 from napari_dycon.study.store.lock import RunLock
+from napari_dycon.study.store.runs import ENTROPY
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.editing import AnnotationEditor
 
@@ -326,7 +327,7 @@ def _read_prediction(study: Study, case_id: str) -> PredictionLoaded:
     run = study.active_run
     if run is None or not study.prediction_summary(run).get(case_id, {}).get("ready", True):
         return PredictionLoaded(case_id, None, None)
-    entropy = study.entropy(run, case_id)
+    entropy = study.prediction_map(run, case_id, ENTROPY)
     shades = None if entropy is None else as_shades(entropy)
     return PredictionLoaded(case_id, study.prediction(run, case_id), shades)
 

@@ -19,7 +19,11 @@ from napari_dycon.io.json_files import finite, parsed, write_json
 from napari_dycon.io.masks import read_map, read_mask, write_map, write_mask
 from napari_dycon.study.store.files import clear_way, free_path
 
+ENTROPY = "entropy"
+"""Name of the map of predictive entropy, divided by ln C."""
+
 PROPOSAL_FILE = "proposed.json"
+_MAP_NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 _RUN_ID = re.compile(r"([0-9]{3,6})-[a-z0-9][a-z0-9_-]{0,40}")
 
 
@@ -71,42 +75,54 @@ class RunStore:
         """File of a predicted mask."""
         return self._predictions / _checked(run) / f"{case}.nii.gz"
 
-    def entropy_path(self, run: str, case: str) -> Path:
-        """File of a map of predictive entropy, 0 to 1."""
-        return self._predictions / _checked(run) / f"{case}.entropy.nii.gz"
+    def map_path(self, run: str, case: str, name: str) -> Path:
+        """File of a map beside a prediction, there or not.
 
-    def probabilities_path(self, run: str, case: str, value: int) -> Path:
-        """File of the probability map of one label value, 0 to 1."""
-        return self._predictions / _checked(run) / f"{case}.probability-{value}.nii.gz"
+        Raises
+        ------
+        StudyError
+            If maps cannot be called so.
+        """
+        if not _MAP_NAME.fullmatch(name):
+            raise StudyError(f"A map cannot be called {name!r}; use small letters, digits, - and _.")
+        return self._predictions / _checked(run) / f"{case}.{name}.nii.gz"
+
+    def map_names(self, run: str, case: str) -> tuple[str, ...]:
+        """Names of the maps beside a prediction, sorted."""
+        start, end = f"{case}.", ".nii.gz"
+        folder = self.prediction_path(run, case).parent
+        files = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        names = (
+            file[len(start) : -len(end)] for file in files if file.startswith(start) and file.endswith(end)
+        )
+        return tuple(sorted(name for name in names if _MAP_NAME.fullmatch(name)))
 
     def read_prediction(self, run: str, case: str, geometry: Geometry) -> NDArray[np.uint8] | None:
         """Predicted mask ``(x, y, z)``; None where there is none."""
         path = self.prediction_path(run, case)
         return read_mask(path, geometry) if path.is_file() else None
 
-    def read_entropy(self, run: str, case: str, geometry: Geometry) -> NDArray[np.float32] | None:
-        """Predictive entropy ``(x, y, z)``, 0 to 1; None where there is none."""
-        path = self.entropy_path(run, case)
+    def read_map(self, run: str, case: str, name: str, geometry: Geometry) -> NDArray[np.float32] | None:
+        """Map ``(x, y, z)`` of values from 0 to 1; None where there is none of that name."""
+        path = self.map_path(run, case, name)
         return read_map(path, geometry) if path.is_file() else None
 
-    def write_prediction(
-        self,
-        run: str,
-        case: str,
-        mask: NDArray[np.uint8],
-        entropy: NDArray[Any],
-        probabilities: Mapping[int, NDArray[Any]],
-        scan: Path,
-    ) -> None:
-        """Write entropy, probabilities by label value, and last the mask, on the grid of the scan."""
-        for folder in (self._predictions, self.prediction_path(run, case).parent):
+    def write_map(self, run: str, case: str, name: str, values: NDArray[Any], scan: Path) -> None:
+        """Write a map of values from 0 to 1 on the grid of the scan."""
+        path = self.map_path(run, case, name)
+        for folder in (self._predictions, path.parent):
             clear_way(folder, folder=True)
-        make_folder_in(self._predictions.parent, self.prediction_path(run, case).parent)
+        make_folder_in(self._predictions.parent, path.parent)
+        clear_way(path)
+        write_map(path, values, scan)
+
+    def write_prediction(
+        self, run: str, case: str, mask: NDArray[np.uint8], maps: Mapping[str, NDArray[Any]], scan: Path
+    ) -> None:
+        """Write the maps by name, and last the mask, on the grid of the scan."""
+        for name, values in maps.items():
+            self.write_map(run, case, name, values, scan)
         clear_way(self.prediction_path(run, case))
-        clear_way(self.entropy_path(run, case))
-        write_map(self.entropy_path(run, case), entropy, scan)
-        for value, map_ in probabilities.items():
-            write_map(self.probabilities_path(run, case, value), map_, scan)
         write_mask(self.prediction_path(run, case), mask, scan)
 
     def read_summary(self, run: str) -> dict[str, dict[str, Any]]:
@@ -148,6 +164,11 @@ class RunStore:
 
     def _summary(self, run: str) -> Path:
         return self._predictions / _checked(run) / "summary.json"
+
+
+def probability_map(value: int) -> str:
+    """Name of the map of the probability of a label value."""
+    return f"probability-{value}"
 
 
 def propose(folder: Path) -> None:

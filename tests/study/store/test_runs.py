@@ -3,7 +3,7 @@ import pytest
 
 from napari_dycon.errors import StudyError, VolumeError
 from napari_dycon.study.exchange import importing
-from napari_dycon.study.store.runs import PROPOSAL_FILE, RunStore, propose
+from napari_dycon.study.store.runs import ENTROPY, PROPOSAL_FILE, RunStore, probability_map, propose
 from napari_dycon.study.study import Study
 
 
@@ -42,14 +42,14 @@ def test_a_prediction_comes_back_on_the_grid_of_the_scan(study, case):
     study.add_structure("ventricle", value=7)
     run = study.new_run("dycon")
     assert study.prediction(run, case.id) is None
-    assert study.entropy(run, case.id) is None
+    assert study.prediction_map(run, case.id, ENTROPY) is None
     rng = np.random.default_rng(0)
     mask = rng.choice(np.array([0, 1, 7], np.uint8), case.shape)
     entropy, probabilities = rng.random(case.shape), rng.random((3, *case.shape))
     study.save_prediction(run, case.id, mask, entropy, probabilities)
     np.testing.assert_array_equal(study.prediction(run, case.id), mask)
-    assert study.entropy(run, case.id).dtype == np.float32
-    np.testing.assert_allclose(study.entropy(run, case.id), entropy, atol=0.5 / 255 + 1e-6)
+    assert study.prediction_map(run, case.id, ENTROPY).dtype == np.float32
+    np.testing.assert_allclose(study.prediction_map(run, case.id, ENTROPY), entropy, atol=0.5 / 255 + 1e-6)
     names = sorted(path.name for path in (study.path / "predictions" / run).iterdir())
     assert names == [
         f"{case.id}.entropy.nii.gz",
@@ -57,7 +57,27 @@ def test_a_prediction_comes_back_on_the_grid_of_the_scan(study, case):
         f"{case.id}.probability-1.nii.gz",
         f"{case.id}.probability-7.nii.gz",
     ]
-    assert study.probabilities_path(run, case.id, study.structures[1]).name == names[-1]
+    assert study.map_path(run, case.id, probability_map(study.structures[1].value)).name == names[-1]
+
+
+def test_a_map_is_kept_by_its_name_beside_the_others(study, case):
+    run = study.new_run("dycon")
+    assert study.map_names(run, case.id) == ()
+    study.save_prediction(run, case.id, np.ones(case.shape, np.uint8), np.zeros(case.shape))
+    values = np.random.default_rng(0).random(case.shape)
+    study.save_map(run, case.id, "disagreement", values)
+    assert study.map_names(run, case.id) == ("disagreement", "entropy")
+    found = study.prediction_map(run, case.id, "disagreement")
+    np.testing.assert_allclose(found, values, atol=0.5 / 255 + 1e-6)
+    assert study.map_path(run, case.id, "disagreement").name == f"{case.id}.disagreement.nii.gz"
+    assert study.prediction(run, case.id).all()
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a.b", "Upper", "a b", "nii\0"])
+def test_a_map_is_called_by_a_plain_name(study, case, name):
+    run = study.new_run("dycon")
+    with pytest.raises(StudyError, match="A map cannot be called"):
+        study.save_map(run, case.id, name, np.zeros(case.shape))
 
 
 def test_summaries_of_cases_predicted_later_are_added(study):
