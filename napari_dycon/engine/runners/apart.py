@@ -71,6 +71,7 @@ class _Child:
         self._control = control
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._told: str = "resume"
+        self._goes_on = bool(task.get("request", {}).get("resume"))
         self._run, self._saved = "", 0
         self._last: StepFinished | None = None
         self._ended = False
@@ -146,6 +147,8 @@ class _Child:
             case RunStarted():
                 self._run = event.run
             case StepFinished():
+                if self._last is None:
+                    self._saved = max(self._saved, event.iteration - 1)
                 self._last = event
             case CheckpointSaved():
                 self._saved = event.iteration
@@ -169,9 +172,10 @@ class _Child:
         labels = "Your labels are untouched"
         if not self._run:
             return f"{labels}; train again."
-        if not self._saved:
-            return f"{labels}; nothing of run {self._run} was saved in this session."
-        return f"{labels}, and run {self._run} can go on from its last checkpoint at step {self._saved}."
+        if not self._saved and not self._goes_on:
+            return f"{labels}; nothing of run {self._run} was saved yet, train again."
+        step = f" at step {self._saved}" if self._saved else ""
+        return f"{labels}, and run {self._run} can go on from its last checkpoint{step}."
 
     def _end(self) -> None:
         """See that the process ends, in good order if it can."""
@@ -184,7 +188,8 @@ class _Child:
 
 
 def _started(errors: IO[bytes]) -> subprocess.Popen[str]:
-    """The process, out of reach of a Ctrl-C in the terminal that is meant for this one."""
+    """The process, without a window, and out of reach of a Ctrl-C in the terminal that is for this one."""
+    flags = ("CREATE_NEW_PROCESS_GROUP", "CREATE_NO_WINDOW")  # on Windows
     return subprocess.Popen(
         CHILD,
         stdin=subprocess.PIPE,
@@ -193,7 +198,7 @@ def _started(errors: IO[bytes]) -> subprocess.Popen[str]:
         encoding="utf-8",
         errors="replace",
         start_new_session=True,
-        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        creationflags=sum(getattr(subprocess, flag, 0) for flag in flags),
     )
 
 

@@ -109,7 +109,7 @@ def main() -> int:
             voice.line(event.to_json())
             if not voice.heard:
                 control.stop()
-    except (DyconError, RuntimeError, MemoryError, OSError, ValueError) as error:
+    except BaseException as error:  # noqa: BLE001 - the last line of defence: whoever asked waits for words
         voice.say({"error": _words(error), "details": traceback.format_exc()})
         return 1
     return 0
@@ -120,6 +120,8 @@ def _words(error: BaseException) -> str:
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "Memory ran out: close other programs, or choose the CPU as the device, then train again."
+    if isinstance(error, SystemExit):
+        return f"The training ended itself unexpectedly (exit {error.code})."
     return f"The training failed: {type(error).__name__}: {error}"
 
 

@@ -172,6 +172,29 @@ def test_a_stop_before_the_start_leaves_no_run(make_study):
     assert events[-1].reason == "stopped" and study.runs() == []
 
 
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("raise SystemExit(3)", "ended itself unexpectedly .exit 3"),
+        ("raise MemoryError", "Memory ran out: close other programs"),
+        ("raise RuntimeError('shapes differ')", "The training failed: RuntimeError: shapes differ"),
+        ("import os; os._exit(4)", "ended without a result .exit 4"),
+        ("import os; os.abort()", "crashed .SIGABRT"),
+    ],
+)
+def test_a_fault_outside_of_the_training_is_a_sentence_too(make_study, monkeypatch, fault, words):
+    code = (
+        "from napari_dycon.engine.runners import child\n"
+        f"def events(self, control):\n    {fault}\n    yield\n"
+        "child.Task.events = events\nchild.exit_at_once(child.main())"
+    )
+    monkeypatch.setattr(apart, "CHILD", (sys.executable, "-c", code))
+    with pytest.raises(TrainingError, match=words) as told:
+        list(train_apart(make_study(), wish(), Control()))
+    assert "Traceback" not in str(told.value)
+
+
 HOST = """
 import sys
 from napari_dycon.engine.control import Control
