@@ -45,7 +45,7 @@ class User:
 
     def wait_until_idle(self, seconds: float) -> None:
         """Wait for the background task to end."""
-        self.wait_until(lambda: self.session.task.kind == "idle", seconds, "the task did not end")
+        self.wait_until(lambda: self.session.tasks.state.kind == "idle", seconds, "the task did not end")
 
     def click(self, widget: QWidget) -> None:
         """Press a button as soon as a person could press it."""
@@ -72,7 +72,7 @@ class User:
         place = self.dock.cases.view.visualRect(index).center()
         QTest.mouseClick(self.dock.cases.view.viewport(), LEFT, pos=place)
         QTest.mouseDClick(self.dock.cases.view.viewport(), LEFT, pos=place)
-        self.wait_until(lambda: self.session.case_id == name, 30, f"{name} did not open")
+        self.wait_until(lambda: self.session.cases.case_id == name, 30, f"{name} did not open")
         self.wait(1.0)
 
     def go_to_slice(self, index: int) -> None:
@@ -108,7 +108,10 @@ class User:
         self.viewer.window.screenshot(
             str(self.pictures / f"{self.prefix}-{name}.png"), canvas_only=False, flash=False
         )
-        print(f"{time.perf_counter() - self.started:6.1f} s  {name}: {self.session.task.text}", flush=True)
+        print(
+            f"{time.perf_counter() - self.started:6.1f} s  {name}: {self.session.tasks.state.text}",
+            flush=True,
+        )
 
 
 def brush_strokes(mask: np.ndarray) -> list[list[tuple[float, float]]]:

@@ -58,7 +58,7 @@ class Newcomer(User):
 
     def drag(self, index: int, points: list[tuple[float, float]]) -> None:
         """Drag over the axial plane, through voxels given as (row, column)."""
-        view, layer = self.session._planes._main, self.viewer.layers["annotation"]
+        view, layer = self.session.views._planes._main, self.viewer.layers["annotation"]
         canvas = view.marks.parentWidget()
         pixels = [view.on_screen(np.array([index, *point]) * layer.scale) for point in points]
         places = [QPoint(*(round(pixel) for pixel in place)) for place in pixels]
@@ -98,7 +98,7 @@ def begin(user: Newcomer, scans: Path, names: list[str]) -> None:
     QTest.keyClicks(dialog._fields[1], names[1])
     dialog.grab().save(str(user.pictures / f"{user.prefix}-2-names.png"))
     QTest.keyClick(dialog._fields[1], Qt.Key.Key_Return)
-    user.wait_until(lambda: user.session.case_id is not None, 60, "no case was opened")
+    user.wait_until(lambda: user.session.cases.case_id is not None, 60, "no case was opened")
     user.wait_until_idle(60)
     user.click(user.dock.header.planes_button)
     user.wait(2.0)
@@ -149,10 +149,12 @@ def faults_of_strokes(
 def faults_of_places(user: Newcomer) -> list[str]:
     """Go to places with the planes open; each plane must cut through the middle of the place."""
     faults = []
-    for count in range(min(PLACES, len(user.session.suggestions))):
+    for count in range(min(PLACES, len(user.session.suggestions.places))):
         user.click(user.dock.review.next_button)
-        place = user.session.suggestions[user.session.suggestion_index]
-        user.wait_until(lambda place=place: user.session.case_id == place.case, 30, "the case did not open")
+        place = user.session.suggestions.places[user.session.suggestions.index]
+        user.wait_until(
+            lambda place=place: user.session.cases.case_id == place.case, 30, "the case did not open"
+        )
         user.wait(0.8)
         display, middle = user.session._desk.case.display, np.zeros(3)
         for axis, (first, last) in enumerate(place.box):
@@ -161,7 +163,7 @@ def faults_of_places(user: Newcomer) -> list[str]:
             )
             middle[shown] = index
         scale = np.array(user.viewer.layers["annotation"].scale)
-        for view in (user.session._planes._main, *user.session._planes.panes.values()):
+        for view in (user.session.views._planes._main, *user.session.views._planes.panes.values()):
             if abs(view.position - middle[view.axis] * scale[view.axis]) > scale[view.axis] / 2:
                 faults.append(
                     f"place {count + 1} in {place.case}: the {view.plane} plane shows another slice"
@@ -181,7 +183,7 @@ def whole_session(user: Newcomer, folder: Path, source: str, minutes: float) -> 
     for path in sorted((origin / "images").glob("*.nii.gz"))[:CASES]:
         shutil.copy(path, scans)
     begin(user, scans, list(named.values()))
-    case, study = user.session.case_id, user.session.study.path
+    case, study = user.session.cases.case_id, user.session.study.path
     name = user.session.study.case(case).name
     view = DisplayView(read_geometry(scans / f"{name}.nii.gz"))
     truth = view.apply(np.asarray(nib.load(origin / "labels" / f"{name}.nii.gz").dataobj).astype(np.uint8))
@@ -190,8 +192,8 @@ def whole_session(user: Newcomer, folder: Path, source: str, minutes: float) -> 
     slices = paint(user, truth, values)
     faults = [] if user.first_stroke <= MOST_CLICKS else [f"the first stroke took {user.first_stroke} clicks"]
     user.click(user.dock.cases.line.next)
-    user.wait_until(lambda: user.session.case_id not in (None, case), 30, "the next case did not open")
-    second = user.session.case_id
+    user.wait_until(lambda: user.session.cases.case_id not in (None, case), 30, "the next case did not open")
+    second = user.session.cases.case_id
     user.session.save_now()
     faults += faults_of_strokes(on_disk(study, case, view), truth, values, slices)
     with Study.open(study, read_only=True) as opened:
@@ -202,7 +204,7 @@ def whole_session(user: Newcomer, folder: Path, source: str, minutes: float) -> 
     user.wait(20)
     user.picture("4-training")
     user.wait_until(
-        lambda: user.session.task.kind != "training", minutes * 60 + 180, "the training did not end"
+        lambda: user.session.tasks.state.kind != "training", minutes * 60 + 180, "the training did not end"
     )
     user.wait(1)
     user.wait_until_idle(240)

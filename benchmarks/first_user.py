@@ -40,8 +40,8 @@ def whole_job(user: User, folder: Path, minutes: float) -> None:
 def begin(user: User, folder: Path) -> None:
     """Make a study of scans without any label."""
     user.session.new_study(folder / "Atria", [Structure(value=1, name="left atrium", color="#e8743b")])
-    user.session.add_scans(sorted((ATRIA / "images").glob("*.nii.gz"))[:24])
-    user.wait_until(lambda: len(user.session.case_rows()) == 24, 60, "the scans were not imported")
+    user.session.exchange.add_scans(sorted((ATRIA / "images").glob("*.nii.gz"))[:24])
+    user.wait_until(lambda: len(user.session.cases.rows()) == 24, 60, "the scans were not imported")
     user.wait_until_idle(60)
 
 
@@ -56,12 +56,12 @@ def label(user: User) -> None:
         for stroke in brush_strokes(shown[index]):
             user.paint(stroke, size=3)
         press(user, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
-        assert user.session.slice_state[0], f"slice {index} is not complete"
+        assert user.session.labels.slice_state[0], f"slice {index} is not complete"
         if count == SLICES // 2:
             user.picture("1-paint")
     between = user.dock.tools.interpolate_menu
     user.choose(between, between.actions()[0].text())
-    user.wait_until(lambda: user.session.question is not None, 30, "nothing was proposed")
+    user.wait_until(lambda: user.session.dialogue.question is not None, 30, "nothing was proposed")
     scroll_to(user, index - 3)
     user.picture("2-between")
     before = known(user)
@@ -77,7 +77,7 @@ def train(user: User, minutes: float) -> None:
     user.dock.training.minutes.setValue(minutes)
     user.click(user.dock.training.train_button)
     user.wait_until(
-        lambda: user.session.task.kind == "predicting", minutes * 60 + 180, "the training did not end"
+        lambda: user.session.tasks.state.kind == "predicting", minutes * 60 + 180, "the training did not end"
     )
     user.wait_until_idle(180)
     user.open_case(SECOND)
@@ -114,7 +114,9 @@ def go_back(user: User) -> None:
     seen = np.array(user.viewer.layers["older version"].data)
     user.picture("6-version")
     user.click(panel.restore_button)
-    user.wait_until(lambda: user.session.undo_name.startswith("Restore"), 30, "the version is not back")
+    user.wait_until(
+        lambda: user.session.labels.undo_name.startswith("Restore"), 30, "the version is not back"
+    )
     assert np.array_equal(layer.data, seen), "something else was restored"
     user.picture("7-restored")
     if panel.isVisible():
@@ -126,7 +128,7 @@ def go_back(user: User) -> None:
 
 def finish(user: User, folder: Path) -> None:
     """Export, and compare the masks of scans that nobody touched with the truth, for information."""
-    user.session.export(folder / "export")
+    user.session.exchange.export(folder / "export")
     user.wait_until_idle(60)
     dice = []
     for path in sorted((folder / "export").rglob("*.nii.gz")):
@@ -161,7 +163,7 @@ def press(user: User, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardMo
 
 def known(user: User) -> float:
     """Return the known share of the open case, as the list shows it."""
-    row = next(row for row in user.session.case_rows() if row.id == user.session.case_id)
+    row = next(row for row in user.session.cases.rows() if row.id == user.session.cases.case_id)
     return row.known_fraction
 
 

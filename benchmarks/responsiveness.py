@@ -86,16 +86,20 @@ def main() -> None:
         session = get_session(viewer)
         session.open_study(Path(folder) / "atria")
         wait(lambda: session.study is not None, 30, "the study did not open")
-        session.open_case(session.study.cases[5].id)
+        session.cases.open(session.study.cases[5].id)
         wait(lambda: "annotation" in viewer.layers, 30, "the case did not open")
         probe = Probe()
         probe.run(viewer, 5)
         result = {"idle": probe.run(viewer, options.seconds)}
-        session.train("dycon", minutes=(options.seconds + 60) / 60)
-        wait(lambda: any(len(points[0]) > 10 for points in session.curves.losses.values()), 90, "no training")
+        session.training.train("dycon", minutes=(options.seconds + 60) / 60)
+        wait(
+            lambda: any(len(points[0]) > 10 for points in session.tasks.curves.losses.values()),
+            90,
+            "no training",
+        )
         result["training"] = probe.run(viewer, options.seconds)
         result["added_p95"] = result["training"]["p95"] - result["idle"]["p95"]
-        result["iterations_per_second"] = float(session.task.text.split(",")[-1].split()[0])
+        result["iterations_per_second"] = float(session.tasks.state.text.split(",")[-1].split()[0])
         viewer.close()
     print(json.dumps(result, indent=2))
     if options.json:

@@ -135,12 +135,12 @@ class Person:
 
     def open(self, case: str) -> None:
         """Open a case and wait for it."""
-        self.session.open_case(case)
-        self.until(lambda: self.session.case_id == case)
+        self.session.cases.open(case)
+        self.until(lambda: self.session.cases.case_id == case)
 
     def _quiet(self) -> bool:
         session = self.session
-        return not (session.task.busy or session._loads.busy or session._chores.busy)
+        return not (session.tasks.state.busy or session._loads.busy or session._chores.busy)
 
 
 def write_scan(path: Path, shape: tuple[int, int, int], seed: int) -> None:
@@ -186,7 +186,7 @@ def use(person: Person, folder: Path, viewer: napari.Viewer) -> None:
     session = person.session
     with person.doing("open the study"):
         session.open_study(folder / "study")
-        person.until(lambda: session.case_id is not None)
+        person.until(lambda: session.cases.case_id is not None)
     dock = next(iter(viewer.window._dock_widgets.values())).inner_widget()
     cases = dock.cases
     with person.doing("sort"):
@@ -198,14 +198,14 @@ def use(person: Person, folder: Path, viewer: napari.Viewer) -> None:
             cases.filter.search.setText(text)
             person.wait(0.4)
     with person.doing("flag, note"):
-        session.flag_cases([session.case_id], True)
+        session.cases.flag([session.cases.case_id], True)
         person.wait(0.3)
-        session.set_note(session.case_id, "a note")
+        session.cases.set_note(session.cases.case_id, "a note")
     with person.doing("open small cases"):
         for number in (10, 20, 30):
             person.open(f"scans-{number:04d}")
     with person.doing("import"):
-        session.add_scans([folder / "more"])
+        session.exchange.add_scans([folder / "more"])
     with person.doing("open a large case"):
         person.open("large-0")
     layer = viewer.layers["annotation"]
@@ -215,62 +215,62 @@ def use(person: Person, folder: Path, viewer: napari.Viewer) -> None:
             layer.paint([viewer.dims.current_step[0], 100 + 10 * step, 200], 1)
             person.wait(0.1)
     with person.doing("undo, redo"):
-        session.undo()
+        session.labels.undo()
         person.wait(0.5)
-        session.redo()
+        session.labels.redo()
     with person.doing("scroll"):
         for step in range(20):
             viewer.dims.set_current_step(0, 100 + step)
             person.wait(0.05)
     with person.doing("complete slice"):
-        session.toggle_slice_complete()
+        session.labels.toggle_slice_complete()
     with person.doing("a prediction appears"):
         run = session.study.active_run
         thread = threading.Thread(target=predict, args=(session.study, run, "large-0"))
         thread.start()
         person.until(lambda: not thread.is_alive())
-        session._on_event(case_predicted("large-0"))
+        session.training.show_predicted(case_predicted("large-0"))
     with person.doing("accept the slice"):
         viewer.dims.set_current_step(0, 100)
         person.wait(0.5)
-        session.accept_slice()
+        session.regions.accept_slice()
     with person.doing("accept the case"):
-        session.decide("accept", "case")
+        session.regions.decide("accept", "case")
     with person.doing("undo the case"):
-        session.undo()
+        session.labels.undo()
     with person.doing("interpolate"):
         for place in (120, 130):
             viewer.dims.set_current_step(0, place)
             person.wait(0.2)
             layer.paint([place, 250, 250], 1)
             person.wait(0.2)
-        session.propose_between()
-        person.until(lambda: session.question is not None, 60)
-        session.answer("fill")
+        session.labels.propose_between()
+        person.until(lambda: session.dialogue.question is not None, 60)
+        session.dialogue.answer("fill")
     with person.doing("known map on"):
-        session.toggle_known_map()
+        session.views.toggle_known_map()
     with person.doing("known map off"):
-        session.toggle_known_map()
+        session.views.toggle_known_map()
     with person.doing("next large case and back"):
         person.open("large-1")
         person.open("large-0")
     with person.doing("planes on"):
-        session.toggle_planes()
+        session.views.toggle_planes()
         person.wait(2)
     with person.doing("case change with planes"):
         person.open("large-1")
         person.wait(2)
     with person.doing("planes off"):
-        session.toggle_planes()
+        session.views.toggle_planes()
     with person.doing("prediction events"):
         study, ids = session.study, [case.id for case in session.study.cases[:200]]
         thread = threading.Thread(target=lambda: [predict(study, study.active_run, case) for case in ids])
         thread.start()
         while thread.is_alive():
             person.wait(0.1)
-            session._on_event(case_predicted(ids[0]))
+            session.training.show_predicted(case_predicted(ids[0]))
     with person.doing("export"):
-        session.export(folder / "out")
+        session.exchange.export(folder / "out")
     with person.doing("save a layer"):
         from napari_dycon.plugin.manifest.writer import write_labels
 

@@ -33,21 +33,23 @@ def whole_job(user: User, folder: Path, minutes: float) -> None:
     for scan in scans[:3]:
         (labels / scan.name).write_bytes((ATRIA / "labels" / scan.name).read_bytes())
     session.new_study(folder / "Left atria", [Structure(value=1, name="left atrium", color="#e8743b")])
-    session.add_scans(scans, labels)
-    user.wait_until(lambda: len(session.case_rows()) == 24, 60, "the scans were not imported")
+    session.exchange.add_scans(scans, labels)
+    user.wait_until(lambda: len(session.cases.rows()) == 24, 60, "the scans were not imported")
     user.wait_until_idle(60)
     user.open_case("LA_001")
     user.picture("2-cases")
 
     dock.training.minutes.setValue(minutes)
     user.click(dock.training.train_button)
-    user.wait_until(lambda: session.task.kind == "training", 30, "the training did not start")
+    user.wait_until(lambda: session.tasks.state.kind == "training", 30, "the training did not start")
     user.open_case("LA_010")
     user.wait_until(
-        lambda: (session.task.fraction or 0) > 0.6, minutes * 120 + 60, "the training is too slow"
+        lambda: (session.tasks.state.fraction or 0) > 0.6, minutes * 120 + 60, "the training is too slow"
     )
     user.picture("3-train")
-    user.wait_until(lambda: session.task.kind == "predicting", minutes * 60 + 120, "no prediction began")
+    user.wait_until(
+        lambda: session.tasks.state.kind == "predicting", minutes * 60 + 120, "no prediction began"
+    )
     user.wait_until_idle(180)
 
     user.picture("4-look")
@@ -64,11 +66,13 @@ def whole_job(user: User, folder: Path, minutes: float) -> None:
 
     dock.training.minutes.setValue(max(0.5, minutes / 4))
     user.click(dock.training.train_button)
-    user.wait_until(lambda: session.task.kind == "predicting", minutes * 60 + 120, "training on did not end")
+    user.wait_until(
+        lambda: session.tasks.state.kind == "predicting", minutes * 60 + 120, "training on did not end"
+    )
     user.wait_until_idle(180)
     user.picture("9-trained-on")
 
-    session.export(folder / "export")
+    session.exchange.export(folder / "export")
     user.wait_until_idle(60)
     user.picture("10-exported")
     check_export(folder / "export", scans)

@@ -268,6 +268,11 @@ class Reorientation:
         """Source axis and index of the slice `index` along a target axis."""
         return self._order[target_axis], self._mirrored(target_axis, index)
 
+    def indices_to_source(self, target_axis: int, indices: np.ndarray) -> tuple[int, np.ndarray]:
+        """Source axis and indices of the slices, or places, `indices` along a target axis."""
+        flipped, last = self._flipped[target_axis], self.shape[target_axis] - 1
+        return self._order[target_axis], last - indices if flipped else indices
+
     def _mirrored(self, target_axis: int, index: int) -> int:
         return self.shape[target_axis] - 1 - index if self._flipped[target_axis] else index
 

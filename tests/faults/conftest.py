@@ -149,7 +149,7 @@ def notes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Every notification, as ``(level, text)``; none pops up."""
     seen: list[tuple[str, str]] = []
     monkeypatch.setattr(
-        "napari_dycon.plugin.controllers.state.notify", lambda level, text: seen.append((level, text))
+        "napari_dycon.plugin.controllers.dialogue.notify", lambda level, text: seen.append((level, text))
     )
     return seen
 
@@ -227,8 +227,8 @@ class Desk:
         self.qtbot.waitUntil(condition, timeout=seconds * 1000)
 
     def open(self, case: str) -> Desk:
-        self.session.open_case(case)
-        self.wait(lambda: self.session.case_id == case)
+        self.session.cases.open(case)
+        self.wait(lambda: self.session.cases.case_id == case)
         return self
 
     def paint(self, *place: int) -> None:
@@ -236,7 +236,7 @@ class Desk:
 
     def train(self, learner: Learner) -> None:
         before = learner.begun
-        self.session.train("dycon", 1.0)
+        self.session.training.train("dycon", 1.0)
         self.wait(lambda: learner.begun > before and learner.steps > 6)
 
 

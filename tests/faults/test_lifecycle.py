@@ -17,7 +17,6 @@ from superqt.utils import WorkerBase
 from napari_dycon.plugin.background.tasks import Tasks
 from napari_dycon.plugin.session import get_session
 from napari_dycon.plugin.widgets.dock import DyconDock
-from napari_dycon.study.exchange import exporting
 from napari_dycon.study.study import Study
 
 pytestmark = pytest.mark.gui
@@ -49,7 +48,7 @@ def test_50_51_52_whatever_ends_a_training_is_told_and_the_next_one_can_begin(
 ):
     dock = DyconDock(desk.viewer)
     desk.qtbot.addWidget(dock)
-    desk.wait(lambda: bool(desk.session.methods), 60)
+    desk.wait(lambda: bool(desk.session.training.methods), 60)
     held = []
 
     def fail(error):
@@ -60,10 +59,10 @@ def test_50_51_52_whatever_ends_a_training_is_told_and_the_next_one_can_begin(
     for index, (error, words) in enumerate(ERRORS.values()):
         learner.deed = lambda error=error: fail(error)
         learner.steps = 0
-        desk.session.train("dycon", 1.0)
+        desk.session.training.train("dycon", 1.0)
         desk.wait(lambda count=index + 1: learner.begun == count)
         desk.paint(5, 10 + index, 12)
-        desk.wait(lambda: not desk.session.task.busy)
+        desk.wait(lambda: not desk.session.tasks.state.busy)
         assert any(words in text for level, text in notes if level == "error"), words
         assert not any("Traceback" in text for _, text in notes)
         assert dock.training.train_button.isEnabled()
@@ -102,7 +101,7 @@ def test_54_closing_the_window_in_any_phase_of_a_real_training_ends_it_with_ever
     monkeypatch.setattr("napari_dycon.engine.trainer.CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr("napari_dycon.engine.trainer.VALIDATIONS", 1000)
     small_network(monkeypatch)
-    desk.session.train("supervised", 0.05)
+    desk.session.training.train("supervised", 0.05)
     desk.wait(entered.is_set)
     desk.paint(5, 12, 12)
     threading.Timer(0.1, go_on.set).start()  # the GUI thread waits in closing by then
@@ -190,7 +189,7 @@ def test_54_closing_while_scans_are_imported_leaves_whole_cases(desk, phantom, a
         return real(path)
 
     monkeypatch.setattr(importing, "read_volume", third)
-    importing.add_scans(desk.session, scans)
+    desk.session.exchange.add_scans(scans)
     desk.wait(entered.is_set)
     desk.viewer.close()
     desk.wait(lambda: desk.session.study is None)
@@ -207,7 +206,7 @@ def test_54_a_worker_that_does_not_stop_holds_up_closing_only_so_long_and_loses_
     go_on = threading.Event()
     monkeypatch.setattr("napari_dycon.plugin.session.END_SECONDS", 0.3)
     learner.deed = lambda: go_on.wait(30)
-    desk.session.train("dycon", 1.0)
+    desk.session.training.train("dycon", 1.0)
     desk.wait(lambda: learner.steps == 5)
     desk.paint(5, 12, 12)
     desk.session.close()
@@ -242,8 +241,8 @@ def test_56_76_a_second_window_on_the_same_study_can_only_look(
     other = get_session(make_napari_viewer())
     other.open_study(phantom)
     assert any("can only be read" in text for _, text in notes)
-    desk.wait(lambda: other.case_id is not None)
-    other.train("dycon", 1.0)
+    desk.wait(lambda: other.cases.case_id is not None)
+    other.training.train("dycon", 1.0)
     assert any("only look" in text for _, text in notes)
     assert learner.begun == 0
     assert not other._presenter.annotation.editable
@@ -254,11 +253,11 @@ def test_56_76_a_second_window_on_the_same_study_can_only_look(
 
 def test_58_a_second_press_of_train_changes_nothing_and_says_so(desk, learner, notes):
     desk.train(learner)
-    desk.session.train("dycon", 1.0)
-    exporting.export(desk.session, "/nowhere")
+    desk.session.training.train("dycon", 1.0)
+    desk.session.exchange.export("/nowhere")
     assert [text for _, text in notes if "under way" in text]
     assert learner.begun == 1
-    assert desk.session.task.kind == "training"
+    assert desk.session.tasks.state.kind == "training"
 
 
 def test_59_60_other_work_and_warnings_go_on_during_training(desk, learner):
@@ -275,8 +274,8 @@ def test_59_60_other_work_and_warnings_go_on_during_training(desk, learner):
     warnings.showwarning = before  # those of napari replace it, ours does not
     with pytest.warns(UserWarning, match="from the main thread"):
         warnings.warn("from the main thread", stacklevel=1)
-    desk.session.stop()
-    desk.wait(lambda: not desk.session.task.busy)
+    desk.session.tasks.stop()
+    desk.wait(lambda: not desk.session.tasks.state.busy)
     assert warnings.showwarning is before
 
 
@@ -289,12 +288,12 @@ def test_65_no_layer_and_no_viewer_is_touched_from_another_thread(desk, learner,
 
     monkeypatch.setattr(Layer, "refresh", refresh)
     desk.train(learner)
-    desk.session.complete_case()
+    desk.session.labels.complete_case()
     desk.open("patient-01").open("patient-03")
     desk.paint(5, 12, 12)
     desk.session._desk.flush()
-    desk.session.stop()
-    desk.wait(lambda: not desk.session.task.busy)
+    desk.session.tasks.stop()
+    desk.wait(lambda: not desk.session.tasks.state.busy)
     assert threads == {threading.main_thread()}
 
 
@@ -309,7 +308,7 @@ def test_66_five_hundred_starts_and_stops_leave_nothing_behind(qtbot):
     tasks.ended.connect(lambda *details: done.append(details))
     at = {}
     for index in range(500):
-        tasks.run("training", "x", source)
+        tasks.run("training", "x", source, lambda event: None)
         tasks.stop()
         qtbot.waitUntil(lambda index=index: len(done) > index, timeout=10_000)
         if index in (99, 499):
@@ -342,10 +341,10 @@ def test_a_scan_that_was_moved_is_told_and_the_open_case_stays(desk, phantom, no
     with Study.open(phantom, read_only=True) as study:
         scan = study.scan_path("patient-01")
     scan.rename(scan.with_name("elsewhere.nii.gz"))
-    desk.session.open_case("patient-01")
+    desk.session.cases.open("patient-01")
     desk.wait(lambda: bool(notes))
     assert any("patient-01" in text or scan.name in text for _, text in notes)
-    assert desk.session.case_id == "patient-03"
+    assert desk.session.cases.case_id == "patient-03"
     desk.paint(5, 12, 12)
     assert desk.session._desk.flush()
     assert painted_on_disk() > 0

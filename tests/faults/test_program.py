@@ -46,24 +46,24 @@ def delete_layers(viewer):
         viewer.dims.ndisplay = 3
         yield
         viewer.dims.ndisplay = 2
-        get_session(viewer).open_case("patient-03")
+        get_session(viewer).cases.open("patient-03")
         while "annotation" not in viewer.layers or len(viewer.layers) < 4:
             yield
 
 
 def story(name, viewer, session):
-    while session.case_id != "patient-03":
+    while session.cases.case_id != "patient-03":
         yield
     if name == "delete":
         yield from delete_layers(viewer)
-    session.train("dycon", 5)
-    while not session.task.busy:
+    session.training.train("dycon", 5)
+    while not session.tasks.state.busy:
         yield
     viewer.layers["annotation"].paint((5, 12, 12), 1)
     if name == "segfault":
-        while not session.saved[0].startswith("Saved"):
+        while not session.labels.saved[0].startswith("Saved"):
             yield
-        session._chores.put("crash", crashing(None, None, None, None))
+        session._chores.put("crash", crashing(None, None, None, None), print)
     elif name == "interrupt":
         os.kill(os.getpid(), signal.SIGINT)
     elif name == "terminate":
@@ -79,7 +79,7 @@ def main(name, folder):
     viewer = napari.Viewer()
     session = get_session(viewer)
     session.open_study(folder)
-    session.open_case("patient-03")
+    session.cases.open("patient-03")
     told = story(name, viewer, session)
     timer = QTimer()
     timer.timeout.connect(lambda: next(told))

@@ -17,7 +17,7 @@ def notes(monkeypatch):
     """Every notification, as ``(level, text)``; none pops up."""
     seen = []
     monkeypatch.setattr(
-        "napari_dycon.plugin.controllers.state.notify", lambda level, text: seen.append((level, text))
+        "napari_dycon.plugin.controllers.dialogue.notify", lambda level, text: seen.append((level, text))
     )
     return seen
 
@@ -54,13 +54,13 @@ class Desk:
         self.qtbot.waitUntil(condition, timeout=seconds * 1000)
 
     def open(self, case):
-        self.session.open_case(case)
-        self.wait(lambda: self.session.case_id == case)
+        self.session.cases.open(case)
+        self.wait(lambda: self.session.cases.case_id == case)
 
     def start_training(self, minutes=5.0):
-        self.wait(lambda: bool(self.session.methods))
-        self.session.train("dycon", minutes)
-        self.wait(lambda: len(self.session.curves.losses.get("supervised", ((),))[0]) > 2)
+        self.wait(lambda: bool(self.session.training.methods))
+        self.session.training.train("dycon", minutes)
+        self.wait(lambda: len(self.session.tasks.curves.losses.get("supervised", ((),))[0]) > 2)
 
     def add_dock(self):
         from napari_dycon.plugin.widgets.dock import DyconDock

@@ -28,19 +28,19 @@ def test_a_trainer_that_is_killed_is_a_sentence_and_train_goes_on_from_its_check
     desk, own_process, notes, study_path
 ):
     desk.start_training()
-    desk.session.pause()  # saves
-    desk.wait(lambda: desk.session.task.phase == "paused")
+    desk.session.tasks.pause()  # saves
+    desk.wait(lambda: desk.session.tasks.state.phase == "paused")
     desk.viewer.layers["annotation"].paint((5, 12, 12), 1)
     trainers()[0].kill()
-    desk.session.resume()
-    desk.wait(lambda: not desk.session.task.busy)
+    desk.session.tasks.resume()
+    desk.wait(lambda: not desk.session.tasks.state.busy)
     assert any("was killed" in text and "can go on" in text for level, text in notes if level == "error")
     desk.wait(lambda: any("goes on from its last checkpoint" in text for _, text in notes))
-    desk.session.train("dycon", 5.0)
-    desk.wait(lambda: desk.session.task.text.startswith("Iteration"), 90)
-    desk.session.stop()
+    desk.session.training.train("dycon", 5.0)
+    desk.wait(lambda: desk.session.tasks.state.text.startswith("Iteration"), 90)
+    desk.session.tasks.stop()
     desk.wait(lambda: desk.session.study.active_run == "001-dycon", 60)
-    desk.wait(lambda: not desk.session.task.busy, 120)
+    desk.wait(lambda: not desk.session.tasks.state.busy, 120)
     assert desk.session.study.runs() == ["001-dycon"] and not trainers()
     desk.session.close()
     with Study.open(study_path) as study:
@@ -59,7 +59,7 @@ def test_closing_the_window_ends_its_trainer_with_everything_saved(desk, own_pro
 def test_a_run_that_was_trained_beside_the_window_is_taken_up(desk, notes, monkeypatch):
     study, predicted = desk.session.study, []
     desk.wait(lambda: not desk.session._chores.busy)
-    monkeypatch.setattr(desk.session, "predict", lambda: predicted.append(study.active_run))
+    monkeypatch.setattr(desk.session.training, "predict", lambda: predicted.append(study.active_run))
     with Study.open(study.path) as beside:
         assert beside.read_only
         run = beside.new_run("dycon")
@@ -81,10 +81,12 @@ OPEN = """
     dock, session = DyconDock(viewer), get_session(viewer)
     session.open_study(sys.argv[1])
     end = time.monotonic() + 60
-    while time.monotonic() < end and (session._loads.busy or session._chores.busy or not session.case_id):
+    busy = lambda: session._loads.busy or session._chores.busy
+    while time.monotonic() < end and (busy() or not session.cases.case_id):
         QApplication.processEvents()
         time.sleep(0.02)
-    assert session.case_id and len(session.methods) > 5 and dock.training.train_button is not None
+    assert session.cases.case_id and len(session.training.methods) > 5
+    assert dock.training.train_button is not None
     print("heavy:", sorted({"torch", "monai", "lightning_fabric"} & set(sys.modules)))
     session.close()
     viewer.close()

@@ -17,7 +17,7 @@ def click_case(desk, panel, case):
     desk.qtbot.mouseClick(
         panel.view.viewport(), Qt.MouseButton.LeftButton, pos=panel.view.visualRect(index).center()
     )
-    desk.wait(lambda: desk.session.case_id == case)
+    desk.wait(lambda: desk.session.cases.case_id == case)
 
 
 def test_one_goes_on_where_one_left_in_case_slice_zoom_and_tool(desk, make_napari_viewer, study_path):
@@ -31,9 +31,9 @@ def test_one_goes_on_where_one_left_in_case_slice_zoom_and_tool(desk, make_napar
     desk.qtbot.keyClick(dock.cases.line.note, Qt.Key.Key_Return)
     desk.qtbot.mouseClick(dock.cases.line.flag, Qt.MouseButton.LeftButton)
     desk.qtbot.mouseClick(dock.cases.line.next, Qt.MouseButton.LeftButton)
-    desk.wait(lambda: desk.session.case_id == "patient-02")
+    desk.wait(lambda: desk.session.cases.case_id == "patient-02")
     assert layer.mode == Mode.PAINT, "the brush stays in the hand"
-    desk.session.show_plane("coronal")
+    desk.session.views.show_plane("coronal")
     desk.viewer.dims.set_point(1, 9 * layer.scale[1])
     desk.viewer.scene.camera.zoom = 7.5
     here = desk.session._presenter.current_slice()
@@ -45,16 +45,16 @@ def test_one_goes_on_where_one_left_in_case_slice_zoom_and_tool(desk, make_napar
     viewer.window.show()
     session = get_session(viewer)
     session.open_study(study_path)
-    desk.wait(lambda: session.case_id is not None)
+    desk.wait(lambda: session.cases.case_id is not None)
     desk.qtbot.wait(200)
     again = viewer.layers["annotation"]
-    assert session.case_id == "patient-02"
+    assert session.cases.case_id == "patient-02"
     assert session._presenter.current_slice() == here
     assert session._presenter.plane_on_screen()[0] == "coronal"
     assert viewer.scene.camera.zoom == pytest.approx(7.5)
     assert (again.mode, again.brush_size) == (Mode.PAINT, 6)
     assert again.data[4, 9, 9] == 1
-    row = next(row for row in session.case_rows() if row.id == "patient-01")
+    row = next(row for row in session.cases.rows() if row.id == "patient-01")
     assert (row.note, row.flagged) == ("cough", True)
     assert row.seconds > 0
     session.close()

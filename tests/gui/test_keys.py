@@ -72,7 +72,7 @@ def test_another_scheme_works_at_once_and_tooltips_name_its_keys(window):
     before = window.viewer.dims.current_step[0]
     QTest.keyClick(window.canvas, Qt.Key.Key_F)
     assert window.viewer.dims.current_step[0] == before + 1
-    window.session.use_keys("napari")
+    window.session.keys.use("napari")
     QTest.keyClick(window.canvas, Qt.Key.Key_4)
     assert mode(window) == "fill"
 
@@ -82,7 +82,7 @@ def test_control_y_does_again_where_the_scheme_says_so_and_turns_to_3d_in_napari
     annotation, control = window.viewer.layers["annotation"], Qt.KeyboardModifier.ControlModifier
     annotation.paint((5, 12, 12), 1)
     painted = annotation.data.copy()
-    window.session.use_keys(scheme)
+    window.session.keys.use(scheme)
     for place in (window.canvas, window.dock.cases.view):
         place.setFocus()
         QTest.keyClick(place, Qt.Key.Key_Z, control)
@@ -93,7 +93,7 @@ def test_control_y_does_again_where_the_scheme_says_so_and_turns_to_3d_in_napari
     QTest.keyClick(window.dock, Qt.Key.Key_F1)
     QTest.keyClicks(window.dock.keys.sheet.search, "redo")
     assert "Ctrl+Y" in window.dock.keys.sheet.list.lines[0].keys
-    window.session.use_keys("napari")
+    window.session.keys.use("napari")
     assert window.dock.keys.sheet.list.lines[0].keys == ("Ctrl+Shift+Z",)
     QTest.keyClick(window.canvas, Qt.Key.Key_Y, control)
     assert window.viewer.dims.ndisplay == 3
@@ -102,18 +102,18 @@ def test_control_y_does_again_where_the_scheme_says_so_and_turns_to_3d_in_napari
 def test_the_arrows_of_undo_name_the_keys_of_the_scheme(window):
     redo = window.dock.tools.redo_button
     assert "(Ctrl+Shift+Z)" in redo.toolTip()
-    window.session.use_keys("slicer")
+    window.session.keys.use("slicer")
     assert "(Ctrl+Y)" in redo.toolTip()
 
 
 def test_a_key_works_while_a_table_has_the_focus_but_letters_can_be_typed(window):
     window.dock.cases.view.setFocus()
-    shown = window.session.overlay.prediction
+    shown = window.session.views.overlay.prediction
     QTest.keyClick(window.dock.cases.view, Qt.Key.Key_G)
-    assert window.session.overlay.prediction is not shown
+    assert window.session.views.overlay.prediction is not shown
     QTest.keyClicks(window.dock.cases.filter.search, "g")
     assert window.dock.cases.filter.search.text() == "g"
-    assert window.session.overlay.prediction is not shown
+    assert window.session.views.overlay.prediction is not shown
 
 
 def test_f1_opens_the_list_and_a_search_finds_a_key(window):
@@ -144,27 +144,27 @@ def test_shift_and_a_right_drag_change_the_window_and_paint_nothing(window):
 
 
 def test_the_window_is_that_of_every_plane(window):
-    window.session.toggle_planes()
-    pane = window.session._planes.panes["coronal"]
+    window.session.views.toggle_planes()
+    pane = window.session.views._planes.panes["coronal"]
     window.wait(lambda: pane.marks.width() > 50)
     canvas = pane.widget.canvas.native
     drag(canvas, (40, 40), (0, -30), Qt.MouseButton.RightButton, Qt.KeyboardModifier.ShiftModifier)
     limits = window.viewer.layers["scan"].contrast_limits
     assert list(pane.model.layers["scan"].contrast_limits) == list(limits)
-    assert window.session.window.name == "own"
-    window.session.toggle_planes()
+    assert window.session.contrast.window.name == "own"
+    window.session.views.toggle_planes()
 
 
 def test_the_one_plane_shows_its_name_and_the_sides_of_the_body(window):
-    marks = window.session._one_plane
+    marks = window.session.views._single
     assert marks._marks().letters == ("R", "L", "A", "P")
     assert marks._marks().title.startswith("Axial ")
     assert marks._marks().lines == ()
-    window.session.show_plane("sagittal")
+    window.session.views.show_plane("sagittal")
     assert marks._marks().letters == ("A", "P", "S", "I")
-    window.session.toggle_planes()
+    window.session.views.toggle_planes()
     assert marks._marks().title == ""
-    window.session.toggle_planes()
+    window.session.views.toggle_planes()
     window.session.close()
     assert marks._marks().letters == ("", "", "", "")
 
@@ -173,8 +173,8 @@ def test_the_one_plane_shows_its_name_and_the_sides_of_the_body(window):
 def test_a_held_key_goes_on_through_the_slices(window, where):
     canvas, axis, model = window.canvas, 0, window.viewer
     if where == "pane":
-        window.session.toggle_planes()
-        pane = window.session._planes.panes["coronal"]
+        window.session.views.toggle_planes()
+        pane = window.session.views._planes.panes["coronal"]
         window.wait(lambda: pane.marks.width() > 50)
         canvas, axis, model = pane.widget.canvas.native, 1, pane.model
     model.dims.set_current_step(axis, 0)
@@ -187,7 +187,7 @@ def test_a_held_key_goes_on_through_the_slices(window, where):
     )
     window.wait(lambda: model.dims.current_step[axis] == 13)
     if where == "pane":
-        window.session.toggle_planes()
+        window.session.views.toggle_planes()
 
 
 @pytest.mark.parametrize("modifier", ["NoModifier", "ShiftModifier"])
@@ -209,7 +209,7 @@ def turn_wheel(canvas, modifier=Qt.KeyboardModifier.NoModifier):
 )
 @pytest.mark.parametrize("ctrl", [True, False])
 def test_the_wheel_does_what_it_does_in_the_program_of_the_scheme(window, scheme, slices_with_ctrl, ctrl):
-    window.session.use_keys(scheme)
+    window.session.keys.use(scheme)
     viewer = window.viewer
     step, zoom = viewer.dims.current_step, viewer.scene.camera.zoom
     modifier = Qt.KeyboardModifier.ControlModifier if ctrl else Qt.KeyboardModifier.NoModifier
@@ -225,7 +225,7 @@ def test_a_click_on_a_structure_leaves_the_keys_alive(window):
     item = chips.visualItemRect(chips.item(chips.count() - 1)).center()
     QTest.mouseClick(chips.viewport(), Qt.MouseButton.LeftButton, pos=item)
     assert not chips.hasFocus()
-    assert window.session.active_value == window.session.structures[-1].value
+    assert window.session.structures.active_value == window.session.structures.all[-1].value
 
 
 def test_naparis_keys_work_while_the_focus_is_in_the_dock_but_not_while_typing(window):

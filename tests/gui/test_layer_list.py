@@ -25,26 +25,26 @@ def propose(desk):
     annotation = desk.viewer.layers["annotation"]
     for index in (6, 12):
         annotation.paint((index, 14, 14), 1)
-    desk.session.propose_between()
-    desk.wait(lambda: desk.session.question is not None)
+    desk.session.labels.propose_between()
+    desk.wait(lambda: desk.session.dialogue.question is not None)
 
 
 def test_the_outlines_of_a_proposal_are_listed_until_it_is_answered(desk, view):
     assert listed(view) == ALWAYS
     propose(desk)
     assert listed(view) == ["preview", *ALWAYS]
-    desk.session.answer("cancel")
+    desk.session.dialogue.answer("cancel")
     assert listed(view) == ALWAYS
     assert "preview" in desk.viewer.layers, "it is hidden, not removed"
 
 
 def test_the_known_map_and_a_region_are_listed_while_they_are_shown(desk, view):
-    desk.session.toggle_known_map()
+    desk.session.views.toggle_known_map()
     assert listed(view) == [*ALWAYS[:2], "known map", *ALWAYS[2:]]
-    desk.session.start_region()
+    desk.session.regions.start()
     assert listed(view)[0] == "region"
-    desk.session.answer("cancel")
-    desk.session.toggle_known_map()
+    desk.session.dialogue.answer("cancel")
+    desk.session.views.toggle_known_map()
     assert listed(view) == ALWAYS
 
 
@@ -53,17 +53,17 @@ def test_an_older_version_is_listed_while_it_is_looked_at(desk, view):
     for index in (6, 12):
         annotation.paint((index, 14, 14), 1)
         desk.session.save_now()
-    desk.session.show_versions()
-    desk.wait(lambda: desk.session.versions is not None)
-    desk.session.look_at_version(desk.session.versions.rows[-1].generation)
+    desk.session.versions.show()
+    desk.wait(lambda: desk.session.versions.shown is not None)
+    desk.session.versions.look_at(desk.session.versions.shown.rows[-1].generation)
     desk.wait(lambda: "older version" in listed(view))
-    desk.session.close_versions()
+    desk.session.versions.close()
     assert listed(view) == ALWAYS
 
 
 def test_rows_stay_hidden_when_layers_are_added_dragged_and_turned_round(desk, view):
     propose(desk)
-    desk.session.answer("cancel")
+    desk.session.dialogue.answer("cancel")
     layers = desk.viewer.layers
     desk.viewer.add_labels(np.zeros((4, 4, 4), np.uint8), name="mine")
     assert listed(view) == ["mine", *ALWAYS]
@@ -81,7 +81,7 @@ def test_rows_stay_hidden_when_layers_are_added_dragged_and_turned_round(desk, v
 def test_a_hidden_layer_is_neither_reached_by_the_arrows_nor_left_in_the_hand(desk, view):
     propose(desk)
     desk.viewer.layers.selection.active = desk.viewer.layers["preview"]
-    desk.session.answer("cancel")
+    desk.session.dialogue.answer("cancel")
     assert desk.viewer.layers.selection.active is desk.viewer.layers["annotation"]
     view.setFocus()
     reached = set()

@@ -22,17 +22,17 @@ def test_a_dock_closed_during_training_leaves_it_running_and_a_new_one_attaches(
     before = warnings.showwarning
     dock.destroyOnClose()
     desk.qtbot.wait(300)
-    trained = desk.session.curves.losses["supervised"][0][-1]
-    desk.wait(lambda: desk.session.curves.losses["supervised"][0][-1] > trained)
+    trained = desk.session.tasks.curves.losses["supervised"][0][-1]
+    desk.wait(lambda: desk.session.tasks.curves.losses["supervised"][0][-1] > trained)
     _, again = desk.add_dock()
     assert again.session is desk.session
-    assert desk.session.task.kind == "training"
+    assert desk.session.tasks.state.kind == "training"
     assert warnings.showwarning is before
-    desk.session.stop()
-    desk.wait(lambda: desk.session.has_prediction, 120)
-    desk.wait(lambda: not desk.session.task.busy, 120)
+    desk.session.tasks.stop()
+    desk.wait(lambda: desk.session.cases.has_prediction, 120)
+    desk.wait(lambda: not desk.session.tasks.state.busy, 120)
     assert desk.viewer.layers["prediction"].data.shape == desk.viewer.layers["scan"].data.shape
-    assert desk.session.suggestions
+    assert desk.session.suggestions.places
     assert warnings.showwarning is before
 
 
@@ -61,14 +61,14 @@ def test_a_second_viewer_has_its_own_session(desk, make_napari_viewer):
 def test_undo_after_a_prediction_arrived(desk):
     desk.viewer.layers["annotation"].paint((5, 12, 12), 2)
     desk.start_training()
-    desk.session.stop()
-    desk.wait(lambda: desk.session.has_prediction, 120)
+    desk.session.tasks.stop()
+    desk.wait(lambda: desk.session.cases.has_prediction, 120)
     predicted = desk.viewer.layers["prediction"].data.copy()
     desk.viewer.layers["annotation"].undo()
     assert not desk.viewer.layers["annotation"].data.any()
     assert np.array_equal(desk.viewer.layers["prediction"].data, predicted)
-    desk.session.stop()
-    desk.wait(lambda: not desk.session.task.busy, 120)
+    desk.session.tasks.stop()
+    desk.wait(lambda: not desk.session.tasks.state.busy, 120)
 
 
 def test_cases_of_different_size_are_swapped_in_a_shown_viewer(desk):
@@ -78,34 +78,34 @@ def test_cases_of_different_size_are_swapped_in_a_shown_viewer(desk):
         desk.qtbot.wait(30)
         shape = desk.viewer.layers["scan"].data.shape
         assert all(layer.data.shape == shape for layer in desk.viewer.layers)
-        desk.session.show_plane("coronal")
+        desk.session.views.show_plane("coronal")
         desk.qtbot.wait(20)
-        desk.session.show_plane("axial")
+        desk.session.views.show_plane("axial")
 
 
 def test_layers_deleted_by_hand_during_training_come_back(desk):
     desk.start_training()
     desk.viewer.layers.clear()
-    desk.session.stop()
-    desk.wait(lambda: desk.session.has_prediction, 120)
-    desk.session.open_case("patient-03")
+    desk.session.tasks.stop()
+    desk.wait(lambda: desk.session.cases.has_prediction, 120)
+    desk.session.cases.open("patient-03")
     assert [layer.name for layer in desk.viewer.layers] == ["scan", "entropy", "prediction", "annotation"]
-    desk.session.stop()
-    desk.wait(lambda: not desk.session.task.busy, 120)
+    desk.session.tasks.stop()
+    desk.wait(lambda: not desk.session.tasks.state.busy, 120)
 
 
 def test_a_model_that_is_not_ready_says_so_and_shows_no_mask(desk, notes, monkeypatch):
     monkeypatch.setattr("napari_dycon.engine.readiness.ENOUGH_SKILL", 2.0)
     desk.start_training()
-    desk.session.stop()
+    desk.session.tasks.stop()
     desk.wait(lambda: any("not ready yet" in text for _, text in notes), 120)
-    desk.wait(lambda: not desk.session.task.busy, 120)
-    assert not desk.session.has_prediction
+    desk.wait(lambda: not desk.session.tasks.state.busy, 120)
+    assert not desk.session.cases.has_prediction
     assert not desk.viewer.layers["prediction"].data.any()
     assert not any(
         desk.session.study.prediction_path(run, "patient-03").exists() for run in desk.session.study.runs()
     )
-    assert desk.session.suggestions
+    assert desk.session.suggestions.places
 
 
 PROGRAM = """
@@ -116,13 +116,13 @@ PROGRAM = """
     viewer = napari.Viewer()
     session = get_session(viewer)
     session.open_study(sys.argv[1])
-    session.open_case("patient-03")
+    session.cases.open("patient-03")
     state = {"painted": False}
 
     def tick():
-        if not session.task.busy and session.case_id and session.methods:
-            session.train("dycon", 5)
-        elif session.curves.losses and not state["painted"]:
+        if not session.tasks.state.busy and session.cases.case_id and session.training.methods:
+            session.training.train("dycon", 5)
+        elif session.tasks.curves.losses and not state["painted"]:
             state["painted"] = True
             viewer.layers["annotation"].paint((5, 12, 12), 1)
             {goodbye}

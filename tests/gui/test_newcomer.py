@@ -96,12 +96,14 @@ def test_the_first_stroke_takes_few_clicks_whatever_folder_is_chosen(newcomer, s
     if len(answers) > 1:
         newcomer.clicks += 2  # the menu and the file dialog
         newcomer.dock.header.folder_requested.emit()
-    newcomer.wait(lambda: newcomer.session.case_id is not None and newcomer.session.task.kind == "idle")
+    newcomer.wait(
+        lambda: newcomer.session.cases.case_id is not None and newcomer.session.tasks.state.kind == "idle"
+    )
     newcomer.click(newcomer.dock.tools.paint_button)
     newcomer.stroke()
     newcomer.wait(lambda: newcomer.painted.tolist() == [1])
     assert newcomer.clicks <= 8
-    assert len(newcomer.session.case_rows()) == 2
+    assert len(newcomer.session.cases.rows()) == 2
     assert (scans / "study.json").exists() is False
 
 
@@ -137,20 +139,20 @@ def test_the_first_brush_fits_the_scan(desk, tmp_path, side):
     importing.add_scan(study, tmp_path / f"{side}.nii.gz")
     study.close()
     desk.session.open_study(tmp_path / f"s{side}")
-    desk.wait(lambda: desk.session.case_id == str(side))
+    desk.wait(lambda: desk.session.cases.case_id == str(side))
     assert desk.viewer.layers["annotation"].brush_size == max(1, round(0.03 * side))
 
 
 def test_a_brush_that_the_person_chose_stays_in_the_next_case_and_the_next_time(desk, study_path):
     layer = desk.viewer.layers["annotation"]
     layer.mode, layer.brush_size = "paint", 7
-    desk.session._log.touch()
+    desk.session.cases.logbook.touch()
     desk.open("patient-04")
     assert layer.brush_size == 7
     desk.session.save_now()
     desk.session.close()
     desk.session.open_study(study_path)
-    desk.wait(lambda: desk.session.case_id is not None)
+    desk.wait(lambda: desk.session.cases.case_id is not None)
     assert layer.brush_size == 7
 
 
@@ -160,9 +162,9 @@ def test_who_paints_before_there_is_a_structure_gets_one(newcomer, scans, tmp_pa
     importing.add_scan(study, scans / "scan_1.nii.gz")
     study.close()
     newcomer.session.open_study(tmp_path / "bare")
-    newcomer.wait(lambda: newcomer.session.case_id is not None)
+    newcomer.wait(lambda: newcomer.session.cases.case_id is not None)
     newcomer.viewer.layers["annotation"].mode = mode
-    assert [one.name for one in newcomer.session.structures] == ["Structure 1"]
+    assert [one.name for one in newcomer.session.structures.all] == ["Structure 1"]
     assert newcomer.viewer.layers["annotation"].mode == mode
     if mode == "paint":
         newcomer.stroke()
@@ -190,8 +192,8 @@ def test_after_scans_were_added_the_keys_go_through_slices_and_cases(newcomer, s
     monkeypatch.setattr(doors, "ask_folder", lambda *_: scans)
     newcomer.click(newcomer.dock.empty.open_button)
     newcomer.name("heart")
-    newcomer.wait(lambda: newcomer.session.case_id is not None)
-    newcomer.wait(lambda: not newcomer.session.task.busy)
+    newcomer.wait(lambda: newcomer.session.cases.case_id is not None)
+    newcomer.wait(lambda: not newcomer.session.tasks.state.busy)
     assert not isinstance(window.focusWidget(), QLineEdit)
     newcomer.dock.cases.filter.search.setFocus()
     newcomer.dock.header.folder_requested.emit()

@@ -22,8 +22,8 @@ def planes(desk):
     """The linked planes of the desk, shown in a window of some size."""
     desk.viewer.window.resize(1200, 800)
     desk.viewer.window.show()
-    desk.session.toggle_planes()
-    linked = desk.session._planes
+    desk.session.views.toggle_planes()
+    linked = desk.session.views._planes
     desk.wait(lambda: all(pane.marks.width() > 100 for pane in linked.panes.values()))
     settle(desk)
     yield linked
@@ -151,7 +151,7 @@ def test_a_stroke_is_seen_in_every_plane_while_it_is_made(desk, planes, painted)
     desk.wait(lambda: all(np.ptp(colour_at(views[name], planes.point) - before[name]) > 20 for name in views))
     QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=place_of(view, planes.point))
     settle(desk)
-    desk.session.undo()
+    desk.session.labels.undo()
     settle(desk)
     for name, other in views.items():
         assert np.array_equal(colour_at(other, planes.point), before[name])
@@ -172,14 +172,14 @@ def test_the_tools_work_in_a_pane_with_the_mouse(desk, planes):
     settle(desk)
     outlined = int((case(desk).annotation.labels == 1).sum())
     assert outlined > 30
-    desk.session.select_structure(2)
+    desk.session.structures.select(2)
     layer.mode = "fill"
     press(desk, coronal, planes.point)
     assert int((case(desk).annotation.labels == 2).sum()) == outlined
-    desk.session.select_structure(1)
+    desk.session.structures.select(1)
     layer.mode = "pick"
     press(desk, coronal, planes.point)
-    assert desk.session.active_value == 2
+    assert desk.session.structures.active_value == 2
     layer.mode = "erase"
     press(desk, coronal, planes.point)
     assert 0 < int((case(desk).annotation.labels == 2).sum()) < outlined
@@ -255,7 +255,7 @@ def test_filling_in_a_pane_becomes_known_too(desk, planes):
 def test_slice_complete_is_about_the_pane_one_works_in(desk, planes):
     coronal = planes.panes["coronal"]
     press(desk, coronal, planes.point)
-    assert desk.session.slice_state[1].startswith("Coronal")
+    assert desk.session.labels.slice_state[1].startswith("Coronal")
     QTest.keyClick(coronal.marks.parentWidget(), Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     settle(desk)
     one = case(desk)
@@ -264,7 +264,7 @@ def test_slice_complete_is_about_the_pane_one_works_in(desk, planes):
     middle = one.display.to_source(0, desk.viewer.dims.current_step[0])
     assert not one.annotation.slice_is_complete(*middle)
     press(desk, planes._main, planes.point)
-    assert desk.session.slice_state[1].startswith("Axial")
+    assert desk.session.labels.slice_state[1].startswith("Axial")
 
 
 def test_the_undo_history_of_one_case_never_reaches_the_next(desk, planes):
@@ -286,12 +286,12 @@ def test_cases_of_different_size_are_swapped_with_the_planes_shown(desk, planes)
             assert all(layer.data.shape == shape for layer in pane.model.layers)
             assert pane.position == pytest.approx(planes.point[pane.axis])
         assert planes.point == pytest.approx(desk.viewer.dims.point)
-        assert desk.session.slice_state[1].startswith("Axial")
+        assert desk.session.labels.slice_state[1].startswith("Axial")
 
 
 def test_another_plane_in_the_viewer_changes_places_with_the_pane(desk, planes):
     place = planes.point.copy()
-    desk.session.show_plane("sagittal")
+    desk.session.views.show_plane("sagittal")
     settle(desk)
     assert list(planes.panes) == ["axial", "coronal"]
     assert desk.viewer.dims.point[2] == pytest.approx(place[2])
@@ -301,7 +301,7 @@ def test_another_plane_in_the_viewer_changes_places_with_the_pane(desk, planes):
 def test_layers_deleted_by_hand_go_and_come_in_every_plane(desk, planes):
     desk.viewer.layers.clear()
     assert not any(len(pane.model.layers) for pane in planes.panes.values())
-    desk.session.open_case("patient-03")
+    desk.session.cases.open("patient-03")
     settle(desk)
     names = ["scan", "entropy", "prediction", "annotation"]
     for pane in planes.panes.values():
@@ -338,10 +338,10 @@ def test_the_key_works_in_the_viewer_and_in_a_pane_and_the_dock_shows_it(desk):
     _, dock = desk.add_dock()
     desk.viewer.window.show()
     dock.header.planes_button.click()
-    assert desk.session.planes_shown and dock.header.planes_button.isChecked()
-    pane = desk.session._planes.panes["sagittal"]
+    assert desk.session.views.planes_shown and dock.header.planes_button.isChecked()
+    pane = desk.session.views._planes.panes["sagittal"]
     QTest.keyClick(pane.marks.parentWidget(), Qt.Key.Key_Q)
-    assert not desk.session.planes_shown and not dock.header.planes_button.isChecked()
+    assert not desk.session.views.planes_shown and not dock.header.planes_button.isChecked()
 
 
 def test_closing_the_window_with_the_planes_shown(desk, planes):
@@ -358,17 +358,17 @@ PROGRAM = """
     viewer = napari.Viewer()
     session = get_session(viewer)
     session.open_study(sys.argv[1])
-    session.open_case("patient-03")
+    session.cases.open("patient-03")
     state = {"ticks": 0}
 
     def tick():
-        if session.case_id != "patient-03":
+        if session.cases.case_id != "patient-03":
             return
         state["ticks"] += 1
         if state["ticks"] == 1:
-            session.toggle_planes()
+            session.views.toggle_planes()
         elif state["ticks"] == 10:
-            session._planes.panes["coronal"].model.layers["annotation"].paint((5, 12, 12), 1)
+            session.views._planes.panes["coronal"].model.layers["annotation"].paint((5, 12, 12), 1)
         elif state["ticks"] == 11:
             {goodbye}
 
@@ -395,15 +395,21 @@ def test_quitting_with_the_planes_shown(run_program, study_path, goodbye):
 def test_opening_the_planes_leaves_structure_tool_brush_and_slice(desk):
     session, layer = desk.session, desk.viewer.layers["annotation"]
     desk.viewer.window.show()
-    session.select_structure(session.structures[-1].value)
+    session.structures.select(session.structures.all[-1].value)
     layer.mode, layer.brush_size = "erase", 7
-    session.step_slice(3)
-    hand = (session.active_value, layer.selected_label, layer.mode, layer.brush_size, desk.viewer.dims.point)
+    session.views.step_slice(3)
+    hand = (
+        session.structures.active_value,
+        layer.selected_label,
+        layer.mode,
+        layer.brush_size,
+        desk.viewer.dims.point,
+    )
     for _ in range(2):
-        session.toggle_planes()
+        session.views.toggle_planes()
         settle(desk)
         now = (
-            session.active_value,
+            session.structures.active_value,
             layer.selected_label,
             layer.mode,
             layer.brush_size,
@@ -420,8 +426,8 @@ def test_the_next_place_is_what_every_plane_shows(desk, planes, case_id, plane):
     box = [(4, 8), (10, 14), (3, 7)]
     place = SimpleNamespace(case=case_id, plane=plane, axis=axis, index=box[axis][0] + 1, box=box, reason="")
     planes.use(planes.panes["coronal"])
-    desk.session.go_to(place)
-    desk.wait(lambda: desk.session.case_id == case_id)
+    desk.session.suggestions.go_to(place)
+    desk.wait(lambda: desk.session.cases.case_id == case_id)
     settle(desk)
     display, wanted = case(desk).display, [0.0, 0.0, 0.0]
     for source_axis, (first, last) in enumerate(box):
@@ -456,7 +462,7 @@ def test_a_prediction_that_arrives_leaves_place_and_plane_in_use(desk, planes):
     settle(desk)
     point = planes.point.copy()
     mask = np.ones(case(desk).volume.geometry.shape, np.uint8)
-    desk.session._on_loaded(jobs.PredictionLoaded(desk.session.case_id, mask, mask))
+    desk.session.views.show_prediction(jobs.PredictionLoaded(desk.session.cases.case_id, mask, mask))
     settle(desk)
     assert np.array_equal(planes.point, point)
     assert planes.is_in_use(pane)

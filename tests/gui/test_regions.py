@@ -57,7 +57,10 @@ class Hand:
 
     def asked(self, key):
         self.desk.wait(
-            lambda: self.session.question is not None and self.session.question.answers[0][0] == key
+            lambda: (
+                self.session.dialogue.question is not None
+                and self.session.dialogue.question.answers[0][0] == key
+            )
         )
 
     def rest(self):
@@ -73,7 +76,7 @@ def test_a_box_is_dragged_in_every_plane_and_the_brush_comes_back(hand):
     expected = np.zeros(hand.known.shape, bool)
     height = hand.dock.tools.height()
     for plane in ("axial", "coronal", "sagittal"):
-        hand.session.show_plane(plane)
+        hand.session.views.show_plane(plane)
         hand.desk.qtbot.wait(50)
         axis, row, column = hand.viewer.dims.order
         where = [slice(None)] * 3
@@ -112,7 +115,7 @@ def test_a_polygon_is_clicked_and_escape_calls_it_off(hand):
     QTest.mouseClick(hand.canvas, LEFT, pos=hand.at(4, 4))
     hand.canvas.setFocus()
     QTest.keyClick(hand.canvas, Qt.Key.Key_Escape)
-    hand.desk.wait(lambda: hand.session.question is None)
+    hand.desk.wait(lambda: hand.session.dialogue.question is None)
     assert hand.viewer.layers["annotation"].mode == "paint"
     assert hand.viewer.layers["region"].nshapes == 0
 
@@ -121,20 +124,20 @@ def test_a_piece_is_clicked_or_decided_by_a_key_over_it(hand):
     shape = hand.session._desk.case.volume.geometry.shape
     mask = np.zeros(shape, np.uint8)
     mask[4:9, 4:9, :] = mask[20:26, 20:26, :] = 1
-    case = hand.session.case_id
-    hand.session._on_loaded(jobs.PredictionLoaded(case, mask, mask * np.float32(0.1)))
+    case = hand.session.cases.case_id
+    hand.session.views.show_prediction(jobs.PredictionLoaded(case, mask, mask * np.float32(0.1)))
     z = hand.viewer.dims.current_step[0]
     found = [place[1:] for place in np.argwhere(hand.viewer.layers["prediction"].data) if place[0] == z]
     hand.choose(hand.dock.review.accept.menu, ("accept", "piece"))
     QTest.mouseMove(hand.canvas, hand.at(*found[0]))
     hand.desk.wait(lambda: hand.viewer.layers["piece"].selected_label > 0)
     QTest.mouseClick(hand.canvas, LEFT, pos=hand.at(*found[0]))
-    hand.desk.wait(lambda: hand.session.question is None)
+    hand.desk.wait(lambda: hand.session.dialogue.question is None)
     hand.rest()
     assert (hand.known == Known.ACCEPTED).sum() in (25 * shape[2], 36 * shape[2])
     QTest.mouseMove(hand.canvas, hand.at(*found[-1]))
     hand.desk.qtbot.wait(50)
-    hand.session.decide_piece("reject")
+    hand.session.regions.decide_piece("reject")
     hand.rest()
     decided = (hand.known == Known.ACCEPTED) | (hand.known == Known.DRAWN)
     case = hand.session._desk.case
@@ -148,8 +151,8 @@ def test_a_piece_is_clicked_or_decided_by_a_key_over_it(hand):
 @pytest.fixture
 def views(hand):
     """The view of each plane, beside each other."""
-    hand.session.toggle_planes()
-    linked = hand.session._planes
+    hand.session.views.toggle_planes()
+    linked = hand.session.views._planes
     hand.desk.wait(lambda: all(pane.marks.width() > 50 for pane in linked.panes.values()))
     hand.desk.qtbot.wait(200)
     found = {view.plane: view for view in (linked._main, *linked.panes.values())}
@@ -160,7 +163,7 @@ def views(hand):
 
 def place(hand, view, rows, columns):
     """Where a voxel is on the canvas of ``view``, counted from the cross-hair along its rows and columns."""
-    point, scale = hand.session._planes.point.copy(), hand.viewer.layers["scan"].scale
+    point, scale = hand.session.views._planes.point.copy(), hand.viewer.layers["scan"].scale
     for axis, steps in zip(view._in_plane(), (rows, columns), strict=True):
         point[axis] += steps * scale[axis]
     return QPoint(*(round(pixel) for pixel in view.on_screen(point)))
@@ -181,7 +184,7 @@ def drag_box(hand, view, size):
 @pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
 def test_a_box_dragged_in_a_pane_lies_in_its_plane_and_is_seen_there(hand, views, plane):
     view, sheets = views[plane], [one.model.layers for one in views.values()]
-    hand.session.start_region("box")
+    hand.session.regions.start("box")
     drag_box(hand, view, 3.4)
     hand.asked("one")
     assert [layers["region"].nshapes for layers in sheets] == [one is view for one in views.values()]
@@ -190,7 +193,7 @@ def test_a_box_dragged_in_a_pane_lies_in_its_plane_and_is_seen_there(hand, views
     hand.rest()
     middle = [
         round(mm / size)
-        for mm, size in zip(hand.session._planes.point, hand.viewer.layers["scan"].scale, strict=True)
+        for mm, size in zip(hand.session.views._planes.point, hand.viewer.layers["scan"].scale, strict=True)
     ]
     where = [slice(index - 3, index + 4) for index in middle]
     where[view.axis] = middle[view.axis]
@@ -204,10 +207,10 @@ def test_a_box_dragged_in_a_pane_lies_in_its_plane_and_is_seen_there(hand, views
 
 def test_a_region_reaches_up_to_where_the_cross_hair_went(hand, views):
     coronal = views["coronal"]
-    hand.session.start_region("box")
+    hand.session.regions.start("box")
     drag_box(hand, coronal, 2.4)
     hand.asked("one")
-    hand.session.step_slice(3)
+    hand.session.views.step_slice(3)
     hand.desk.qtbot.wait(150)
     hand.answer("here")
     hand.answer("ignore")
@@ -221,33 +224,33 @@ def test_a_piece_is_clicked_in_a_pane_or_decided_by_a_key_over_it(hand, views):
     shown = case.display.apply(mask)
     middle = [
         round(mm / size)
-        for mm, size in zip(hand.session._planes.point, hand.viewer.layers["scan"].scale, strict=True)
+        for mm, size in zip(hand.session.views._planes.point, hand.viewer.layers["scan"].scale, strict=True)
     ]
     shown[tuple(slice(index - 2, index + 3) for index in middle)] = 1
-    hand.session._on_loaded(jobs.PredictionLoaded(case.case_id, mask, mask * np.float32(0.1)))
-    hand.session.decide("accept", "piece")
+    hand.session.views.show_prediction(jobs.PredictionLoaded(case.case_id, mask, mask * np.float32(0.1)))
+    hand.session.regions.decide("accept", "piece")
     canvas = sagittal.marks.parentWidget()
     QTest.mouseMove(canvas, place(hand, sagittal, 1, 1))
     QTest.mouseClick(canvas, LEFT, pos=place(hand, sagittal, 1, 1))
-    hand.desk.wait(lambda: hand.session.question is None)
+    hand.desk.wait(lambda: hand.session.dialogue.question is None)
     hand.rest()
     assert (hand.known == Known.ACCEPTED).sum() == 125
-    hand.session.undo()
+    hand.session.labels.undo()
     QTest.mouseMove(canvas, place(hand, sagittal, -1, 1))
     hand.desk.qtbot.wait(50)
     QTest.keyClick(canvas, Qt.Key.Key_Y, Qt.KeyboardModifier.ShiftModifier)
     hand.rest()
-    assert hand.session.undo_name == "Reject piece"
+    assert hand.session.labels.undo_name == "Reject piece"
 
 
 def test_escape_calls_a_region_off_in_a_pane(hand, views):
     canvas = views["coronal"].marks.parentWidget()
-    hand.session.start_region("polygon")
+    hand.session.regions.start("polygon")
     for rows, columns in ((-3, -3), (-3, 3)):
         QTest.mouseMove(canvas, place(hand, views["coronal"], rows, columns))
         QTest.mouseClick(canvas, LEFT, pos=place(hand, views["coronal"], rows, columns))
     canvas.setFocus()
     QTest.keyClick(canvas, Qt.Key.Key_Escape)
-    hand.desk.wait(lambda: hand.session.question is None)
+    hand.desk.wait(lambda: hand.session.dialogue.question is None)
     assert not any(view.model.layers["region"].nshapes for view in views.values())
     assert hand.viewer.layers["annotation"].mode == "paint"

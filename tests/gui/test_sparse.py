@@ -28,7 +28,7 @@ def test_painted_slices_teach_what_the_sparse_protocol_teaches(atria, make_napar
     viewer = make_napari_viewer()
     session = get_session(viewer)
     session.open_study(tmp_path / "painted")
-    qtbot.waitUntil(lambda: session.case_id is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: session.cases.case_id is not None, timeout=30_000)
     geometry, truth = read_geometry(scan), np.asarray(nib.load(label).dataobj)
     axis, indices = spread_slices(truth, geometry, 6)
     view, layer = DisplayView(geometry), viewer.layers["annotation"]
@@ -39,7 +39,7 @@ def test_painted_slices_teach_what_the_sparse_protocol_teaches(atria, make_napar
         inside = np.argwhere(np.take(shown, on_screen[1], axis=on_screen[0]))
         strokes = np.insert(inside, on_screen[0], on_screen[1], axis=1)
         layer.data_setitem(tuple(strokes.T), 1)
-        session.toggle_slice_complete()
+        session.labels.toggle_slice_complete()
     session.save_now()
     session.close()
 

@@ -71,12 +71,12 @@ def test_slices_in_between_are_filled_with_enter_and_the_row_keeps_its_place(des
         drag(desk, (14, 14), (16, 20), size=6)
     place = dock.tools.geometry()
     choose(dock.tools.interpolate_menu, "Between")
-    desk.wait(lambda: desk.session.question is not None)
+    desk.wait(lambda: desk.session.dialogue.question is not None)
     assert dock.tools.strip.text.text() == "Fill the 5 slices in between?"
     assert dock.tools.geometry() == place
     QTest.keyClick(canvas_of(desk), Qt.Key.Key_Return)
     desk.wait(lambda: (annotation.known == Known.INTERPOLATED).any())
-    assert desk.session.question is None
+    assert desk.session.dialogue.question is None
 
 
 def test_escape_cancels_and_changes_nothing(desk, dock):
@@ -85,9 +85,9 @@ def test_escape_cancels_and_changes_nothing(desk, dock):
         drag(desk, (14, 14), (16, 20), size=6)
     labels = desk.session._desk.case.annotation.labels.copy()
     choose(dock.tools.interpolate_menu, "Between")
-    desk.wait(lambda: desk.session.question is not None)
+    desk.wait(lambda: desk.session.dialogue.question is not None)
     QTest.keyClick(canvas_of(desk), Qt.Key.Key_Escape)
-    assert desk.session.question is None
+    assert desk.session.dialogue.question is None
     assert dock.tools.pages.currentIndex() == 0
     assert np.array_equal(desk.session._desk.case.annotation.labels, labels)
 
@@ -96,8 +96,8 @@ def test_a_range_chosen_with_the_slider_limits_the_brush(desk, dock):
     scan, layer = desk.viewer.layers["scan"].data, desk.viewer.layers["annotation"]
     low, high = float(np.percentile(scan, 60)), float(scan.max())
     dock.tools.intensity.slider.setValue((low, high))
-    assert desk.session.range_on
+    assert desk.session.tools.range_on
     assert dock.tools.range_button.isChecked()
     drag(desk, (6, 6), (20, 24), size=10)
     desk.wait(lambda: layer.data.any())
-    assert scan[layer.data > 0].min() >= desk.session.paint_range[0]
+    assert scan[layer.data > 0].min() >= desk.session.tools.paint_range[0]

@@ -17,7 +17,7 @@ def dock(desk):
 
 
 def rest(desk):
-    desk.wait(lambda: not (desk.session.task.busy or desk.session._loads.busy))
+    desk.wait(lambda: not (desk.session.tasks.state.busy or desk.session._loads.busy))
 
 
 def annotation(desk):
@@ -31,7 +31,7 @@ def paint(desk, centre, value):
 
 def list_versions(desk, dock):
     next(a for a in dock.tools.more_menu.actions() if a.text() == "Versions…").trigger()
-    desk.wait(lambda: desk.session.versions is not None)
+    desk.wait(lambda: desk.session.versions.shown is not None)
     rest(desk)
     return dock.shelf.versions
 
@@ -42,16 +42,16 @@ def press(desk, button):
 
 
 def answer(desk, dock, key):
-    desk.wait(lambda: desk.session.question is not None)
+    desk.wait(lambda: desk.session.dialogue.question is not None)
     rest(desk)
     dock.tools.strip.buttons[key].click()
     rest(desk)
-    desk.wait(lambda: desk.session.case_id == CASE)
+    desk.wait(lambda: desk.session.cases.case_id == CASE)
     rest(desk)
 
 
 def test_an_older_version_is_looked_at_restored_and_the_restoring_undone(desk, dock):
-    values = [structure.value for structure in desk.session.structures]
+    values = [structure.value for structure in desk.session.structures.all]
     paint(desk, (5, 12, 12), values[0])
     desk.session.save_now()
     press(desk, dock.structures.case_button)
@@ -76,11 +76,11 @@ def test_an_older_version_is_looked_at_restored_and_the_restoring_undone(desk, d
     assert np.array_equal(annotation(desk).data, mine)
 
     press(desk, panel.restore_button)
-    desk.wait(lambda: desk.session.versions is None)
+    desk.wait(lambda: desk.session.versions.shown is None)
     assert dock.cases.isVisibleTo(dock)
     assert np.array_equal(annotation(desk).data, np.where(mine == values[0], mine, 0))
     assert annotation(desk).mode == "paint"
-    desk.session.undo()
+    desk.session.labels.undo()
     desk.wait(lambda: np.array_equal(annotation(desk).data, mine))
     rest(desk)
     desk.session.save_now()
@@ -106,7 +106,7 @@ def test_what_is_said_about_the_labels_is_gone_or_put_right_once_they_change(des
     desk.wait(lambda: line.text.startswith("Done again: Restore the version of"))
     paint(desk, (5, 16, 16), 1)
     assert line.text == ""
-    desk.session.say("warning", "The disk is nearly full.")
+    desk.session.dialogue.say("warning", "The disk is nearly full.")
     paint(desk, (5, 24, 16), 1)
     assert line.text == "The disk is nearly full."
 
@@ -116,7 +116,7 @@ def test_while_an_older_version_is_on_screen_no_control_changes_anything_and_eac
     for centre in ((5, 12, 12), (5, 20, 20)):
         paint(desk, centre, 1)
         session.save_now()
-    session.toggle_known_map()
+    session.views.toggle_known_map()
     panel, mine = list_versions(desk, dock), annotation(desk).data.copy()
     panel.table.selectRow(1)
     desk.wait(lambda: not annotation(desk).visible)
@@ -128,22 +128,22 @@ def test_while_an_older_version_is_on_screen_no_control_changes_anything_and_eac
     ):
         assert not button.isEnabled()
         assert reasons.OLDER in button.toolTip()
-    session.undo()
+    session.labels.undo()
     assert np.array_equal(annotation(desk).data, mine)
     assert not desk.viewer.layers["known map"].visible, "it is about other labels than those on screen"
     for visible in (False, True):
-        session.toggle_annotation()
+        session.views.toggle_annotation()
         assert desk.viewer.layers["older version"].visible is visible
         assert not annotation(desk).visible
-    session.close_versions()
+    session.versions.close()
     assert annotation(desk).visible and desk.viewer.layers["known map"].visible
     assert tools.undo_button.isEnabled() and tools.known_button.isEnabled()
 
 
 def test_structures_merged_and_removed_leave_everything_else_as_it_was(desk, dock, study_path):
-    first, second = (structure.value for structure in desk.session.structures[:2])
-    desk.session.add_structure("vein")
-    third = desk.session.active_value
+    first, second = (structure.value for structure in desk.session.structures.all[:2])
+    desk.session.structures.add("vein")
+    third = desk.session.structures.active_value
     paint(desk, (5, 8, 8), first)
     paint(desk, (9, 20, 20), second)
     paint(desk, (13, 12, 12), third)
@@ -155,7 +155,7 @@ def test_structures_merged_and_removed_leave_everything_else_as_it_was(desk, doc
     answer(desk, dock, "change")
     dock.structures.remove_requested.emit(third, False)
     answer(desk, dock, "change")
-    assert [structure.value for structure in desk.session.structures] == [first]
+    assert [structure.value for structure in desk.session.structures.all] == [first]
     assert dock.structures.chips.count() == 1
     assert set(np.unique(annotation(desk).data)) == {0, first}
     paint(desk, (16, 25, 25), first)

@@ -146,14 +146,14 @@ class Opened:
         self.qtbot.waitUntil(condition, timeout=seconds * 1000)
 
     def open(self, case):
-        self.session.open_case(case)
-        self.wait(lambda: self.session.case_id == case)
+        self.session.cases.open(case)
+        self.wait(lambda: self.session.cases.case_id == case)
         return self
 
     def rest(self):
         """Wait until nothing runs in the background."""
-        quiet = lambda: not (self.session.task.busy or self.session._loads.busy or self.session._chores.busy)  # noqa: E731
-        self.wait(quiet)
+        one = self.session
+        self.wait(lambda: not (one.tasks.state.busy or one._loads.busy or one._chores.busy))
 
     def layer(self, role):
         return self.viewer.layers[role]
@@ -169,8 +169,7 @@ def engine(monkeypatch):
     fake = Engine()
     for name in ("training", "prediction", "suggestions", "engine_facts"):
         monkeypatch.setattr(jobs, name, getattr(fake, name))
-    for module in (session, training):
-        monkeypatch.setattr(module, "preferred_device", lambda: "cpu")
+    monkeypatch.setattr(training, "preferred_device", lambda: "cpu")
     return fake
 
 
@@ -179,7 +178,7 @@ def notes(monkeypatch):
     """Every notification, as ``(level, text)``."""
     seen = []
     monkeypatch.setattr(
-        "napari_dycon.plugin.controllers.state.notify", lambda level, text: seen.append((level, text))
+        "napari_dycon.plugin.controllers.dialogue.notify", lambda level, text: seen.append((level, text))
     )
     return seen
 

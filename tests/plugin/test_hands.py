@@ -37,16 +37,16 @@ def to_beta(opened):
 
 
 def remove(opened):
-    opened.session.remove_cases(["alpha"])
-    opened.wait(lambda: opened.session.case_id not in (None, "alpha"))
+    opened.session.cases.remove(["alpha"])
+    opened.wait(lambda: opened.session.cases.case_id not in (None, "alpha"))
 
 
 def merge(opened):
-    opened.session.merge_structures(1, 3)
-    opened.wait(lambda: opened.session.question is not None)
-    opened.session.answer("change")
+    opened.session.structures.merge(1, 3)
+    opened.wait(lambda: opened.session.dialogue.question is not None)
+    opened.session.dialogue.answer("change")
     opened.rest()
-    opened.wait(lambda: opened.session.case_id == "alpha")
+    opened.wait(lambda: opened.session.cases.case_id == "alpha")
 
 
 @pytest.mark.parametrize("change", [to_beta, remove, merge])
@@ -79,11 +79,11 @@ def test_what_is_changed_during_a_drag_ends_the_stroke(opened, mouse, change):
     case = session._desk.case
     painted = case.annotation.labels.copy()
     if change == "slice":
-        session.step_slice(1)
+        session.views.step_slice(1)
     elif change == "plane":
-        session.show_plane("coronal")
+        session.views.show_plane("coronal")
     elif change == "undo":
-        session.undo()
+        session.labels.undo()
         painted[:] = 0
     elif change == "version":
         session._desk.look_at(np.zeros_like(painted))
@@ -105,7 +105,7 @@ def test_undo_in_the_middle_of_a_stroke_leaves_nothing_known(opened, mouse):
     before = known.copy()
     mouse.press((at, 5, 5))
     mouse.move((at, 5, 8))
-    opened.session.undo()
+    opened.session.labels.undo()
     mouse.release((at, 5, 8))
     assert np.array_equal(known, before)
 
@@ -162,26 +162,26 @@ def test_napari_s_tool_for_moving_a_layer_is_not_taken_up(opened, role):
 
 def test_a_copy_for_another_canvas_changes_nothing_in_the_hand(opened):
     session, layer = opened.session, opened.layer("annotation")
-    session.select_structure(3)
+    session.structures.select(3)
     layer.mode, layer.brush_size, layer.preserve_labels, layer.n_edit_dimensions = "erase", 7, True, 3
     copies = [Mirror(layer, lambda *_: None) for _ in range(2)]
-    session.recolour_structure(3, "#00ff00")
+    session.structures.recolour(3, "#00ff00")
     for one in (layer, *(copy.layer for copy in copies)):
         hand = (one.selected_label, one.mode, one.brush_size, one.preserve_labels, one.n_edit_dimensions)
         assert hand == (3, "erase", 7, True, 3)
-    assert session.active_value == 3
+    assert session.structures.active_value == 3
     copies[1].layer.selected_label = 1
-    assert session.active_value == layer.selected_label == copies[0].layer.selected_label == 1
+    assert session.structures.active_value == layer.selected_label == copies[0].layer.selected_label == 1
 
 
 def test_the_reason_of_a_place_goes_with_its_case(opened):
     opened.rest()
     session = opened.session
-    session.next_suggestion()
-    opened.wait(lambda: session.case_id == "beta")
-    assert session.suggestion_index == 0
+    session.suggestions.step()
+    opened.wait(lambda: session.cases.case_id == "beta")
+    assert session.suggestions.index == 0
     opened.open("alpha")
-    assert session.suggestion_index == -1
+    assert session.suggestions.index == -1
 
 
 def test_a_study_reads_back_what_was_painted_while_cases_changed(opened, mouse, study_path):
@@ -214,8 +214,8 @@ def labels_come(opened, tmp_path, monkeypatch):
     monkeypatch.setattr(jobs, "add_scans", held)
 
     def come():
-        if not opened.session.task.busy:
-            opened.session.add_scans([scan], folder)
+        if not opened.session.tasks.state.busy:
+            opened.session.exchange.add_scans([scan], folder)
             begun.wait(15)
         else:
             gate.set()
@@ -238,12 +238,12 @@ def test_labels_that_are_imported_and_labels_that_are_painted_meanwhile_are_both
     if hand not in ("rests", "paints"):
         mouse.release((at, 5, 8))
     if hand in ("is elsewhere", "comes back"):
-        opened.session.undo()
+        opened.session.labels.undo()
         opened.open("beta")
     if hand == "comes back":
-        opened.session.open_case("alpha")
+        opened.session.cases.open("alpha")
     if hand == "has undone":
-        opened.session.undo()
+        opened.session.labels.undo()
     labels_come()
     if hand == "paints":
         mouse.move((at, 5, 11))
@@ -260,5 +260,5 @@ def test_labels_that_are_imported_and_labels_that_are_painted_meanwhile_are_both
     assert set(painted) <= {1, 3}
     assert (opened.session._desk.case.annotation.known == Known.DRAWN).all()
     assert np.array_equal(on_disk(opened, "alpha"), opened.session._desk.case.annotation.labels)
-    opened.session.undo()
+    opened.session.labels.undo()
     assert opened.session._desk.flush()

@@ -81,7 +81,7 @@ def label_all(opened):
     for case in ("alpha", "beta", "gamma"):
         opened.open(case)
         opened.paint([4, 8, 8])
-        opened.session.complete_case()
+        opened.session.labels.complete_case()
         opened.rest()
     opened.session.save_now()
 
@@ -89,21 +89,21 @@ def label_all(opened):
 def test_a_session_does_nothing_heavy_on_the_gui_thread(opened, engine, heavy, tmp_path):
     session = opened.session
     opened.open("beta").paint([4, 8, 8])
-    session.toggle_slice_complete()
-    session.undo()
-    session.redo()
-    session.toggle_known_map()
+    session.labels.toggle_slice_complete()
+    session.labels.undo()
+    session.labels.redo()
+    session.views.toggle_known_map()
     opened.open("alpha").open("gamma")
-    session.train("dycon", 1.0)
+    session.training.train("dycon", 1.0)
     opened.rest()
-    session.accept_slice()
-    session.decide("accept", "case")
+    session.regions.accept_slice()
+    session.regions.decide("accept", "case")
     opened.rest()
-    session.undo()
+    session.labels.undo()
     opened.rest()
-    session.add_scans([write_more(tmp_path)])
+    session.exchange.add_scans([write_more(tmp_path)])
     opened.rest()
-    session.export(tmp_path / "out")
+    session.exchange.export(tmp_path / "out")
     opened.rest()
     assert (tmp_path / "out" / "volumes.csv").exists()
     assert heavy == []
@@ -121,8 +121,8 @@ def test_an_export_shows_progress_and_leaves_the_window_alive(opened, slow_expor
     gate, begun = slow_export
     label_all(opened)
     shares = []
-    opened.session.task_changed.connect(lambda task: shares.append(task.fraction))
-    opened.session.export(tmp_path / "out")
+    opened.session.tasks.changed.connect(lambda task: shares.append(task.fraction))
+    opened.session.exchange.export(tmp_path / "out")
     for number in range(3):
         opened.wait(lambda number=number: len(begun) == number + 1)
         before = len(ticks)
@@ -136,9 +136,9 @@ def test_an_export_shows_progress_and_leaves_the_window_alive(opened, slow_expor
 def test_a_stopped_export_ends_after_the_case_under_way_and_says_so(opened, slow_export, notes, tmp_path):
     gate, begun = slow_export
     label_all(opened)
-    opened.session.export(tmp_path / "out")
+    opened.session.exchange.export(tmp_path / "out")
     opened.wait(lambda: bool(begun))
-    opened.session.stop()
+    opened.session.tasks.stop()
     gate.release()
     opened.rest()
     assert begun == ["alpha.nii.gz"]
@@ -151,7 +151,7 @@ def test_a_stopped_export_ends_after_the_case_under_way_and_says_so(opened, slow
 def test_a_closed_window_leaves_no_thread_behind(opened, slow_export, tmp_path):
     gate, begun = slow_export
     label_all(opened)
-    opened.session.export(tmp_path / "out")
+    opened.session.exchange.export(tmp_path / "out")
     opened.wait(lambda: bool(begun))
     threading.Timer(0.2, gate.release).start()
     opened.session.close()
@@ -174,11 +174,12 @@ def test_a_job_that_is_stopped_before_it_begins_touches_no_case(opened, make, tm
 
 def test_many_events_at_once_are_few_changes_of_the_table(opened):
     session, told = opened.session, []
-    session.cases_changed.connect(lambda: told.append(None))
+    session.cases.changed.connect(lambda: told.append(None))
     events = [
         ImportEvent(path=opened.study.path, case=None, problem=None, done=n, total=500) for n in range(500)
     ]
-    session._tasks.run("importing", "Reading scans", lambda control: iter(events))
+    took = session.exchange._on_imported
+    session.tasks.run("importing", "Reading scans", lambda control: iter(events), took)
     opened.rest()
     opened.qtbot.wait(400)
     assert 1 <= len(told) < 10
@@ -197,7 +198,7 @@ def test_the_window_waits_for_nothing_while_a_study_is_rewritten(opened):
     holder.start()
     try:
         assert held.wait(5)
-        rows = threading.Thread(target=opened.session.case_rows)
+        rows = threading.Thread(target=opened.session.cases.rows)
         rows.start()
         rows.join(5)
         assert not rows.is_alive()
@@ -245,14 +246,14 @@ def test_structures_stay_as_they_are_while_they_are_rewritten(opened, notes):
         gate.wait(20)
         yield from ()
 
-    opened.session._tasks.run("restructuring", "Changing structures", source)
-    before = opened.session.structures
-    opened.session.add_structure("new")
-    opened.session.rename_structure(1, "other")
-    opened.session.recolour_structure(1, "#000000")
+    opened.session.tasks.run("restructuring", "Changing structures", source, print)
+    before = opened.session.structures.all
+    opened.session.structures.add("new")
+    opened.session.structures.rename(1, "other")
+    opened.session.structures.recolour(1, "#000000")
     gate.set()
     opened.rest()
-    assert opened.session.structures == before
+    assert opened.session.structures.all == before
     assert [text.split(" is under way")[0] for _, text in notes[-3:]] == ["The change of the structures"] * 3
 
 
@@ -278,26 +279,26 @@ def test_clicks_during_a_merge_of_many_cases_wait_for_nothing(opened, notes, mon
         rewrite(*args)
 
     monkeypatch.setattr(StructureChanges, "_rewrite_case", held)
-    session.merge_structures(1, 3)
-    opened.wait(lambda: session.question is not None)
+    session.structures.merge(1, 3)
+    opened.wait(lambda: session.dialogue.question is not None)
     opened.rest()
-    session.answer("change")
+    session.dialogue.answer("change")
     opened.wait(begun.is_set)
     unheard = threading.Timer(20, let_go.set)  # a click that waits for the merge would wait for ever
     unheard.start()
     for case in study.cases:
-        session.open_case(case.id)
-        session.set_note(case.id, "looked at")
-        session.flag_cases([case.id], True)
-        session.case_rows()
+        session.cases.open(case.id)
+        session.cases.set_note(case.id, "looked at")
+        session.cases.flag([case.id], True)
+        session.cases.rows()
     for value in (1, 3):
-        session.select_structure(value)
-        session.rename_structure(value, "other")
-        session.recolour_structure(value, "#112233")
-    session.add_structure("third")
-    session.undo()
-    session.train("dycon", 1.0)
-    session.show_plane("coronal")
+        session.structures.select(value)
+        session.structures.rename(value, "other")
+        session.structures.recolour(value, "#112233")
+    session.structures.add("third")
+    session.labels.undo()
+    session.training.train("dycon", 1.0)
+    session.views.show_plane("coronal")
     ticks = []
     QTimer.singleShot(0, lambda: ticks.append(None))
     opened.wait(lambda: bool(ticks))
@@ -305,9 +306,9 @@ def test_clicks_during_a_merge_of_many_cases_wait_for_nothing(opened, notes, mon
     unheard.cancel()
     let_go.set()
     opened.rest()
-    opened.wait(lambda: session.case_id == study.cases[-1].id)
+    opened.wait(lambda: session.cases.case_id == study.cases[-1].id)
     assert [structure.value for structure in study.structures] == [3]
-    assert session.active_value == 3
+    assert session.structures.active_value == 3
     for case in study.cases:
         assert set(np.unique(study.annotation(case.id).labels)) <= {0, 3}
         assert study.notebook.page(case.id).note == "looked at"

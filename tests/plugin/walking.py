@@ -65,7 +65,7 @@ class Walker:
 
     @property
     def case(self):
-        return self.cases[self.session.case_id]
+        return self.cases[self.session.cases.case_id]
 
     def walk(self, steps):
         actions = [name for name in dir(self) if name.startswith("do_")]
@@ -76,9 +76,9 @@ class Walker:
             name = self.random.choices(actions, weights)[0]
             self.done.append(name)
             place = self.viewer.dims.point
-            before = self.session.case_id
+            before = self.session.cases.case_id
             moved = getattr(self, name)()
-            self.look(None if moved or self.session.case_id != before else place)
+            self.look(None if moved or self.session.cases.case_id != before else place)
         self.look_at_all()
 
     # ---- what must be so ---------------------------------------------------------------------
@@ -92,21 +92,21 @@ class Walker:
         assert np.array_equal(session._desk.case.annotation.known, case.known), story
         assert layer.data.shape == self.opened.layer("scan").data.shape, story
         hand = {
-            "value": session.active_value,
+            "value": session.structures.active_value,
             "mode": str(layer.mode),
             "brush": layer.brush_size,
             "plane": next(name for name, order in ORDERS.items() if order == self.viewer.dims.order),
         }
         assert hand == self.hand, f"{hand} {story}"
-        assert layer.selected_label == session.active_value, story
+        assert layer.selected_label == session.structures.active_value, story
         assert place is None or self.viewer.dims.point == place, story
-        assert bool(session.undo_name) == bool(case.undo), story
-        assert bool(session.redo_name) == bool(case.redo), story
+        assert bool(session.labels.undo_name) == bool(case.undo), story
+        assert bool(session.labels.redo_name) == bool(case.redo), story
         for one in (*self.viewer.layers, *(copy.layer for copy in self.copies)):
             assert np.allclose(one.scale, self.opened.layer("scan").scale), story
             assert np.allclose(one.data_to_world((3, 2, 1)), np.multiply((3, 2, 1), one.scale)), story
         assert session._desk.flush(), story
-        self.compare(session.case_id, story)
+        self.compare(session.cases.case_id, story)
 
     def look_at_all(self):
         for case_id in self.cases:
@@ -185,31 +185,31 @@ class Walker:
         self.done.append(what)
         if what == "prediction":
             mask = np.full(self.case.labels.shape, self.random.choice((0, 1)), np.uint8)
-            self.session._on_loaded(jobs.PredictionLoaded(self.session.case_id, mask, mask))
+            self.session.views.show_prediction(jobs.PredictionLoaded(self.session.cases.case_id, mask, mask))
         elif what == "import":
             self.opened.rest()
             scans = [self.opened.study.scan_path(case_id) for case_id in self.cases]
-            self.session.add_scans(scans)
+            self.session.exchange.add_scans(scans)
             self.opened.rest()
         elif what == "structure":
-            one = self.random.choice(self.session.structures)
-            self.session.rename_structure(one.value, f"renamed {len(self.done)}")
+            one = self.random.choice(self.session.structures.all)
+            self.session.structures.rename(one.value, f"renamed {len(self.done)}")
         else:
             self.opened.rest()
-            self.session.train("dycon", 1.0)
-            self.session.stop()
+            self.session.training.train("dycon", 1.0)
+            self.session.tasks.stop()
             self.opened.rest()
 
     def do_tool_changed(self):
         self.hand["mode"] = next(mode for mode in TOOLS if mode != self.hand["mode"])
-        self.session.take_tool(self.hand["mode"])
+        self.session.tools.take(self.hand["mode"])
 
     def do_undo(self):
-        self.session.undo()
+        self.session.labels.undo()
         self.case.travel(self.case.undo, self.case.redo)
 
     def do_redo(self):
-        self.session.redo()
+        self.session.labels.redo()
         self.case.travel(self.case.redo, self.case.undo)
 
     # ---- looking -----------------------------------------------------------------------------
@@ -217,17 +217,17 @@ class Walker:
     def do_slice(self):
         axis = self.viewer.dims.order[0]
         step = 1 if self.viewer.dims.current_step[axis] == 0 else -1
-        self.session.step_slice(step)
+        self.session.views.step_slice(step)
         return True
 
     def do_plane(self):
         self.hand["plane"] = self.random.choice(list(ORDERS))
-        self.session.show_plane(self.hand["plane"])
+        self.session.views.show_plane(self.hand["plane"])
         return True
 
     def do_3d_and_back(self):
-        self.session.toggle_3d()
-        self.session.toggle_3d()
+        self.session.views.toggle_3d()
+        self.session.views.toggle_3d()
 
     def do_copies(self):
         """As the further planes make them and let them go."""
@@ -250,32 +250,32 @@ class Walker:
             layer.mode = "transform"
 
     def do_key_scheme(self):
-        self.session.use_keys(self.random.choice(("napari", "slicer", "itk-snap")))
+        self.session.keys.use(self.random.choice(("napari", "slicer", "itk-snap")))
 
     def do_versions(self):
-        self.session.show_versions()
+        self.session.versions.show()
         self.opened.rest()
-        if self.session.versions is not None:
-            generation = self.random.choice(self.session.versions.rows).generation
-            self.session.look_at_version(generation)
+        if self.session.versions.shown is not None:
+            generation = self.random.choice(self.session.versions.shown.rows).generation
+            self.session.versions.look_at(generation)
             self.opened.rest()
-            self.session.close_versions()
+            self.session.versions.close()
 
     # ---- cases -------------------------------------------------------------------------------
 
     def do_open(self):
-        before = self.session.case_id
+        before = self.session.cases.case_id
         self.opened.open(self.random.choice([case for case in self.cases if case != before] or [before]))
         self.entered(before)
 
     def do_next_place(self):
-        before = self.session.case_id
+        before = self.session.cases.case_id
         self.opened.rest()
-        if self.session.suggestions and self.session.suggestions[0].case in self.cases:
-            self.session.next_suggestion()
-            self.opened.wait(lambda: self.session.case_id == self.session.suggestions[0].case)
-            self.hand["plane"] = self.session.suggestions[0].plane
-            if before != self.session.case_id:
+        if self.session.suggestions.places and self.session.suggestions.places[0].case in self.cases:
+            self.session.suggestions.step()
+            self.opened.wait(lambda: self.session.cases.case_id == self.session.suggestions.places[0].case)
+            self.hand["plane"] = self.session.suggestions.places[0].plane
+            if before != self.session.cases.case_id:
                 self.case.forget_history()
             assert self.session._presenter.current_slice() == (1, 7)
             return True
@@ -283,33 +283,33 @@ class Walker:
 
     def do_remove_and_restore(self):
         if self.removed:
-            folder = self.session.removed_cases()[0].folder
-            self.session.restore_case(getattr(folder, "name", folder))
-            case_id, before = next(iter(self.removed)), self.session.case_id
+            folder = self.session.cases.removed()[0].folder
+            self.session.cases.restore(getattr(folder, "name", folder))
+            case_id, before = next(iter(self.removed)), self.session.cases.case_id
             self.cases[case_id] = self.removed.pop(case_id)
-            self.opened.wait(lambda: self.session.case_id == case_id)
+            self.opened.wait(lambda: self.session.cases.case_id == case_id)
             self.entered(before)
         elif len(self.cases) > 1:
-            before = gone = self.session.case_id
+            before = gone = self.session.cases.case_id
             self.removed[gone] = self.cases.pop(gone)
             self.removed[gone].forget_history()
-            self.session.remove_cases([gone])
-            self.opened.wait(lambda: self.session.case_id not in (None, gone))
+            self.session.cases.remove([gone])
+            self.opened.wait(lambda: self.session.cases.case_id not in (None, gone))
             self.opened.rest()
             self.entered(before)
 
     def do_close_and_reopen(self):
-        path, before = self.opened.study.path, self.session.case_id
+        path, before = self.opened.study.path, self.session.cases.case_id
         self.session.close()
         self.session.open_study(path)
-        self.opened.wait(lambda: self.session.case_id is not None)
+        self.opened.wait(lambda: self.session.cases.case_id is not None)
         self.opened.rest()
-        assert self.session.case_id == before
+        assert self.session.cases.case_id == before
         self.entered(None)
 
     def entered(self, before):
         """A case is read anew when it is opened, and shown in the plane in which it was left."""
-        if self.session.case_id != before:
+        if self.session.cases.case_id != before:
             self.case.forget_history()
             order = self.viewer.dims.order
             self.hand["plane"] = next(name for name, known in ORDERS.items() if known == order)
@@ -317,24 +317,24 @@ class Walker:
     # ---- structures --------------------------------------------------------------------------
 
     def do_structure(self):
-        self.hand["value"] = self.random.choice(self.session.structures).value
-        self.session.select_structure(self.hand["value"])
+        self.hand["value"] = self.random.choice(self.session.structures.all).value
+        self.session.structures.select(self.hand["value"])
 
     def do_add_structure(self):
-        if len(self.session.structures) < 5:
-            self.session.add_structure(f"structure {len(self.done)}")
-            self.hand["value"] = self.session.active_value
+        if len(self.session.structures.all) < 5:
+            self.session.structures.add(f"structure {len(self.done)}")
+            self.hand["value"] = self.session.structures.active_value
 
     def do_rename_and_recolour(self):
-        one = self.random.choice(self.session.structures)
-        self.session.rename_structure(one.value, f"renamed {len(self.done)}")
-        self.session.recolour_structure(one.value, "#12ab34")
+        one = self.random.choice(self.session.structures.all)
+        self.session.structures.rename(one.value, f"renamed {len(self.done)}")
+        self.session.structures.recolour(one.value, "#12ab34")
 
     def do_merge(self):
-        values = [one.value for one in self.session.structures]
+        values = [one.value for one in self.session.structures.all]
         if len(values) > 2 and not self.removed:
             gone, heir = self.random.sample(values, 2)
-            self.rewrite(lambda: self.session.merge_structures(gone, heir))
+            self.rewrite(lambda: self.session.structures.merge(gone, heir))
             for case in self.cases.values():
                 case.labels = np.where(case.labels == gone, np.uint8(heir), case.labels)
             self.hand["value"] = heir if self.hand["value"] == gone else self.hand["value"]
@@ -342,11 +342,11 @@ class Walker:
     def rewrite(self, ask):
         self.opened.rest()
         ask()
-        self.opened.wait(lambda: self.session.question is not None)
+        self.opened.wait(lambda: self.session.dialogue.question is not None)
         self.opened.rest()
-        self.session.answer("change")
+        self.session.dialogue.answer("change")
         self.opened.rest()
-        self.opened.wait(lambda: self.session.case_id is not None)
+        self.opened.wait(lambda: self.session.cases.case_id is not None)
         for case in self.cases.values():
             case.forget_history()
 
@@ -354,26 +354,26 @@ class Walker:
 
     def do_train_and_predict(self):
         self.opened.rest()
-        self.session.train("dycon", 1.0)
+        self.session.training.train("dycon", 1.0)
         self.opened.rest()
-        self.opened.wait(lambda: self.session.has_prediction)
+        self.opened.wait(lambda: self.session.cases.has_prediction)
 
     def do_decide_about_the_case(self):
-        if not self.session.has_prediction:
+        if not self.session.cases.has_prediction:
             return
         accept, predicted = self.random.choice((True, False)), self.session._desk.case.prediction
         free = ~np.isin(self.case.known, SPOKEN)
-        self.session.decide("accept" if accept else "reject", "case")
+        self.session.regions.decide("accept" if accept else "reject", "case")
         self.opened.rest()
         self.decided(accept, predicted, free)
 
     def do_point_and_leave(self):
         """Look at the pieces of the prediction, and click none."""
-        if self.session.has_prediction:
-            self.session.decide("reject", "piece")
+        if self.session.cases.has_prediction:
+            self.session.regions.decide("reject", "piece")
             self.opened.rest()
-            self.session.point()
-            self.session.answer("cancel")
+            self.session.regions.point()
+            self.session.dialogue.answer("cancel")
 
     def do_accept_slice(self):
         self.on_slice(accept=True)
@@ -382,11 +382,11 @@ class Walker:
         self.on_slice(accept=False)
 
     def on_slice(self, accept):
-        if not self.session.has_prediction:
+        if not self.session.cases.has_prediction:
             return
         predicted = self.session._desk.case.prediction
         free = ~np.isin(self.case.known, SPOKEN) & self.slice_mask()
-        self.session.decide("accept" if accept else "reject", "slice")
+        self.session.regions.decide("accept" if accept else "reject", "slice")
         self.decided(accept, predicted, free)
 
     def decided(self, accept, predicted, free):
@@ -398,7 +398,7 @@ class Walker:
     def do_complete_slice(self):
         unknown = self.slice_mask() & (self.case.known == Known.UNKNOWN)
         if unknown.any():
-            self.session.toggle_slice_complete()
+            self.session.labels.toggle_slice_complete()
             known = np.where(unknown, np.uint8(Known.COMPLETED), self.case.known)
             self.case.change(self.case.labels.copy(), known)
 

@@ -11,20 +11,21 @@ from pathlib import Path
 import numpy as np
 
 from napari_dycon.engine.control import Control
-from napari_dycon.engine.events import ScanPreparation
+from napari_dycon.engine.events import Event, Note, ScanPreparation
 from napari_dycon.engine.processor import available_cores, likely_device
 from napari_dycon.engine.request import Request
 from napari_dycon.engine.runners.apart import train_apart
 from napari_dycon.errors import StudyError
+from napari_dycon.guidance.suggestions import CaseLooked, Suggestion
 from napari_dycon.learning.catalogue import method_titles
 from napari_dycon.plugin.background.curves import Curves
 from napari_dycon.plugin.background.warm_up import warm_up
 from napari_dycon.plugin.background.worker import EventSource
 from napari_dycon.plugin.layers.grey_windows import windows_of
 from napari_dycon.plugin.layers.open_case import SHADES, OpenCase, contrast_limits, intensity_range
-from napari_dycon.study.exchange.exporting import ExportRequest, export
-from napari_dycon.study.exchange.importing import add_labels, add_scans
-from napari_dycon.study.exchange.searching import find_again
+from napari_dycon.study.exchange.exporting import CaseExported, Exported, ExportRequest, export
+from napari_dycon.study.exchange.importing import CollectingScans, ImportEvent, add_labels, add_scans
+from napari_dycon.study.exchange.searching import SearchEnded, Sought, find_again
 from napari_dycon.study.store.lock import RunLock
 from napari_dycon.study.store.runs import ENTROPY
 from napari_dycon.study.study import Study
@@ -59,7 +60,7 @@ class Searching:
 class SuggestionsReady:
     """Where to look next, best first."""
 
-    suggestions: tuple[object, ...]
+    suggestions: tuple[Suggestion, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +99,13 @@ def training(
     resume: str | None = None,
     *,
     apart: bool = False,
-) -> EventSource:
+) -> EventSource[Event]:
     """Train for ``minutes`` once everything painted is on disk, or bring the run ``resume`` to its end.
 
     With ``apart`` in a process of its own, which may end as it likes.
     """
 
-    def source(control: Control) -> Iterator[object]:
+    def source(control: Control) -> Iterator[Event]:
         save(save_first)
         yield ScanPreparation("", 0, len(study.cases))
         request = Request(
@@ -125,13 +126,15 @@ def training(
     return source
 
 
-def prediction(study: Study, run: str, case_ids: Sequence[str], device: str) -> EventSource:
+def prediction(
+    study: Study, run: str, case_ids: Sequence[str], device: str
+) -> EventSource[Event | Searching | CaseLooked | SuggestionsReady]:
     """Predict ``case_ids`` in the given order with ``run``, then look for places worth annotating.
 
     A model that is not ready predicts nothing, and says so.
     """
 
-    def source(control: Control) -> Iterator[object]:
+    def source(control: Control) -> Iterator[Event | Searching | CaseLooked | SuggestionsReady]:
         from napari_dycon.engine.inference import predict
 
         yield from predict(
@@ -149,11 +152,10 @@ def prediction(study: Study, run: str, case_ids: Sequence[str], device: str) -> 
     return source
 
 
-def suggestions(study: Study) -> EventSource:
+def suggestions(study: Study) -> EventSource[Searching | CaseLooked | Note | SuggestionsReady]:
     """Look for the places that are worth annotating next."""
 
-    def source(control: Control) -> Iterator[object]:
-        from napari_dycon.engine.events import Note
+    def source(control: Control) -> Iterator[Searching | CaseLooked | Note | SuggestionsReady]:
         from napari_dycon.guidance.suggestions import suggesting
 
         yield Searching()
@@ -168,10 +170,10 @@ def suggestions(study: Study) -> EventSource:
 
 def importing(
     study: Study, paths: Sequence[Path], labels: Path | None, save_first: Callable[[], bool]
-) -> EventSource:
+) -> EventSource[CollectingScans | ImportEvent]:
     """Add scans to the study, one event a file; what is painted already is saved before, and stays."""
 
-    def source(control: Control) -> Iterator[object]:
+    def source(control: Control) -> Iterator[CollectingScans | ImportEvent]:
         save(save_first)
         events = add_scans(study, list(paths), labels_dir=labels)
         while not control.stopped and (event := next(events, None)) is not None:
@@ -180,10 +182,10 @@ def importing(
     return source
 
 
-def seeking(study: Study, folder: Path, save_first: Callable[[], bool]) -> EventSource:
+def seeking(study: Study, folder: Path, save_first: Callable[[], bool]) -> EventSource[Sought | SearchEnded]:
     """Look in ``folder`` for scans that are not where they were, one event a file."""
 
-    def source(control: Control) -> Iterator[object]:
+    def source(control: Control) -> Iterator[Sought | SearchEnded]:
         save(save_first)
         events = find_again(study, folder)
         while not control.stopped and (event := next(events, None)) is not None:
@@ -192,10 +194,10 @@ def seeking(study: Study, folder: Path, save_first: Callable[[], bool]) -> Event
     return source
 
 
-def making_demo(folder: Path) -> EventSource:
+def making_demo(folder: Path) -> EventSource[StudyMade]:
     """Make the phantom study in ``folder``."""
 
-    def source(control: Control) -> Iterator[object]:
+    def source(control: Control) -> Iterator[StudyMade]:
         del control
         from napari_dycon.study.exchange.phantom import make_phantom_study
 
@@ -204,10 +206,12 @@ def making_demo(folder: Path) -> EventSource:
     return source
 
 
-def pairing(study: Study, pairs: Sequence[tuple[Path, Path]], save_first: Callable[[], bool]) -> EventSource:
+def pairing(
+    study: Study, pairs: Sequence[tuple[Path, Path]], save_first: Callable[[], bool]
+) -> EventSource[ImportEvent]:
     """Take over label maps that the person paired with scans, one event a scan."""
 
-    def source(control: Control) -> Iterator[object]:
+    def source(control: Control) -> Iterator[ImportEvent]:
         save(save_first)
         for event in add_labels(study, pairs):
             yield event
@@ -217,20 +221,22 @@ def pairing(study: Study, pairs: Sequence[tuple[Path, Path]], save_first: Callab
     return source
 
 
-def exporting(study: Study, request: ExportRequest, save_first: Callable[[], bool]) -> EventSource:
+def exporting(
+    study: Study, request: ExportRequest, save_first: Callable[[], bool]
+) -> EventSource[CaseExported | Exported]:
     """Export masks and volumes, one event a case."""
 
-    def source(control: Control) -> Iterator[object]:
+    def source(control: Control) -> Iterator[CaseExported | Exported]:
         save(save_first)
         yield from export(study, request, stopped=lambda: control.stopped)
 
     return source
 
 
-def loading(study: Study, case_id: str, save_first: Callable[[], bool]) -> EventSource:
+def loading(study: Study, case_id: str, save_first: Callable[[], bool]) -> EventSource[OpenCase]:
     """Read scan, annotation, prediction and entropy of a case."""
 
-    def source(control: Control) -> Iterator[object]:
+    def source(control: Control) -> Iterator[OpenCase]:
         del control
         save(save_first)
         volume = study.volume(case_id)
@@ -251,7 +257,7 @@ def loading(study: Study, case_id: str, save_first: Callable[[], bool]) -> Event
     return source
 
 
-def warming() -> EventSource:
+def warming() -> EventSource[object]:
     """Let the first case be drawn without a wait."""
 
     def source(control: Control) -> Iterator[object]:
@@ -262,10 +268,10 @@ def warming() -> EventSource:
     return source
 
 
-def editing(case_id: str, action: Callable[[], None], touch: Callable[[], None]) -> EventSource:
+def editing(case_id: str, action: Callable[[], object], touch: Callable[[], None]) -> EventSource[Edited]:
     """Do something to an annotation that looks at every voxel, and have it saved whatever is open then."""
 
-    def source(control: Control) -> Iterator[object]:
+    def source(control: Control) -> Iterator[Edited]:
         del control
         action()
         touch()
@@ -288,30 +294,30 @@ def save(save_first: Callable[[], bool]) -> None:
         )
 
 
-def loading_prediction(study: Study, case_id: str) -> EventSource:
+def loading_prediction(study: Study, case_id: str) -> EventSource[PredictionLoaded]:
     """Read the latest prediction of a case."""
 
-    def source(control: Control) -> Iterator[object]:
+    def source(control: Control) -> Iterator[PredictionLoaded]:
         del control
         yield _read_prediction(study, case_id)
 
     return source
 
 
-def engine_facts(wish: str) -> EventSource:
+def engine_facts(wish: str) -> EventSource[EngineReady]:
     """Tell which methods and which device there are, without loading PyTorch: most who look do not train."""
 
-    def source(control: Control) -> Iterator[object]:
+    def source(control: Control) -> Iterator[EngineReady]:
         del control
         yield EngineReady(tuple(method_titles().items()), likely_device(wish))
 
     return source
 
 
-def reading_run(study: Study) -> EventSource:
+def reading_run(study: Study) -> EventSource[RunRead]:
     """Read the newest run back from its record."""
 
-    def source(control: Control) -> Iterator[object]:
+    def source(control: Control) -> Iterator[RunRead]:
         del control
         for run in study.runs()[-1:]:
             folder = study.run_dir(run)

@@ -30,7 +30,7 @@ class KnownBy:
 
     def __post_init__(self) -> None:
         """Make the queue that counts."""
-        self._queue = JobQueue(self._take, _ignore)
+        self._queue = JobQueue(_ignore)
 
     def open_study(self, study: Study) -> None:
         """Count the cases of ``study`` from now on."""
@@ -41,7 +41,8 @@ class KnownBy:
         """Count, in the background, what was saved since it was counted last, of all cases or of some."""
         if self._study is not None:
             wanted = [case.id for case in self._study.cases] if cases is None else cases
-            self._queue.put("all" if cases is None else "some", counting(self._study, wanted, self._stamps))
+            key = "all" if cases is None else "some"
+            self._queue.put(key, count(self._study, wanted, self._stamps), self._take)
 
     def close(self) -> None:
         """Forget the study."""
@@ -50,8 +51,8 @@ class KnownBy:
         self.summaries.clear()
         self._stamps.clear()
 
-    def _take(self, event: object) -> None:
-        if isinstance(event, Counted) and event.summaries:
+    def _take(self, event: "Counted") -> None:
+        if event.summaries:
             self.summaries.update(event.summaries)
             self._stamps.update(event.stamps)
             self.on_change()
@@ -65,10 +66,10 @@ class Counted:
     stamps: Mapping[str, str]
 
 
-def counting(study: Study, cases: Sequence[str], known: Mapping[str, str]) -> EventSource:
+def count(study: Study, cases: Sequence[str], known: Mapping[str, str]) -> EventSource[Counted]:
     """Summarise the annotations of ``cases`` whose version is not the one in ``known``."""
 
-    def source(control: Control) -> Iterator[object]:
+    def source(control: Control) -> Iterator[Counted]:
         summaries, stamps = {}, {}
         for case_id in cases:
             if control.stopped:

@@ -34,7 +34,7 @@ class Lookout:
 
     def __post_init__(self) -> None:
         """Make the queue that looks."""
-        self._queue = JobQueue(self._take, _ignore)
+        self._queue = JobQueue(_ignore)
 
     def open_study(self, study: Study) -> None:
         """Look at the scans of ``study`` from now on."""
@@ -44,7 +44,7 @@ class Lookout:
     def look(self) -> None:
         """Look again, in the background."""
         if self._study is not None:
-            self._queue.put("scans", looking(self._study))
+            self._queue.put("scans", scan_check(self._study), self._take)
 
     def close(self) -> None:
         """Forget the study."""
@@ -52,8 +52,8 @@ class Lookout:
         self._study = None
         self.refused.clear()
 
-    def _take(self, event: object) -> None:
-        if not isinstance(event, Looked) or event.refused == self.refused:
+    def _take(self, event: "Looked") -> None:
+        if event.refused == self.refused:
             return
         before, self.refused = self.refused, dict(event.refused)
         self.on_change()
@@ -70,10 +70,10 @@ class Looked:
     total: int
 
 
-def looking(study: Study) -> EventSource:
+def scan_check(study: Study) -> EventSource[Looked]:
     """Look at the files of all scans of ``study``."""
 
-    def source(control: Control) -> Iterator[object]:
+    def source(control: Control) -> Iterator[Looked]:
         refused, total = {}, 0
         for checked in check_scans(study):
             if control.stopped:

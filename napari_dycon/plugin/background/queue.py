@@ -4,13 +4,14 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 from qtpy.QtCore import QObject, QTimer
 
 import napari_dycon.plugin.background.preload  # noqa: F401 - before any thread is started
 from napari_dycon.engine.control import Control
-from napari_dycon.plugin.background.worker import EventSource, EventWorker
+from napari_dycon.plugin.background.worker import E, EventSource, EventWorker
 
 DRAIN_MS = 100
 
@@ -51,13 +52,13 @@ class Job(QObject):
 
     def __init__(
         self,
-        source: EventSource,
-        on_events: Callable[[list[object]], None],
+        source: EventSource[E],
+        on_events: Callable[[list[E]], None],
         on_end: Callable[[str, str], None],
     ) -> None:
         super().__init__()
         self.control = JobControl()
-        self._on_events = on_events
+        self._on_events: Callable[[list[Any]], None] = on_events
         self._on_end = on_end
         self._failure = ("", "")
         self._ended = False
@@ -107,7 +108,7 @@ class Job(QObject):
         self._on_end(*self._failure)
 
 
-def _ignore_events(events: list[object]) -> None:
+def _ignore_events(events: list[Any]) -> None:
     del events
 
 
@@ -118,7 +119,8 @@ def _ignore_end(sentence: str, details: str) -> None:
 @dataclass(frozen=True)
 class _Request:
     key: str
-    source: EventSource
+    source: EventSource[Any]
+    on_event: Callable[[Any], None]
 
 
 class JobQueue:
@@ -126,14 +128,11 @@ class JobQueue:
 
     Parameters
     ----------
-    on_event
-        Called in the GUI thread with each event.
     on_failure
         Called in the GUI thread with ``(sentence, traceback)``.
     """
 
-    def __init__(self, on_event: Callable[[object], None], on_failure: Callable[[str, str], None]) -> None:
-        self._on_event = on_event
+    def __init__(self, on_failure: Callable[[str, str], None]) -> None:
         self._on_failure = on_failure
         self._waiting: deque[_Request] = deque()
         self._job: Job | None = None
@@ -143,10 +142,20 @@ class JobQueue:
         """Whether a job runs or waits."""
         return self._job is not None or bool(self._waiting)
 
-    def put(self, key: str, source: EventSource) -> None:
-        """Run ``source`` when everything asked for before is done."""
+    def put(self, key: str, source: EventSource[E], on_event: Callable[[E], None]) -> None:
+        """Run ``source`` when everything asked for before is done.
+
+        Parameters
+        ----------
+        key
+            What is asked for.
+        source
+            The job.
+        on_event
+            Called in the GUI thread with each of its events.
+        """
         self._waiting = deque(request for request in self._waiting if request.key != key)
-        self._waiting.append(_Request(key, source))
+        self._waiting.append(_Request(key, source, on_event))
         self._next()
 
     def close(self, seconds: float) -> bool:
@@ -157,15 +166,17 @@ class JobQueue:
 
     def _next(self) -> None:
         if self._job is None and self._waiting:
-            self._job = Job(self._waiting.popleft().source, self._deliver, self._ended)
+            request = self._waiting.popleft()
+            self._job = Job(request.source, partial(_deliver, request.on_event), self._ended)
             self._job.start()
-
-    def _deliver(self, events: list[object]) -> None:
-        for event in events:
-            self._on_event(event)
 
     def _ended(self, sentence: str, details: str) -> None:
         self._job = None
         if sentence:
             self._on_failure(sentence, details)
         self._next()
+
+
+def _deliver(on_event: Callable[[E], None], events: list[E]) -> None:
+    for event in events:
+        on_event(event)

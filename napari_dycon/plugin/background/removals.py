@@ -26,10 +26,12 @@ class CaseRestored:
     name: str
 
 
-def removing(study: Study, case_ids: Sequence[str], save_first: Callable[[], bool]) -> EventSource:
+def removal(
+    study: Study, case_ids: Sequence[str], save_first: Callable[[], bool]
+) -> EventSource[CasesRemoved]:
     """Take cases out once everything painted is on disk."""
 
-    def source(control: Control) -> Iterator[object]:
+    def source(control: Control) -> Iterator[CasesRemoved]:
         del control
         removed, problem = [], ""
         try:
@@ -44,10 +46,10 @@ def removing(study: Study, case_ids: Sequence[str], save_first: Callable[[], boo
     return source
 
 
-def restoring(study: Study, folder: str) -> EventSource:
+def return_of(study: Study, folder: str) -> EventSource[CaseRestored]:
     """Put a removed case back."""
 
-    def source(control: Control) -> Iterator[object]:
+    def source(control: Control) -> Iterator[CaseRestored]:
         del control
         case = study.removed.put_back(folder)
         yield CaseRestored(case.id, case.name)

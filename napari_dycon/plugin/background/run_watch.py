@@ -43,7 +43,7 @@ class RunWatch:
         self._on_adopted = on_adopted
         self._free = free
         self._study: Study | None = None
-        self._queue = JobQueue(self._take, on_failure)
+        self._queue = JobQueue(on_failure)
         self._timer = QTimer()
         self._timer.setInterval(INTERVAL_MS)
         self._timer.timeout.connect(self.look)
@@ -57,7 +57,7 @@ class RunWatch:
     def look(self) -> None:
         """Look now, in the background."""
         if self._study is not None and self._free() and not self._queue.busy:
-            self._queue.put("runs", adopting(self._study))
+            self._queue.put("runs", adopt_runs(self._study), self._take)
 
     def close(self) -> None:
         """Forget the study."""
@@ -65,15 +65,15 @@ class RunWatch:
         self._queue.close(END_SECONDS)
         self._study = None
 
-    def _take(self, event: object) -> None:
-        if isinstance(event, RunAdopted) and self._study is not None:
+    def _take(self, event: RunAdopted) -> None:
+        if self._study is not None:
             self._on_adopted(event.run)
 
 
-def adopting(study: Study) -> EventSource:
+def adopt_runs(study: Study) -> EventSource[RunAdopted]:
     """Make the run active that was proposed last, if any."""
 
-    def source(control: Control) -> Iterator[object]:
+    def source(control: Control) -> Iterator[RunAdopted]:
         del control
         run = None if study.read_only else study.adopt_runs()
         if run is not None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from psygnal import Signal
 
@@ -12,7 +13,7 @@ from napari_dycon.plugin.background import progress
 from napari_dycon.plugin.background.curves import Curves
 from napari_dycon.plugin.background.queue import Job
 from napari_dycon.plugin.background.task_state import TaskKind, TaskState
-from napari_dycon.plugin.background.worker import EventSource
+from napari_dycon.plugin.background.worker import E, EventSource
 
 NAMES = {
     "training": "Training",
@@ -26,13 +27,12 @@ NAMES = {
 class Tasks:
     """Runs at most one job at a time and turns its events into a `TaskState` and curves.
 
-    Signals: ``changed`` and ``curves_changed`` follow the state; ``event`` carries each event, in order,
-    in the GUI thread; ``ended`` carries the kind, the sentence of a failure and its traceback (or "").
+    Signals: ``changed`` and ``curves_changed`` follow the state; ``ended`` carries the kind, the sentence
+    of a failure and its traceback (or "").
     """
 
     changed = Signal(object)
     curves_changed = Signal()
-    event = Signal(object)
     ended = Signal(str, str, str)
 
     def __init__(self) -> None:
@@ -41,8 +41,26 @@ class Tasks:
         self._job: Job | None = None
         self._follow_up: Callable[[], None] | None = None
 
-    def run(self, kind: TaskKind, text: str, source: EventSource) -> None:
+    def run(
+        self,
+        kind: TaskKind,
+        text: str,
+        source: EventSource[E],
+        on_event: Callable[[E], None],
+        on_success: Callable[[], None] | None = None,
+    ) -> None:
         """Start ``source``.
+
+        Parameters
+        ----------
+        kind, text
+            What the job does.
+        source
+            The job.
+        on_event
+            Called in the GUI thread with each of its events, in order.
+        on_success
+            Called after ``ended`` when the job did not fail.
 
         Raises
         ------
@@ -51,7 +69,7 @@ class Tasks:
         """
         if self._job is not None:
             raise StudyError(f"{NAMES[self.state.kind]} is under way: wait for its end or stop it first.")
-        self._job = Job(source, self._take, self._end)
+        self._job = Job(source, partial(self._take, on_event), partial(self._end, on_success))
         self._set(TaskState(kind=kind, text=text))
         self._job.start()
 
@@ -87,12 +105,12 @@ class Tasks:
         self.curves = curves
         self.curves_changed.emit()
 
-    def _take(self, events: list[object]) -> None:
+    def _take(self, on_event: Callable[[E], None], events: list[E]) -> None:
         before, drawn = self.state, False
         for event in events:
             drawn = self._draw(event) or drawn
             self.state = progress.after(event, self.state)
-            self.event.emit(event)
+            on_event(event)
         if self._job is not None and self._job.control.resting and self.state.phase == "pausing":
             self.state = replace(self.state, phase="paused")
         if self.state != before:
@@ -112,11 +130,13 @@ class Tasks:
                 return False
         return True
 
-    def _end(self, sentence: str, details: str) -> None:
+    def _end(self, on_success: Callable[[], None] | None, sentence: str, details: str) -> None:
         kind, follow_up = self.state.kind, self._follow_up
         self._job, self._follow_up = None, None
         self._set(TaskState())
         self.ended.emit(kind, sentence, details)
+        if on_success is not None and not sentence:
+            on_success()
         if follow_up is not None:
             follow_up()
 

@@ -13,6 +13,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Any, TypeVar
 
 from qtpy.QtCore import Signal
 from superqt.utils import WorkerBase
@@ -22,7 +23,9 @@ from napari_dycon.engine.control import Control
 from napari_dycon.engine.loading import LOAD_FIRST, is_library_not_loaded
 from napari_dycon.errors import DyconError
 
-EventSource = Callable[[Control], Iterator[object]]
+E = TypeVar("E")
+EventSource = Callable[[Control], Iterator[E]]
+"""A job: called in the background thread with its control, it returns the iterator of its events."""
 NICENESS = 10
 _WINDOWS_BELOW_NORMAL = -1
 _DARWIN_UTILITY = 0x11
@@ -52,10 +55,10 @@ class EventWorker(WorkerBase):
     keep the frames, and with them the memory, of the failed job alive.
     """
 
-    def __init__(self, source: EventSource, control: Control) -> None:
+    def __init__(self, source: EventSource[Any], control: Control) -> None:
         super().__init__(SignalsClass=EventWorkerSignals)
-        self._source: EventSource | None = source
-        self._events: deque[object] = deque()
+        self._source: EventSource[Any] | None = source
+        self._events: deque[Any] = deque()
         self._thread: threading.Thread | None = None
         self.control = control
 
@@ -80,7 +83,7 @@ class EventWorker(WorkerBase):
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
-    def take_events(self) -> list[object]:
+    def take_events(self) -> list[Any]:
         """Return the events since the last call, oldest first."""
         return [self._events.popleft() for _ in range(len(self._events))]
 

@@ -1,9 +1,7 @@
 """Canvases beside the viewer's own, and the one that shows the structures in 3D."""
 
 import weakref
-from collections.abc import Callable
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.components import ViewerModel
@@ -11,6 +9,7 @@ from napari.layers import Labels, Layer, Vectors
 from napari.qt import QtViewer
 from qtpy.compat import isalive
 
+from napari_dycon.plugin.actions import ActionsOf
 from napari_dycon.plugin.canvases.marks import PLANE_COLOURS, CanvasMarks, Marks
 from napari_dycon.plugin.canvases.mirrors import Solid
 from napari_dycon.plugin.canvases.wheel import Wheel
@@ -18,9 +17,6 @@ from napari_dycon.plugin.canvases.window_drag import WindowDrag
 from napari_dycon.plugin.keys.binding import bind_keys
 from napari_dycon.plugin.keys.held import HeldKeys
 from napari_dycon.plugin.layers.orientation import AXIS_LABELS, CAMERA_ORIENTATION, PLANE_ORDER, UNITS
-
-if TYPE_CHECKING:
-    from napari_dycon.plugin.session import Session
 
 PLANE_OF_AXIS = {order[0]: plane for plane, order in PLANE_ORDER.items()}
 FACING = ("away", *CAMERA_ORIENTATION[1:])
@@ -37,8 +33,8 @@ class SolidPane:
     ----------
     viewer
         The viewer that is looked like.
-    session
-        Returns what the keys work on.
+    actions
+        Returns who does what the keys ask for.
 
     Attributes
     ----------
@@ -46,8 +42,8 @@ class SolidPane:
         How long the hand should rest before it is drawn again, for what drawing takes on this machine.
     """
 
-    def __init__(self, viewer: ViewerModel, session: Callable[[], "Session | None"]) -> None:
-        self.model, self.widget = new_canvas(viewer, "3D", session)
+    def __init__(self, viewer: ViewerModel, actions: ActionsOf) -> None:
+        self.model, self.widget = new_canvas(viewer, "3D", actions)
         self.marks = CanvasMarks(self.widget.canvas.native, self._marks)
         self._solids: dict[Layer, Solid] = {}
         self._cross: Vectors | None = None
@@ -135,19 +131,17 @@ class _Canvas(QtViewer):
         """Leave napari's keys as they are: they are bound for all canvases, and to do so again takes long."""
 
 
-def new_canvas(
-    viewer: ViewerModel, title: str, session: Callable[[], "Session | None"]
-) -> tuple[ViewerModel, QtViewer]:
+def new_canvas(viewer: ViewerModel, title: str, actions: ActionsOf) -> tuple[ViewerModel, QtViewer]:
     """Return a new viewer model and the widget that shows it; the study's keys work there too."""
     model = ViewerModel(title=title)
     model.theme = viewer.theme
     model.scene.camera.orientation = CAMERA_ORIENTATION
-    bind_keys(model, lambda _: session())
+    bind_keys(model, actions)
     widget = _Canvas(model)
     widget.setAcceptDrops(False)
-    WindowDrag(widget.canvas.native, session)
-    HeldKeys(widget.canvas.native, session)
-    Wheel(widget.canvas.native, weakref.ref(model), session)
+    WindowDrag(widget.canvas.native, actions)
+    HeldKeys(widget.canvas.native, actions)
+    Wheel(widget.canvas.native, weakref.ref(model), actions)
     return model, widget
 
 

@@ -1,8 +1,8 @@
 """The views of the linked planes: the viewer's own canvas and two further planes."""
 
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from napari.components import ViewerModel
@@ -13,13 +13,11 @@ from qtpy.compat import isalive
 from qtpy.QtWidgets import QWidget
 
 from napari_dycon.io.geometry import DISPLAY_CODES
+from napari_dycon.plugin.actions import ActionsOf
 from napari_dycon.plugin.canvases.canvas import PLANE_OF_AXIS, close_canvas, new_canvas
 from napari_dycon.plugin.canvases.marks import PLANE_COLOURS, CanvasMarks, CrossLine, Marks
 from napari_dycon.plugin.canvases.mirrors import Mirror
 from napari_dycon.plugin.layers.orientation import PLANE_ORDER
-
-if TYPE_CHECKING:
-    from napari_dycon.plugin.session import Session
 
 TOWARDS = tuple(reversed(DISPLAY_CODES))
 """Where the display axes z, y, x lead, one letter each."""
@@ -227,14 +225,12 @@ class PlanePane(SliceView):
         axial, coronal or sagittal.
     link
         Told of clicks and chosen slices.
-    session
-        Returns what the keys work on.
+    actions
+        Returns who does what the keys ask for.
     """
 
-    def __init__(
-        self, viewer: ViewerModel, plane: str, link: Link, session: Callable[[], "Session | None"]
-    ) -> None:
-        self._owned, self.widget = new_canvas(viewer, plane, session)
+    def __init__(self, viewer: ViewerModel, plane: str, link: Link, actions: ActionsOf) -> None:
+        self._owned, self.widget = new_canvas(viewer, plane, actions)
         super().__init__(self._owned, self.widget.canvas.native, link)
         self._mirrors: dict[Layer, Mirror] = {}
         self._wanted_plane, self._last_axis = plane, PLANE_ORDER[plane][0]

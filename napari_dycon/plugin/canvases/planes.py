@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.layers import Labels, Layer
 from napari.utils.events import Event
+from psygnal import Signal
 from qtpy.compat import isalive
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QSplitter
 
+from napari_dycon.plugin.actions import ActionsOf
 from napari_dycon.plugin.canvases.canvas import SolidPane
 from napari_dycon.plugin.canvases.follower import Follower
 from napari_dycon.plugin.canvases.mirrors import can_be_mirrored
@@ -30,8 +32,6 @@ from napari_dycon.plugin.lifecycle import Lifecycle, main_window
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_dycon.plugin.session import Session
-
 FIT_MS = 50
 """By then a canvas has got its size."""
 MOVE_MS = 15
@@ -43,17 +43,25 @@ SOLID_MS = 400
 class LinkedPlanes:
     """The further planes of one viewer, made when they are shown and gone when they are hidden.
 
+    Signals: ``shown_changed`` tells whether the planes are shown; ``used`` the place
+    ``(display axis, mm)`` of the plane the person works in, None for the viewer's own; ``pointer_moved``
+    follows the pointer.
+
     Parameters
     ----------
     viewer
         The unwrapped napari viewer, with a window; only weakly referenced.
-    session
-        Told in which plane the person works and whether the planes are shown; only weakly referenced.
+    actions
+        Returns who does what keys and mouse ask for.
     """
 
-    def __init__(self, viewer: "ViewerModel", session: "Session") -> None:
+    shown_changed = Signal(bool)
+    used = Signal(object)
+    pointer_moved = Signal()
+
+    def __init__(self, viewer: "ViewerModel", actions: ActionsOf) -> None:
         self._viewer = weakref.ref(viewer)
-        self._session = weakref.ref(session)
+        self._actions = actions
         self._main: MainView | None = None
         self._panes: list[PlanePane] = []
         self._solid: SolidPane | None = None
@@ -105,8 +113,8 @@ class LinkedPlanes:
         centre = window.centralWidget().layout()
         canvas = centre.itemAt(0).widget()
         self._main = MainView(viewer, canvas, self)
-        self._panes = [PlanePane(viewer, plane, self, self._session) for plane in self._other_planes()]
-        self._solid = SolidPane(viewer, self._session)
+        self._panes = [PlanePane(viewer, plane, self, self._actions) for plane in self._other_planes()]
+        self._solid = SolidPane(viewer, self._actions)
         self._lay_out(centre, canvas)
         self._listen(viewer)
         for layer in viewer.layers:
@@ -115,7 +123,7 @@ class LinkedPlanes:
         self.move_to(viewer.dims.point)
         self._follow_point()
         QTimer.singleShot(FIT_MS, self._fit)
-        self._tell(True)
+        self.shown_changed.emit(True)
 
     def hide(self) -> None:
         """Take the planes away, and everything that belongs to them."""
@@ -135,7 +143,7 @@ class LinkedPlanes:
         self._main, self._panes, self._solid, self._column = None, [], None, None
         self._follower.forget()
         QTimer.singleShot(FIT_MS, self._fit)
-        self._tell(False)
+        self.shown_changed.emit(False)
 
     def move_to(self, point: Sequence[float]) -> None:
         """Let all planes meet at ``point``, ``(z, y, x)`` in mm, or as near to it as there are voxels."""
@@ -167,9 +175,7 @@ class LinkedPlanes:
     def pointed_at(self, position: Sequence[float]) -> None:
         """Remember that the pointer is over ``position``, in mm, on whichever canvas."""
         self.pointer = tuple(position)
-        session = self._session()
-        if session is not None:
-            session.point()
+        self.pointer_moved.emit()
 
     def use(self, view: SliceView) -> None:
         """Work in ``view`` from now on: slice marks and accepted slices are those of its plane."""
@@ -194,16 +200,9 @@ class LinkedPlanes:
 
     def _use(self, view: SliceView | None) -> None:
         self._in_use = view
-        session = self._session()
-        if session is not None:
-            pane = view if view in self._panes else None
-            session.work_in_plane(None if pane is None else (pane.axis, pane.position))
+        pane = view if view in self._panes else None
+        self.used.emit(None if pane is None else (pane.axis, pane.position))
         self._draw_marks()
-
-    def _tell(self, shown: bool) -> None:
-        session = self._session()
-        if session is not None:
-            session.planes_changed.emit(shown)
 
     @contextmanager
     def _acting(self) -> Iterator[None]:

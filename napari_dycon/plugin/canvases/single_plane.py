@@ -1,11 +1,13 @@
 """What is drawn over the viewer's one plane: its name, the sides of the body, the grey-scale window."""
 
 import weakref
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_dycon.plugin.actions import ActionsOf
 from napari_dycon.plugin.canvases.marks import Marks
 from napari_dycon.plugin.canvases.panes import MainView
 from napari_dycon.plugin.canvases.wheel import Wheel
@@ -16,7 +18,21 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.qt import QtViewer
 
-    from napari_dycon.plugin.session import Session
+
+@dataclass(frozen=True)
+class Caption:
+    """What is written on the viewer's plane.
+
+    Attributes
+    ----------
+    note
+        The grey-scale window in words.
+    alone
+        Whether it is the only plane, which names itself then.
+    """
+
+    note: str
+    alone: bool
 
 
 class NoLink:
@@ -41,7 +57,7 @@ class NoLink:
         """Nobody follows."""
 
 
-class OnePlane(MainView):
+class SinglePlane(MainView):
     """The viewer's own canvas while no other planes are beside it.
 
     Parameters
@@ -50,32 +66,38 @@ class OnePlane(MainView):
         The viewer.
     canvas
         Its ``QtViewer``.
-    session
-        Asked whether a case is open and with which window it is shown; only weakly referenced.
+    caption
+        Returns what is written on it, None while no case is open; a bound method, only weakly referenced.
+    actions
+        Returns who does what keys and mouse ask for.
     """
 
-    def __init__(self, viewer: "ViewerModel", canvas: "QtViewer", session: "Session") -> None:
-        self._session = weakref.ref(session)
+    def __init__(
+        self,
+        viewer: "ViewerModel",
+        canvas: "QtViewer",
+        caption: Callable[[], Caption | None],
+        actions: ActionsOf,
+    ) -> None:
+        self._caption = weakref.WeakMethod(caption)
         super().__init__(viewer, canvas, NoLink())
-        WindowDrag(canvas.canvas.native, self._session)
-        HeldKeys(canvas.canvas.native, self._session)
-        Wheel(canvas.canvas.native, weakref.ref(viewer), self._session)
+        WindowDrag(canvas.canvas.native, actions)
+        HeldKeys(canvas.canvas.native, actions)
+        Wheel(canvas.canvas.native, weakref.ref(viewer), actions)
         dims = viewer.dims.events
         for emitter in (dims.current_step, dims.order, dims.ndisplay):
             emitter.connect(self._redraw)
-        for signal in (session.planes_changed, session.window_changed, session.study_changed):
-            signal.connect(self.redraw)
 
     def redraw(self) -> None:
         """Draw the marks anew."""
         self._redraw()
 
     def _marks(self) -> Marks:
-        session = self._session()
-        if session is None or session.case_id is None:
+        caption_of = self._caption()
+        caption = None if caption_of is None else caption_of()
+        if caption is None:
             return Marks()
-        note = session.window_note
-        if session.planes_shown:
-            return Marks(note=note)
+        if not caption.alone:
+            return Marks(note=caption.note)
         marks = super()._marks()
-        return replace(marks, lines=(), note=note) if marks.title else marks
+        return replace(marks, lines=(), note=caption.note) if marks.title else marks

@@ -7,12 +7,11 @@ from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
+from napari_dycon.plugin.actions import ActionsOf
 from napari_dycon.plugin.keys.schemes import NAPARI
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-
-    from napari_dycon.plugin.session import Session
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 
@@ -26,7 +25,7 @@ class Wheel(QObject):
         The widget that is turned over; owns this object.
     model
         Returns the viewer or viewer model that it shows; in 3D the wheel is left alone.
-    session_of
+    actions
         Returns whose keys are in use, or None.
     """
 
@@ -34,10 +33,10 @@ class Wheel(QObject):
         self,
         canvas: QWidget,
         model: "Callable[[], ViewerModel | None]",
-        session_of: Callable[[], "Session | None"],
+        actions: ActionsOf,
     ) -> None:
         super().__init__(canvas)
-        self._model, self._session_of, self._swapping = model, session_of, False
+        self._model, self._actions, self._swapping = model, actions, False
         canvas.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -54,11 +53,9 @@ class Wheel(QObject):
         return True
 
     def _is_other(self) -> bool:
-        session, model = self._session_of(), self._model()
+        actions, model = self._actions(), self._model()
         in_slices = model is not None and model.dims.ndisplay == 2
-        return (
-            session is not None and session.study is not None and session.key_scheme != NAPARI and in_slices
-        )
+        return actions is not None and actions.study_open and actions.key_scheme != NAPARI and in_slices
 
 
 def _with_modifiers(event: QWheelEvent, modifiers: Qt.KeyboardModifier) -> QWheelEvent:

@@ -1,14 +1,10 @@
 """Shift and a drag with the right mouse button over a scan: right is more width, up a higher level."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 from qtpy.QtCore import QEvent, QObject, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QWidget
 
-if TYPE_CHECKING:
-    from napari_dycon.plugin.session import Session
+from napari_dycon.plugin.actions import ActionsOf
 
 
 class WindowDrag(QObject):
@@ -18,13 +14,13 @@ class WindowDrag(QObject):
     ----------
     canvas
         The widget that draws the scan; owns this object.
-    session_of
-        Returns whose window is changed, or None.
+    actions
+        Returns who changes the window, or None.
     """
 
-    def __init__(self, canvas: QWidget, session_of: Callable[[], "Session | None"]) -> None:
+    def __init__(self, canvas: QWidget, actions: ActionsOf) -> None:
         super().__init__(canvas)
-        self._session_of = session_of
+        self._actions = actions
         self._last: QPointF | None = None
         canvas.installEventFilter(self)
 
@@ -46,9 +42,9 @@ class WindowDrag(QObject):
 
     def _drag(self, here: QPointF) -> None:
         moved, self._last = here - self._last, here
-        session = self._session_of()
-        if session is not None:
-            session.drag_window(moved.x(), -moved.y())
+        actions = self._actions()
+        if actions is not None:
+            actions.drag_contrast(moved.x(), -moved.y())
 
 
 def _begins(event: QMouseEvent) -> bool:

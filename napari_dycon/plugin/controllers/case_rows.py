@@ -9,7 +9,8 @@ from napari_dycon.study.exchange.searching import Checked
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.summary import KnownSummary
 
-Sign = Literal["unlabelled", "partial", "complete", "review"]
+Status = Literal["unlabelled", "partial", "complete"]
+Sign = Status | Literal["review"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class CaseRow:
 
     id: str
     name: str
-    status: str
+    status: Status
     known_fraction: float
     volume_ml: float | None
     uncertainty: float | None

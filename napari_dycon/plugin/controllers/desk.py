@@ -45,8 +45,18 @@ class Desk:
         self._saver: Saver | None = None
         self._seen_place: object = None
         self._looking = False
-        self._told_history: tuple[list[str], list[str]] | None = None
+        self._told_history: tuple[str | None, str | None] | None = None
         self.case: OpenCase | None = None
+
+    @property
+    def case_id(self) -> str | None:
+        """Id of the case in the viewer, or None."""
+        return self.case.case_id if self.case is not None else None
+
+    @property
+    def has_prediction(self) -> bool:
+        """Whether the case in the viewer has a prediction."""
+        return self.case is not None and self.case.prediction is not None
 
     def open_study(self, study: Study) -> None:
         """Save to ``study`` from now on, if it may be changed."""
@@ -85,19 +95,11 @@ class Desk:
 
     def toggle_slice_complete(self) -> None:
         """Declare the slice on screen complete, or open it again."""
-        case, (axis, index) = self.open_case(), self._slice()
+        case, (axis, index) = self.open_case(), self.slice_on_screen()
         if case.annotation.slice_is_complete(axis, index):
             case.editor.reopen_slice(axis, index)
         else:
             case.editor.complete_slice(axis, index)
-        self.edited()
-
-    def accept_slice(self) -> None:
-        """Take over the prediction on the slice on screen wherever the person has not drawn."""
-        case, (axis, index) = self.open_case(), self._slice()
-        where = [slice(None)] * 3
-        where[axis] = slice(index, index + 1)
-        case.editor.accept(predicted(case), tuple(where))
         self.edited()
 
     def open_case(self) -> OpenCase:
@@ -177,7 +179,14 @@ class Desk:
         count = self.case.volume.geometry.shape[current[0]]
         self.slice_changed.emit(complete, f"{plane.capitalize()} {index + 1} of {count}")
 
-    def _slice(self) -> tuple[int, int]:
+    def slice_on_screen(self) -> tuple[int, int]:
+        """Return axis and index, in source order, of the slice on screen.
+
+        Raises
+        ------
+        StudyError
+            When slices are not on screen, but the volume.
+        """
         current = self._presenter.current_slice()
         if current is None:
             raise StudyError("Slices can only be chosen in the 2D view: switch the viewer to 2D first.")
@@ -254,16 +263,3 @@ class Desk:
 
     def _tell_failed(self, text: str) -> None:
         self.saved.emit(text, False)
-
-
-def predicted(case: OpenCase) -> np.ndarray:
-    """Return the prediction of ``case``.
-
-    Raises
-    ------
-    StudyError
-        When there is none.
-    """
-    if case.prediction is None:
-        raise StudyError("This case has no prediction yet: train or predict first.")
-    return case.prediction

@@ -5,54 +5,100 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from psygnal import Signal
+
 from napari_dycon.plugin.background import jobs
+from napari_dycon.plugin.background.queue import JobQueue
+from napari_dycon.plugin.background.structure_jobs import Saved, flush
+from napari_dycon.plugin.background.tasks import Tasks
+from napari_dycon.plugin.controllers.cases import Cases
+from napari_dycon.plugin.controllers.current_study import CurrentStudy
+from napari_dycon.plugin.controllers.desk import Desk
+from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.import_news import ImportNews
 from napari_dycon.plugin.controllers.intention import intention
-from napari_dycon.plugin.controllers.labels import LabellingIntentions
+from napari_dycon.plugin.controllers.labels import Labels
 from napari_dycon.plugin.controllers.question import CANCEL, Question
 from napari_dycon.plugin.controllers.report import Report
-from napari_dycon.plugin.controllers.structures import saved
-from napari_dycon.plugin.layers.open_case import OpenCase
-from napari_dycon.study.exchange.exporting import Exported, ExportRequest, existing, left_out_sentence
-from napari_dycon.study.exchange.importing import ImportEvent
+from napari_dycon.plugin.controllers.structures import Structures
+from napari_dycon.plugin.controllers.suggestions import Suggestions
+from napari_dycon.study.exchange.exporting import (
+    CaseExported,
+    Exported,
+    ExportRequest,
+    existing,
+    left_out_sentence,
+)
+from napari_dycon.study.exchange.importing import CollectingScans, ImportEvent
 from napari_dycon.study.exchange.searching import SearchEnded, Sought
-from napari_dycon.study.study import Study
-from napari_dycon.study.truth.annotations import Annotation, Known
-from napari_dycon.study.truth.edits import Edit, difference
-from napari_dycon.study.truth.regions import Selection, everything
 
 REPLACE = "replace"
 
 
-class ExchangeIntentions(LabellingIntentions):
-    """What the person wants to bring in or take out."""
+class Exchange:
+    """What the person wants to bring in or take out.
 
-    _imported: ImportNews
+    Signals: ``reported`` carries a `Report` of what became of each file; ``pairs_found`` the label maps that
+    may belong to each scan.
+
+    Parameters
+    ----------
+    current
+        Holds the study.
+    dialogue
+        Asks before files are replaced, and says what came of it.
+    desk
+        Has the open case.
+    cases, labels, structures, suggestions
+        Take what has come.
+    loads, tasks
+        Work in the background.
+    """
+
+    reported = Signal(object)
+    pairs_found = Signal(object)
+
+    def __init__(
+        self,
+        current: CurrentStudy,
+        dialogue: Dialogue,
+        desk: Desk,
+        cases: Cases,
+        labels: Labels,
+        structures: Structures,
+        suggestions: Suggestions,
+        loads: JobQueue,
+        tasks: Tasks,
+    ) -> None:
+        self._current, self._dialogue, self._desk, self._cases = current, dialogue, desk, cases
+        self._labels, self._structures, self._suggestions = labels, structures, suggestions
+        self._loads, self._tasks = loads, tasks
+        self._news = ImportNews()
 
     @intention
     def add_scans(self, paths: Sequence[Path | str], labels: Path | str | None = None) -> None:
         """Import files or folders in the background, with their label maps in ``labels``."""
-        folder = Path(labels) if labels else None
-        source = jobs.importing(self._writable(), [Path(path) for path in paths], folder, self._desk.flush)
-        self._tasks.run("importing", "Looking for scans", source)
+        study, folder = self._current.writable(), Path(labels) if labels else None
+        source = jobs.importing(study, [Path(path) for path in paths], folder, self._desk.flush)
+        self._tasks.run("importing", "Looking for scans", source, self._on_imported, self._tell_import)
 
     @intention
     def find_scans(self, folder: Path | str) -> None:
         """Look in ``folder`` for the scans that are not where they were, in the background."""
-        source = jobs.seeking(self._writable(), Path(folder), self._desk.flush)
-        self._tasks.run("importing", "Looking for the scans", source)
+        source = jobs.seeking(self._current.writable(), Path(folder), self._desk.flush)
+        self._tasks.run("importing", "Looking for the scans", source, self._on_sought, self._tell_import)
 
     @intention
     def add_labels(self, pairs: Sequence[tuple[Path, Path]]) -> None:
         """Take over label maps for scans, each ``(scan, label map)`` as the person paired them."""
-        source = jobs.pairing(self._writable(), list(pairs), self._desk.flush)
-        self._tasks.run("importing", "Reading labels", source)
+        source = jobs.pairing(self._current.writable(), list(pairs), self._desk.flush)
+        self._tasks.run("importing", "Reading labels", source, self._on_imported, self._tell_import)
 
     @intention
     def export(self, folder: Path | str, pseudonyms: bool = False) -> None:
         """Write masks on each scan's own grid and volumes.csv to ``folder``; what is there is asked about."""
         request = ExportRequest(Path(folder), pseudonyms=pseudonyms)
-        there = existing(self._needed(), request)
+        there = existing(self._current.needed(), request)
         if not there:
             self._export(request)
             return
@@ -62,75 +108,55 @@ class ExchangeIntentions(LabellingIntentions):
             f"{files} {verb} in {request.out.name} already. Replace what is there?",
             ((REPLACE, "Replace"), (CANCEL, "Cancel")),
         )
-        self._ask(
-            question, lambda key: self._export(replace(request, overwrite=True)) if key == REPLACE else None
-        )
+        again = replace(request, overwrite=True)
+        self._dialogue.ask(question, lambda key: self._export(again) if key == REPLACE else None)
 
     @intention
     def _export(self, request: ExportRequest) -> None:
-        source = jobs.exporting(self._needed(), request, self._desk.flush)
-        self._tasks.run("exporting", "Exporting masks", source)
+        source = jobs.exporting(self._current.needed(), request, self._desk.flush)
+        self._tasks.run("exporting", "Exporting masks", source, self._on_exported)
 
-    def _on_imported(self, event: ImportEvent) -> None:
-        self._imported.add(event)
-        self._cases_moved()
+    def _on_imported(self, event: CollectingScans | ImportEvent) -> None:
+        if isinstance(event, CollectingScans):
+            return
+        self._news.add(event)
+        self._cases.change_soon()
         if event.case is None or event.outcome == "already there":
             return
         case_id = event.case.id
-        if event.outcome == "labelled" and case_id in (self.case_id, self._wanted):
-            take = partial(self._take_labels, case_id)
-            self._loads.put(f"labels for {case_id}", saved(self._desk.flush, take))
-        elif self.case_id is None and self._wanted is None:
-            self.open_case(case_id)
-
-    def _take_labels(self, case_id: str) -> None:
-        """Let labels that came for the open case into it; what a person painted meanwhile stays."""
-        study, case = self._needed(), self._desk.case
-        if case is None or case.case_id != case_id:
-            return  # it is read anew when it is opened
-        self._new_structures()
-
-        def work() -> str:
-            case.editor.reconcile()
-            edit = brought(study, case)
-            if edit:
-                case.editor.apply(edit)
-            return ""
-
-        self._change(case, work)
-
-    def _new_structures(self) -> None:
-        """A study without structures takes those of the first labels that come."""
-        values = [structure.value for structure in self.structures]
-        if self.active_value not in values:
-            self.active_value = next(iter(values), 1)
-        self._structures_edited()
+        if event.outcome == "labelled" and case_id in (self._cases.case_id, self._cases.wanted):
+            take = partial(self._labels.take_imported, case_id)
+            self._loads.put(f"labels for {case_id}", flush(self._desk.flush, take), Saved.call)
+        elif self._cases.case_id is None and self._cases.wanted is None:
+            self._cases.open(case_id)
 
     def _on_sought(self, event: Sought | SearchEnded) -> None:
         if isinstance(event, SearchEnded):
-            self.say("warning" if event.missing else "info", event.sentence)
+            self._dialogue.say("warning" if event.missing else "info", event.sentence)
         elif event.problem:
-            self.say("warning", event.problem)
+            self._dialogue.say("warning", event.problem)
         elif event.case is not None:
-            self._cases_moved()
-            if event.case.id in (self.case_id, self._wanted):
+            self._cases.change_soon()
+            if event.case.id in (self._cases.case_id, self._cases.wanted):
                 self._desk.put_away()
-                self.open_case(event.case.id)
+                self._cases.open(event.case.id)
 
     def _tell_import(self) -> None:
-        news, self._imported = self._imported, ImportNews()
-        if self.study is not None:
-            self._new_structures()
+        self._cases.look_again()
+        news, self._news = self._news, ImportNews()
+        if self._current.study is not None:
+            self._structures.take_first()
         for level, sentence in news.sentences():
-            self.say(level, sentence)
+            self._dialogue.say(level, sentence)
         if news.report is not None:
             self.reported.emit(news.report)
         if news.pairs:
             self.pairs_found.emit(news.pairs)
-        if self.study is not None:
-            self._chores.put("suggestions", jobs.suggestions(self.study))
+        self._suggestions.look()
 
-    def _tell_export(self, event: Exported) -> None:
+    def _on_exported(self, event: CaseExported | Exported) -> None:
+        if isinstance(event, CaseExported):
+            return
         level, sentences = "warning" if event.stopped else "info", [event.summary]
         if event.left_out:
             level = "warning"
@@ -139,12 +165,4 @@ class ExchangeIntentions(LabellingIntentions):
             level = "warning"
             sentences.append(f"{len(event.problems)} could not be exported.")
             self.reported.emit(Report("Export", event.summary, event.problems))
-        self.say(level, " ".join(sentences))
-
-
-def brought(study: Study, case: OpenCase) -> Edit:
-    """Return what the labels imported last say about what nobody has spoken about in the open case."""
-    versions = (version.generation for version in study.versions(case.case_id) if version.reason == "import")
-    imported: Annotation = study.annotation_version(case.case_id, next(versions))
-    unknown = Selection(everything(imported.shape).box, case.annotation.known == Known.UNKNOWN)
-    return difference(case.annotation, imported, unknown, "Import labels", "import")
+        self._dialogue.say(level, " ".join(sentences))

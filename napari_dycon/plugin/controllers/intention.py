@@ -2,25 +2,31 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from napari_dycon.errors import DyconError
+from napari_dycon.plugin.controllers.dialogue import Dialogue
 
-if TYPE_CHECKING:
-    from napari_dycon.plugin.controllers.state import SessionState
+
+class Speaker(Protocol):
+    """Whoever can tell the person something."""
+
+    @property
+    def _dialogue(self) -> Dialogue: ...
+
 
 P = ParamSpec("P")
-S = TypeVar("S", bound="SessionState")
+S = TypeVar("S", bound=Speaker)
 
 
 def intention(method: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], None]:
-    """Turn the user's errors of a session method into a message; nothing is raised into Qt."""
+    """Turn the user's errors of a controller's method into a message; nothing is raised into Qt."""
 
     @wraps(method)
     def guarded(self: S, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             method(self, *args, **kwargs)
         except DyconError as error:
-            self.say("error", str(error))
+            self._dialogue.say("error", str(error))
 
-    return guarded
+    return cast(Callable[Concatenate[S, P], None], guarded)

@@ -1,96 +1,87 @@
-"""Labelling the open case: undo, what the brush says, slices in between, tidying up."""
+"""The labels of the open case: undo, what is complete, slices in between, tidying up."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from itertools import count
-from math import prod
-from typing import TYPE_CHECKING
 
-import numpy as np
 from psygnal import Signal
 
-from napari_dycon.engine.control import Control
-from napari_dycon.errors import StudyError
+from napari_dycon.engine.events import Note
+from napari_dycon.plugin.background import jobs
+from napari_dycon.plugin.background.label_jobs import (
+    LabelsChanged,
+    Proposed,
+    change,
+    clean_up,
+    imported_labels,
+    proposal,
+)
+from napari_dycon.plugin.background.queue import JobQueue
+from napari_dycon.plugin.background.region_jobs import decision
+from napari_dycon.plugin.controllers.current_study import CurrentStudy
+from napari_dycon.plugin.controllers.desk import Desk
+from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.question import CANCEL, Question
-from napari_dycon.plugin.controllers.structures import StructureIntentions
-from napari_dycon.plugin.layers.brush import Says
+from napari_dycon.plugin.controllers.structures import Structures
 from napari_dycon.plugin.layers.open_case import OpenCase
-from napari_dycon.plugin.layers.styles import SCAN
-from napari_dycon.study.store.schema import Structure
-from napari_dycon.study.truth.annotations import Annotation
-from napari_dycon.study.truth.cleanup import fill_holes, keep_largest, remove_islands, smooth
+from napari_dycon.plugin.layers.presenter import Presenter
 from napari_dycon.study.truth.edits import Edit
-from napari_dycon.study.truth.interpolation import Interpolation, drawn_slices, interpolate, known_slices
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
+from napari_dycon.study.truth.interpolation import Interpolation
 
 AT_ONCE = 1 << 22
 """Voxels that an undo may look at on the GUI thread."""
-ISLAND_MM3 = 100.0
-SMOOTHER = 2.5
-"""How much stronger "smooth more" is than smoothing by one voxel."""
 FILL = "fill"
-PAINTING = ("paint", "fill", "polygon")
-NOT_IN_3D = "Slices can only be chosen in the 2D view: switch the viewer to 2D first."
-NOTHING_TO_DO = {
-    "largest": "{name} is one piece already.",
-    "islands": "{name} has no piece below 0.1 ml.",
-    "holes": "{name} has no holes.",
-    "slice holes": "{name} has no holes in any slice.",
-    "smooth": "{name} is smooth already.",
-    "smooth more": "{name} is smooth already.",
-}
 _serial = count()
 
 
-@dataclass(frozen=True)
-class Proposed:
-    """Labels between labelled slices, to be looked at."""
-
-    case_id: str
-    proposal: Interpolation
-
-
-@dataclass(frozen=True)
-class LabelsChanged:
-    """An operation on the labels of a case has ended; the sentence may be empty."""
-
-    case_id: str
-    sentence: str = ""
-
-
-class LabellingIntentions(StructureIntentions):
+class Labels:
     """What the person wants of the labels of the open case.
+
+    Signals: ``saved_changed`` and ``slice_state_changed`` carry what `saved` and `slice_state` have become.
+
+    Parameters
+    ----------
+    current
+        Holds the study.
+    dialogue
+        Asks about proposals and says what came of changes.
+    desk
+        Has the open case.
+    presenter
+        Shows proposals.
+    structures
+        Has the active structure.
+    loads
+        Works in the background.
 
     Attributes
     ----------
-    says
-        What the brush says.
-    paint_range
-        Lowest and highest intensity that is painted on, as last chosen.
-    range_on
-        Whether painting keeps to it.
+    saved
+        A line about what is on disk, and whether all is well.
+    slice_state
+        Whether the slice on screen is complete, and a line about it.
     """
 
-    tools_changed = Signal()
+    saved_changed = Signal(str, bool)
+    slice_state_changed = Signal(bool, str)
 
-    def __init__(self, viewer: "ViewerModel") -> None:
-        super().__init__(viewer)
-        self.says = Says.STRUCTURE
-        self.paint_range = (0.0, 1.0)
-        self.range_on = False
-        self._ranged: str | None = None
-        self._showed_known = False
-        self._painted_value = self.active_value
-        brush = self._presenter.brush
-        brush.undo, brush.redo = self.undo, self.redo
-        self._desk.history.connect(self.tools_changed)
-        self.case_opened.connect(self._range_for_case)
-        self.case_opened.connect(self._hear_tool)
-        self.structures_changed.connect(self._paint_structure_chosen)
+    def __init__(
+        self,
+        current: CurrentStudy,
+        dialogue: Dialogue,
+        desk: Desk,
+        presenter: Presenter,
+        structures: Structures,
+        loads: JobQueue,
+    ) -> None:
+        self._current, self._dialogue, self._desk = current, dialogue, desk
+        self._presenter, self._structures, self._loads = presenter, structures, loads
+        self.saved: tuple[str, bool] = ("", True)
+        self.slice_state: tuple[bool, str] = (False, "")
+        desk.saved.connect(self._on_saved)
+        desk.slice_changed.connect(self._on_slice_state)
+        presenter.brush.undo, presenter.brush.redo = self.undo, self.redo
 
     # ---- undo --------------------------------------------------------------------------------
 
@@ -109,14 +100,14 @@ class LabellingIntentions(StructureIntentions):
     @intention
     def undo(self) -> None:
         """Take back the last change of the open case, on whichever slice it was."""
-        editor = self._editable().editor
+        editor = self.editable().editor
         self._desk.end_stroke()
         self._move(editor.undo, editor.steps_extent()[0], "Undone")
 
     @intention
     def redo(self) -> None:
         """Do again what was undone last."""
-        editor = self._editable().editor
+        editor = self.editable().editor
         self._desk.end_stroke()
         self._move(editor.redo, editor.steps_extent()[1], "Done again")
 
@@ -125,7 +116,7 @@ class LabellingIntentions(StructureIntentions):
             edit = move()
             if edit is not None:
                 self._desk.edited()
-                self._say_of_edit(f"{verb}: {edit.name}.")
+                self._dialogue.say_of_edit(f"{verb}: {edit.name}.")
             return
 
         def work() -> str:
@@ -134,218 +125,136 @@ class LabellingIntentions(StructureIntentions):
 
         self._change(self._desk.open_case(), work)
 
-    # ---- the brush ---------------------------------------------------------------------------
+    # ---- what is complete --------------------------------------------------------------------
 
     @intention
-    def paint_as(self, key: str) -> None:
-        """Let strokes say the structure, "background", "ignore" or "forget".
-
-        All but the first are seen on the known map, which is shown meanwhile.
-        """
-        self._editable()
-        self._say_with_brush(Says(key))
-        layer = self._presenter.annotation
-        if self.says is not Says.STRUCTURE and layer is not None:
-            self._presenter.viewer.layers.selection.active = layer
-            if str(layer.mode) not in PAINTING:
-                layer.mode = "paint"
+    def toggle_slice_complete(self) -> None:
+        """Declare the slice on screen complete, or open it again."""
+        self._current.writable()
+        self._desk.toggle_slice_complete()
 
     @intention
-    def limit_paint(self, on: bool) -> None:
-        """Paint only where the intensity lies in the range, or everywhere again; erasing is free."""
-        self.range_on = on
-        self._apply_range()
+    def complete_case(self) -> None:
+        """Declare every voxel of the open case known."""
+        case = self.editable()
+        source = jobs.editing(case.case_id, case.editor.complete_case, self._desk.toucher(case))
+        self._loads.put(f"complete {case.case_id}", source, self._on_edited)
 
     @intention
-    def set_paint_range(self, low: float, high: float) -> None:
-        """Choose the intensities that are painted on, in units of the scan."""
-        self.paint_range = (low, high)
-        self._apply_range()
+    def toggle_case_complete(self) -> None:
+        """Declare every voxel of the open case known, or open the case again."""
+        case = self.editable()
+        complete = self._current.needed().case(case.case_id).status == "complete"
+        if complete:
+            self.decide(case, "reopen", lambda: case.editor.reopen_case())
+        else:
+            self.decide(case, "complete", lambda: case.editor.complete_case())
 
-    @property
-    def intensity_bounds(self) -> tuple[float, float]:
-        """Smallest and largest intensity of the open case."""
-        case = self._desk.case
-        return case.intensity_range if case is not None else (0.0, 1.0)
+    def decide(self, case: OpenCase, what: str, action: Callable[[], Edit]) -> None:
+        """Make a decision in the background; none replaces one that waits."""
+        source = decision(case, what, action, self._desk.toucher(case))
+        self._loads.put(f"decision {next(_serial)}", source, self._on_decided)
 
-    def _say_with_brush(self, says: Says) -> None:
-        self.says = self._presenter.brush.says = says
-        marking = says is not Says.STRUCTURE
-        if marking != self.known_shown and marking != self._showed_known:
-            self._showed_known = marking
-            self.toggle_known_map()
-        self.tools_changed.emit()
+    def _on_decided(self, event: jobs.Edited | Note) -> None:
+        match event:
+            case jobs.Edited():
+                self._on_edited(event)
+            case Note():
+                self._dialogue.say_of_edit(event.text)
 
-    def _paint_structure_chosen(self) -> None:
-        """Whoever chooses another structure wants to paint it."""
-        before, self._painted_value = self._painted_value, self.active_value
-        if before != self.active_value and self.says is not Says.STRUCTURE:
-            self._say_with_brush(Says.STRUCTURE)
-
-    def _hear_tool(self, case_id: str) -> None:
-        """Hear which tool is taken, by whatever key or button."""
-        del case_id
-        layer = self._presenter.annotation
-        if layer is not None:
-            layer.events.mode.connect(self._tool_taken)
-        self.tools_changed.emit()
-
-    def _tool_taken(self, event: object = None) -> None:
-        del event
-        if self.tool in PAINTING:
-            self._have_structure()
-        self.tools_changed.emit()
-
-    def _apply_range(self) -> None:
-        self._presenter.brush.limits = self.paint_range if self.range_on else None
-        self.tools_changed.emit()
-
-    def _range_for_case(self, case_id: str) -> None:
-        """Begin with the window of the first case; keep the range while it means something in the next."""
-        bounds, (low, high) = self.intensity_bounds, self.paint_range
-        study = str(self._needed().path)
-        if self._ranged != study or high < bounds[0] or low > bounds[1]:
-            scan = self._presenter.layer(SCAN)
-            assert scan is not None
-            low, high = (float(limit) for limit in scan.contrast_limits)
-            self.paint_range, self._ranged = (low, high), study
-        self._apply_range()
+    def _on_edited(self, event: jobs.Edited) -> None:
+        if event.case_id == self._desk.case_id:
+            self._desk.edited()
 
     # ---- slices in between -------------------------------------------------------------------
 
     @intention
     def propose_between(self, everything: bool = False) -> None:
         """Show what the active structure, or every one, may look like between the labelled slices."""
-        case, axis = self._editable(), self._axis_on_screen()
-        structures = self.structures if everything else (self._active_structure(),)
-
-        def source(control: Control) -> Iterator[object]:
-            del control
-            case.editor.reconcile()
-            spacing = case.volume.geometry.spacing
-            yield Proposed(case.case_id, between(case.annotation, spacing, structures, axis))
-
-        self._loads.put("proposal", source)
+        case, (axis, _) = self.editable(), self._desk.slice_on_screen()
+        structures = self._structures.all if everything else (self._structures.chosen(),)
+        self._loads.put("proposal", proposal(case, structures, axis), self._on_proposed)
 
     def _on_proposed(self, event: Proposed) -> None:
-        if event.case_id != self.case_id or self._desk.case is None:
+        if event.case_id != self._desk.case_id or self._desk.case is None:
             return
         number = len(event.proposal.slices)
         text = f"Fill the {number} slices in between?" if number > 1 else "Fill the slice in between?"
-        self._ask(
+        self._dialogue.ask(
             Question(text, ((FILL, "Fill"), (CANCEL, "Cancel"))),
             partial(self._answered_proposal, self._desk.case, event.proposal),
         )
         self._presenter.show_preview(event.proposal.labels)
 
-    def _answered_proposal(self, case: OpenCase, proposal: Interpolation, key: str) -> None:
+    def _answered_proposal(self, case: OpenCase, proposed: Interpolation, key: str) -> None:
         if key != FILL:
             self._presenter.show_preview(None)
             return
 
         def work() -> str:
             case.editor.reconcile()
-            case.editor.apply(proposal.edit(case.annotation))
+            case.editor.apply(proposed.edit(case.annotation))
             return ""
 
         self._change(case, work)
 
-    # ---- tidying up --------------------------------------------------------------------------
+    # ---- tidying up, importing ---------------------------------------------------------------
 
     @intention
     def clean_up(self, what: str) -> None:
-        """Tidy the active structure up; ``what`` is a key of `NOTHING_TO_DO`."""
-        case, structure = self._editable(), self._active_structure()
-        axis = self._axis_on_screen() if what == "slice holes" else None
+        """Tidy the active structure up; ``what`` is a key of `label_jobs.NOTHING_TO_DO`."""
+        case, structure = self.editable(), self._structures.chosen()
+        axis = self._desk.slice_on_screen()[0] if what == "slice holes" else None
+        self._change(case, partial(clean_up, case, structure, what, axis))
+
+    def take_imported(self, case_id: str) -> None:
+        """Let labels that came for the open case into it; what a person painted meanwhile stays."""
+        study, case = self._current.needed(), self._desk.case
+        if case is None or case.case_id != case_id:
+            return  # it is read anew when it is opened
+        self._structures.take_first()
 
         def work() -> str:
             case.editor.reconcile()
-            spacing = case.volume.geometry.spacing
-            edit = cleaned(case.annotation, structure, spacing, what, axis)
-            return told(case.editor.apply(edit) if edit else edit, structure, spacing, what)
+            edit = imported_labels(study, case)
+            if edit:
+                case.editor.apply(edit)
+            return ""
 
         self._change(case, work)
 
     # ---- inside ------------------------------------------------------------------------------
 
-    def _editable(self) -> OpenCase:
-        self._writable()
+    def editable(self) -> OpenCase:
+        """Return the open case, to change it.
+
+        Raises
+        ------
+        StudyError
+            When there is none, it may not be changed, or an older version of it is looked at.
+        """
+        self._current.writable()
         return self._desk.open_case()
-
-    def _active_structure(self) -> Structure:
-        found = next((one for one in self.structures if one.value == self.active_value), None)
-        if found is None:
-            raise StudyError("Choose a structure first.")
-        return found
-
-    def _axis_on_screen(self) -> int:
-        current = self._presenter.current_slice()
-        if current is None:
-            raise StudyError(NOT_IN_3D)
-        return current[0]
 
     def _change(self, case: OpenCase, work: Callable[[], str]) -> None:
         """Do what looks at every voxel in the background, and have it saved whatever is open then."""
-        touch = self._desk.toucher(case)
-
-        def source(control: Control) -> Iterator[object]:
-            del control
-            sentence = work()
-            touch()
-            yield LabelsChanged(case.case_id, sentence)
-
-        self._loads.put(f"labels {next(_serial)}", source)
+        source = change(case, work, self._desk.toucher(case))
+        self._loads.put(f"labels {next(_serial)}", source, self._on_labels_changed)
 
     def _on_labels_changed(self, event: LabelsChanged) -> None:
-        if event.case_id == self.case_id:
+        if event.case_id == self._desk.case_id:
             self._presenter.show_preview(None)
             self._desk.edited()
         if event.sentence:
-            self._say_of_edit(event.sentence)
+            self._dialogue.say_of_edit(event.sentence)
 
+    def _on_saved(self, text: str, ok: bool) -> None:
+        if not ok and self.saved != (text, ok):
+            self._dialogue.say("error", text)
+        self.saved = (text, ok)
+        self.saved_changed.emit(text, ok)
 
-def between(
-    annotation: Annotation, spacing: tuple[float, ...], structures: tuple[Structure, ...], axis: int
-) -> Interpolation:
-    """Work out the slices between all that show a structure or are complete, else between complete ones.
-
-    Raises
-    ------
-    StudyError
-        If there is no gap between two of them.
-    """
-    present = set(np.flatnonzero(np.bincount(annotation.labels.ravel(order="K"), minlength=256)))
-    wanted = [one for one in structures if one.value in present] or list(structures)
-    complete = known_slices(annotation, axis)
-    drawn = {*complete, *drawn_slices(annotation, axis, [one.value for one in wanted])}
-    try:
-        return interpolate(annotation, spacing, wanted, axis, sorted(drawn))
-    except StudyError:
-        if len(complete) in (0, len(drawn)):
-            raise StudyError(
-                "There is nothing to fill: label two slices of this plane with others between them."
-            ) from None
-    return interpolate(annotation, spacing, wanted, axis, complete)
-
-
-def cleaned(
-    annotation: Annotation, structure: Structure, spacing: tuple[float, ...], what: str, axis: int | None
-) -> Edit:
-    """Work out a clean-up, see `LabellingIntentions.clean_up`."""
-    if not np.any(annotation.labels == structure.value):
-        raise StudyError(f"Nothing is labelled as {structure.name} yet.")
-    if what == "largest":
-        return keep_largest(annotation, structure)
-    if what == "islands":
-        return remove_islands(annotation, structure, spacing, ISLAND_MM3)
-    if "holes" in what:
-        return fill_holes(annotation, structure, axis)
-    size = prod(spacing) ** (1 / 3) * (SMOOTHER if what == "smooth more" else 1.0)
-    return smooth(annotation, structure, spacing, round(size, 1))
-
-
-def told(edit: Edit, structure: Structure, spacing: tuple[float, ...], what: str) -> str:
-    """Say in one sentence what a clean-up came to."""
-    if not edit:
-        return NOTHING_TO_DO[what].format(name=structure.name)
-    return f"{edit.name}: {edit.voxels * prod(spacing) / 1000:.2g} ml changed."
+    def _on_slice_state(self, complete: bool, text: str) -> None:
+        if (complete, text) != self.slice_state:
+            self.slice_state = (complete, text)
+            self.slice_state_changed.emit(complete, text)

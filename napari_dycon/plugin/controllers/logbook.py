@@ -1,14 +1,12 @@
 """Keeps the notebook of the study while a person works: time, place and tools, written in the background."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 from qtpy.QtCore import QObject, QTimer
 
-from napari_dycon.engine.control import Control
-from napari_dycon.errors import DyconError
+from napari_dycon.plugin.background.notebook_jobs import save_notebook
 from napari_dycon.plugin.background.queue import JobQueue
-from napari_dycon.plugin.background.worker import EventSource
 from napari_dycon.plugin.controllers.timesheet import TimeSheet
 from napari_dycon.plugin.layers.open_case import OpenCase
 from napari_dycon.plugin.layers.place import first_brush, go_back_to, place_of, take_up, tools_of
@@ -47,7 +45,7 @@ class Logbook(QObject):
         self._active_value = active_value
         self._on_time = on_time
         self._on_failure = on_failure
-        self._queue = JobQueue(_nothing, self._tell_failure)
+        self._queue = JobQueue(self._tell_failure)
         self._sheet = TimeSheet()
         self._notebook: Notebook | None = None
         self._writable = self._failed = False
@@ -106,7 +104,7 @@ class Logbook(QObject):
     def save_soon(self) -> None:
         """Write the notebook in the background."""
         if self._writable and self._notebook is not None and self._notebook.changed:
-            self._queue.put("notebook", _saving(self._notebook))
+            self._queue.put("notebook", save_notebook(self._notebook), _nothing)
 
     def close(self) -> None:
         """Note everything a last time and let go of the study, which writes it when it is closed."""
@@ -148,18 +146,6 @@ class Logbook(QObject):
         if not self._failed:
             self._failed = True
             self._on_failure(sentence, details)
-
-
-def _saving(notebook: Notebook) -> EventSource:
-    def source(control: Control) -> Iterator[object]:
-        del control
-        try:
-            notebook.save()
-        except DyconError as error:
-            raise DyconError(f"Notes and times are not saved: {error}") from error
-        yield from ()
-
-    return source
 
 
 def _nothing(event: object) -> None:

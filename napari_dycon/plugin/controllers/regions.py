@@ -1,42 +1,37 @@
 """What a person decides about a part of the open scan: a slice, a case, a piece, an outlined region."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
-from itertools import count
-from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
-from napari_dycon.engine.control import Control
-from napari_dycon.engine.events import Note
 from napari_dycon.errors import StudyError
-from napari_dycon.plugin.background import jobs
-from napari_dycon.plugin.background.worker import EventSource
-from napari_dycon.plugin.controllers.desk import predicted
+from napari_dycon.plugin.background.queue import JobQueue
+from napari_dycon.plugin.background.region_jobs import (
+    OF_PREDICTION,
+    DecisionsSeen,
+    Outline,
+    PiecesFound,
+    case_voxel,
+    decided,
+    open_prediction,
+    outcome,
+    outline_of,
+    piece_search,
+    predicted,
+)
+from napari_dycon.plugin.controllers.current_study import CurrentStudy
+from napari_dycon.plugin.controllers.desk import Desk
+from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.intention import intention
+from napari_dycon.plugin.controllers.labels import Labels
 from napari_dycon.plugin.controllers.question import CANCEL, Question
-from napari_dycon.plugin.controllers.state import SessionState
+from napari_dycon.plugin.controllers.views import Views
 from napari_dycon.plugin.layers.open_case import OpenCase
-from napari_dycon.plugin.layers.orientation import DisplayView
+from napari_dycon.plugin.layers.presenter import Presenter
 from napari_dycon.plugin.layers.sketch import Shape, Sketch
 from napari_dycon.plugin.layers.styles import SCAN
 from napari_dycon.study.truth.edits import Edit
-from napari_dycon.study.truth.regions import (
-    Selection,
-    bounding_box,
-    connected,
-    cuboid,
-    everything,
-    one_slice,
-    polygon,
-)
-
-if TYPE_CHECKING:
-    from napari.components import ViewerModel
-
-    from napari_dycon.plugin.canvases.planes import LinkedPlanes
+from napari_dycon.study.truth.regions import Selection, connected, one_slice
 
 VERBS = {
     "accept": "Accept",
@@ -46,12 +41,6 @@ VERBS = {
     "ignore": "Do not care about",
     "forget": "Forget",
     "reopen": "Reopen",
-}
-OF_PREDICTION = ("accept", "reject")
-NO_CHANGE = {
-    "accept": "Nothing to accept there: what you drew or completed stays.",
-    "reject": "Nothing to reject there: nothing is predicted, or you have drawn it.",
-    "withdraw": "Nothing was accepted there.",
 }
 HOW_TO_DRAW = {
     "box": "Drag a box over the region.",
@@ -72,168 +61,49 @@ WITH_MODEL = (
     ("reject", "Reject"),
     *WITHOUT_MODEL[1:],
 )
-MOST_PIECES = np.iinfo(np.uint16).max
 NO_PIECE = "There is no prediction under the pointer."
-_serial = count()
 
 
-@dataclass(frozen=True, eq=False)
-class DecisionsSeen:
-    """What is left of the prediction of a case to decide about has been worked out."""
-
-    case: OpenCase
-
-
-@dataclass(frozen=True, eq=False)
-class PiecesFound:
-    """The pieces of the prediction of a case, numbered; see `numbered_pieces`."""
-
-    case: OpenCase
-    pieces: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Outline:
-    """A box or polygon on one slice.
-
-    Attributes
-    ----------
-    axis, index
-        The slice, in source order.
-    selection
-        The voxels within.
-    """
-
-    axis: int
-    index: int
-    selection: Selection
-
-    def through(self, shape: Sequence[int], last: int | None) -> Selection:
-        """Extend it to slice ``last``, or through all slices of a scan of ``shape`` for None."""
-        ends = (0, shape[self.axis] - 1) if last is None else sorted((self.index, last))
-        box, sizes = [*self.selection.box], [part.stop - part.start for part in self.selection.box]
-        box[self.axis] = slice(ends[0], ends[1] + 1)
-        sizes[self.axis] = ends[1] + 1 - ends[0]
-        mask = self.selection.mask
-        return Selection((box[0], box[1], box[2]), None if mask is None else np.broadcast_to(mask, sizes))
-
-
-def outline_of(display: DisplayView, shape: Shape, corners: np.ndarray) -> Outline | None:
-    """Return the region of a drawn shape; None where no voxel lies in it.
+class Regions:
+    """Decisions about predictions and regions.
 
     Parameters
     ----------
-    display
-        How the case is turned for the viewer.
-    shape
-        What was drawn.
-    corners
-        ``(n, 3)`` voxel coordinates in display order, on one slice.
-    """
-    source = np.stack(display.indices_to_source(tuple(corners.T)), axis=1)
-    size = display.geometry.shape
-    axis = int(np.ptp(source, axis=0).argmin())
-    index = int(np.clip(np.rint(source[0, axis]), 0, size[axis] - 1))
-    if shape == "box":
-        source[:, axis] = index
-        selection = cuboid(size, source.min(axis=0), source.max(axis=0))
-    elif len(source) < 3:
-        return None
-    else:
-        selection = polygon(size, axis, index, np.delete(source, axis, axis=1))
-    return Outline(axis, index, selection) if selection.voxels else None
-
-
-def decided(case: OpenCase, what: str, where: Selection | None, name: str, run: str | None) -> Edit:
-    """Apply a decision, one of `VERBS`, to a part of the open case; None is all of it."""
-    editor = case.editor
-    if what in OF_PREDICTION:
-        case.decisions.append(everything(case.annotation.shape) if where is None else where)
-    if what == "accept":
-        return editor.accept(predicted(case), where, name, run)
-    if what == "reject":
-        return editor.reject(predicted(case), where, name, run)
-    action: Callable[[Selection | None, str], Edit] = getattr(editor, what)
-    return action(where, name)
-
-
-def numbered_pieces(prediction: np.ndarray) -> np.ndarray:
-    """Number the connected pieces of each value of a prediction ``(x, y, z)``; uint16, 0 for none."""
-    pieces, count = np.zeros_like(prediction, np.uint16), 0
-    for value in np.flatnonzero(np.bincount(prediction.ravel(order="K"))[1:]) + 1:
-        box = bounding_box(prediction == value)
-        assert box is not None
-        found, number = ndimage.label(prediction[box] == value)
-        shown = (found > 0) & (found <= MOST_PIECES - count)
-        pieces[box][shown] = (found[shown] + count).astype(np.uint16)
-        count = min(count + number, MOST_PIECES)
-    return pieces
-
-
-def outcome(edit: Edit, what: str) -> str:
-    """Say in one sentence what a decision came to."""
-    if not edit:
-        return NO_CHANGE.get(what, "Nothing changed there.")
-    return f"{edit.name}: {edit.voxels:,} voxels changed.".replace(",", "\u2009")
-
-
-def deciding(case: OpenCase, what: str, action: Callable[[], Edit], touch: Callable[[], None]) -> EventSource:
-    """Make a decision that may look at every voxel, have it saved, and say what it came to."""
-
-    def source(control: Control) -> Iterator[object]:
-        made: list[Edit] = []
-        yield from jobs.editing(case.case_id, lambda: made.append(action()), touch)(control)
-        yield Note("info", outcome(made[0], what))
-
-    return source
-
-
-def seeing_decisions(case: OpenCase) -> EventSource:
-    """Work out what is left of the prediction to decide about."""
-
-    def source(control: Control) -> Iterator[object]:
-        del control
-        case.look_at_decisions()
-        yield DecisionsSeen(case)
-
-    return source
-
-
-def finding_pieces(case: OpenCase) -> EventSource:
-    """Number the pieces of the prediction that are left to decide about."""
-
-    def source(control: Control) -> Iterator[object]:
-        del control
-        prediction = case.prediction if case.open_prediction is None else case.open_prediction
-        if prediction is not None:
-            yield PiecesFound(case, numbered_pieces(prediction))
-
-    return source
-
-
-class RegionIntentions(SessionState):
-    """Decisions about predictions and regions, and the known map.
-
-    Attributes
-    ----------
-    known_shown
-        Whether it is shown how each voxel is known.
+    current
+        Holds the study.
+    dialogue
+        Asks how far a region goes and what holds there.
+    desk
+        Has the open case.
+    presenter
+        Shows pieces of the prediction.
+    labels
+        Makes decisions in the background.
+    views
+        Knows the pointer and where the planes meet.
+    loads
+        Works in the background.
     """
 
-    _planes: "LinkedPlanes | None"
-
-    def __init__(self, viewer: "ViewerModel") -> None:
-        super().__init__(viewer)
-        self.known_shown = False
-        rows = self._presenter.list_layer
-        self._sketch = Sketch(lambda: self._presenter.viewer, self._drawn, self._sketch_left, rows)
+    def __init__(
+        self,
+        current: CurrentStudy,
+        dialogue: Dialogue,
+        desk: Desk,
+        presenter: Presenter,
+        labels: Labels,
+        views: Views,
+        loads: JobQueue,
+    ) -> None:
+        self._current, self._dialogue, self._desk = current, dialogue, desk
+        self._presenter, self._labels, self._views, self._loads = presenter, labels, views, loads
+        rows = presenter.list_layer
+        self._sketch = Sketch(lambda: presenter.viewer, self._drawn, self._sketch_left, rows)
         self._then: tuple[str, str] | None = None
         self._pieces: np.ndarray | None = None
-        viewer.mouse_move_callbacks.append(self._pointer_moved)
-        self._desk.rewritten.connect(self._see_decisions)
-        self._desk.saved.connect(self._refresh_known)
-        self.case_opened.connect(self._show_known)
-        viewer.dims.events.ndisplay.connect(self._show_known)
+        presenter.viewer.mouse_move_callbacks.append(self._pointer_moved)
+        views.pointed.connect(self.point)
+        desk.rewritten.connect(self._see_decisions)
 
     # ---- decisions ---------------------------------------------------------------------------
 
@@ -251,7 +121,7 @@ class RegionIntentions(SessionState):
         elif part == "piece":
             self._presenter.show_pieces(np.broadcast_to(np.uint16(0), case.volume.geometry.shape))
             self._draw("point", (what, part))
-            self._loads.put("pieces", finding_pieces(case))
+            self._loads.put("pieces", piece_search(case), self._on_pieces_found)
         else:
             self._draw("box", (what, part))
 
@@ -267,37 +137,25 @@ class RegionIntentions(SessionState):
     def decide_piece(self, what: str) -> None:
         """Accept or reject the connected piece of the prediction under the pointer."""
         case = self._decidable(what)
-        place = self._presenter.voxel_at(self._pointer())
-        self._decide_at(case, what, None if place is None else case_voxel(case, place))
-
-    @intention
-    def toggle_case_complete(self) -> None:
-        """Declare every voxel of the open case known, or open the case again."""
-        self._writable()
-        case = self._desk.open_case()
-        complete = self._needed().case(case.case_id).status == "complete"
-        if complete:
-            self._put(case, "reopen", lambda: case.editor.reopen_case())
-        else:
-            self._put(case, "complete", lambda: case.editor.complete_case())
+        self._decide_at(case, what, self._voxel_under_pointer(case))
 
     # ---- regions -----------------------------------------------------------------------------
 
     @intention
-    def start_region(self, shape: Shape = "box") -> None:
+    def start(self, shape: Shape = "box") -> None:
         """Let the person draw a box, polygon or outline on a slice in any plane, and ask what about it."""
-        self._writable()
+        self._current.writable()
         self._draw(shape, None)
 
     def _draw(self, shape: Shape, then: tuple[str, str] | None) -> None:
         self._desk.open_case()
-        self._slice_on_screen()
-        self.answer(CANCEL)
+        self._desk.slice_on_screen()
+        self._dialogue.answer(CANCEL)
         scan = self._presenter.layer(SCAN)
         assert scan is not None
         self._then = then
         self._sketch.start(shape, scan)
-        self._ask(Question(HOW_TO_DRAW[shape], ((CANCEL, "Cancel"),)), self._drawing_ended)
+        self._dialogue.ask(Question(HOW_TO_DRAW[shape], ((CANCEL, "Cancel"),)), self._drawing_ended)
 
     def _drawing_ended(self, key: str) -> None:
         del key
@@ -307,7 +165,7 @@ class RegionIntentions(SessionState):
             self._sketch.stop()
 
     def _sketch_left(self) -> None:
-        self.answer(CANCEL)
+        self._dialogue.answer(CANCEL)
         self._sketch.stop()
 
     @intention
@@ -315,7 +173,7 @@ class RegionIntentions(SessionState):
         case, shape = self._desk.open_case(), self._sketch.drawing
         assert shape is not None
         if shape == "point":
-            self.answer(CANCEL)
+            self._dialogue.answer(CANCEL)
             assert self._then is not None
             self._decide_at(case, self._then[0], case_voxel(case, corners[0]))
             return
@@ -325,7 +183,7 @@ class RegionIntentions(SessionState):
             return
         self._sketch.hold()
         question = Question("Which slices?", DEPTH)
-        self._ask(question, partial(self._depth_chosen, outline))
+        self._dialogue.ask(question, partial(self._depth_chosen, outline))
 
     @intention
     def _depth_chosen(self, outline: Outline, key: str) -> None:
@@ -339,8 +197,8 @@ class RegionIntentions(SessionState):
             self._sketch.stop()
             self._decide(case, self._then[0], selection, self._then[1])
             return
-        answers = WITH_MODEL if self.has_prediction else WITHOUT_MODEL
-        self._ask(Question("This region:", answers), partial(self._region_decided, selection))
+        answers = WITH_MODEL if self._desk.has_prediction else WITHOUT_MODEL
+        self._dialogue.ask(Question("This region:", answers), partial(self._region_decided, selection))
 
     @intention
     def _region_decided(self, selection: Selection, key: str) -> None:
@@ -350,13 +208,15 @@ class RegionIntentions(SessionState):
 
     def _last_slice(self, outline: Outline) -> int:
         """Return how far the person has gone through the slices of the plane the outline is in."""
-        case, planes = self._desk.open_case(), self._planes
-        if planes is not None and planes.shown:
-            place = self._presenter.voxel_at(planes.point)
+        case, point = self._desk.open_case(), self._views.meeting_point
+        if point is not None:
+            place = self._presenter.voxel_at(point)
             voxel = None if place is None else case_voxel(case, place)
             return outline.index if voxel is None else voxel[outline.axis]
-        axis, index = self._slice_on_screen()
+        axis, index = self._desk.slice_on_screen()
         return index if axis == outline.axis else outline.index
+
+    # ---- pieces ------------------------------------------------------------------------------
 
     def _on_pieces_found(self, event: PiecesFound) -> None:
         if event.case is self._desk.case and self._sketch.drawing == "point":
@@ -373,53 +233,31 @@ class RegionIntentions(SessionState):
         case, pieces = self._desk.case, self._pieces
         if case is None or pieces is None:
             return
-        place = self._presenter.voxel_at(self._pointer())
-        voxel = None if place is None else case_voxel(case, place)
+        voxel = self._voxel_under_pointer(case)
         self._presenter.point_at_piece(0 if voxel is None else int(pieces[voxel]))
 
-    def _see_decisions(self) -> None:
-        case = self._desk.case
-        if case is not None and case.decisions:
-            self._loads.put("outlines", seeing_decisions(case))
-
-    # ---- the known map -----------------------------------------------------------------------
-
-    @intention
-    def toggle_known_map(self) -> None:
-        """Show how each voxel is known, or hide it."""
-        self._desk.open_case()
-        self.known_shown = not self.known_shown
-        self._show_known()
-        self.overlay_changed.emit()
-
-    def _show_known(self, event: object = None) -> None:
-        del event
-        case = self._desk.case
-        self._presenter.show_known(case.annotation.known if self.known_shown and case is not None else None)
-
-    def _refresh_known(self, text: str, ok: bool) -> None:
-        del text, ok
-        if self.known_shown:
-            self._presenter.refresh_known()
+    def _voxel_under_pointer(self, case: OpenCase) -> tuple[int, int, int] | None:
+        place = self._presenter.voxel_at(self._views.pointer)
+        return None if place is None else case_voxel(case, place)
 
     # ---- inside ------------------------------------------------------------------------------
 
     def _decidable(self, what: str) -> OpenCase:
-        self._writable()
-        case = self._desk.open_case()
+        case = self._labels.editable()
         if what in OF_PREDICTION:
             predicted(case)
         return case
 
     def _decide_slice(self, case: OpenCase, what: str) -> None:
-        axis, index = self._slice_on_screen()
+        axis, index = self._desk.slice_on_screen()
         where = one_slice(case.annotation.shape, axis, index)
         edit = decided(case, what, where, f"{VERBS[what]} slice", self._run)
         self._desk.edited()
-        self._say_of_edit(outcome(edit, what))
+        self._dialogue.say_of_edit(outcome(edit, what))
 
     def _decide(self, case: OpenCase, what: str, where: Selection | None, part: str) -> None:
-        self._put(case, what, partial(decided, case, what, where, f"{VERBS[what]} {part}", self._run))
+        action = partial(decided, case, what, where, f"{VERBS[what]} {part}", self._run)
+        self._labels.decide(case, what, action)
 
     def _decide_at(self, case: OpenCase, what: str, voxel: tuple[int, int, int] | None) -> None:
         prediction, run = predicted(case), self._run
@@ -429,35 +267,16 @@ class RegionIntentions(SessionState):
         def action() -> Edit:
             return decided(case, what, connected(prediction, voxel), f"{VERBS[what]} piece", run)
 
-        self._put(case, what, action)
-
-    def _put(self, case: OpenCase, what: str, action: Callable[[], Edit]) -> None:
-        """Queue a decision; none replaces one that waits."""
-        source = deciding(case, what, action, self._desk.toucher(case))
-        self._loads.put(f"decision {next(_serial)}", source)
+        self._labels.decide(case, what, action)
 
     @property
     def _run(self) -> str | None:
-        return None if self.study is None else self.study.active_run
+        return None if self._current.study is None else self._current.study.active_run
 
-    def _pointer(self) -> Sequence[float]:
-        """Return where the pointer is, in mm of the display axes."""
-        planes = self._planes
-        if planes is not None and planes.shown and planes.pointer is not None:
-            return planes.pointer
-        return tuple(self._presenter.viewer.cursor.position)
+    def _see_decisions(self) -> None:
+        case = self._desk.case
+        if case is not None and case.decisions:
+            self._loads.put("outlines", open_prediction(case), self._on_decisions_seen)
 
-    def _slice_on_screen(self) -> tuple[int, int]:
-        current = self._presenter.current_slice()
-        if current is None:
-            raise StudyError("Slices can only be chosen in the 2D view: switch the viewer to 2D first.")
-        return current
-
-
-def case_voxel(case: OpenCase, place: Sequence[float]) -> tuple[int, int, int] | None:
-    """Return the voxel in source order at display coordinates; None outside the scan."""
-    index = np.rint(np.asarray(place)).astype(int)
-    if np.any(index < 0) or np.any(index >= case.display.shape):
-        return None
-    x, y, z = case.display.indices_to_source(tuple(index))
-    return int(x), int(y), int(z)
+    def _on_decisions_seen(self, event: DecisionsSeen) -> None:
+        self._desk.show_open_prediction(event.case)

@@ -1,19 +1,22 @@
 """The structures of the study: named, coloured, chosen, merged and removed."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 
-from napari_dycon.engine.control import Control
+from psygnal import Signal
+
 from napari_dycon.errors import StudyError
-from napari_dycon.plugin.background import jobs
-from napari_dycon.plugin.background.tasks import NAMES
-from napari_dycon.plugin.background.worker import EventSource, plain_words
+from napari_dycon.plugin.background.queue import JobQueue
+from napari_dycon.plugin.background.structure_jobs import Saved, StructuresRewritten, flush, rewrite
+from napari_dycon.plugin.background.tasks import Tasks
+from napari_dycon.plugin.controllers.current_study import CurrentStudy
+from napari_dycon.plugin.controllers.desk import Desk
+from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.intention import intention
-from napari_dycon.plugin.controllers.logbook import Logbook
 from napari_dycon.plugin.controllers.question import CANCEL, Question
-from napari_dycon.plugin.controllers.views import ViewIntentions
-from napari_dycon.plugin.layers.open_case import OpenCase
+from napari_dycon.plugin.layers.hand import Hand
+from napari_dycon.plugin.layers.presenter import Presenter
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.store.structures import read_notes
 from napari_dycon.study.study import Study
 
@@ -23,83 +26,147 @@ MOVING = ("pan_zoom", "transform")
 """Tools that change no label."""
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """Everything painted is on disk; ``go_on`` is what was waiting for that."""
+class Structures:
+    """What the person wants of the structures.
 
-    go_on: Callable[[], None]
+    Signals: ``changed`` follows the list and the choice; ``edited`` follows the list, after ``changed``;
+    ``rewriting`` comes before structures are changed in every annotation, to let go of the open one;
+    ``rewritten`` comes after that, and tells whether annotations on disk may be other ones now than those
+    in memory.
 
-
-@dataclass(frozen=True, slots=True)
-class StructuresRewritten:
-    """A merge or removal has ended.
+    Parameters
+    ----------
+    current
+        Holds the study.
+    dialogue
+        Asks whether structures shall be merged or removed.
+    desk
+        Has the open case.
+    presenter, hand
+        Show the structures, and have the tool to paint them with.
+    loads, tasks
+        Work in the background.
 
     Attributes
     ----------
-    begun
-        Whether annotations on disk may be other ones now than those in memory.
-    problem
-        Why it failed; an empty text when it did not.
+    active_value
+        Label value of the structure being painted.
     """
 
-    begun: bool
-    problem: str
+    changed = Signal()
+    edited = Signal()
+    rewriting = Signal()
+    rewritten = Signal(bool)
 
+    def __init__(
+        self,
+        current: CurrentStudy,
+        dialogue: Dialogue,
+        desk: Desk,
+        presenter: Presenter,
+        hand: Hand,
+        loads: JobQueue,
+        tasks: Tasks,
+    ) -> None:
+        self._current, self._dialogue, self._desk = current, dialogue, desk
+        self._presenter, self._hand, self._loads, self._tasks = presenter, hand, loads, tasks
+        self.active_value = 1
+        desk.picked.connect(self._on_picked)
 
-class StructureIntentions(ViewIntentions):
-    """What the person wants of the structures."""
+    @property
+    def all(self) -> tuple[Structure, ...]:
+        """The structures of the study, empty without one."""
+        return tuple(self._current.study.structures) if self._current.study is not None else ()
 
-    _log: Logbook
-    _set_aside: OpenCase | None = None
+    @property
+    def active(self) -> Structure | None:
+        """The structure being painted."""
+        return next((one for one in self.all if one.value == self.active_value), None)
+
+    def chosen(self) -> Structure:
+        """Return the structure being painted.
+
+        Raises
+        ------
+        StudyError
+            When none is chosen.
+        """
+        if self.active is None:
+            raise StudyError("Choose a structure first.")
+        return self.active
+
+    def open_study(self, study: Study) -> None:
+        """Paint with what was painted last in ``study``."""
+        tools, values = study.notebook.tools, [structure.value for structure in study.structures]
+        resumed = tools is not None and tools.value in values
+        self.active_value = tools.value if tools is not None and resumed else next(iter(values), 1)
 
     @intention
-    def add_structure(self, name: str) -> None:
+    def add(self, name: str) -> None:
         """Add a structure and make it the active one."""
-        study = self._settled()
-        self.active_value = study.add_structure(name).value
-        self._structures_edited()
+        self.active_value = self._settled().add_structure(name).value
+        self._tell_edited()
 
-    def _have_structure(self) -> None:
+    def have_one(self) -> None:
         """Make a first structure for whoever paints before there is one."""
-        if self.study is not None and not self.study.read_only and not self.structures:
-            self.add_structure(FIRST_NAME)
-            self.say("info", f"“{FIRST_NAME}” was made to paint with; double-click its name to change it.")
+        study = self._current.study
+        if study is not None and not study.read_only and not self.all:
+            self.add(FIRST_NAME)
+            text = f"“{FIRST_NAME}” was made to paint with; double-click its name to change it."
+            self._dialogue.say("info", text)
+
+    def take_first(self) -> None:
+        """A study without structures takes those of the first labels that come."""
+        values = [structure.value for structure in self.all]
+        if self.active_value not in values:
+            self.active_value = next(iter(values), 1)
+        self._tell_edited()
 
     @intention
-    def rename_structure(self, value: int, name: str) -> None:
+    def rename(self, value: int, name: str) -> None:
         """Give the structure with label ``value`` another name."""
         self._settled().rename_structure(value, name)
-        self._structures_edited()
+        self._tell_edited()
 
     @intention
-    def recolour_structure(self, value: int, color: str) -> None:
+    def recolour(self, value: int, color: str) -> None:
         """Give the structure with label ``value`` another colour, "#rrggbb"."""
         self._settled().recolour_structure(value, color)
-        self._structures_edited()
+        self._tell_edited()
 
     @intention
-    def select_structure(self, value: int) -> None:
+    def select(self, value: int) -> None:
         """Paint with label ``value`` from now on; a hand that only moves the picture takes the brush."""
         self.active_value = value
-        self._structures_edited()
-        if self.tool in MOVING:
-            self.take_tool("paint")
+        self._tell_edited()
+        if self._desk.case is not None and self._hand.tool in MOVING:
+            self._hand.take("paint")
 
     @intention
-    def merge_structures(self, value: int, into: int) -> None:
+    def step(self, step: int) -> None:
+        """Paint with the structure ``step`` further in the list, round and round."""
+        values = [structure.value for structure in self.all]
+        if values:
+            place = values.index(self.active_value) if self.active_value in values else -step
+            self.select(values[(place + step) % len(values)])
+
+    @intention
+    def merge(self, value: int, into: int) -> None:
         """Ask whether one structure shall become part of another in every case, and do it."""
-        study = self._rewritable()
-        self._loads.put("structures", saved(self._desk.flush, partial(self._ask_merge, study, value, into)))
+        study = self._current.at_rest()
+        self._when_saved(partial(self._ask_merge, study, value, into))
 
     @intention
-    def remove_structure(self, value: int, background: bool = False) -> None:
+    def remove(self, value: int, background: bool = False) -> None:
         """Ask whether a structure shall leave every case, its voxels unlabelled or background, and do it."""
-        study = self._rewritable()
+        study = self._current.at_rest()
         if len(study.structures) == 1:
             name = study.structure(value).name
             raise StudyError(f"“{name}” is the only structure: add another one before you remove it.")
-        ask = partial(self._ask_removal, study, value, background)
-        self._loads.put("structures", saved(self._desk.flush, ask))
+        self._when_saved(partial(self._ask_removal, study, value, background))
+
+    def _when_saved(self, go_on: Callable[[], None]) -> None:
+        self._loads.put("structures", flush(self._desk.flush, go_on), Saved.call)
 
     @intention
     def _ask_merge(self, study: Study, value: int, into: int) -> None:
@@ -115,89 +182,52 @@ class StructureIntentions(ViewIntentions):
 
     def _ask_change(self, text: str, verb: str, change: Callable[[], None]) -> None:
         question = Question(text, (("change", verb), (CANCEL, "Cancel")))
-        self._ask(question, lambda key: self._rewrite(change) if key == "change" else None)
+        self._dialogue.ask(question, lambda key: self._rewrite(change) if key == "change" else None)
 
     @intention
     def _rewrite(self, change: Callable[[], None]) -> None:
-        study = self._rewritable()
+        self._current.at_rest()
         if self._loads.busy:
             raise StudyError("A case is still being read or changed: try again in a moment.")
-        self._log.leave()
-        self.close_versions()
-        self._presenter.retire()  # nothing may be painted from now on
-        self._set_aside = self._desk.hand_over()
-        if self._set_aside is not None:
-            self._wanted = self._set_aside.case_id
-        self._tasks.run("restructuring", "Changing structures", rewriting(study, change, self._desk.flush))
-        self.cases_changed.emit()
+        self.rewriting.emit()
+        source = rewrite(change, self._desk.flush)
+        self._tasks.run("restructuring", "Changing structures", source, self._on_rewritten)
+        self.edited.emit()
 
     def _on_rewritten(self, event: StructuresRewritten) -> None:
-        study, kept, self._set_aside = self._needed(), self._set_aside, None
+        study = self._current.needed()
         values = [structure.value for structure in study.structures]
         if self.active_value not in values:
             self.active_value = self._successor(study, values)
-        self._structures_edited()
-        self._known.look()
-        self.suggestions = [place for place in self.suggestions if place.structure in values]
-        self.suggestion_index = self._suggested = -1
-        self.suggestions_changed.emit()
+        self._tell_edited()
         if event.problem:
-            self.say("error", event.problem)
-        if kept is not None and not event.begun and kept.case_id == self._wanted:
-            self._show(kept)
-        elif self._wanted is not None:
-            self._loads.put("case", jobs.loading(study, self._wanted, self._desk.flush))
-        self._chores.put("suggestions", jobs.suggestions(study))
+            self._dialogue.say("error", event.problem)
+        self.rewritten.emit(event.begun)
 
     def _successor(self, study: Study, values: list[int]) -> int:
         """Return what is painted from now on where the active structure is gone."""
         heirs = (note.becomes for note in reversed(read_notes(study.path)) if note.value == self.active_value)
         return next((heir for heir in heirs if heir in values), next(iter(values), 1))
 
-    def _rewritable(self) -> Study:
-        study = self._writable()
-        if self.task.busy:
-            raise StudyError(f"{NAMES[self.task.kind]} is under way: wait for its end or stop it first.")
-        return study
-
     def _settled(self) -> Study:
         """The study, while its structures are not being changed: that holds it for long."""
-        return self._rewritable() if self.task.kind == "restructuring" else self._writable()
+        rewriting = self._tasks.state.kind == "restructuring"
+        return self._current.at_rest() if rewriting else self._current.writable()
 
-    def _structures_edited(self) -> None:
+    def _tell_edited(self) -> None:
         self._presenter.select_value(self.active_value)
-        self._presenter.show_structures(self.structures)
-        self.structures_changed.emit()
-        self.cases_changed.emit()
+        self._presenter.show_structures(self.all)
+        self.changed.emit()
+        self.edited.emit()
 
-
-def saved(save_first: Callable[[], bool], go_on: Callable[[], None]) -> EventSource:
-    """Put everything painted on disk, then go on in the GUI thread."""
-
-    def source(control: Control) -> Iterator[object]:
-        del control
-        jobs.save(save_first)
-        yield Saved(go_on)
-
-    return source
-
-
-def rewriting(study: Study, change: Callable[[], None], save_first: Callable[[], bool]) -> EventSource:
-    """Change the structures in all annotations once everything painted is on disk."""
-
-    def source(control: Control) -> Iterator[object]:
-        del control
-        begun = False
-        try:
-            jobs.save(save_first)
-            begun = True
-            change()
-            problem = ""
-        except Exception as error:  # noqa: BLE001 - the case must come back into the viewer, whatever happened
-            problem = plain_words(error)
-        yield StructuresRewritten(begun, problem)
-
-    return source
+    def _on_picked(self, value: int) -> None:
+        """Follow napari's own label controls, but only to values that a structure has; 0 is the eraser's."""
+        values = {structure.value for structure in self.all}
+        if value not in values | {0}:
+            self._presenter.select_value(self.active_value)
+        elif value in values and value != self.active_value:
+            self.active_value = value
+            self.changed.emit()
 
 
 def painted(study: Study, value: int, how: str) -> str:

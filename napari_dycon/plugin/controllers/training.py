@@ -1,40 +1,79 @@
-"""Training, predicting and following the suggestions: the part of a session that asks the engine."""
+"""Training and predicting: what asks the engine, and what follows when a run ends."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
+from psygnal import Signal
+
+from napari_dycon.engine.events import CasePredicted, Event, Note, RunFinished, RunStarted
 from napari_dycon.errors import StudyError
+from napari_dycon.guidance.suggestions import CaseLooked
 from napari_dycon.plugin.background import jobs
 from napari_dycon.plugin.background.curves import Curves
+from napari_dycon.plugin.background.queue import JobQueue
+from napari_dycon.plugin.background.run_watch import RunWatch
+from napari_dycon.plugin.background.tasks import Tasks
+from napari_dycon.plugin.controllers.cases import Cases
+from napari_dycon.plugin.controllers.current_study import CurrentStudy
+from napari_dycon.plugin.controllers.desk import Desk
+from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.intention import intention
-from napari_dycon.plugin.controllers.state import SessionState
+from napari_dycon.plugin.controllers.suggestions import Suggestions
+from napari_dycon.plugin.controllers.views import Views
 from napari_dycon.plugin.keys.preferences import preferred_device, prefers_own_process
-
-if TYPE_CHECKING:
-    from napari_dycon.guidance.suggestions import Suggestion
+from napari_dycon.study.study import Study
 
 
-class LearningIntentions(SessionState):
-    """What the person wants of the model, and what follows when a run ends."""
+class Training:
+    """What the person wants of the model.
 
-    @intention
-    def go_to(self, suggestion: "Suggestion") -> None:
-        """Open the suggestion's case, if need be, and show its slice."""
-        if suggestion in self.suggestions:
-            self.suggestion_index = self.suggestions.index(suggestion)
-            self.suggestions_changed.emit()
-        self._visit = suggestion
-        self.open_case(suggestion.case)
+    Parameters
+    ----------
+    current
+        Holds the study.
+    dialogue
+        Says what came of a run.
+    desk
+        Has the open case, which is predicted first.
+    cases, suggestions, views
+        Show what was predicted.
+    loads, chores, tasks
+        Work in the background.
+    on_failure
+        Called with a sentence and details when runs of others cannot be looked for.
 
-    @intention
-    def next_suggestion(self, step: int = 1) -> None:
-        """Go to the next suggestion, or with a negative ``step`` to one before."""
-        if not self.suggestions:
-            self.say("info", "There are no suggestions at the moment.")
-            return
-        now = self.suggestion_index if self.suggestion_index >= 0 else self._suggested
-        start = max(now, -1 if step > 0 else 0)
-        self.go_to(self.suggestions[(start + step) % len(self.suggestions)])
+    Attributes
+    ----------
+    methods
+        ``(name, title)`` of every learning method; empty until the engine has been loaded in the
+        background, announced by ``engine_ready``.
+    device
+        The device training will use, "auto" until known.
+    """
+
+    engine_ready = Signal()
+
+    def __init__(
+        self,
+        current: CurrentStudy,
+        dialogue: Dialogue,
+        desk: Desk,
+        cases: Cases,
+        suggestions: Suggestions,
+        views: Views,
+        loads: JobQueue,
+        chores: JobQueue,
+        tasks: Tasks,
+        on_failure: Callable[[str, str], None],
+    ) -> None:
+        self._current, self._dialogue, self._desk = current, dialogue, desk
+        self._cases, self._suggestions, self._views = cases, suggestions, views
+        self._loads, self._chores, self._tasks = loads, chores, tasks
+        self._finished: RunFinished | None = None
+        self._interrupted: str | None = None
+        self.methods: list[tuple[str, str]] = []
+        self.device = "auto"
+        self._run_watch = RunWatch(self._on_run_adopted, lambda: not tasks.state.busy, on_failure)
+        tasks.ended.connect(self._on_task_ended)
 
     @intention
     def train(self, method: str, minutes: float) -> None:
@@ -42,8 +81,8 @@ class LearningIntentions(SessionState):
 
         A run of the same method that a crash has cut off is brought to its own end instead.
         """
-        study = self._writable()
-        if self.task.kind == "predicting":
+        study = self._current.writable()
+        if self._tasks.state.kind == "predicting":
             self._tasks.stop(then=lambda: self.train(method, minutes))
             return
         resume = self._interrupted if (self._interrupted or "").endswith(f"-{method}") else None
@@ -51,7 +90,7 @@ class LearningIntentions(SessionState):
         source = jobs.training(
             study, method, wanted, preferred_device(), self._desk.flush, resume, apart=prefers_own_process()
         )
-        self._tasks.run("training", "Preparing", source)
+        self._tasks.run("training", "Preparing", source, self._on_trained, self._on_training_ended)
         self._interrupted = None
         if resume is None:
             self._tasks.show_curves(Curves())
@@ -59,52 +98,85 @@ class LearningIntentions(SessionState):
     @intention
     def predict(self, case_ids: Sequence[str] | None = None) -> None:
         """Predict cases (all by default, the open one first) with the active run, then renew suggestions."""
-        study = self._writable()
+        study = self._current.writable()
         if study.active_run is None:
             raise StudyError("There is no trained model in this study yet: press Train first.")
         wanted = [case.id for case in study.cases] if case_ids is None else list(case_ids)
-        wanted.sort(key=lambda case_id: case_id != self.case_id)
+        wanted.sort(key=lambda case_id: case_id != self._desk.case_id)
         source = jobs.prediction(study, study.active_run, wanted, preferred_device())
-        self._tasks.run("predicting", "Preparing", source)
+        self._tasks.run("predicting", "Preparing", source, self._on_predicted)
 
-    def pause(self) -> None:
-        """Let the task rest after its current step."""
-        self._tasks.pause()
+    def open_study(self, study: Study) -> None:
+        """Show the last run of ``study``, and load the engine."""
+        self._run_watch.open_study(study)
+        self._chores.put("curves", jobs.reading_run(study), self._on_run_read)
+        self._chores.put("engine", jobs.engine_facts(preferred_device()), self._on_engine_ready)
 
-    def resume(self) -> None:
-        """Let a paused task go on."""
-        self._tasks.resume()
+    def close(self) -> None:
+        """Let go of the study."""
+        self._run_watch.close()
+        self._finished, self._interrupted = None, None
 
-    def stop(self) -> None:
-        """End the task after its current step; what it has reached is kept."""
-        self._tasks.stop()
+    def _on_trained(self, event: Event) -> None:
+        match event:
+            case RunFinished():
+                self._finished = event
+            case Note():
+                self._dialogue.say(event.level, event.text)
+            case RunStarted():
+                if event.device != self.device:
+                    self.device = event.device
+                    self.engine_ready.emit()
+                for note in event.notes:
+                    self._dialogue.say("info", note)
+
+    def _on_predicted(self, event: Event | jobs.Searching | CaseLooked | jobs.SuggestionsReady) -> None:
+        match event:
+            case CasePredicted():
+                self.show_predicted(event)
+            case jobs.Searching() | CaseLooked() | jobs.SuggestionsReady():
+                self._suggestions.take(event)
+            case _:
+                self._on_trained(event)
+
+    def show_predicted(self, event: CasePredicted) -> None:
+        """Show that a case was predicted, and how, if it is open."""
+        self._cases.change_soon()
+        if self._current.study is not None and event.case == self._desk.case_id:
+            source = jobs.loading_prediction(self._current.study, event.case)
+            self._loads.put("prediction", source, self._views.show_prediction)
+
+    def _on_training_ended(self) -> None:
+        finished, self._finished = self._finished, None
+        if finished is None:
+            return
+        failed = finished.reason == "failed"
+        self._dialogue.say("error" if failed else "info", finished.message)
+        if not failed and self._current.study is not None and self._current.study.active_run is not None:
+            self.predict()
+
+    def _on_task_ended(self, kind: str, sentence: str) -> None:
+        """A training that failed may go on from its last checkpoint."""
+        if sentence and kind == "training" and self._current.study is not None:
+            self._chores.put("curves", jobs.reading_run(self._current.study), self._on_run_read)
 
     def _on_run_adopted(self, run: str) -> None:
         """Show what a run says that was trained beside this window."""
-        self.cases_changed.emit()
-        self.say("info", f"Run {run}, which was trained outside this window, is the active one now.")
-        if self.study is not None and not self.task.busy:
+        self._cases.changed.emit()
+        text = f"Run {run}, which was trained outside this window, is the active one now."
+        self._dialogue.say("info", text)
+        if self._current.study is not None and not self._tasks.state.busy:
             self.predict()
 
     def _on_run_read(self, event: jobs.RunRead) -> None:
+        if self._tasks.state.busy:
+            return
         self._tasks.show_curves(event.curves)
-        if event.interrupted and self.study is not None and not self.study.read_only:
+        if event.interrupted and self._current.study is not None and not self._current.study.read_only:
             self._interrupted = event.run
-            self.say("info", f"Run {event.run} was cut off. Train goes on from its last checkpoint.")
+            text = f"Run {event.run} was cut off. Train goes on from its last checkpoint."
+            self._dialogue.say("info", text)
 
-    def _on_end(self, kind: str, sentence: str, details: str) -> None:
-        finished, self._finished = self._finished, None
-        self.cases_changed.emit()
-        if sentence:
-            self._on_failure(sentence, details)
-            if kind == "training" and self.study is not None:
-                self._chores.put("curves", jobs.reading_run(self.study))
-        elif kind == "importing":
-            self._known.look()
-            self._lookout.look()
-            self._tell_import()
-        elif kind == "training" and finished is not None:
-            failed = finished.reason == "failed"
-            self.say("error" if failed else "info", finished.message)
-            if not failed and self.study is not None and self.study.active_run is not None:
-                self.predict()
+    def _on_engine_ready(self, event: jobs.EngineReady) -> None:
+        self.methods, self.device = list(event.methods), event.device
+        self.engine_ready.emit()

@@ -1,29 +1,77 @@
-"""The planes on screen, in which of them the person works, the tool in the hand, and the keys."""
+"""What is on screen: planes, overlays, the known map, the slice."""
 
-from functools import cached_property
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
+from napari_dycon.plugin.actions import ActionsOf
+from napari_dycon.plugin.background.jobs import PredictionLoaded
+from napari_dycon.plugin.canvases.single_plane import Caption, SinglePlane
+from napari_dycon.plugin.controllers.contrast import Contrast
+from napari_dycon.plugin.controllers.desk import Desk
+from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.intention import intention
-from napari_dycon.plugin.controllers.state import SessionState
-from napari_dycon.plugin.keys.binding import rebind_keys
-from napari_dycon.plugin.keys.preferences import hear_scheme, prefer_scheme, preferred_scheme
 from napari_dycon.plugin.layers.hand import Hand
+from napari_dycon.plugin.layers.presenter import Overlay, Presenter
 from napari_dycon.plugin.lifecycle import main_window
 
 if TYPE_CHECKING:
     from napari_dycon.plugin.canvases.planes import LinkedPlanes
-    from napari_dycon.plugin.canvases.single_plane import OnePlane
 
 
-class ViewIntentions(SessionState):
-    """What the person wants to see, and which tool to hold."""
+class Views:
+    """What the person wants to see.
 
-    keys_changed = Signal()
+    Signals: ``planes_changed`` tells whether the planes are shown; ``overlay_changed`` follows what lies
+    over the scan; ``pointed`` follows the pointer over further planes.
 
-    _planes: "LinkedPlanes | None" = None
-    _one_plane: "OnePlane | None" = None
+    Parameters
+    ----------
+    desk
+        Has the open case.
+    presenter, hand
+        Show it.
+    contrast
+        Says with which window the scan is shown.
+    dialogue
+        Told of the person's errors.
+    actions
+        Returns what keys and mouse work on, for the canvases.
+
+    Attributes
+    ----------
+    known_shown
+        Whether it is shown how each voxel is known.
+    """
+
+    planes_changed = Signal(bool)
+    overlay_changed = Signal()
+    pointed = Signal()
+
+    def __init__(
+        self,
+        desk: Desk,
+        presenter: Presenter,
+        hand: Hand,
+        contrast: Contrast,
+        dialogue: Dialogue,
+        actions: ActionsOf,
+    ) -> None:
+        self._desk, self._presenter, self._hand = desk, presenter, hand
+        self._contrast, self._dialogue, self._actions = contrast, dialogue, actions
+        self._planes: LinkedPlanes | None = None
+        self._single: SinglePlane | None = None
+        self.known_shown = False
+        desk.saved.connect(self._refresh_known)
+        contrast.changed.connect(self.redraw)
+        self.planes_changed.connect(self.redraw)
+        dims = presenter.viewer.dims.events
+        dims.ndisplay.connect(self.show_known)
+        for emitter in (dims.current_step, dims.order, dims.ndisplay):
+            emitter.connect(desk.tell_slice)
+
+    # ---- planes ------------------------------------------------------------------------------
 
     @property
     def planes_shown(self) -> bool:
@@ -36,96 +84,25 @@ class ViewIntentions(SessionState):
         from napari_dycon.plugin.canvases.planes import LinkedPlanes
 
         if self._planes is None:
-            self._planes = LinkedPlanes(self._presenter.viewer, self)
+            self._planes = LinkedPlanes(self._presenter.viewer, self._actions)
+            self._planes.shown_changed.connect(self.planes_changed)
+            self._planes.pointer_moved.connect(self.pointed)
+            self._planes.used.connect(self._work_in_plane)
         self._planes.toggle()
 
-    def _follow_viewer(self) -> None:
-        if self._planes is not None:
-            self._planes.follow_viewer()
-
-    def _mark_plane(self, case_id: str) -> None:
-        """Draw name and sides over the viewer's plane, once there is a window to draw in."""
-        window = main_window(self._presenter.viewer)
-        if self._one_plane is None and window is not None:
-            from napari_dycon.plugin.canvases.single_plane import OnePlane
-
-            self._one_plane = OnePlane(self._presenter.viewer, window._qt_viewer, self)
-        if self._one_plane is not None:
-            self._one_plane.redraw()
-
-    def work_in_plane(self, place: tuple[int, float] | None) -> None:
-        """Let slice marks be about the slice at ``(display axis, mm)``; None means the viewer's own."""
-        self._presenter.place_in_use = place
-        self._desk.tell_slice()
-
-    # ---- keys --------------------------------------------------------------------------------
-
-    @property
-    def key_scheme(self) -> str:
-        """The scheme whose keys are bound: napari, slicer or itk-snap."""
-        return preferred_scheme()
-
     @intention
-    def use_keys(self, scheme: str) -> None:
-        """Bind the keys of ``scheme`` from now on, in this window and after the next start."""
-        prefer_scheme(scheme)
-        self._take_scheme()
-
-    def _hear_scheme(self) -> None:
-        """Follow napari's preferences too."""
-        hear_scheme(self._take_scheme)
-
-    def _take_scheme(self, event: object = None) -> None:
-        rebind_keys()
-        self.keys_changed.emit()
-
-    # ---- the tool in the hand ----------------------------------------------------------------
-
-    @cached_property
-    def _hand(self) -> Hand:
-        return Hand(self._presenter)
-
-    @property
-    def tool(self) -> str:
-        """The tool in the hand: paint, erase, fill, polygon, pick, pan_zoom …; empty without a case."""
-        layer = self._presenter.annotation
-        return "" if layer is None or self.case_id is None else str(layer.mode)
-
-    @intention
-    def take_brush(self) -> None:
-        """Take the brush, or put it down again."""
-        self.take_tool("pan_zoom" if self.tool == "paint" else "paint")
-
-    @intention
-    def take_tool(self, mode: str) -> None:
-        """Take a tool for the annotation: paint, erase, fill, polygon, pick or pan_zoom."""
-        self._hand.take(mode)
-
-    @intention
-    def change_brush(self, step: int) -> None:
-        """Make the brush bigger or smaller by ``step`` voxels."""
-        self._hand.change_brush(step)
-
-    @intention
-    def step_structure(self, step: int) -> None:
-        """Paint with the structure ``step`` further in the list, round and round."""
-        values = [structure.value for structure in self.structures]
-        if values:
-            place = values.index(self.active_value) if self.active_value in values else -step
-            self.select_structure(values[(place + step) % len(values)])
+    def show_plane(self, plane: str) -> None:
+        """Show 2D slices of a plane: axial, coronal or sagittal."""
+        if self._desk.case is not None:
+            self._presenter.show_plane(plane)
 
     @intention
     def step_slice(self, slices: int) -> None:
         """Go on by ``slices`` in the plane the person works in."""
-        if self.planes_shown:
+        if self._planes is not None and self.planes_shown:
             self._planes.step(slices)
         else:
             self._hand.step(slices)
-
-    @intention
-    def toggle_annotation(self) -> None:
-        """Show or hide the annotation."""
-        self._hand.toggle_annotation()
 
     @intention
     def toggle_3d(self) -> None:
@@ -133,6 +110,92 @@ class ViewIntentions(SessionState):
         self._hand.toggle_3d()
 
     @intention
-    def fit_view(self) -> None:
+    def fit(self) -> None:
         """Show all of the scan."""
         self._hand.fit()
+
+    @property
+    def pointer(self) -> Sequence[float]:
+        """Where the pointer is, in mm of the display axes."""
+        planes = self._planes
+        if planes is not None and planes.shown and planes.pointer is not None:
+            return planes.pointer
+        return tuple(self._presenter.viewer.cursor.position)
+
+    @property
+    def meeting_point(self) -> Sequence[float] | None:
+        """Where the planes meet, in mm of the display axes; None while there is one plane."""
+        shown = self._planes is not None and self._planes.shown
+        return tuple(self._planes.point) if self._planes is not None and shown else None
+
+    def follow_viewer(self) -> None:
+        """Let further planes go where the viewer has been sent."""
+        if self._planes is not None:
+            self._planes.follow_viewer()
+
+    def caption_canvas(self) -> None:
+        """Draw name and sides over the viewer's plane, once there is a window to draw in."""
+        window = main_window(self._presenter.viewer)
+        if self._single is None and window is not None:
+            canvas = window._qt_viewer
+            self._single = SinglePlane(self._presenter.viewer, canvas, self._caption, self._actions)
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw anew what is drawn over the viewer's plane."""
+        if self._single is not None:
+            self._single.redraw()
+
+    def _caption(self) -> Caption | None:
+        if self._desk.case is None:
+            return None
+        return Caption(self._contrast.note, alone=not self.planes_shown)
+
+    def _work_in_plane(self, place: tuple[int, float] | None) -> None:
+        """Let slice marks be about the slice at ``(display axis, mm)``; None means the viewer's own."""
+        self._presenter.place_in_use = place
+        self._desk.tell_slice()
+
+    # ---- what lies over the scan -------------------------------------------------------------
+
+    @property
+    def overlay(self) -> Overlay:
+        """What is shown on top of the scan; changed by `set_overlay`."""
+        return self._presenter.overlay
+
+    @intention
+    def set_overlay(
+        self, prediction: bool | None = None, entropy: bool | None = None, opacity: float | None = None
+    ) -> None:
+        """Show or hide prediction and entropy, set the entropy's opacity (0 to 1); None leaves as it is."""
+        self._presenter.change_overlay(prediction, entropy, opacity)
+        self.overlay_changed.emit()
+
+    @intention
+    def toggle_annotation(self) -> None:
+        """Show or hide the annotation."""
+        self._hand.toggle_annotation()
+
+    @intention
+    def toggle_known_map(self) -> None:
+        """Show how each voxel is known, or hide it."""
+        self._desk.open_case()
+        self.known_shown = not self.known_shown
+        self.show_known()
+        self.overlay_changed.emit()
+
+    def show_prediction(self, latest: PredictionLoaded) -> None:
+        """Show a newer prediction of the open case; that of any other case is left alone."""
+        self._desk.show_prediction(latest)
+        self.overlay_changed.emit()
+
+    def show_known(self, event: object = None) -> None:
+        """Show the known map of the open case, if that is wanted; also takes events of the viewer."""
+        del event
+        case = self._desk.case
+        self._presenter.show_known(case.annotation.known if self.known_shown and case is not None else None)
+
+    def _refresh_known(self, text: str, ok: bool) -> None:
+        del text, ok
+        if self.known_shown:
+            self._presenter.refresh_known()

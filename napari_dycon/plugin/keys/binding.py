@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING
 from napari.layers import Image, Labels, Layer
 from napari.utils.events import Event
 
+from napari_dycon.plugin.actions import ACTIONS, Action, ActionsOf
 from napari_dycon.plugin.keys.preferences import preferred_scheme
-from napari_dycon.plugin.keys.schemes import COMMANDS, Command, bound_keys
+from napari_dycon.plugin.keys.schemes import bound_keys
 from napari_dycon.plugin.layers.presenter import ROLES
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-
-    from napari_dycon.plugin.session import Session
-
-SessionOf = Callable[["ViewerModel"], "Session | None"]
 
 
 class Keyboard:
@@ -29,13 +26,13 @@ class Keyboard:
     ----------
     model
         The viewer or viewer model, only weakly referenced.
-    session_of
-        Returns what the keys work on; asked at each press, so that nothing is kept alive.
+    actions
+        Returns who does what the keys ask for.
     """
 
-    def __init__(self, model: "ViewerModel", session_of: SessionOf) -> None:
+    def __init__(self, model: "ViewerModel", actions: ActionsOf) -> None:
         self._model = weakref.ref(model)
-        self._session_of = session_of
+        self._actions = actions
         self._bound: dict[str, Callable[[object], None]] = {}
         self._holders: weakref.WeakSet[ViewerModel | Layer] = weakref.WeakSet((model,))
         self._holders.update(layer for layer in model.layers if _is_ours(layer))
@@ -47,10 +44,10 @@ class Keyboard:
             for key in self._bound:
                 holder.bind_key(key, None)
         self._bound = {
-            key: self._handler(command)
-            for command in COMMANDS
-            if command.act is not None
-            for key in bound_keys(command, scheme)
+            key: self._handler(action)
+            for action in ACTIONS
+            if not action.by_dock
+            for key in bound_keys(action, scheme)
         }
         for holder in self._holders:
             self._bind_to(holder)
@@ -64,26 +61,25 @@ class Keyboard:
         for key, handler in self._bound.items():
             holder.bind_key(key, handler, overwrite=True)
 
-    def _handler(self, command: Command) -> Callable[[object], None]:
-        model_ref, session_of = self._model, self._session_of
+    def _handler(self, action: Action) -> Callable[[object], None]:
+        actions_of = self._actions
 
         def handle(_: object) -> None:
-            model = model_ref()
-            session = None if model is None else session_of(model)
-            if session is not None:
-                command.act(session)
+            actions = actions_of()
+            if actions is not None:
+                actions.perform(action.id)
 
-        handle.__doc__ = command.title
+        handle.__doc__ = action.title
         return handle
 
 
 _keyboards: "weakref.WeakKeyDictionary[ViewerModel, Keyboard]" = weakref.WeakKeyDictionary()
 
 
-def bind_keys(viewer: "ViewerModel", session_of: SessionOf) -> None:
+def bind_keys(viewer: "ViewerModel", actions: ActionsOf) -> None:
     """Bind the keys of the preferred scheme to ``viewer`` and to the layers it has or gets."""
     if viewer not in _keyboards:
-        _keyboards[viewer] = Keyboard(viewer, session_of)
+        _keyboards[viewer] = Keyboard(viewer, actions)
     _keyboards[viewer].bind(preferred_scheme())
 
 

@@ -1,16 +1,11 @@
 """Keys that go on while they are held; napari lets only its own and the arrows do that."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QWidget
 
-from napari_dycon.plugin.keys.schemes import COMMANDS, Command, bound_keys
-
-if TYPE_CHECKING:
-    from napari_dycon.plugin.session import Session
+from napari_dycon.plugin.actions import ACTIONS, Action, ActionsOf
+from napari_dycon.plugin.keys.schemes import bound_keys
 
 QT_NAMES = {"PageUp": "PgUp", "PageDown": "PgDown"}
 
@@ -22,33 +17,33 @@ class HeldKeys(QObject):
     ----------
     canvas
         The widget that has the keys; owns this object.
-    session_of
-        Returns what the keys work on, or None.
+    actions
+        Returns who does what the keys ask for, or None.
     """
 
-    def __init__(self, canvas: QWidget, session_of: Callable[[], "Session | None"]) -> None:
+    def __init__(self, canvas: QWidget, actions: ActionsOf) -> None:
         super().__init__(canvas)
-        self._session_of = session_of
+        self._actions = actions
         canvas.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Consume the repetitions of keys that may repeat, and nothing else."""
         if event.type() != QEvent.Type.KeyPress or not event.isAutoRepeat():
             return False
-        session = self._session_of()
-        command = None if session is None else repeating(session.key_scheme, event.keyCombination())
-        if command is None:
+        actions = self._actions()
+        held = None if actions is None else repeated(actions.key_scheme, event.keyCombination())
+        if actions is None or held is None:
             return False
-        command.act(session)
+        actions.perform(held.id)
         return True
 
 
-def repeating(scheme: str, combination: object) -> Command | None:
-    """Return the command of ``scheme`` that goes on while a combination of keys is held."""
+def repeated(scheme: str, combination: object) -> Action | None:
+    """Return the action of ``scheme`` that goes on while a combination of keys is held."""
     held = QKeySequence(combination)
-    for command in COMMANDS:
-        if command.repeats and any(held == sequence(key) for key in bound_keys(command, scheme)):
-            return command
+    for action in ACTIONS:
+        if action.repeats and any(held == sequence(key) for key in bound_keys(action, scheme)):
+            return action
     return None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from napari.settings import get_plugin_settings
+from psygnal import Signal
 
 PLUGIN = "napari-dycon"
 DEFAULT_SCHEME = "napari"
@@ -48,3 +49,26 @@ def _keys() -> Any:
         return get_plugin_settings(PLUGIN).keys
     except KeyError:
         return None
+
+
+class KeyScheme:
+    """The keys that are in use, followed wherever they are chosen; ``changed`` tells of others."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        hear_scheme(self._tell)
+
+    @property
+    def name(self) -> str:
+        """The scheme whose keys are bound: napari, slicer or itk-snap."""
+        return preferred_scheme()
+
+    def use(self, name: str) -> None:
+        """Bind the keys of ``name`` from now on, in this window and after the next start."""
+        prefer_scheme(name)
+        self._tell()
+
+    def _tell(self, event: object = None) -> None:
+        del event
+        self.changed.emit()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 from weakref import WeakSet
 
 import numpy as np
@@ -159,15 +160,15 @@ class BrushedLabels(Labels):
     def _type_string(self) -> str:
         return "labels"
 
-    def get_status(self, position: object = None, **how: object) -> dict[str, str]:
+    def get_status(self, position: Any = None, **how: Any) -> dict[str, str]:
         """Tell napari's status line the structure and the grey value under the pointer."""
-        status = super().get_status(position, **how)
+        status: dict[str, str] = super().get_status(position, **how)
         grey = self._grey_at(position, **how)
         for key in ("coordinates", "value"):
             status[key] = status[key].replace(NO_NAME, "") + grey
         return status
 
-    def _grey_at(self, position: object, *, world: bool = False, **rest: object) -> str:
+    def _grey_at(self, position: Any, *, world: bool = False, **rest: Any) -> str:
         if position is None or self.brush.scan is None:
             return ""
         point = self.world_to_data(position) if world else np.asarray(position)
@@ -183,7 +184,7 @@ class BrushedLabels(Labels):
         """Fill what is connected to a voxel."""
         super().fill(coord, self.brush.value(new_label, self.selected_label), refresh)
 
-    def paint_polygon(self, points: list | np.ndarray, new_label: int) -> None:
+    def paint_polygon(self, points: list[Sequence[float]] | np.ndarray, new_label: int) -> None:
         """Fill a polygon, unless its corners lie on several slices: nobody has seen where it would go."""
         hidden = np.asarray(points, dtype=int)[:, self._slice_input.not_displayed]
         if np.ptp(hidden, axis=0).any():

@@ -17,6 +17,12 @@ class Hand:
     def __init__(self, presenter: Presenter) -> None:
         self._presenter = presenter
 
+    @property
+    def tool(self) -> str:
+        """The tool for the annotation: paint, erase, fill, polygon, pick, pan_zoom …; empty without one."""
+        layer = self._presenter.annotation
+        return "" if layer is None else str(layer.mode)
+
     def take(self, mode: str) -> None:
         """Take one of napari's tools for labels, and make the annotation the layer it works on."""
         layer = self._presenter.annotation

@@ -21,7 +21,11 @@ from napari_dycon.io.geometry import DISPLAY_CODES, Geometry, Reorientation, pla
 AXIS_LABELS = ("z", "y", "x")
 UNITS = ("mm", "mm", "mm")
 CAMERA_ORIENTATION = ("towards", "down", "right")
-PLANE_ORDER = {"axial": (0, 1, 2), "coronal": (1, 0, 2), "sagittal": (2, 0, 1)}
+PLANE_ORDER = {
+    "axial": (0, 1, 2),
+    "coronal": (1, 0, 2),
+    "sagittal": (2, 0, 1),
+}
 
 
 @dataclass(frozen=True)
@@ -72,13 +76,13 @@ class DisplayView:
         """Return source indices ``(x, y, z)`` of voxels given by display indices ``(z, y, x)``."""
         source: dict[int, np.ndarray] = {}
         for display_axis, values in enumerate(indices):
-            axis, mirrored = self._turn.index_to_source(2 - display_axis, values)
+            axis, mirrored = self._turn.indices_to_source(2 - display_axis, values)
             source[axis] = mirrored
         return source[0], source[1], source[2]
 
     def part_to_source(
         self, box: tuple[slice, ...], mask: np.ndarray
-    ) -> tuple[tuple[slice, ...], np.ndarray]:
+    ) -> tuple[tuple[slice, slice, slice], np.ndarray]:
         """Return box and mask of a part in source order; given in display order, mask of the box's shape."""
         source: dict[int, slice] = {}
         for display_axis, part in enumerate(box):

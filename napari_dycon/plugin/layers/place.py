@@ -1,6 +1,7 @@
 """Where in a case, and with what in hand, a person is; read from the viewer and set in it again."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
 
 from napari_dycon.plugin.layers.orientation import PLANE_ORDER, DisplayView
 from napari_dycon.study.store.notebook import Place, Tools
@@ -9,7 +10,11 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Labels
 
-PLANES = {order: plane for plane, order in PLANE_ORDER.items()}
+PLANES: dict[tuple[int, ...], Literal["axial", "coronal", "sagittal"]] = {
+    PLANE_ORDER["axial"]: "axial",
+    PLANE_ORDER["coronal"]: "coronal",
+    PLANE_ORDER["sagittal"]: "sagittal",
+}
 CLOSEST, FARTHEST = 1e-4, 1e6
 FIRST_BRUSH = 0.03
 """Share of the shortest side of an axial slice."""
@@ -28,11 +33,16 @@ def place_of(viewer: "ViewerModel", display: DisplayView) -> Place | None:
         voxel[source_axis] = source_index
     return Place(
         plane=PLANES[order],
-        voxel=tuple(voxel),
+        voxel=(voxel[0], voxel[1], voxel[2]),
         zoom=float(camera.zoom),
-        centre=tuple(float(value) for value in camera.center[-3:]),
-        angles=tuple(float(value) for value in camera.angles) if viewer.dims.ndisplay == 3 else None,
+        centre=_three(camera.center[-3:]),
+        angles=_three(camera.angles) if viewer.dims.ndisplay == 3 else None,
     )
+
+
+def _three(values: Iterable[float]) -> tuple[float, float, float]:
+    first, second, third = (float(value) for value in values)
+    return first, second, third
 
 
 def go_back_to(viewer: "ViewerModel", display: DisplayView, place: Place) -> None:

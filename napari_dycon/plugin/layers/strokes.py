@@ -1,9 +1,11 @@
 """Hears what is painted on the annotation layer."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from napari.layers import Labels
+from napari.utils.events import Event
 
 Box = tuple[slice, ...]
 Mask = np.ndarray
@@ -62,7 +64,7 @@ class PaintingHook:
             self._layer.events.selected_label.disconnect(self._picked)
         self._layer = None
 
-    def _painted(self, event: object) -> None:
+    def _painted(self, event: Event) -> None:
         for box, mask, value in joined(strokes(event.value)):
             self._on_stroke(box, mask, value)
 
@@ -80,7 +82,7 @@ class PaintingHook:
         self._on_touched()
 
 
-def joined(parts: Iterable[tuple[Box, Mask, object]]) -> Iterator[tuple[Box, Mask, int]]:
+def joined(parts: Iterable[tuple[Box, Mask, Any]]) -> Iterator[tuple[Box, Mask, int]]:
     """Yield the voxels of each value as one box with a mask, however often the brush went over them."""
     found: dict[int, list[tuple[Box, Mask]]] = {}
     for box, mask, value in parts:
@@ -103,7 +105,7 @@ def _union(pieces: list[tuple[Box, Mask]]) -> tuple[Box, Mask]:
     return box, touched
 
 
-def strokes(atoms: Iterable[object]) -> Iterator[tuple[Box, Mask, object]]:
+def strokes(atoms: Iterable[Any]) -> Iterator[tuple[Box, Mask, Any]]:
     """Yield for each atom of a napari ``paint`` event the voxels it changes and the value they get.
 
     An atom is either a bounding box with a mask (None for all of it) or a plain tuple of indices, values

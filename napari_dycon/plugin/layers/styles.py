@@ -116,12 +116,12 @@ def make_sketch_layer(original: Sheet | None = None, **settings: object) -> Shee
 
 def is_about_labels(layer: Layer) -> bool:
     """Return whether a labels layer shows structures, and not how they are known or one piece of them."""
-    return layer.metadata.get("dycon", {}).get("role") not in (KNOWN, PIECE)
+    return bool(layer.metadata.get("dycon", {}).get("role") not in (KNOWN, PIECE))
 
 
 def is_the_scan(layer: Layer) -> bool:
     """Return whether a layer shows the scan itself: another array of it is another case."""
-    return layer.metadata.get("dycon", {}).get("role") == SCAN
+    return bool(layer.metadata.get("dycon", {}).get("role") == SCAN)
 
 
 def _piece_layer(data: np.ndarray, **settings: object) -> Labels:

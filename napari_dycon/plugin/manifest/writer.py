@@ -41,7 +41,8 @@ def _write(path: Path, data: np.ndarray, meta: dict[str, object]) -> None:
 
 def _scan_of(data: np.ndarray, meta: dict[str, object]) -> tuple[Path, DisplayView]:
     name = str(meta.get("name", "This layer"))
-    ours = dict(meta.get("metadata") or {}).get("dycon")
+    metadata = meta.get("metadata")
+    ours = metadata.get("dycon") if isinstance(metadata, dict) else None
     if not isinstance(ours, dict) or "path" not in ours:
         raise VolumeError(
             f"{name} does not belong to a scan that was opened with DyCON, so its place in the patient is "

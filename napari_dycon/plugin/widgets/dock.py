@@ -82,7 +82,7 @@ class DyconDock(QWidget):
         self.messages = MessageLine()
         WindowMenu(self.tools.window_menu, self.session)
         self.keys = DockKeys(self, self.session)
-        self.cases.removed_cases = self.session.removed_cases
+        self.cases.removed_cases = self.session.cases.removed
         self.setAcceptDrops(True)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self._shown_kind = self._unsaved = ""
@@ -173,36 +173,36 @@ class DyconDock(QWidget):
             (self.header.search_requested, doors.choose_search_folder),
             (self.cases.search_requested, doors.choose_search_folder),
             (self.header.export_requested, doors.choose_export_folder),
-            (self.header.planes_requested, session.toggle_planes),
-            (self.cases.open_case_requested, session.open_case),
-            (self.cases.predict_requested, session.predict),
-            (self.cases.order_changed, session.set_case_order),
-            (self.cases.note_requested, session.set_note),
-            (self.cases.flag_requested, session.flag_cases),
-            (self.cases.review_requested, session.review_cases),
-            (self.cases.next_requested, session.open_next),
-            (self.cases.previous_requested, session.open_previous),
-            (self.cases.remove_requested, session.remove_cases),
-            (self.cases.restore_requested, session.restore_case),
-            (self.structures.select_requested, session.select_structure),
-            (self.structures.add_requested, session.add_structure),
-            (self.structures.rename_requested, session.rename_structure),
-            (self.structures.recolour_requested, session.recolour_structure),
-            (self.structures.merge_requested, session.merge_structures),
-            (self.structures.remove_requested, session.remove_structure),
-            (self.structures.plane_requested, session.show_plane),
-            (self.structures.slice_complete_requested, session.toggle_slice_complete),
-            (self.structures.case_complete_requested, session.toggle_case_complete),
-            (self.training.train_requested, session.train),
-            (self.training.pause_requested, session.pause),
-            (self.training.resume_requested, session.resume),
-            (self.training.stop_requested, session.stop),
+            (self.header.planes_requested, session.views.toggle_planes),
+            (self.cases.open_case_requested, session.cases.open),
+            (self.cases.predict_requested, session.training.predict),
+            (self.cases.order_changed, session.cases.set_order),
+            (self.cases.note_requested, session.cases.set_note),
+            (self.cases.flag_requested, session.cases.flag),
+            (self.cases.review_requested, session.cases.review),
+            (self.cases.next_requested, session.cases.open_next),
+            (self.cases.previous_requested, session.cases.open_previous),
+            (self.cases.remove_requested, session.cases.remove),
+            (self.cases.restore_requested, session.cases.restore),
+            (self.structures.select_requested, session.structures.select),
+            (self.structures.add_requested, session.structures.add),
+            (self.structures.rename_requested, session.structures.rename),
+            (self.structures.recolour_requested, session.structures.recolour),
+            (self.structures.merge_requested, session.structures.merge),
+            (self.structures.remove_requested, session.structures.remove),
+            (self.structures.plane_requested, session.views.show_plane),
+            (self.structures.slice_complete_requested, session.labels.toggle_slice_complete),
+            (self.structures.case_complete_requested, session.labels.toggle_case_complete),
+            (self.training.train_requested, session.training.train),
+            (self.training.pause_requested, session.tasks.pause),
+            (self.training.resume_requested, session.tasks.resume),
+            (self.training.stop_requested, session.tasks.stop),
             (self.review.prediction_shown_requested, self._ask_prediction_shown),
             (self.review.uncertainty_shown_requested, self._ask_uncertainty_shown),
             (self.review.opacity_requested, self._ask_opacity),
             (self.review.predict_case_requested, self._predict_case),
-            (self.review.predict_all_requested, session.predict),
-            (self.review.decision_requested, session.decide),
+            (self.review.predict_all_requested, session.training.predict),
+            (self.review.decision_requested, session.regions.decide),
             (self.review.next_requested, self._next_place),
             (self.review.previous_requested, self._previous_place),
         ):
@@ -212,21 +212,21 @@ class DyconDock(QWidget):
         session = self.session
         for signal, slot in (
             (session.study_changed, self._on_study_changed),
-            (session.cases_changed, self._on_cases_changed),
-            (session.case_opened, self._on_case_opened),
-            (session.saved_changed, self._on_saved_changed),
-            (session.task_changed, self._on_task_changed),
-            (session.curves_changed, self._on_curves_changed),
-            (session.structures_changed, self._on_structures_changed),
-            (session.suggestions_changed, self._on_suggestions_changed),
-            (session.message, self._on_message),
-            (session.reported, self._on_reported),
-            (session.pairs_found, self._on_pairs_found),
-            (session.overlay_changed, self._on_overlay_changed),
-            (session.slice_state_changed, self._on_slice_state_changed),
-            (session.engine_ready, self._on_engine_ready),
-            (session.planes_changed, self._on_planes_changed),
-            (session.versions_changed, self._on_versions_changed),
+            (session.cases.changed, self._on_cases_changed),
+            (session.cases.opened, self._on_case_opened),
+            (session.labels.saved_changed, self._on_saved_changed),
+            (session.tasks.changed, self._on_task_changed),
+            (session.tasks.curves_changed, self._on_curves_changed),
+            (session.structures.changed, self._on_structures_changed),
+            (session.suggestions.changed, self._on_suggestions_changed),
+            (session.dialogue.message, self._on_message),
+            (session.exchange.reported, self._on_reported),
+            (session.exchange.pairs_found, self._on_pairs_found),
+            (session.views.overlay_changed, self._on_overlay_changed),
+            (session.labels.slice_state_changed, self._on_slice_state_changed),
+            (session.training.engine_ready, self._on_engine_ready),
+            (session.views.planes_changed, self._on_planes_changed),
+            (session.versions.changed, self._on_versions_changed),
             (self._viewer.events.theme, self._on_theme_changed),
         ):
             signal.connect(slot)
@@ -322,9 +322,9 @@ class DyconDock(QWidget):
         self.show_page()
         if study is not None:
             self.header.set_study(study.record.name, str(study.path), study.read_only)
-        self.header.set_saved(*self.session.saved)
-        self.header.set_planes(self.session.planes_shown)
-        self.structures.set_slice_state(*self.session.slice_state)
+        self.header.set_saved(*self.session.labels.saved)
+        self.header.set_planes(self.session.views.planes_shown)
+        self.structures.set_slice_state(*self.session.labels.slice_state)
         self._show_engine()
         self._show_structures()
         self._show_cases()
@@ -363,36 +363,36 @@ class DyconDock(QWidget):
         self.show_page()
 
     def _show_engine(self) -> None:
-        self.header.set_device(self.session.device)
-        self.training.set_methods(self.session.methods, "dycon")
+        self.header.set_device(self.session.training.device)
+        self.training.set_methods(self.session.training.methods, "dycon")
         self._show_reasons()
 
     def _show_cases(self) -> None:
-        rows = self.session.case_rows()
+        rows = self.session.cases.rows()
         self.cases.set_rows(rows)
         self.structures.set_case_state(any(row.open and row.status == "complete" for row in rows))
         self._show_reasons()
 
     def _show_structures(self) -> None:
-        self.structures.set_structures(self.session.structures, self.session.active_value)
-        self.review.legend.set_colour(veil_colour(self.session.structures))
+        self.structures.set_structures(self.session.structures.all, self.session.structures.active_value)
+        self.review.legend.set_colour(veil_colour(self.session.structures.all))
 
     def _show_curves(self) -> None:
-        self.training.curves.set_curves(self.session.curves.losses, self.session.curves.dice)
+        self.training.curves.set_curves(self.session.tasks.curves.losses, self.session.tasks.curves.dice)
 
     def _show_suggestion(self) -> None:
-        suggestions, position = self.session.suggestions, self.session.suggestion_index
+        suggestions, position = self.session.suggestions.places, self.session.suggestions.index
         place = suggestions[position] if 0 <= position < len(suggestions) else None
-        here = place is not None and self.session.case_id in (None, place.case)
+        here = place is not None and self.session.cases.case_id in (None, place.case)
         reason = place.reason if here else ""
         self.review.set_suggestion(position, len(suggestions), reason)
 
     def _show_overlay(self) -> None:
-        overlay = self.session.overlay
+        overlay = self.session.views.overlay
         self.review.set_overlay(overlay.prediction, overlay.entropy, overlay.opacity)
 
     def _show_task(self) -> None:
-        task = self.session.task
+        task = self.session.tasks.state
         self.training.set_task(task.kind, task.phase, task.fraction, task.seconds_left, task.text)
         self.empty.set_task(task.text if task.kind != "idle" else "", task.fraction)
         if self._shown_kind != task.kind:
@@ -411,29 +411,29 @@ class DyconDock(QWidget):
             reasons.looking(session),
             reasons.accepting(session),
             reasons.predicting(session),
-            "" if session.case_id else reasons.NO_CASE,
+            "" if session.cases.case_id else reasons.NO_CASE,
         )
         self.review.set_state(reasons.prediction_state(session))
 
     # ---- what the user asks ------------------------------------------------------------------
 
     def _ask_prediction_shown(self, shown: bool) -> None:
-        self.session.set_overlay(prediction=shown)
+        self.session.views.set_overlay(prediction=shown)
 
     def _ask_uncertainty_shown(self, shown: bool) -> None:
-        self.session.set_overlay(entropy=shown)
+        self.session.views.set_overlay(entropy=shown)
 
     def _ask_opacity(self, opacity: float) -> None:
-        self.session.set_overlay(opacity=opacity)
+        self.session.views.set_overlay(opacity=opacity)
 
     def _predict_case(self) -> None:
-        self.session.predict([self.session.case_id])
+        self.session.training.predict([self.session.cases.case_id])
 
     def _next_place(self) -> None:
-        self.session.next_suggestion(1)
+        self.session.suggestions.step(1)
 
     def _previous_place(self) -> None:
-        self.session.next_suggestion(-1)
+        self.session.suggestions.step(-1)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files and folders."""

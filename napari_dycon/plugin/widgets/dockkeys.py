@@ -9,12 +9,10 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut, QWidget
 
+from napari_dycon.plugin.actions import ACTIONS, GROUPS, Action
 from napari_dycon.plugin.keys.schemes import (
-    COMMANDS,
-    GROUPS,
     HELP_KEYS,
     SCHEMES,
-    Command,
     bound_keys,
     key_text,
     keys_of,
@@ -57,10 +55,10 @@ class DockKeys:
         self._shortcuts: list[QShortcut] = []
         self.sheet = KeySheet()
         self.sheet.set_schemes(tuple(SCHEMES.items()))
-        self.sheet.scheme_requested.connect(session.use_keys)
+        self.sheet.scheme_requested.connect(session.keys.use)
         self.sheet.closed.connect(dock.show_page)
         dock.tools.more_menu.addAction("Keys…", self.toggle_list)
-        session.keys_changed.connect(self.show)
+        session.keys.changed.connect(self.show)
         self.show()
 
     def toggle_list(self) -> None:
@@ -74,7 +72,7 @@ class DockKeys:
     def show(self) -> None:
         """Use the keys of the scheme that was chosen in place of those before."""
         if isalive(self._dock):
-            scheme = self._session.key_scheme
+            scheme = self._session.keys.name
             self._bind(scheme)
             self.sheet.set_keys(scheme, key_lines(scheme))
             for button, tip, command in self._tips:
@@ -85,19 +83,18 @@ class DockKeys:
             shortcut.setEnabled(False)
             shortcut.deleteLater()
         self._shortcuts = [self._shortcut(key, self.toggle_list) for key in HELP_KEYS]
-        for command in COMMANDS:
-            for key in bound_keys(command, scheme) if command.act is not None else ():
-                if command.in_dock and key not in LISTS_NEED:
-                    self._shortcuts.append(self._shortcut(key, self._action(command), command.repeats))
-            if command.action is not None and not bound_keys(command, scheme):
-                for key in keys_of(command, scheme):
-                    shortcut = self._shortcut(key, self._action(command), command.repeats)
+        for action in ACTIONS:
+            for key in bound_keys(action, scheme) if not action.by_dock else ():
+                if action.in_dock and key not in LISTS_NEED:
+                    self._shortcuts.append(self._shortcut(key, self._deed(action), action.repeats))
+            if action.napari is not None and not bound_keys(action, scheme):
+                for key in keys_of(action, scheme):
+                    shortcut = self._shortcut(key, self._deed(action), action.repeats)
                     shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
                     self._shortcuts.append(shortcut)
 
-    def _action(self, command: Command) -> Callable[[], None]:
-        assert command.act is not None
-        return partial(command.act, self._session)  # holds no dock
+    def _deed(self, action: Action) -> Callable[[], None]:
+        return partial(self._session.actions.perform, action.id)  # holds no dock
 
     def _shortcut(self, key: str, action: Callable[[], None], repeats: bool = False) -> QShortcut:
         shortcut = QShortcut(QKeySequence(QT_NAMES.get(key, key)), self._dock)
@@ -131,9 +128,9 @@ def _buttons(dock: "DyconDock") -> tuple[tuple[QWidget, str], ...]:
 def key_lines(scheme: str) -> Sequence[KeyLine]:
     """Return the lines of the list for ``scheme``; what has no key is left out."""
     lines = []
-    for command in COMMANDS:
-        keys = tuple(key_text(key) for key in keys_of(command, scheme))
+    for action in ACTIONS:
+        keys = tuple(key_text(key) for key in keys_of(action, scheme))
         if keys:
-            lines.append(KeyLine(command.group, command.title, keys))
+            lines.append(KeyLine(action.group, action.title, keys))
     lines += [KeyLine("Mouse", title, (how,)) for title, how in mouse_lines(scheme)]
     return sorted(lines, key=lambda line: GROUPS.index(line.group))

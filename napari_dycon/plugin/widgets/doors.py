@@ -59,13 +59,13 @@ class Doors(QObject):
         """Ask for scan files and add them."""
         files = ask_scans(self.parent())
         if files:
-            self._session.add_scans(files)
+            self._session.exchange.add_scans(files)
 
     def choose_scan_folder(self) -> None:
         """Ask for a folder and add the scans in it."""
         folder = ask_folder(self.parent(), "Folder of scans or DICOM")
         if folder is not None:
-            self._session.add_scans([folder])
+            self._session.exchange.add_scans([folder])
 
     def choose_labelled_folder(self) -> None:
         """Ask for a folder of scans and one of labels, and add both."""
@@ -74,19 +74,19 @@ class Doors(QObject):
             return
         labels = ask_folder(self.parent(), "Folder of their labels, with the same file names")
         if labels is not None:
-            self._session.add_scans([scans], labels)
+            self._session.exchange.add_scans([scans], labels)
 
     def choose_search_folder(self) -> None:
         """Ask where scans are that were moved, and look for them there."""
         folder = ask_folder(self.parent(), "Folder in which the moved scans are now")
         if folder is not None:
-            self._session.find_scans(folder)
+            self._session.exchange.find_scans(folder)
 
     def choose_export_folder(self) -> None:
         """Ask for a folder and export to it."""
         folder = ask_folder(self.parent(), "Folder for the masks")
         if folder is not None:
-            self._session.export(folder)
+            self._session.exchange.export(folder)
 
     def show_report(self, report: Report) -> None:
         """Show what became of each file, beside the window and in nobody's way."""
@@ -94,7 +94,7 @@ class Doors(QObject):
 
     def ask_pairs(self, candidates: Mapping[Path, Sequence[Path]]) -> None:
         """Ask which label map belongs to which scan."""
-        PairsDialog(self.parent(), candidates, self._session.add_labels).show()
+        PairsDialog(self.parent(), candidates, self._session.exchange.add_labels).show()
 
     def take(self, paths: Sequence[Path]) -> None:
         """Open a dropped study; add dropped scans to the open study, or begin a new one with them."""
@@ -102,7 +102,7 @@ class Doors(QObject):
         if studies:
             self._begin(begin_at(studies[0]))
         elif paths and self._session.study is not None:
-            self._session.add_scans(list(paths))
+            self._session.exchange.add_scans(list(paths))
         elif paths:
             self._begin(begin_at(paths[0], [path for path in paths if path.is_file() or len(paths) > 1]))
 
@@ -124,7 +124,7 @@ class Doors(QObject):
         """Add the scans to the study they are meant for, and to no other."""
         study = self._session.study
         if beginning.scans and study is not None and study.path.resolve() == beginning.study.resolve():
-            self._session.add_scans(list(beginning.scans))
+            self._session.exchange.add_scans(list(beginning.scans))
 
     def _remember(self) -> None:
         if self._session.study is not None:

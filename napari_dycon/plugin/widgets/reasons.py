@@ -28,11 +28,11 @@ def _read_only(session: "Session") -> str:
 
 
 def _older(session: "Session") -> str:
-    return OLDER if session.versions is not None and session.versions.looking else ""
+    return OLDER if session.versions.shown is not None and session.versions.shown.looking else ""
 
 
 def _busy(session: "Session") -> str:
-    return BUSY[session.task.kind]
+    return BUSY[session.tasks.state.kind]
 
 
 def adding(session: "Session") -> str:
@@ -54,7 +54,7 @@ def editing(session: "Session") -> str:
 
 def marking(session: "Session") -> str:
     """Return why a slice or case cannot be marked complete."""
-    return _read_only(session) or _older(session) or ("" if session.case_id else NO_CASE)
+    return _read_only(session) or _older(session) or ("" if session.cases.case_id else NO_CASE)
 
 
 def undoing(session: "Session") -> str:
@@ -64,7 +64,7 @@ def undoing(session: "Session") -> str:
 
 def knowing(session: "Session") -> str:
     """Return why the known map cannot be shown."""
-    return _older(session) or ("" if session.case_id else NO_CASE)
+    return _older(session) or ("" if session.cases.case_id else NO_CASE)
 
 
 def going(session: "Session") -> str:
@@ -76,9 +76,9 @@ def training(session: "Session", labelled: int) -> str:
     """Return why training cannot start; ``labelled`` is the number of cases with any label."""
     if _read_only(session):
         return READ_ONLY
-    if session.task.kind not in ("idle", "predicting"):
+    if session.tasks.state.kind not in ("idle", "predicting"):
         return _busy(session)
-    if not session.methods:
+    if not session.training.methods:
         return LOADING
     return "" if labelled else NO_LABELS
 
@@ -94,9 +94,9 @@ def predicting(session: "Session") -> str:
 
 def looking(session: "Session") -> str:
     """Return why there is no overlay to show."""
-    if not session.case_id:
+    if not session.cases.case_id:
         return NO_CASE
-    return "" if session.has_prediction else NO_PREDICTION
+    return "" if session.cases.has_prediction else NO_PREDICTION
 
 
 def accepting(session: "Session") -> str:
@@ -106,8 +106,8 @@ def accepting(session: "Session") -> str:
 
 def prediction_state(session: "Session") -> str:
     """Return one line on the prediction of the open case."""
-    if session.study is None or not session.case_id:
+    if session.study is None or not session.cases.case_id:
         return ""
-    if not session.has_prediction:
+    if not session.cases.has_prediction:
         return "no prediction yet"
     return f"predicted by {session.study.active_run}"

@@ -45,7 +45,7 @@ class RegionBench(QObject):
         tools.region_menu.triggered.connect(self._start)
         tools.region_button.setProperty("tip", REGION_TIP)
         tools.known_requested.connect(self._ask_known)
-        session.overlay_changed.connect(self.show_known)
+        session.views.overlay_changed.connect(self.show_known)
 
     def show_known(self) -> None:
         """Show whether the known map is on, and what its colours say."""
@@ -54,15 +54,15 @@ class RegionBench(QObject):
             return
         blocked = reasons.knowing(self._session)
         button.setEnabled(not blocked)
-        button.setChecked(self._session.known_shown)
+        button.setChecked(self._session.views.known_shown)
         button.setToolTip(as_tooltip(f"{KNOWN_TIP}\n\n{blocked}") if blocked else known_tip())
 
     def _start(self, action: QAction) -> None:
-        self._session.start_region(action.data())
+        self._session.regions.start(action.data())
 
     def _ask_known(self, shown: bool) -> None:
         del shown
-        self._session.toggle_known_map()
+        self._session.views.toggle_known_map()
         self.show_known()
 
 

@@ -31,21 +31,21 @@ class Shelf(QStackedWidget):
         self.cases, self.versions = cases, VersionsPanel()
         self.addWidget(self.cases)
         self.addWidget(self.versions)
-        cases.versions_requested.connect(session.show_versions)
-        self.versions.look_requested.connect(session.look_at_version)
-        self.versions.restore_requested.connect(session.restore_version)
-        self.versions.close_requested.connect(session.close_versions)
-        session.versions_changed.connect(self.show_versions)
+        cases.versions_requested.connect(session.versions.show)
+        self.versions.look_requested.connect(session.versions.look_at)
+        self.versions.restore_requested.connect(session.versions.restore)
+        self.versions.close_requested.connect(session.versions.close)
+        session.versions.changed.connect(self.show_versions)
 
     def offer(self, menu: QMenu) -> None:
         """Add the way to the versions of the open case to ``menu``."""
-        menu.addAction("Versions…", lambda: self._session.show_versions())
+        menu.addAction("Versions…", lambda: self._session.versions.show())
 
     def show_versions(self) -> None:
         """Show the versions of the session's case, or the cases where it has none."""
         if not isalive(self):
             return
-        versions, shown = self._session.versions, self.currentWidget() is self.versions
+        versions, shown = self._session.versions.shown, self.currentWidget() is self.versions
         if versions is not None:
             self.versions.set_versions(versions)
         left = versions is None and self.versions.isAncestorOf(self.window().focusWidget())

@@ -8,7 +8,8 @@ from qtpy.QtCore import QObject, Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut, QWidget
 
-from napari_dycon.plugin.keys.schemes import BY_ID, key_text, keys_of
+from napari_dycon.plugin.actions import BY_ID
+from napari_dycon.plugin.keys.schemes import key_text, keys_of
 from napari_dycon.plugin.widgets import reasons
 from napari_dycon.plugin.widgets.regionbench import RegionBench
 
@@ -35,23 +36,23 @@ class Toolbench(QObject):
         self._tools, self._session = tools, session
         self._regions = RegionBench(tools, session)
         for signal, slot in (
-            (tools.answered, session.answer),
-            (tools.undo_requested, session.undo),
-            (tools.redo_requested, session.redo),
-            (tools.brush_requested, session.take_brush),
-            (tools.paint_as_requested, session.paint_as),
-            (tools.interpolate_requested, session.propose_between),
-            (tools.cleanup_requested, session.clean_up),
-            (tools.intensity.limited, session.limit_paint),
-            (tools.intensity.range_chosen, session.set_paint_range),
-            (session.question_changed, self._show_question),
-            (session.tools_changed, self._show_tools),
-            (session.structures_changed, self._show_tools),
+            (tools.answered, session.dialogue.answer),
+            (tools.undo_requested, session.labels.undo),
+            (tools.redo_requested, session.labels.redo),
+            (tools.brush_requested, session.tools.take_brush),
+            (tools.paint_as_requested, session.tools.paint_as),
+            (tools.interpolate_requested, session.labels.propose_between),
+            (tools.cleanup_requested, session.labels.clean_up),
+            (tools.intensity.limited, session.tools.limit_paint),
+            (tools.intensity.range_chosen, session.tools.set_paint_range),
+            (session.dialogue.question_changed, self._show_question),
+            (session.tools.changed, self._show_tools),
+            (session.structures.changed, self._show_tools),
         ):
             signal.connect(slot)
         self._dock = dock
         self._shortcuts: list[QShortcut] = []
-        session.keys_changed.connect(self.bind_keys)
+        session.keys.changed.connect(self.bind_keys)
         self.bind_keys()
 
     def bind_keys(self) -> None:
@@ -61,10 +62,10 @@ class Toolbench(QObject):
         for shortcut in self._shortcuts:
             shortcut.setEnabled(False)
             shortcut.deleteLater()
-        scheme, session = self._session.key_scheme, self._session
+        scheme, session = self._session.keys.name, self._session
         self._shortcuts = [
             self._shortcut(key, slot)
-            for command, slot in (("undo", session.undo), ("redo", session.redo))
+            for command, slot in (("undo", session.labels.undo), ("redo", session.labels.redo))
             for key in keys_of(BY_ID[command], scheme)
             if "+" in key
         ]
@@ -93,16 +94,18 @@ class Toolbench(QObject):
         if not isalive(tools):
             return
         self._show_history()
-        tools.set_paint(session.says.value, session.tool == "paint")
-        tools.set_range(session.range_on, session.paint_range, session.intensity_bounds)
-        names = {structure.value: structure.name for structure in session.structures}
-        tools.set_structure(names.get(session.active_value, ""))
+        tools.set_paint(session.tools.says.value, session.tools.tool == "paint")
+        tools.set_range(session.tools.range_on, session.tools.paint_range, session.tools.intensity_bounds)
+        names = {structure.value: structure.name for structure in session.structures.all}
+        tools.set_structure(names.get(session.structures.active_value, ""))
 
     def _show_history(self) -> None:
         session = self._session
-        keys = [key_text(keys_of(BY_ID[command], session.key_scheme)[0]) for command in ("undo", "redo")]
-        self._tools.set_history(session.undo_name, session.redo_name, keys, reasons.undoing(session))
+        keys = [key_text(keys_of(BY_ID[command], session.keys.name)[0]) for command in ("undo", "redo")]
+        self._tools.set_history(
+            session.labels.undo_name, session.labels.redo_name, keys, reasons.undoing(session)
+        )
 
     def _show_question(self) -> None:
         if isalive(self._tools):
-            self._tools.set_question(self._session.question)
+            self._tools.set_question(self._session.dialogue.question)

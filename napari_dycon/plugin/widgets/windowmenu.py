@@ -33,8 +33,8 @@ class WindowMenu(QObject):
     def fill(self) -> None:
         """List the windows anew."""
         self._menu.clear()
-        chosen = self._session.window
-        for window in self._session.windows:
+        chosen = self._session.contrast.window
+        for window in self._session.contrast.windows:
             action = self._menu.addAction(window.text)
             action.setData(window.name)
             action.setCheckable(True)
@@ -43,4 +43,4 @@ class WindowMenu(QObject):
         self._menu.addAction(HOW).setEnabled(False)
 
     def _choose(self, action: "QAction") -> None:
-        self._session.set_window(action.data())
+        self._session.contrast.choose(action.data())

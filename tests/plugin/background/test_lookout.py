@@ -46,7 +46,7 @@ def opened_after(make_session, study_path, qtbot):
 
 
 def rows(session):
-    return {row.id: row for row in session.case_rows()}
+    return {row.id: row for row in session.cases.rows()}
 
 
 @pytest.mark.parametrize("what", [moved, replaced, damaged])
@@ -95,32 +95,32 @@ def test_when_no_scan_can_be_trained_on_there_is_a_reason_beside_each(opened_aft
 def test_moved_scans_are_found_again_and_nothing_else_is_added(opened_after, qtbot, study_path):
     session = opened_after(alpha=moved, beta=moved)
     said = []
-    session.message.connect(lambda level, text: said.append((level, text)))
+    session.dialogue.message.connect(lambda level, text: said.append((level, text)))
     qtbot.waitUntil(lambda: rows(session)["beta"].lost)
     elsewhere = study_path.parent / "elsewhere"
     other = np.random.default_rng(9).normal(0, 9, (20, 24, 10)).astype(np.float32)
     nib.save(nib.Nifti1Image(other, np.eye(4)), elsewhere / "another.nii.gz")
     (elsewhere / "broken.nii.gz").write_bytes(b"no scan")
-    session.find_scans(elsewhere)
+    session.exchange.find_scans(elsewhere)
     qtbot.waitUntil(lambda: not any(row.unusable for row in rows(session).values()), timeout=15_000)
     assert list(rows(session)) == ["alpha", "beta", "gamma"]
     assert ("info", "2 scans were found again.") in said
-    qtbot.waitUntil(lambda: session.case_id == "alpha", timeout=15_000)
+    qtbot.waitUntil(lambda: session.cases.case_id == "alpha", timeout=15_000)
     assert session.study.scan_path("beta") == elsewhere / "renamed-beta.nii.gz"
 
 
 def test_what_is_not_found_is_named(opened_after, qtbot, study_path, notes):
     session = opened_after(alpha=moved, beta=damaged)
     qtbot.waitUntil(lambda: rows(session)["beta"].lost)
-    session.find_scans(study_path.parent / "elsewhere")
-    qtbot.waitUntil(lambda: not session.task.busy, timeout=15_000)
+    session.exchange.find_scans(study_path.parent / "elsewhere")
+    qtbot.waitUntil(lambda: not session.tasks.state.busy, timeout=15_000)
     (sentence,) = [text for _, text in notes if "not found" in text]
     assert "1 scan was found again." in sentence and "beta" in sentence and "alpha" not in sentence
 
 
 def test_a_search_without_need_says_so(opened, qtbot):
     said = []
-    opened.session.message.connect(lambda level, text: said.append(text))
-    opened.session.find_scans(opened.study.path.parent)
+    opened.session.dialogue.message.connect(lambda level, text: said.append(text))
+    opened.session.exchange.find_scans(opened.study.path.parent)
     opened.wait(lambda: bool(said))
     assert "No scan is missing" in said[-1]

@@ -29,6 +29,10 @@ def raising(error):
     return source
 
 
+def ignore(event):
+    del event
+
+
 def counting(control):
     for number in range(10_000):
         if control.stopped:
@@ -224,30 +228,29 @@ def test_the_queue_keeps_only_the_newest_request_of_a_kind(qtbot):
 
         return source
 
-    queue = JobQueue(shown.append, lambda *failure: shown.append(failure))
+    queue = JobQueue(lambda *failure: shown.append(failure))
     for name in ("first", "second", "third"):
-        queue.put("case", slow(name))
-    queue.put("other", slow("other"))
+        queue.put("case", slow(name), shown.append)
+    queue.put("other", slow("other"), shown.append)
     qtbot.waitUntil(lambda: not queue.busy, timeout=5000)
     assert shown == ["first", "third", "other"]
 
 
 def test_the_queue_goes_on_after_a_failure(qtbot):
     shown = []
-    queue = JobQueue(shown.append, lambda sentence, details: shown.append(sentence))
-    queue.put("a", raising(DyconError("This scan is damaged; remove it.")))
-    queue.put("b", lambda control: iter(["fine"]))
+    queue = JobQueue(lambda sentence, details: shown.append(sentence))
+    queue.put("a", raising(DyconError("This scan is damaged; remove it.")), shown.append)
+    queue.put("b", lambda control: iter(["fine"]), shown.append)
     qtbot.waitUntil(lambda: not queue.busy, timeout=5000)
     assert shown == ["before", "This scan is damaged; remove it.", "fine"]
 
 
 def test_a_second_task_is_refused_and_the_first_goes_on(qtbot):
     tasks, seen, ends = Tasks(), [], []
-    tasks.event.connect(seen.append)
     tasks.ended.connect(lambda *end: ends.append(end))
-    tasks.run("training", "go", counting)
+    tasks.run("training", "go", counting, seen.append)
     with pytest.raises(StudyError, match="Training is under way"):
-        tasks.run("predicting", "go", counting)
+        tasks.run("predicting", "go", counting, seen.append)
     qtbot.waitUntil(lambda: bool(seen), timeout=5000)
     assert tasks.state.kind == "training"
     tasks.stop()
@@ -260,7 +263,7 @@ def test_a_second_task_is_refused_and_the_first_goes_on(qtbot):
 def test_pausing_becomes_paused_only_when_the_job_rests(qtbot):
     tasks, phases = Tasks(), []
     tasks.changed.connect(lambda state: phases.append(state.phase))
-    tasks.run("training", "go", counting)
+    tasks.run("training", "go", counting, ignore)
     tasks.pause()
     assert tasks.state.phase == "pausing"
     qtbot.waitUntil(lambda: tasks.state.phase == "paused", timeout=5000)
@@ -273,7 +276,7 @@ def test_pausing_becomes_paused_only_when_the_job_rests(qtbot):
 def test_what_follows_a_stop_begins_after_the_end(qtbot):
     tasks, order = Tasks(), []
     tasks.ended.connect(lambda *end: order.append("ended"))
-    tasks.run("predicting", "go", counting)
+    tasks.run("predicting", "go", counting, ignore)
     tasks.stop(then=lambda: order.append("next"))
     qtbot.waitUntil(lambda: "next" in order, timeout=5000)
     assert order == ["ended", "next"]

@@ -13,54 +13,54 @@ def errors(notes):
 
 def go(opened, intention, case):
     intention()
-    opened.wait(lambda: opened.session.case_id == case)
+    opened.wait(lambda: opened.session.cases.case_id == case)
 
 
 def test_the_next_case_is_saved_before_and_follows_the_list_as_it_is_shown(opened):
     session = opened.session
-    session.set_case_order(["gamma", "alpha", "beta"])
+    session.cases.set_order(["gamma", "alpha", "beta"])
     opened.paint((4, 10, 8), value=3)
-    go(opened, session.open_next, "beta")
+    go(opened, session.cases.open_next, "beta")
     assert (opened.study.annotation("alpha").labels == 3).any(), "what was painted is on disk"
-    go(opened, session.open_next, "gamma")
-    go(opened, session.open_next, "alpha")
+    go(opened, session.cases.open_next, "gamma")
+    go(opened, session.cases.open_next, "alpha")
 
 
 def test_complete_cases_are_passed_over_unless_they_are_to_be_reviewed(opened):
     session = opened.session
     opened.open("beta")
-    session.complete_case()
+    session.labels.complete_case()
     opened.wait(lambda: opened.study.case("beta").status == "complete")
     opened.open("alpha")
-    go(opened, session.open_next, "gamma")
-    session.review_cases(["beta"], True)
+    go(opened, session.cases.open_next, "gamma")
+    session.cases.review(["beta"], True)
     opened.open("alpha")
-    go(opened, session.open_next, "beta")
+    go(opened, session.cases.open_next, "beta")
 
 
 def test_one_can_go_back_over_the_cases_that_were_open(opened):
     session = opened.session
     for case in ("gamma", "beta"):
         opened.open(case)
-    go(opened, session.open_previous, "gamma")
-    go(opened, session.open_previous, "alpha")
-    session.open_previous()
-    assert session.case_id == "alpha"
+    go(opened, session.cases.open_previous, "gamma")
+    go(opened, session.cases.open_previous, "alpha")
+    session.cases.open_previous()
+    assert session.cases.case_id == "alpha"
 
 
 def test_notes_and_marks_are_on_disk_and_in_the_rows(opened, study_path):
     session = opened.session
-    session.set_note("beta", "  motion\nat the apex ")
-    session.flag_cases(["alpha", "beta"], True)
-    session.review_cases(["beta"], True)
-    rows = {row.id: row for row in session.case_rows()}
+    session.cases.set_note("beta", "  motion\nat the apex ")
+    session.cases.flag(["alpha", "beta"], True)
+    session.cases.review(["beta"], True)
+    rows = {row.id: row for row in session.cases.rows()}
     assert rows["beta"].note == "motion at the apex"
     assert (rows["alpha"].flagged, rows["alpha"].to_review) == (True, False)
     opened.wait(lambda: not session.study.notebook.changed)
     with Study.open(study_path, read_only=True) as reader:
         assert reader.notebook.page("beta").to_review
-    session.flag_cases(["alpha"], False)
-    assert not {row.id: row for row in session.case_rows()}["alpha"].flagged
+    session.cases.flag(["alpha"], False)
+    assert not {row.id: row for row in session.cases.rows()}["alpha"].flagged
 
 
 def test_time_at_work_is_counted_for_the_open_case(opened):
@@ -68,21 +68,21 @@ def test_time_at_work_is_counted_for_the_open_case(opened):
     opened.qtbot.wait(60)
     opened.viewer.dims.set_current_step(0, 3)
     opened.open("beta")
-    seconds = {row.id: row.seconds for row in session.case_rows()}
+    seconds = {row.id: row.seconds for row in session.cases.rows()}
     assert seconds["alpha"] > 0
     assert seconds["gamma"] == 0
 
 
 def test_a_case_opened_again_is_shown_as_it_was_left(opened):
     session, viewer = opened.session, opened.viewer
-    session.show_plane("coronal")
+    session.views.show_plane("coronal")
     viewer.dims.set_point(1, 7.0)
     viewer.scene.camera.zoom = 9.5
     viewer.scene.camera.center = (0, 11.0, 4.0)
     here = session._presenter.current_slice()
     opened.open("beta")
     assert session._presenter.plane_on_screen()[0] == "coronal"
-    session.show_plane("axial")
+    session.views.show_plane("axial")
     opened.open("alpha")
     assert session._presenter.current_slice() == here
     assert viewer.scene.camera.zoom == 9.5
@@ -100,8 +100,8 @@ def test_the_brush_stays_in_the_hand_from_case_to_case(opened):
 def test_a_study_opened_again_goes_on_where_it_was_left(opened, make_session, study_path, qtbot):
     session, viewer = opened.session, opened.viewer
     opened.open("gamma")
-    session.select_structure(3)
-    session.show_plane("sagittal")
+    session.structures.select(3)
+    session.views.show_plane("sagittal")
     viewer.dims.set_point(2, 4.0)
     viewer.scene.camera.zoom = 6.25
     layer = opened.layer("annotation")
@@ -111,13 +111,13 @@ def test_a_study_opened_again_goes_on_where_it_was_left(opened, make_session, st
     other = ViewerModel()
     again = make_session(other)
     again.open_study(study_path)
-    qtbot.waitUntil(lambda: again.case_id is not None, timeout=15_000)
-    assert again.case_id == "gamma"
+    qtbot.waitUntil(lambda: again.cases.case_id is not None, timeout=15_000)
+    assert again.cases.case_id == "gamma"
     assert again._presenter.current_slice() == here
     assert again._presenter.plane_on_screen()[0] == "sagittal"
     assert other.scene.camera.zoom == 6.25
     assert (str(other.layers["annotation"].mode), other.layers["annotation"].brush_size) == ("erase", 17)
-    assert again.active_value == 3
+    assert again.structures.active_value == 3
 
 
 def test_a_view_in_3d_is_come_back_to(opened):
@@ -135,32 +135,32 @@ def test_a_removed_case_goes_and_the_next_one_is_shown_and_it_can_be_put_back(op
     session = opened.session
     opened.paint((4, 10, 8), value=3)
     painted = opened.layer("annotation").data.copy()
-    session.set_note("alpha", "keep")
-    session.remove_cases(["alpha"])
-    opened.wait(lambda: session.case_id == "beta")
-    assert [row.id for row in session.case_rows()] == ["beta", "gamma"]
-    (item,) = session.removed_cases()
+    session.cases.set_note("alpha", "keep")
+    session.cases.remove(["alpha"])
+    opened.wait(lambda: session.cases.case_id == "beta")
+    assert [row.id for row in session.cases.rows()] == ["beta", "gamma"]
+    (item,) = session.cases.removed()
     assert item.name == "alpha"
-    session.restore_case(item.folder)
-    opened.wait(lambda: session.case_id == "alpha")
+    session.cases.restore(item.folder)
+    opened.wait(lambda: session.cases.case_id == "alpha")
     assert np.array_equal(opened.layer("annotation").data, painted)
-    assert {row.id: row.note for row in session.case_rows()}["alpha"] == "keep"
+    assert {row.id: row.note for row in session.cases.rows()}["alpha"] == "keep"
 
 
 def test_removing_another_case_leaves_the_open_one_on_screen(opened):
-    opened.session.remove_cases(["gamma"])
-    opened.wait(lambda: len(opened.session.case_rows()) == 2)
+    opened.session.cases.remove(["gamma"])
+    opened.wait(lambda: len(opened.session.cases.rows()) == 2)
     opened.rest()
-    assert opened.session.case_id == "alpha"
+    assert opened.session.cases.case_id == "alpha"
     assert opened.layer("annotation").editable
 
 
 def test_when_the_last_case_is_removed_nothing_can_be_painted(opened):
-    opened.session.remove_cases(["alpha", "beta", "gamma"])
-    opened.wait(lambda: opened.session.case_id is None)
+    opened.session.cases.remove(["alpha", "beta", "gamma"])
+    opened.wait(lambda: opened.session.cases.case_id is None)
     assert not opened.layer("annotation").visible
     assert not opened.layer("annotation").editable
-    assert len(opened.session.removed_cases()) == 3
+    assert len(opened.session.cases.removed()) == 3
 
 
 def test_a_removal_that_fails_says_so_and_shows_the_case_again(opened, notes, monkeypatch):
@@ -168,35 +168,35 @@ def test_a_removal_that_fails_says_so_and_shows_the_case_again(opened, notes, mo
         "napari_dycon.study.store.removing._copy", lambda *_: (_ for _ in ()).throw(OSError(28, "Full"))
     )
     opened.paint((4, 10, 8), value=3)
-    opened.session.remove_cases(["alpha"])
+    opened.session.cases.remove(["alpha"])
     opened.wait(lambda: bool(errors(notes)))
     opened.rest()
     assert "was not removed" in errors(notes)[0]
-    assert opened.session.case_id == "alpha"
+    assert opened.session.cases.case_id == "alpha"
     assert opened.layer("annotation").visible
     assert opened.layer("annotation").editable
 
 
 def test_no_case_is_removed_while_the_model_learns(opened, engine, notes):
     engine.step_seconds = 0.2
-    opened.session.train("dycon", 1)
-    opened.session.remove_cases(["beta"])
+    opened.session.training.train("dycon", 1)
+    opened.session.cases.remove(["beta"])
     assert "under way" in errors(notes)[0]
-    assert len(opened.session.case_rows()) == 3
-    opened.session.stop()
+    assert len(opened.session.cases.rows()) == 3
+    opened.session.tasks.stop()
     opened.rest()
 
 
 @pytest.mark.parametrize(
     ("intention", "arguments"),
-    [("set_note", ("beta", "x")), ("flag_cases", (["beta"], True)), ("remove_cases", (["beta"],))],
+    [("set_note", ("beta", "x")), ("flag", (["beta"], True)), ("remove", (["beta"],))],
 )
 def test_who_only_looks_changes_nothing(opened, make_session, study_path, notes, intention, arguments):
     other = make_session()
     other.open_study(study_path)
-    opened.wait(lambda: other.case_id is not None)
-    getattr(other, intention)(*arguments)
+    opened.wait(lambda: other.cases.case_id is not None)
+    getattr(other.cases, intention)(*arguments)
     assert "only look" in errors(notes)[-1]
-    assert len(other.case_rows()) == 3
-    assert not other.case_rows()[1].note
-    assert other.removed_cases() == []
+    assert len(other.cases.rows()) == 3
+    assert not other.cases.rows()[1].note
+    assert other.cases.removed() == []

@@ -33,8 +33,8 @@ def show(make_session, study_path, qtbot):
     session.open_study(study_path)
 
     def show(case):
-        session.open_case(case)
-        qtbot.waitUntil(lambda: session.case_id == case, timeout=15000)
+        session.cases.open(case)
+        qtbot.waitUntil(lambda: session.cases.case_id == case, timeout=15000)
 
     show.session = session
     show.limits = lambda: tuple(round(float(value)) for value in viewer.layers["scan"].contrast_limits)
@@ -43,7 +43,7 @@ def show(make_session, study_path, qtbot):
 
 
 def names(show):
-    return {window.name for window in show.session.windows}
+    return {window.name for window in show.session.contrast.windows}
 
 
 def test_ct_is_offered_its_presets_and_other_scans_are_not(show):
@@ -53,58 +53,58 @@ def test_ct_is_offered_its_presets_and_other_scans_are_not(show):
 
 
 def test_a_preset_shows_the_values_that_radiologists_expect(show):
-    show.session.set_window("lung")
+    show.session.contrast.choose("lung")
     assert show.limits() == (-1200, 200)
-    assert show.session.window_note == "Lung  W 1400  L −500"
-    show.session.set_window("auto")
-    assert show.session.window_note == ""
+    assert show.session.contrast.note == "Lung  W 1400  L −500"
+    show.session.contrast.choose("auto")
+    assert show.session.contrast.note == ""
 
 
 def test_a_preset_stays_from_case_to_case_and_comes_back_after_a_scan_without_it(show):
-    show.session.set_window("bone")
+    show.session.contrast.choose("bone")
     show("ct-2")
     assert show.limits() == (-100, 900)
     show("mr-1")
-    assert show.session.window.name == "auto"
+    assert show.session.contrast.window.name == "auto"
     show("ct-1")
     assert show.limits() == (-100, 900)
 
 
 def test_dragging_right_widens_and_dragging_up_raises_the_level(show):
-    show.session.set_window("brain")
+    show.session.contrast.choose("brain")
     before = show.limits()
-    show.session.drag_window(20, 0)
+    show.session.contrast.drag(20, 0)
     wide = show.limits()
     assert wide[0] < before[0] and wide[1] > before[1]
-    show.session.drag_window(0, 20)
+    show.session.contrast.drag(0, 20)
     assert show.limits()[0] > wide[0] and show.limits()[1] > wide[1]
 
 
 def test_dragging_never_turns_the_grey_scale_over(show):
-    show.session.drag_window(-100_000, 0)
+    show.session.contrast.drag(-100_000, 0)
     low, high = show.limits()
     assert low < high
 
 
 def test_a_dragged_window_stays_in_hounsfield_units_only(show):
-    show.session.drag_window(30, 10)
+    show.session.contrast.drag(30, 10)
     mine = show.limits()
     show("ct-2")
     assert show.limits() == mine
     show("mr-1")
-    show.session.drag_window(30, 10)
+    show.session.contrast.drag(30, 10)
     mine = show.limits()
     show("mr-2")
     assert show.limits() != mine
-    assert show.session.window.name == "auto"
+    assert show.session.contrast.window.name == "auto"
 
 
 def test_showing_the_same_case_again_keeps_its_window(show):
     show("mr-1")
-    show.session.drag_window(30, 10)
+    show.session.contrast.drag(30, 10)
     mine = show.limits()
     show("mr-1")
-    show.session.open_case("mr-1")
+    show.session.cases.open("mr-1")
     assert show.limits() == mine
 
 

@@ -33,11 +33,11 @@ def heard(opened):
     """What the session wants shown in windows of their own, by signal."""
     found = {"reports": [], "pairs": []}
     take = {name: found[name].append for name in found}
-    opened.session.reported.connect(take["reports"])
-    opened.session.pairs_found.connect(take["pairs"])
+    opened.session.exchange.reported.connect(take["reports"])
+    opened.session.exchange.pairs_found.connect(take["pairs"])
     yield found
-    opened.session.reported.disconnect(take["reports"])
-    opened.session.pairs_found.disconnect(take["pairs"])
+    opened.session.exchange.reported.disconnect(take["reports"])
+    opened.session.exchange.pairs_found.disconnect(take["pairs"])
 
 
 def status(opened, name):
@@ -48,7 +48,7 @@ def test_every_reason_and_note_is_in_the_report(opened, heard, tmp_path):
     scan(tmp_path / "new" / "good.nii.gz", 1)
     for number in range(8):
         (tmp_path / "new" / f"bad{number}.nii.gz").write_bytes(b"nothing")
-    opened.session.add_scans([tmp_path / "new"])
+    opened.session.exchange.add_scans([tmp_path / "new"])
     opened.rest()
     (report,) = heard["reports"]
     assert report.summary == "1 scan was added."
@@ -57,7 +57,7 @@ def test_every_reason_and_note_is_in_the_report(opened, heard, tmp_path):
 
 def test_an_import_that_brings_nothing_new_is_no_problem(opened, notes, heard):
     scans = [opened.study.scan_path(name) for name in ("alpha", "beta")]
-    opened.session.add_scans(scans)
+    opened.session.exchange.add_scans(scans)
     opened.rest()
     assert notes[-1] == ("info", "2 were in the study already.")
     assert heard["reports"] == []
@@ -66,11 +66,11 @@ def test_an_import_that_brings_nothing_new_is_no_problem(opened, notes, heard):
 def test_masks_beside_scans_are_asked_about_and_taken_over_as_the_person_says(opened, heard, tmp_path):
     first, second = (scan(tmp_path / "new" / f"B_{name}.nii.gz", n) for n, name in enumerate(("t1", "t2")))
     labels = mask(tmp_path / "new" / "B_seg.nii.gz")
-    opened.session.add_scans([tmp_path / "new"])
+    opened.session.exchange.add_scans([tmp_path / "new"])
     opened.rest()
     assert heard["pairs"] == [{first: [labels], second: [labels]}]
     assert status(opened, "B_t1") == status(opened, "B_t2") == "unlabelled"
-    opened.session.add_labels([(second, labels)])
+    opened.session.exchange.add_labels([(second, labels)])
     opened.rest()
     assert (status(opened, "B_t1"), status(opened, "B_t2")) == ("unlabelled", "complete")
 
@@ -78,17 +78,17 @@ def test_masks_beside_scans_are_asked_about_and_taken_over_as_the_person_says(op
 def test_structures_that_come_with_labels_of_the_open_case_are_in_the_hand(opened, tmp_path):
     session, image = opened.session, scan(tmp_path / "images" / "a.nii.gz", 1)
     session.new_study(tmp_path / "fresh", [])
-    session.add_scans([image])
-    opened.wait(lambda: session.case_id is not None)
+    session.exchange.add_scans([image])
+    opened.wait(lambda: session.cases.case_id is not None)
     opened.rest()
     labels = mask(tmp_path / "labels" / "a.nii.gz")
     save(labels, np.asarray(nib.load(labels).dataobj) * 4)
-    session.add_scans([image], labels.parent)
+    session.exchange.add_scans([image], labels.parent)
     opened.rest()
     layer = opened.layer("annotation")
     assert int((layer.data == 4).sum()) == 27
-    assert session.active_value == layer.selected_label == 4
-    assert list(layer.features["name"]) == [one.name for one in session.structures]
+    assert session.structures.active_value == layer.selected_label == 4
+    assert list(layer.features["name"]) == [one.name for one in session.structures.all]
 
 
 def test_labels_for_a_case_that_a_person_has_labelled_are_left_with_a_word(opened, heard, tmp_path):
@@ -97,7 +97,7 @@ def test_labels_for_a_case_that_a_person_has_labelled_are_left_with_a_word(opene
     labels = tmp_path / "labels" / "alpha.nii.gz"
     labels.parent.mkdir()
     nib.save(nib.Nifti1Image(np.ones(nib.load(image).shape, np.uint8), nib.load(image).affine), labels)
-    session.add_scans([image], labels.parent)
+    session.exchange.add_scans([image], labels.parent)
     opened.rest()
     ((name, sentence),) = heard["reports"][-1].rows
     assert name == "alpha" and "not taken over" in sentence
@@ -105,32 +105,32 @@ def test_labels_for_a_case_that_a_person_has_labelled_are_left_with_a_word(opene
 
 
 def test_what_is_there_is_replaced_only_after_a_question(opened, tmp_path):
-    opened.session.complete_case()
+    opened.session.labels.complete_case()
     opened.rest()
     out = tmp_path / "out"
     out.mkdir()
     for name in ("alpha.nii.gz", "volumes.csv"):
         (out / name).write_text("mine")
-    opened.session.export(out)
+    opened.session.exchange.export(out)
     opened.rest()
-    assert "alpha.nii.gz" in opened.session.question.text
-    opened.session.answer("cancel")
+    assert "alpha.nii.gz" in opened.session.dialogue.question.text
+    opened.session.dialogue.answer("cancel")
     opened.rest()
     assert {path.read_text() for path in out.iterdir()} == {"mine"}
-    opened.session.export(out)
-    opened.session.answer("replace")
+    opened.session.exchange.export(out)
+    opened.session.dialogue.answer("replace")
     opened.rest()
     assert nib.load(out / "alpha.nii.gz").shape == opened.study.case("alpha").shape
 
 
 def test_an_export_says_where_and_what_and_goes_on_without_a_lost_scan(opened, notes, heard, tmp_path):
-    opened.session.complete_case()
+    opened.session.labels.complete_case()
     opened.open("beta")
-    opened.session.complete_case()
+    opened.session.labels.complete_case()
     opened.rest()
     opened.open("alpha")
     opened.study.scan_path("beta").unlink()
-    opened.session.export(tmp_path / "out")
+    opened.session.exchange.export(tmp_path / "out")
     opened.rest()
     level, text = notes[-1]
     assert level == "warning" and "1 mask (1 annotation)" in text and str(tmp_path / "out") in text

@@ -1,5 +1,7 @@
 """Merging and removing structures: asked first, done in every case, nothing else lost."""
 
+from operator import attrgetter
+
 import numpy as np
 import pytest
 
@@ -14,16 +16,16 @@ def errors(notes):
 
 
 def ask(opened, intention, *arguments):
-    getattr(opened.session, intention)(*arguments)
-    opened.wait(lambda: opened.session.question is not None)
+    attrgetter(intention)(opened.session)(*arguments)
+    opened.wait(lambda: opened.session.dialogue.question is not None)
     opened.rest()
-    return opened.session.question
+    return opened.session.dialogue.question
 
 
 def answer(opened, key):
-    opened.session.answer(key)
+    opened.session.dialogue.answer(key)
     opened.rest()
-    opened.wait(lambda: opened.session.case_id is not None)
+    opened.wait(lambda: opened.session.cases.case_id is not None)
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def painted(opened):
 
 
 def test_a_merge_asks_first_and_tells_how_many_cases_it_is_about(painted):
-    question = ask(painted, "merge_structures", VALVE, ATRIUM)
+    question = ask(painted, "structures.merge", VALVE, ATRIUM)
     assert question.text == "Merge “valve” into “atrium” in 2 cases?"
     answer(painted, "cancel")
     assert len(painted.study.structures) == 2
@@ -46,15 +48,15 @@ def test_a_merge_asks_first_and_tells_how_many_cases_it_is_about(painted):
 
 
 def test_a_merge_reaches_every_case_and_the_one_on_screen_with_its_last_strokes(painted):
-    painted.session.select_structure(VALVE)
+    painted.session.structures.select(VALVE)
     before = painted.layer("annotation").data.copy()
-    ask(painted, "merge_structures", VALVE, ATRIUM)
+    ask(painted, "structures.merge", VALVE, ATRIUM)
     answer(painted, "change")
-    assert painted.session.case_id == "beta"
+    assert painted.session.cases.case_id == "beta"
     shown = painted.layer("annotation").data
     assert np.array_equal(shown == ATRIUM, before > 0)
     assert painted.layer("annotation").editable
-    assert painted.session.active_value == ATRIUM
+    assert painted.session.structures.active_value == ATRIUM
     assert painted.layer("annotation").selected_label == ATRIUM
     for case in ("alpha", "beta"):
         saved = painted.study.annotation(case)
@@ -63,7 +65,7 @@ def test_a_merge_reaches_every_case_and_the_one_on_screen_with_its_last_strokes(
 
 
 def test_a_stroke_after_a_merge_is_kept_and_brings_nothing_back(painted):
-    ask(painted, "merge_structures", VALVE, ATRIUM)
+    ask(painted, "structures.merge", VALVE, ATRIUM)
     answer(painted, "change")
     painted.layer("annotation").undo()
     painted.paint((9, 5, 5), value=ATRIUM)
@@ -81,77 +83,77 @@ def test_a_stroke_after_a_merge_is_kept_and_brings_nothing_back(painted):
 def test_a_removed_structure_becomes_what_was_asked_for(painted, background, known):
     display = painted.session._desk.case.display
     valve = display.apply(painted.session._desk.case.annotation.labels) == VALVE
-    question = ask(painted, "remove_structure", VALVE, background)
+    question = ask(painted, "structures.remove", VALVE, background)
     assert question.text == "Remove “valve” from 2 cases?"
     answer(painted, "change")
     saved = painted.study.annotation("beta")
     assert (display.apply(saved.known)[valve] == known).all()
     assert not display.apply(saved.labels)[valve].any()
     assert (saved.labels == ATRIUM).any()
-    assert [structure.value for structure in painted.session.structures] == [ATRIUM]
+    assert [structure.value for structure in painted.session.structures.all] == [ATRIUM]
 
 
 def test_a_structure_that_nobody_painted_is_removed_after_a_plain_question(opened):
-    opened.session.add_structure("vein")
-    question = ask(opened, "remove_structure", opened.session.active_value)
+    opened.session.structures.add("vein")
+    question = ask(opened, "structures.remove", opened.session.structures.active_value)
     assert question.text == "Remove “vein”?"
     assert [text for _, text in question.answers] == ["Remove", "Cancel"]
     answer(opened, "change")
-    assert [structure.name for structure in opened.session.structures] == ["atrium", "valve"]
-    assert opened.session.active_value == ATRIUM
+    assert [structure.name for structure in opened.session.structures.all] == ["atrium", "valve"]
+    assert opened.session.structures.active_value == ATRIUM
 
 
 def test_a_new_structure_does_not_get_the_value_of_one_that_is_gone(painted):
-    ask(painted, "remove_structure", ATRIUM)
+    ask(painted, "structures.remove", ATRIUM)
     answer(painted, "change")
-    painted.session.add_structure("vein")
-    assert painted.session.active_value == 2
-    ask(painted, "remove_structure", 2)
+    painted.session.structures.add("vein")
+    assert painted.session.structures.active_value == 2
+    ask(painted, "structures.remove", 2)
     answer(painted, "change")
-    painted.session.add_structure("aorta")
-    assert painted.session.active_value == 4
+    painted.session.structures.add("aorta")
+    assert painted.session.structures.active_value == 4
 
 
 def test_the_last_structure_stays(painted, notes):
-    ask(painted, "merge_structures", VALVE, ATRIUM)
+    ask(painted, "structures.merge", VALVE, ATRIUM)
     answer(painted, "change")
-    painted.session.remove_structure(ATRIUM)
+    painted.session.structures.remove(ATRIUM)
     assert "only structure" in errors(notes)[-1]
 
 
 def test_no_structure_is_merged_while_training(painted, engine, notes):
     painted.rest()
     engine.step_seconds = 0.1
-    painted.session.train("dycon", 1)
-    painted.session.merge_structures(VALVE, ATRIUM)
+    painted.session.training.train("dycon", 1)
+    painted.session.structures.merge(VALVE, ATRIUM)
     assert "Training is under way" in errors(notes)[-1]
     painted.rest()
-    ask(painted, "merge_structures", VALVE, ATRIUM)
-    painted.session.train("dycon", 1)
-    painted.session.answer("change")
+    ask(painted, "structures.merge", VALVE, ATRIUM)
+    painted.session.training.train("dycon", 1)
+    painted.session.dialogue.answer("change")
     assert "Training is under way" in errors(notes)[-1]
-    assert painted.session.case_id == "beta"
+    assert painted.session.cases.case_id == "beta"
     painted.rest()
-    assert len(painted.session.structures) == 2
+    assert len(painted.session.structures.all) == 2
 
 
 def test_a_case_opened_meanwhile_shows_what_came_of_it(painted):
-    ask(painted, "merge_structures", VALVE, ATRIUM)
-    painted.session.answer("change")
-    painted.session.open_case("alpha")
+    ask(painted, "structures.merge", VALVE, ATRIUM)
+    painted.session.dialogue.answer("change")
+    painted.session.cases.open("alpha")
     painted.rest()
-    painted.wait(lambda: painted.session.case_id == "alpha")
+    painted.wait(lambda: painted.session.cases.case_id == "alpha")
     assert set(np.unique(painted.layer("annotation").data)) == {0, ATRIUM}
 
 
 def test_where_nothing_can_be_saved_nothing_is_merged_and_the_strokes_stay(painted, notes, monkeypatch):
-    ask(painted, "merge_structures", VALVE, ATRIUM)
+    ask(painted, "structures.merge", VALVE, ATRIUM)
     painted.paint((9, 5, 5), value=VALVE)
     monkeypatch.setattr(painted.session._desk, "flush", lambda: False)
     before = painted.layer("annotation").data.copy()
     answer(painted, "change")
     assert "cannot be saved" in errors(notes)[-1]
-    assert len(painted.session.structures) == 2
+    assert len(painted.session.structures.all) == 2
     assert np.array_equal(painted.layer("annotation").data, before)
     assert painted.layer("annotation").editable
     monkeypatch.undo()
@@ -162,24 +164,24 @@ def test_where_nothing_can_be_saved_nothing_is_merged_and_the_strokes_stay(paint
 def test_a_damaged_annotation_stops_a_merge_with_a_sentence(painted, notes):
     painted.session.save_now()
     path = painted.study.path / "annotations" / "alpha.known.nii.gz"
-    ask(painted, "merge_structures", VALVE, ATRIUM)
+    ask(painted, "structures.merge", VALVE, ATRIUM)
     path.write_bytes(b"damaged")
     answer(painted, "change")
     assert "alpha" in errors(notes)[-1]
-    assert len(painted.session.structures) == 2
+    assert len(painted.session.structures.all) == 2
     assert (painted.layer("annotation").data == VALVE).any()
 
 
 def test_a_prediction_of_before_speaks_of_the_structures_of_today(painted):
-    painted.session.train("dycon", 1)
-    painted.wait(lambda: painted.session.has_prediction)
+    painted.session.training.train("dycon", 1)
+    painted.wait(lambda: painted.session.cases.has_prediction)
     painted.rest()
     predicted = painted.layer("prediction").data == ATRIUM
-    ask(painted, "merge_structures", ATRIUM, VALVE)
+    ask(painted, "structures.merge", ATRIUM, VALVE)
     answer(painted, "change")
     assert predicted.any()
     assert np.array_equal(painted.layer("prediction").data == VALVE, predicted)
-    painted.session.accept_case()
+    painted.session.regions.accept_case()
     painted.rest()
     assert set(np.unique(painted.layer("annotation").data)) == {0, VALVE}
 
@@ -187,15 +189,15 @@ def test_a_prediction_of_before_speaks_of_the_structures_of_today(painted):
 def test_structures_of_a_study_that_is_only_looked_at_stay(painted, make_session, notes):
     other = make_session()
     other.open_study(painted.study.path)
-    other.merge_structures(VALVE, ATRIUM)
+    other.structures.merge(VALVE, ATRIUM)
     assert "only look" in errors(notes)[-1]
-    assert other.question is None
+    assert other.dialogue.question is None
 
 
 @pytest.mark.parametrize("name", ["y" * 201, "a\nb", "\u200b"])
 def test_a_name_that_cannot_be_is_one_sentence_in_the_window(opened, notes, name):
-    before = [structure.name for structure in opened.session.structures]
-    opened.session.add_structure(name)
+    before = [structure.name for structure in opened.session.structures.all]
+    opened.session.structures.add(name)
     assert "There can be no such structure" in errors(notes)[-1]
     assert "validation" not in errors(notes)[-1]
-    assert [structure.name for structure in opened.session.structures] == before
+    assert [structure.name for structure in opened.session.structures.all] == before

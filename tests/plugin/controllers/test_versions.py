@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from napari_dycon.plugin.controllers.version_rows import in_words, moment, version_row
+from napari_dycon.plugin.background.version_rows import in_words, moment, version_row
 from napari_dycon.study.store.versions import Version
 from napari_dycon.study.truth.annotations import Known
 from tests.plugin.controllers.test_structures import answer, ask, errors
@@ -19,7 +19,7 @@ def worked(opened):
     """A case with three versions: two strokes apart from each other, then all complete."""
     opened.paint((4, 10, 8), value=ATRIUM)
     opened.session.save_now()
-    opened.session.complete_case()
+    opened.session.labels.complete_case()
     opened.rest()
     opened.session.save_now()
     opened.paint((6, 12, 12), value=VALVE)
@@ -27,22 +27,22 @@ def worked(opened):
 
 
 def versions_of(opened):
-    opened.session.show_versions()
-    opened.wait(lambda: opened.session.versions is not None)
+    opened.session.versions.show()
+    opened.wait(lambda: opened.session.versions.shown is not None)
     opened.rest()
-    return opened.session.versions.rows
+    return opened.session.versions.shown.rows
 
 
 def look(opened, row):
-    opened.session.look_at_version(row.generation)
+    opened.session.versions.look_at(row.generation)
     opened.wait(lambda: not opened.layer("annotation").visible)
     opened.rest()
     return opened.layer("older version")
 
 
 def restore(opened, row):
-    opened.session.restore_version(row.generation)
-    opened.wait(lambda: opened.session.versions is None)
+    opened.session.versions.restore(row.generation)
+    opened.wait(lambda: opened.session.versions.shown is None)
     opened.rest()
 
 
@@ -62,7 +62,7 @@ def test_an_older_version_is_shown_and_cannot_be_painted(worked):
     assert not layer.editable
     assert not worked.layer("annotation").visible
     assert not worked.layer("annotation").editable
-    worked.session.close_versions()
+    worked.session.versions.close()
     assert not layer.visible
     assert worked.layer("annotation").visible
     assert worked.layer("annotation").editable
@@ -75,7 +75,7 @@ def test_the_brush_is_in_the_hand_again_after_a_look(worked):
     look(worked, rows[-1])
     look(worked, rows[-2])
     assert worked.layer("annotation").mode == "pan_zoom"
-    worked.session.look_at_version(rows[0].generation)
+    worked.session.versions.look_at(rows[0].generation)
     assert worked.layer("annotation").mode == "paint"
 
 
@@ -83,9 +83,9 @@ def test_nothing_is_changed_behind_an_older_version(worked, notes):
     rows = versions_of(worked)
     look(worked, rows[-1])
     before = worked.session._desk.case.annotation.copy()
-    worked.session.toggle_slice_complete()
-    worked.session.complete_case()
-    worked.session.accept_slice()
+    worked.session.labels.toggle_slice_complete()
+    worked.session.labels.complete_case()
+    worked.session.regions.accept_slice()
     worked.rest()
     assert len([text for text in errors(notes) if "older version" in text]) == 3
     assert np.array_equal(worked.session._desk.case.annotation.known, before.known)
@@ -120,22 +120,22 @@ def test_restoring_what_is_there_already_changes_nothing(worked, notes):
 def test_painting_goes_on_while_only_the_list_is_open(worked):
     versions_of(worked)
     worked.paint((2, 5, 5), value=VALVE)
-    worked.session.complete_case()
+    worked.session.labels.complete_case()
     worked.rest()
     worked.session.save_now()
-    worked.wait(lambda: len(worked.session.versions.rows) > 3)
-    assert worked.session.versions.chosen == worked.session.versions.rows[0].generation
+    worked.wait(lambda: len(worked.session.versions.shown.rows) > 3)
+    assert worked.session.versions.shown.chosen == worked.session.versions.shown.rows[0].generation
 
 
 def test_a_damaged_version_gives_one_sentence_and_the_others_stay_usable(worked, notes):
     rows = versions_of(worked)
     folder = worked.study.path / "history" / "alpha"
     (folder / f"{rows[-1].generation:06d}.nii.gz").write_bytes(b"damaged")
-    worked.session.look_at_version(rows[-1].generation)
-    worked.wait(lambda: rows[-1].generation in worked.session.versions.damaged)
+    worked.session.versions.look_at(rows[-1].generation)
+    worked.wait(lambda: rows[-1].generation in worked.session.versions.shown.damaged)
     assert len(errors(notes)) == 1
     assert "damaged" in errors(notes)[0]
-    assert worked.session.versions.chosen == rows[0].generation
+    assert worked.session.versions.shown.chosen == rows[0].generation
     assert worked.layer("annotation").visible
     look(worked, rows[1])
     restore(worked, rows[1])
@@ -148,14 +148,14 @@ def test_a_damaged_version_cannot_be_restored_and_nothing_is_lost(worked, notes)
     before = worked.layer("annotation").data.copy()
     folder = worked.study.path / "history" / "alpha"
     (folder / f"{rows[-1].generation:06d}.known.nii.gz").unlink()
-    worked.session.restore_version(rows[-1].generation)
+    worked.session.versions.restore(rows[-1].generation)
     worked.wait(lambda: bool(errors(notes)))
     assert np.array_equal(worked.layer("annotation").data, before)
 
 
 def test_a_damaged_record_is_left_out(worked):
     count = len(versions_of(worked))
-    worked.session.close_versions()
+    worked.session.versions.close()
     (worked.study.path / "history" / "alpha" / "000001.json").write_text(json.dumps({"what": 1}))
     assert len(versions_of(worked)) == count - 1
 
@@ -164,7 +164,7 @@ def test_another_case_puts_the_versions_away(worked):
     rows = versions_of(worked)
     look(worked, rows[-1])
     worked.open("beta")
-    assert worked.session.versions is None
+    assert worked.session.versions.shown is None
     assert worked.layer("annotation").visible
     assert worked.layer("annotation").editable
     assert not worked.layer("older version").visible
@@ -173,26 +173,26 @@ def test_another_case_puts_the_versions_away(worked):
 
 def test_versions_of_a_case_that_is_not_open(worked):
     worked.open("beta")
-    worked.session.show_versions("alpha")
-    worked.wait(lambda: worked.session.versions is not None)
-    assert worked.session.case_id == "alpha"
-    assert worked.session.versions.case_name == "alpha"
+    worked.session.versions.show("alpha")
+    worked.wait(lambda: worked.session.versions.shown is not None)
+    assert worked.session.cases.case_id == "alpha"
+    assert worked.session.versions.shown.case_name == "alpha"
 
 
 def test_a_case_without_labels_has_no_versions(opened, notes):
     heard = []
-    opened.session.message.connect(lambda level, text: heard.append(text))
-    opened.session.show_versions()
+    opened.session.dialogue.message.connect(lambda level, text: heard.append(text))
+    opened.session.versions.show()
     opened.wait(lambda: bool(heard))
     assert "no versions yet" in heard[0]
-    assert opened.session.versions is None
+    assert opened.session.versions.shown is None
 
 
 def test_a_version_with_a_structure_that_is_gone_is_shown_and_restored_without_it(worked):
     worked.session.save_now()
-    worked.session.complete_case()
+    worked.session.labels.complete_case()
     worked.rest()
-    ask(worked, "remove_structure", VALVE, True)
+    ask(worked, "structures.remove", VALVE, True)
     answer(worked, "change")
     rows = versions_of(worked)
     older = next(row for row in rows[1:] if row.known == 1)
@@ -206,24 +206,24 @@ def test_a_study_that_is_only_looked_at_shows_its_versions_and_restores_none(wor
     worked.session.save_now()
     other = make_session()
     other.open_study(worked.study.path)
-    other.open_case("alpha")
-    worked.wait(lambda: other.case_id == "alpha")
-    other.show_versions()
-    worked.wait(lambda: other.versions is not None)
-    other.look_at_version(other.versions.rows[-1].generation)
+    other.cases.open("alpha")
+    worked.wait(lambda: other.cases.case_id == "alpha")
+    other.versions.show()
+    worked.wait(lambda: other.versions.shown is not None)
+    other.versions.look_at(other.versions.shown.rows[-1].generation)
     worked.wait(lambda: other._presenter.layer("older version") is not None)
-    other.restore_version(other.versions.rows[-1].generation)
+    other.versions.restore(other.versions.shown.rows[-1].generation)
     assert "only look" in errors(notes)[-1]
-    other.close_versions()
+    other.versions.close()
     assert not other._presenter.annotation.editable
 
 
 def test_removing_the_case_puts_its_versions_away(worked):
     rows = versions_of(worked)
     look(worked, rows[-1])
-    worked.session.remove_cases(["alpha"])
-    worked.wait(lambda: worked.session.case_id == "beta")
-    assert worked.session.versions is None
+    worked.session.cases.remove(["alpha"])
+    worked.wait(lambda: worked.session.cases.case_id == "beta")
+    assert worked.session.versions.shown is None
     assert worked.layer("annotation").editable
 
 

@@ -1,5 +1,6 @@
 """Keys as a person presses them: the chosen scheme works at once, and nothing of the one before is left."""
 
+from inspect import signature
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 from napari.utils.key_bindings import KeymapHandler, coerce_keybinding
 from psygnal import SignalInstance
 
+from napari_dycon.plugin.actions import ACTIONS
+from napari_dycon.plugin.controllers.action_table import deeds
 from napari_dycon.plugin.keys import preferences
-from napari_dycon.plugin.keys.schemes import COMMANDS, SCHEMES, bound_keys, keys_of, with_key
+from napari_dycon.plugin.keys.schemes import SCHEMES, bound_keys, keys_of, with_key
 
 
 @pytest.fixture(autouse=True)
@@ -29,17 +32,17 @@ def press(opened, key, layer="annotation"):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_no_key_means_two_things(scheme):
-    keys = [key for command in COMMANDS for key in bound_keys(command, scheme)]
+    keys = [key for action in ACTIONS for key in bound_keys(action, scheme)]
     assert len(keys) == len(set(keys))
-    assert len(COMMANDS) == len({command.id for command in COMMANDS})
+    assert len(ACTIONS) == len({action.id for action in ACTIONS})
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_command_has_a_key_that_napari_understands(scheme):
-    for command in COMMANDS:
-        assert keys_of(command, scheme), command.id
-        if command.act is not None:
-            for key in bound_keys(command, scheme):
+    for action in ACTIONS:
+        assert keys_of(action, scheme), action.id
+        if not action.by_dock:
+            for key in bound_keys(action, scheme):
                 assert str(coerce_keybinding(key)) == key
 
 
@@ -47,34 +50,39 @@ def test_every_command_finds_what_it_asks_of_the_session(opened):
     class Listening:
         overlay = SimpleNamespace(prediction=True, entropy=True)
 
+        def __init__(self, controller):
+            self.controller = controller
+
         def __getattr__(self, name):
-            assert hasattr(opened.session, name), name
+            assert hasattr(self.controller, name), name
             return lambda *args, **kwargs: None
 
-    for command in COMMANDS:
-        if command.act is not None:
-            command.act(Listening())
+    owners = list(signature(deeds).parameters)
+    made = deeds(*(Listening(getattr(opened.session, name)) for name in owners))
+    assert set(made) == {action.id for action in ACTIONS if not action.by_dock}
+    for deed in made.values():
+        deed()
 
 
 def test_a_scheme_works_at_once_and_is_gone_with_the_next(opened):
     annotation = opened.layer("annotation")
-    opened.session.use_keys("slicer")
+    opened.session.keys.use("slicer")
     press(opened, "4")
     assert str(annotation.mode) == "erase"
-    opened.session.use_keys("itk-snap")
+    opened.session.keys.use("itk-snap")
     press(opened, "4")
     assert str(annotation.mode) == "paint"
     before = opened.viewer.dims.current_step
     press(opened, "F")
     assert opened.viewer.dims.current_step == before
-    opened.session.use_keys("napari")
+    opened.session.keys.use("napari")
     annotation.mode = "pan_zoom"
     press(opened, "4")
     assert str(annotation.mode) in ("pan_zoom", "fill"), "napari's own key, where it is bound"
 
 
 def test_a_layer_that_is_made_again_has_the_keys_too(opened):
-    opened.session.use_keys("slicer")
+    opened.session.keys.use("slicer")
     opened.viewer.layers.remove("annotation")
     opened.open("beta")
     press(opened, "4")
@@ -85,7 +93,7 @@ def test_layers_of_others_keep_their_keys(opened):
     undone = []
     mine = opened.viewer.add_labels(np.zeros((4, 4, 4), np.uint8), name="mine")
     mine.undo = lambda: undone.append("mine")
-    opened.session.use_keys("slicer")
+    opened.session.keys.use("slicer")
     press(opened, "Ctrl+Z", "mine")
     assert undone == ["mine"]
 
@@ -100,15 +108,15 @@ def test_undo_takes_back_what_was_painted(opened):
 
 
 def test_a_scheme_is_remembered(opened, chosen):
-    opened.session.use_keys("itk-snap")
+    opened.session.keys.use("itk-snap")
     assert chosen.key_scheme == "itk-snap"
-    assert opened.session.key_scheme == "itk-snap"
+    assert opened.session.keys.name == "itk-snap"
 
 
 def test_a_change_in_naparis_preferences_counts_too(qtbot, make_session, chosen):
     session = make_session()
     heard = []
-    session.keys_changed.connect(lambda: heard.append(session.key_scheme))
+    session.keys.changed.connect(lambda: heard.append(session.keys.name))
     chosen.key_scheme = "slicer"
     chosen.events.key_scheme.emit("slicer")
     assert heard == ["slicer"]
@@ -122,17 +130,17 @@ def test_keys_step_through_slices_structures_and_brush_sizes(opened):
     press(opened, "PageDown")
     assert dims.current_step[0] == max(start - 9, 0)
     press(opened, "=")
-    assert annotation.selected_label == opened.session.active_value == 3
+    assert annotation.selected_label == opened.session.structures.active_value == 3
     press(opened, "=")
     assert annotation.selected_label == 1
-    opened.session.use_keys("slicer")
+    opened.session.keys.use("slicer")
     size = annotation.brush_size
     press(opened, "=")
     assert annotation.brush_size == size + 1
 
 
 def test_slices_are_those_of_the_plane_on_screen(opened):
-    opened.session.show_plane("coronal")
+    opened.session.views.show_plane("coronal")
     before = opened.viewer.dims.current_step
     press(opened, "Right")
     assert np.subtract(opened.viewer.dims.current_step, before).tolist() == [0, 1, 0]
@@ -141,7 +149,7 @@ def test_slices_are_those_of_the_plane_on_screen(opened):
 def test_a_hidden_annotation_comes_back_with_the_brush(opened):
     press(opened, "V")
     assert not opened.layer("annotation").visible
-    opened.session.take_tool("paint")
+    opened.session.tools.take("paint")
     assert opened.layer("annotation").visible
 
 

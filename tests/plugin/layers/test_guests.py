@@ -32,7 +32,7 @@ def stroke_lands_where_it_is_seen(opened):
     before, dims = labels(opened).copy(), opened.viewer.dims
     voxel = [4, 4, 4]
     voxel[dims.order[0]] = dims.current_step[dims.order[0]]
-    opened.session.take_tool("paint")
+    opened.session.tools.take("paint")
     Mouse(opened.viewer).drag(voxel)
     expected = opened.session._desk.case.display.apply(before).copy()
     expected[tuple(voxel)] = 1
@@ -41,7 +41,7 @@ def stroke_lands_where_it_is_seen(opened):
 
 def kept(opened, labels_before):
     """Whether every label is on disk and in the case once it is shown again."""
-    opened.session.open_case("alpha")
+    opened.session.cases.open("alpha")
     opened.rest()
     assert opened.session._desk.flush()
     assert np.array_equal(opened.study.annotation("alpha").labels, labels(opened))
@@ -149,7 +149,7 @@ def test_a_stroke_goes_where_it_is_seen_in_whatever_order_the_axes_are_shown(pai
     for step in steps[how]:
         step()
     assert stroke_lands_where_it_is_seen(painted)
-    painted.session.toggle_slice_complete()
+    painted.session.labels.toggle_slice_complete()
     axis, index = painted.session._presenter.current_slice()
     assert painted.session._desk.case.annotation.slice_is_complete(axis, index)
     shown = dims.order[0]

@@ -94,7 +94,7 @@ def test_the_view_is_kept_when_the_same_case_is_opened_again(opened):
     camera = opened.viewer.scene.camera
     camera.zoom, camera.center = 7.0, (0.0, 3.0, 4.0)
     opened.viewer.dims.set_point(0, 5.0)
-    opened.session.open_case("alpha")
+    opened.session.cases.open("alpha")
     opened.rest()
     assert camera.zoom == 7.0
     assert camera.center == (0.0, 3.0, 4.0)
@@ -114,7 +114,7 @@ def test_a_layer_deleted_by_hand_comes_back_in_its_place(opened, role):
 def test_all_layers_deleted_by_hand_come_back(opened):
     opened.viewer.layers.clear()
     opened.open("alpha")
-    opened.session.open_case("alpha")
+    opened.session.cases.open("alpha")
     assert [layer.name for layer in opened.viewer.layers] == ROLES
 
 
@@ -138,8 +138,8 @@ def test_a_viewer_that_shows_a_time_series_still_finds_its_slices(opened):
 
 
 def test_a_colour_or_name_changed_in_the_study_is_seen_at_once(opened):
-    opened.session.recolour_structure(1, "#00ff00")
-    opened.session.rename_structure(3, "mitral valve")
+    opened.session.structures.recolour(1, "#00ff00")
+    opened.session.structures.rename(3, "mitral valve")
     assert opened.layer("annotation").colormap.map(1) == pytest.approx((0, 1, 0, 1))
     assert list(opened.layer("prediction").features["name"]) == ["atrium", "mitral valve"]
 
@@ -148,7 +148,7 @@ def test_closing_the_study_locks_what_would_not_be_saved(opened, tmp_path):
     from napari_dycon.study.store.schema import Structure
 
     opened.session.new_study(tmp_path / "other", [Structure(value=1, name="x")])
-    assert opened.session.case_id is None
+    assert opened.session.cases.case_id is None
     assert not opened.layer("annotation").editable
     assert not any(layer.visible for layer in ours(opened.viewer))
 

@@ -10,6 +10,7 @@ from napari.components import ViewerModel
 from psygnal import Signal
 
 from napari_dycon.plugin.background.task_state import TaskState
+from napari_dycon.plugin.controllers.action_table import deeds
 from napari_dycon.plugin.widgets.dock import DyconDock
 from napari_dycon.plugin.widgets.theme import Theme
 
@@ -44,82 +45,149 @@ class Place:
     reason: str
 
 
-class Recorder:
-    """Stands for the session: every intention lands in ``asked``."""
+class Part:
+    """Stands for a controller: every intention lands in ``asked``."""
 
-    study_changed = Signal()
-    cases_changed = Signal()
-    case_opened = Signal(str)
-    saved_changed = Signal(str, bool)
-    task_changed = Signal(object)
-    curves_changed = Signal()
-    structures_changed = Signal()
-    suggestions_changed = Signal()
-    message = Signal(str, str)
-    overlay_changed = Signal()
-    slice_state_changed = Signal(bool, str)
-    engine_ready = Signal()
-    planes_changed = Signal(bool)
-    versions_changed = Signal()
-    question_changed = Signal()
-    reported = Signal(object)
-    pairs_found = Signal(object)
-    keys_changed = Signal()
-    tools_changed = Signal()
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[Any, ...]] = []
-        self.study: SimpleNamespace | None = None
-        self.case_id: str | None = None
-        self.task = TaskState()
-        self.curves = SimpleNamespace(losses={}, dice=([], []))
-        self.suggestions: list[Place] = []
-        self.suggestion_index = -1
-        self.active_value = 1
-        self.methods = [
-            ("supervised", "Supervised: labelled voxels only"),
-            ("dycon", "DyCON: learns from all"),
-        ]
-        self.device = "CPU"
-        self.overlay = SimpleNamespace(prediction=True, entropy=False, opacity=0.5)
-        self.saved = ("", True)
-        self.slice_state = (False, "")
-        self.has_prediction = False
-        self.planes_shown = False
-        self.versions = None
-        self.question = None
-        self.key_scheme = "napari"
-        self.known_shown = False
-        self.windows, self.window = (), ""
-        self.undo_name = self.redo_name = ""
-        self.says = SimpleNamespace(value="structure")
-        self.tool = "pan_zoom"
-        self.range_on, self.paint_range, self.intensity_bounds = False, (0.0, 1.0), (0.0, 1.0)
-        self.structures: tuple[SimpleNamespace, ...] = ()
-        self.rows: list[Row] = []
-
-    def set_case_order(self, case_ids: list[str]) -> None:
-        self.order = case_ids
-
-    def removed_cases(self) -> list[SimpleNamespace]:
-        return []
-
-    def case_rows(self) -> list[Row]:
-        return self.rows
+    def __init__(self, asked: list[tuple[Any, ...]], owner: str, **state: Any) -> None:
+        self._asked, self._owner = asked, owner
+        for key, value in state.items():
+            setattr(self, key, value)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return Intention(self, name)
+        return Intention(self._asked, f"{self._owner}.{name}")
+
+
+class Dialogue(Part):
+    message = Signal(str, str)
+    question_changed = Signal()
+
+
+class Tasks(Part):
+    changed = Signal(object)
+    curves_changed = Signal()
+
+
+class Keys(Part):
+    changed = Signal()
+
+
+class Structures(Part):
+    changed = Signal()
+
+
+class Labels(Part):
+    saved_changed = Signal(str, bool)
+    slice_state_changed = Signal(bool, str)
+
+
+class Views(Part):
+    planes_changed = Signal(bool)
+    overlay_changed = Signal()
+
+
+class Tools(Part):
+    changed = Signal()
+
+
+class Cases(Part):
+    changed = Signal()
+    opened = Signal(str)
+
+    def set_order(self, case_ids: list[str]) -> None:
+        self.order = case_ids
+
+    def removed(self) -> list[SimpleNamespace]:
+        return []
+
+    def rows(self) -> list[Row]:
+        return self.listed
+
+
+class Versions(Part):
+    changed = Signal()
+
+
+class Suggestions(Part):
+    changed = Signal()
+
+
+class Training(Part):
+    engine_ready = Signal()
+
+
+class Exchange(Part):
+    reported = Signal(object)
+    pairs_found = Signal(object)
+
+
+class Recorder:
+    """Stands for the session: every intention lands in ``asked``, after the name of its controller."""
+
+    study_changed = Signal()
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.study: SimpleNamespace | None = None
+        asked = self.asked
+        self.dialogue = Dialogue(asked, "dialogue", question=None)
+        curves = SimpleNamespace(losses={}, dice=([], []))
+        self.tasks = Tasks(asked, "tasks", state=TaskState(), curves=curves)
+        self.keys = Keys(asked, "keys", name="napari")
+        self.structures = Structures(asked, "structures", all=(), active_value=1)
+        self.labels = Labels(
+            asked, "labels", saved=("", True), slice_state=(False, ""), undo_name="", redo_name=""
+        )
+        self.contrast = Part(asked, "contrast", windows=(), window="")
+        overlay = SimpleNamespace(prediction=True, entropy=False, opacity=0.5)
+        self.views = Views(asked, "views", overlay=overlay, planes_shown=False, known_shown=False)
+        self.tools = Tools(
+            asked,
+            "tools",
+            says=SimpleNamespace(value="structure"),
+            tool="pan_zoom",
+            range_on=False,
+            paint_range=(0.0, 1.0),
+            intensity_bounds=(0.0, 1.0),
+        )
+        self.regions = Part(asked, "regions")
+        self.cases = Cases(asked, "cases", case_id=None, has_prediction=False, listed=[])
+        self.versions = Versions(asked, "versions", shown=None)
+        self.suggestions = Suggestions(asked, "suggestions", places=[], index=-1)
+        methods = [
+            ("supervised", "Supervised: labelled voxels only"),
+            ("dycon", "DyCON: learns from all"),
+        ]
+        self.training = Training(asked, "training", methods=methods, device="CPU")
+        self.exchange = Exchange(asked, "exchange")
+        self.actions = SimpleNamespace(perform=self._perform)
+
+    def _perform(self, name: str) -> None:
+        deeds(
+            self.cases,
+            self.labels,
+            self.tools,
+            self.structures,
+            self.views,
+            self.contrast,
+            self.regions,
+            self.suggestions,
+        )[name]()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return Intention(self.asked, name)
 
     def open_with(self, rows: list[Row], read_only: bool = False) -> None:
         """Have a study of ``rows`` open."""
         record = SimpleNamespace(name="Left atrium")
-        self.rows = rows
+        self.cases.listed = rows
         self.study = SimpleNamespace(
             record=record, path=Path("/somewhere"), read_only=read_only, cases=rows, active_run=None
         )
-        self.structures = (
+        self.structures.all = (
             SimpleNamespace(value=1, name="Left atrium", color="#e6550d"),
             SimpleNamespace(value=2, name="Appendage", color="#3182bd"),
         )
@@ -128,12 +196,12 @@ class Recorder:
 
 @dataclass
 class Intention:
-    session: Recorder
+    asked: list[tuple[Any, ...]]
     name: str
     kept: dict[str, Any] = field(default_factory=dict)
 
     def __call__(self, *arguments: Any, **named: Any) -> None:
-        self.session.asked.append((self.name, *arguments, *named.items()))
+        self.asked.append((self.name, *arguments, *named.items()))
 
 
 @pytest.fixture

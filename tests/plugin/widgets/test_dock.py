@@ -21,8 +21,8 @@ LEFT = Qt.MouseButton.LeftButton
 @pytest.fixture
 def dock(make_dock, session, rows):
     session.open_with(rows)
-    session.case_id = "b"
-    session.has_prediction = True
+    session.cases.case_id = "b"
+    session.cases.has_prediction = True
     session.study.active_run = "001-dycon"
     return make_dock()
 
@@ -43,10 +43,10 @@ def test_opening_a_study_shows_it(make_dock, session, rows):
 
 
 def test_everything_fits_380_by_700_without_a_scroll_bar(qtbot, dock, session):
-    session.task = TaskState("training", "running", 0.5, 100.0, "Iteration 1234, 7.4 a second")
-    session.message.emit("error", "A long sentence. " * 20)
-    session.slice_state_changed.emit(True, "sagittal slice 134 of 288")
-    session.task_changed.emit(session.task)
+    session.tasks.state = TaskState("training", "running", 0.5, 100.0, "Iteration 1234, 7.4 a second")
+    session.dialogue.message.emit("error", "A long sentence. " * 20)
+    session.labels.slice_state_changed.emit(True, "sagittal slice 134 of 288")
+    session.tasks.changed.emit(session.tasks.state)
     dock.resize(380, 700)
     qtbot.wait(50)
     assert dock.sizeHint().width() == 380
@@ -76,13 +76,13 @@ def test_a_small_window_scrolls_instead_of_squeezing(qtbot, dock):
 @pytest.mark.parametrize(
     ("press", "asked"),
     [
-        (lambda dock: dock.structures.slice_button, ("toggle_slice_complete",)),
-        (lambda dock: dock.structures.case_button, ("toggle_case_complete",)),
-        (lambda dock: dock.training.train_button, ("train", "dycon", 5.0)),
-        (lambda dock: dock.review.accept.button, ("decide", "accept", "slice")),
-        (lambda dock: dock.review.reject.button, ("decide", "reject", "slice")),
-        (lambda dock: dock.review.prediction, ("set_overlay", ("prediction", False))),
-        (lambda dock: dock.review.uncertainty, ("set_overlay", ("entropy", True))),
+        (lambda dock: dock.structures.slice_button, ("labels.toggle_slice_complete",)),
+        (lambda dock: dock.structures.case_button, ("labels.toggle_case_complete",)),
+        (lambda dock: dock.training.train_button, ("training.train", "dycon", 5.0)),
+        (lambda dock: dock.review.accept.button, ("regions.decide", "accept", "slice")),
+        (lambda dock: dock.review.reject.button, ("regions.decide", "reject", "slice")),
+        (lambda dock: dock.review.prediction, ("views.set_overlay", ("prediction", False))),
+        (lambda dock: dock.review.uncertainty, ("views.set_overlay", ("entropy", True))),
     ],
 )
 def test_a_press_reaches_the_session(qtbot, dock, session, press, asked):
@@ -91,21 +91,21 @@ def test_a_press_reaches_the_session(qtbot, dock, session, press, asked):
 
 
 def test_next_and_previous_place(qtbot, dock, session, place):
-    session.suggestions = [place("a", "first"), place("b", "second")]
-    session.suggestion_index = 1
-    session.suggestions_changed.emit()
+    session.suggestions.places = [place("a", "first"), place("b", "second")]
+    session.suggestions.index = 1
+    session.suggestions.changed.emit()
     assert dock.review.reason.text() == "second"
     qtbot.mouseClick(dock.review.next_button, LEFT)
     qtbot.mouseClick(dock.review.previous_button, LEFT)
-    assert session.asked == [("next_suggestion", 1), ("next_suggestion", -1)]
+    assert session.asked == [("suggestions.step", 1), ("suggestions.step", -1)]
 
 
 @pytest.mark.parametrize(
     ("key", "modifier", "asked"),
     [
-        (Qt.Key.Key_U, Qt.KeyboardModifier.NoModifier, ("set_overlay", ("entropy", True))),
-        (Qt.Key.Key_G, Qt.KeyboardModifier.NoModifier, ("set_overlay", ("prediction", False))),
-        (Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier, ("toggle_slice_complete",)),
+        (Qt.Key.Key_U, Qt.KeyboardModifier.NoModifier, ("views.set_overlay", ("entropy", True))),
+        (Qt.Key.Key_G, Qt.KeyboardModifier.NoModifier, ("views.set_overlay", ("prediction", False))),
+        (Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier, ("labels.toggle_slice_complete",)),
     ],
 )
 def test_keys(qtbot, dock, session, key, modifier, asked):
@@ -118,7 +118,7 @@ def test_keys(qtbot, dock, session, key, modifier, asked):
 
 def test_a_sentence_can_be_read_on_two_lines(qtbot, dock, session):
     sentence = "There is nothing to fill: label two slices of this plane with others between them."
-    session.message.emit("info", sentence)
+    session.dialogue.message.emit("info", sentence)
     qtbot.wait(30)
     assert dock.messages.label._elidedText() == sentence
 
@@ -131,7 +131,7 @@ def test_the_arrows_go_through_the_slices_after_a_click_in_the_dock(qtbot, dock,
     qtbot.waitUntil(widget.hasFocus)
     qtbot.keyClick(widget, Qt.Key.Key_Right)
     qtbot.keyClick(widget, Qt.Key.Key_Left)
-    assert session.asked == [("step_slice", 1), ("step_slice", -1)]
+    assert session.asked == [("views.step_slice", 1), ("views.step_slice", -1)]
 
 
 def test_the_arrows_move_in_a_note_while_it_is_typed(qtbot, dock, session):
@@ -147,12 +147,12 @@ def test_the_brush_on_its_button_has_the_colour_of_what_it_says(dock, session):
         return dock.tools.paint_button.icon().pixmap(16, 16).toImage().copy()
 
     plain = shown()
-    session.says.value = "background"
-    session.tools_changed.emit()
+    session.tools.says.value = "background"
+    session.tools.changed.emit()
     marked = shown()
     assert marked != plain
-    session.says.value = "structure"
-    session.tools_changed.emit()
+    session.tools.says.value = "structure"
+    session.tools.changed.emit()
     assert shown() == plain
 
 
@@ -162,7 +162,7 @@ def test_an_icon_on_a_disabled_button_has_the_faint_colour_of_the_theme(
 ):
     viewer.theme = name
     session.open_with(rows)
-    session.case_id, session.undo_name = "b", "Paint"
+    session.cases.case_id, session.labels.undo_name = "b", "Paint"
     tools, background = make_dock().tools, QColor(Theme.named(name).background).lightness()
 
     def contrast(button):
@@ -198,23 +198,23 @@ def test_keys_do_not_fire_while_typing(qtbot, dock, session):
 
 
 def test_training_can_be_paused_resumed_and_stopped(qtbot, dock, session):
-    session.task = TaskState("training", "running", 0.2, 60.0, "")
-    session.task_changed.emit(session.task)
+    session.tasks.state = TaskState("training", "running", 0.2, 60.0, "")
+    session.tasks.changed.emit(session.tasks.state)
     qtbot.mouseClick(dock.training.pause_button, LEFT)
-    session.task = replace(session.task, phase="paused")
-    session.task_changed.emit(session.task)
+    session.tasks.state = replace(session.tasks.state, phase="paused")
+    session.tasks.changed.emit(session.tasks.state)
     qtbot.mouseClick(dock.training.pause_button, LEFT)
     qtbot.mouseClick(dock.training.stop_button, LEFT)
-    assert session.asked == [("pause",), ("resume",), ("stop",)]
+    assert session.asked == [("tasks.pause",), ("tasks.resume",), ("tasks.stop",)]
 
 
 def test_a_new_dock_shows_the_session_as_it_is(make_dock, session, rows, place):
     session.open_with(rows)
-    session.saved = ("Saved 12:03:05", True)
-    session.slice_state = (True, "axial slice 3 of 80")
-    session.task = TaskState("training", "paused", 0.3, None, "Iteration 99")
-    session.curves.losses = {"supervised": ([1, 2], [0.5, 0.4])}
-    session.suggestions, session.suggestion_index = [place("a", "look here")], 0
+    session.labels.saved = ("Saved 12:03:05", True)
+    session.labels.slice_state = (True, "axial slice 3 of 80")
+    session.tasks.state = TaskState("training", "paused", 0.3, None, "Iteration 99")
+    session.tasks.curves.losses = {"supervised": ([1, 2], [0.5, 0.4])}
+    session.suggestions.places, session.suggestions.index = [place("a", "look here")], 0
     dock = make_dock()
     dock.training.curves.draw()
     assert dock.header.saved.text() == "Saved 12:03:05"
@@ -230,13 +230,13 @@ def test_a_deleted_dock_leaves_the_session_working(qtbot, viewer, session, rows)
     dock.deleteLater()
     qtbot.wait(20)
     session.study_changed.emit()
-    session.task_changed.emit(TaskState("training"))
-    session.message.emit("info", "still alive")
+    session.tasks.changed.emit(TaskState("training"))
+    session.dialogue.message.emit("info", "still alive")
     viewer.theme = "light"
     del dock
     gc.collect()
-    session.cases_changed.emit()
-    assert len(session.task_changed) == 0, "a dead dock is not kept"
+    session.cases.changed.emit()
+    assert len(session.tasks.changed) == 0, "a dead dock is not kept"
 
 
 def test_it_works_on_the_proxy_that_napari_hands_to_plugins(qtbot, viewer, session, rows):
@@ -249,18 +249,20 @@ def test_it_works_on_the_proxy_that_napari_hands_to_plugins(qtbot, viewer, sessi
 
 
 def test_a_step_of_training_costs_the_interface_little(dock, session):
-    session.task_changed.emit(TaskState("training", "running", 0.0, 100.0, "Iteration 0"))
+    session.tasks.changed.emit(TaskState("training", "running", 0.0, 100.0, "Iteration 0"))
     started = time.perf_counter()
     for step in range(200):
-        session.task = TaskState("training", "running", step / 200, 100.0 - step / 2, f"Iteration {step}")
-        session.task_changed.emit(session.task)
+        session.tasks.state = TaskState(
+            "training", "running", step / 200, 100.0 - step / 2, f"Iteration {step}"
+        )
+        session.tasks.changed.emit(session.tasks.state)
     assert (time.perf_counter() - started) / 200 < 0.005
 
 
 def test_two_docks_show_the_same(make_dock, session, rows):
     first, second = make_dock(), make_dock()
     session.open_with(rows)
-    session.saved_changed.emit("Saved 1:02:03", True)
+    session.labels.saved_changed.emit("Saved 1:02:03", True)
     assert first.header.saved.text() == second.header.saved.text() == "Saved 1:02:03"
 
 
@@ -273,7 +275,7 @@ def test_it_follows_the_theme_of_the_viewer(dock, viewer):
 
 def test_a_read_only_study_can_be_looked_at_but_not_changed(make_dock, session, rows):
     session.open_with(rows, read_only=True)
-    session.case_id, session.has_prediction = "b", True
+    session.cases.case_id, session.cases.has_prediction = "b", True
     dock = make_dock()
     for button in (
         dock.header.add_button,
@@ -293,18 +295,18 @@ def test_train_waits_for_labels_and_says_so(make_dock, session, make_row):
     dock = make_dock()
     assert not dock.training.train_button.isEnabled()
     assert reasons.NO_LABELS in dock.training.train_button.toolTip()
-    session.rows = [make_row("a", "scan 1", "partial", 0.01)]
-    session.cases_changed.emit()
+    session.cases.listed = [make_row("a", "scan 1", "partial", 0.01)]
+    session.cases.changed.emit()
     assert dock.training.train_button.isEnabled()
 
 
 def test_train_waits_for_the_engine(make_dock, session, rows):
-    session.methods = []
+    session.training.methods = []
     session.open_with(rows)
     dock = make_dock()
     assert reasons.LOADING in dock.training.train_button.toolTip()
-    session.methods = [("dycon", "DyCON: learns from all")]
-    session.engine_ready.emit()
+    session.training.methods = [("dycon", "DyCON: learns from all")]
+    session.training.engine_ready.emit()
     assert dock.training.train_button.isEnabled()
 
 
@@ -357,11 +359,11 @@ def test_adding_and_exporting_ask_for_folders(dock, session, monkeypatch):
     dock.header.search_requested.emit()
     dock.header.export_requested.emit()
     assert session.asked == [
-        ("add_scans", [Path("/a.nii")]),
-        ("add_scans", [Path("/scans")]),
-        ("add_scans", [Path("/scans")], Path("/labels")),
-        ("find_scans", Path("/moved")),
-        ("export", Path("/out")),
+        ("exchange.add_scans", [Path("/a.nii")]),
+        ("exchange.add_scans", [Path("/scans")]),
+        ("exchange.add_scans", [Path("/scans")], Path("/labels")),
+        ("exchange.find_scans", Path("/moved")),
+        ("exchange.export", Path("/out")),
     ]
 
 
@@ -391,4 +393,4 @@ def test_dropped_scans_are_added(dock, session, tmp_path):
     no = Qt.KeyboardModifier.NoModifier
     event = QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, mime, LEFT, no)
     dock.dropEvent(event)
-    assert session.asked == [("add_scans", [tmp_path])]
+    assert session.asked == [("exchange.add_scans", [tmp_path])]

@@ -45,7 +45,7 @@ def test_several_are_read_one_after_the_other_and_the_same_one_once(line):
 def test_no_message_crosses_to_another_study(make_dock, session, rows):
     session.open_with(rows)
     dock = make_dock()
-    session.message.emit("error", "The scan of a is gone.")
+    session.dialogue.message.emit("error", "The scan of a is gone.")
     session.open_with(rows)
     assert dock.messages.text == ""
 
@@ -54,17 +54,20 @@ def test_the_reason_of_a_place_is_whole_in_sight_and_gone_in_another_case(
     qtbot, make_dock, session, rows, place
 ):
     session.open_with(rows)
-    session.case_id = "a"
+    session.cases.case_id = "a"
     dock = make_dock()
     dock.resize(380, 400)
-    session.suggestions, session.suggestion_index = [place("a", "organ edge unclear " * 8)], 0
-    session.suggestions_changed.emit()
+    session.suggestions.places, session.suggestions.index = (
+        [place("a", "organ edge unclear " * 8)],
+        0,
+    )
+    session.suggestions.changed.emit()
     qtbot.wait(50)
     reason = dock.review.reason
     assert reason.isVisible() and reason.visibleRegion().boundingRect() == reason.rect()
     assert reason.height() >= reason.heightForWidth(reason.width())
-    session.case_id = "b"
-    session.case_opened.emit("b")
+    session.cases.case_id = "b"
+    session.cases.opened.emit("b")
     assert not reason.isVisible()
 
 
@@ -92,9 +95,9 @@ def test_that_labels_are_not_saved_is_forgotten_once_they_are(make_dock, session
     session.open_with(rows)
     dock = make_dock()
     for text in ("The labels of a are not saved yet: the disk is full.", "Another sentence."):
-        session.message.emit("error", text)
-    session.saved_changed.emit("The labels of a are not saved yet: the disk is full.", False)
+        session.dialogue.message.emit("error", text)
+    session.labels.saved_changed.emit("The labels of a are not saved yet: the disk is full.", False)
     assert dock.header.saved.text() == "Not saved" and "disk is full" in dock.header.saved.toolTip()
-    session.saved_changed.emit("Saved 1:02:03", True)
+    session.labels.saved_changed.emit("Saved 1:02:03", True)
     dock.messages.dismiss()
     assert dock.messages.text == ""

@@ -18,7 +18,7 @@ def dock(make_dock):
 
 def test_the_report_shows_every_row_and_copies_all_of_it(dock, session, qtbot):
     rows = tuple((f"scan{n}.nii", f"Sentence {n}.") for n in range(30))
-    session.reported.emit(Report("Import", "2 scans were added.", rows))
+    session.exchange.reported.emit(Report("Import", "2 scans were added.", rows))
     (dialog,) = dock.findChildren(ReportDialog)
     assert dialog.isVisible() and not dialog.isModal()
     assert [tuple(dialog.table.item(line, column).text() for column in (0, 1)) for line in range(30)] == list(
@@ -32,7 +32,7 @@ def test_the_report_shows_every_row_and_copies_all_of_it(dock, session, qtbot):
 
 @pytest.fixture
 def asked(dock, session):
-    session.pairs_found.emit({T1: [SEG, OTHER], T2: [SEG]})
+    session.exchange.pairs_found.emit({T1: [SEG, OTHER], T2: [SEG]})
     (dialog,) = dock.findChildren(PairsDialog)
     return dialog
 
@@ -60,4 +60,4 @@ def test_one_mask_is_given_to_one_scan_only(asked, session):
     assert asked.pairs == [(T2, SEG)]
     choose(asked, T1, "b/seg.nii")
     asked.buttons.accepted.emit()
-    assert session.asked == [("add_labels", [(T1, OTHER), (T2, SEG)])]
+    assert session.asked == [("exchange.add_labels", [(T1, OTHER), (T2, SEG)])]

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_dycon.plugin.controllers.version_rows import CaseVersions, VersionRow
+from napari_dycon.plugin.background.version_rows import CaseVersions, VersionRow
 from napari_dycon.plugin.widgets.versions import VersionsPanel
 
 ROWS = (
@@ -91,9 +91,9 @@ def test_the_list_takes_the_place_of_the_cases_and_nothing_moves(make_dock, sess
     dock = make_dock()
     qtbot.wait(30)
     before = [panel.geometry() for panel in (dock.shelf, dock.structures, dock.tools, dock.training)]
-    session.versions = versions(chosen=4)
-    session.case_id = "b"
-    session.versions_changed.emit()
+    session.versions.shown = versions(chosen=4)
+    session.cases.case_id = "b"
+    session.versions.changed.emit()
     assert dock.shelf.versions.isVisible()
     assert not dock.cases.isVisible()
     qtbot.wait(10)
@@ -102,10 +102,10 @@ def test_the_list_takes_the_place_of_the_cases_and_nothing_moves(make_dock, sess
     assert "older version" in dock.structures.slice_button.toolTip()
     dock.shelf.versions.restore_button.click()
     dock.shelf.versions.close_button.click()
-    assert ("restore_version", 4) in session.asked
-    assert any(asked[0] == "close_versions" for asked in session.asked)
-    session.versions = None
-    session.versions_changed.emit()
+    assert ("versions.restore", 4) in session.asked
+    assert any(asked[0] == "versions.close" for asked in session.asked)
+    session.versions.shown = None
+    session.versions.changed.emit()
     assert dock.cases.isVisible()
     assert dock.structures.slice_button.isEnabled()
 
@@ -118,9 +118,9 @@ def test_versions_are_reached_from_the_tools_and_from_the_list(make_dock, sessio
     dock.cases.view.selectRow(0)
     menu = dock.cases.make_menu()
     next(action for action in menu.actions() if action.text() == "Versions…").trigger()
-    assert [asked for asked in session.asked if asked[0] == "show_versions"] == [
-        ("show_versions",),
-        ("show_versions", dock.cases.selected_cases()[0]),
+    assert [asked for asked in session.asked if asked[0] == "versions.show"] == [
+        ("versions.show",),
+        ("versions.show", dock.cases.selected_cases()[0]),
     ]
 
 
@@ -133,9 +133,12 @@ def entries(menu):
 
 def test_the_menu_of_structures_is_in_sight_and_is_about_the_active_one(make_dock, session, rows):
     session.open_with(rows)
-    session.structures = (*session.structures, SimpleNamespace(value=5, name="A & B", color="#31a354"))
+    session.structures.all = (
+        *session.structures.all,
+        SimpleNamespace(value=5, name="A & B", color="#31a354"),
+    )
     dock = make_dock()
-    session.structures_changed.emit()
+    session.structures.changed.emit()
     assert dock.structures.edit_button.isVisible()
     dock.structures.edit_menu.aboutToShow.emit()
     found = entries(dock.structures.edit_menu)
@@ -146,13 +149,13 @@ def test_the_menu_of_structures_is_in_sight_and_is_about_the_active_one(make_doc
     remove = entries(found["Remove"].menu())
     for action in remove.values():
         action.trigger()
-    wanted = [("merge_structures", 1, 5), ("remove_structure", 1, False), ("remove_structure", 1, True)]
+    wanted = [("structures.merge", 1, 5), ("structures.remove", 1, False), ("structures.remove", 1, True)]
     assert session.asked[-3:] == wanted
 
 
 def test_the_only_structure_is_neither_merged_nor_removed(make_dock, session, rows):
     session.open_with(rows)
-    session.structures = session.structures[:1]
+    session.structures.all = session.structures.all[:1]
     dock = make_dock()
     dock.structures.edit_menu.aboutToShow.emit()
     found = entries(dock.structures.edit_menu)
@@ -172,12 +175,12 @@ def test_keys_go_on_in_the_list_of_cases_when_the_versions_are_left(qtbot, make_
     session.open_with(rows)
     dock = make_dock()
     dock.activateWindow()
-    session.versions = versions(chosen=4)
-    session.versions_changed.emit()
+    session.versions.shown = versions(chosen=4)
+    session.versions.changed.emit()
     widget = getattr(dock.shelf.versions, part)
     widget.setFocus()
     qtbot.waitUntil(widget.hasFocus)
-    session.versions = None
-    session.versions_changed.emit()
+    session.versions.shown = None
+    session.versions.changed.emit()
     qtbot.waitUntil(dock.cases.isVisible)
     assert dock.window().focusWidget() is dock.cases.view, "undo in the search would be about its text"
