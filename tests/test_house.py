@@ -104,6 +104,64 @@ def test_no_modules_import_each_other_in_a_circle():
     assert not graph, f"a circle among {sorted(graph)}"
 
 
+FLOORS = (
+    {"widgets", "manifest"},
+    {"session"},
+    {"controllers"},
+    {"canvases"},
+    {"background", "keys"},
+    {"layers"},
+    {"actions", "lifecycle"},
+)
+"""The rooms of the plugin; imports run from one floor to a lower one."""
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+FLAT = 12
+"""So many files may lie flat in the plugin."""
+
+
+def _is_module(name):
+    path = PACKAGE.joinpath(*name.split(".")[1:])
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def _modules_imported(path):
+    """Yield the modules of the package that a file imports, for the sake of types too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("napari_dycon."))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("napari_dycon"):
+            inside = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if _is_module(name) else node.module for name in inside)
+
+
+def _plugin_imports():
+    for path in sorted((PACKAGE / "plugin").rglob("*.py")):
+        here = ".".join(("napari_dycon", *path.relative_to(PACKAGE).with_suffix("").parts))
+        yield here, {name for name in _modules_imported(path) if name.startswith("napari_dycon.plugin.")}
+
+
+PLUGIN_IMPORTS = dict(_plugin_imports())
+
+
+@pytest.mark.parametrize("module", sorted(PLUGIN_IMPORTS))
+def test_rooms_of_the_plugin_are_entered_from_above_only(module):
+    room = module.split(".")[2]
+    for name in PLUGIN_IMPORTS[module]:
+        other = name.split(".")[2]
+        assert room == other or FLOOR_OF[room] < FLOOR_OF[other], f"{room} must not import {name}"
+
+
+def test_no_circle_of_imports_in_the_plugin():
+    left = {module: set(names) for module, names in PLUGIN_IMPORTS.items()}
+    while free := {module for module, names in left.items() if not names & set(left)}:
+        left = {module: names for module, names in left.items() if module not in free}
+    assert not left, f"in a circle, or above one: {sorted(left)}"
+
+
+def test_few_files_of_the_plugin_lie_flat():
+    assert len(list((PACKAGE / "plugin").glob("*.py"))) <= FLAT
+
+
 def _signals():
     for path in (PACKAGE / "plugin").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from qtpy.compat import isalive
 from qtpy.QtCore import Qt
@@ -23,14 +23,34 @@ from napari_dycon.plugin.widgets.keysheet import KeyLine, KeySheet
 from napari_dycon.plugin.widgets.parts import set_tip
 
 if TYPE_CHECKING:
+    from qtpy.QtWidgets import QStackedWidget
+
     from napari_dycon.plugin.session import Session
-    from napari_dycon.plugin.widgets.dock import DyconDock
+    from napari_dycon.plugin.widgets.cases import CasesPanel
+    from napari_dycon.plugin.widgets.header import HeaderPanel
+    from napari_dycon.plugin.widgets.review import ReviewPanel
+    from napari_dycon.plugin.widgets.structures import StructuresPanel
+    from napari_dycon.plugin.widgets.tools import ToolsPanel
 
 QT_NAMES = {"Ctrl+Enter": "Ctrl+Return", "Ctrl+Shift+Enter": "Ctrl+Shift+Return"}
 LISTS_NEED = {"Up", "Down", "PageUp", "PageDown"}
 """Keys with which the person moves in a table that has the focus."""
 ELSEWHERE_NEED = {"Left", "Right"}
 """Keys that the dock takes for itself, but leaves to napari's own sliders."""
+
+
+class KeyedDock(Protocol):
+    """A dock with pages and with buttons that have keys."""
+
+    pages: "QStackedWidget"
+    header: "HeaderPanel"
+    cases: "CasesPanel"
+    structures: "StructuresPanel"
+    tools: "ToolsPanel"
+    review: "ReviewPanel"
+
+    def show_page(self) -> None:
+        """Show the work, or the two ways to begin it."""
 
 
 class DockKeys:
@@ -49,7 +69,7 @@ class DockKeys:
         The list of keys.
     """
 
-    def __init__(self, dock: "DyconDock", session: "Session") -> None:
+    def __init__(self, dock: KeyedDock, session: "Session") -> None:
         self._dock, self._session = dock, session
         self._tips = [(button, button.property("tip") or "", name) for button, name in _buttons(dock)]
         self._shortcuts: list[QShortcut] = []
@@ -106,7 +126,7 @@ class DockKeys:
         return shortcut
 
 
-def _buttons(dock: "DyconDock") -> tuple[tuple[QWidget, str], ...]:
+def _buttons(dock: KeyedDock) -> tuple[tuple[QWidget, str], ...]:
     """Return the buttons whose tooltips end in a key, each with its command."""
     return (
         (dock.review.next_button, "next_place"),
