@@ -6,6 +6,7 @@ layer hears of strokes on every canvas, and undo undoes the last of them whereve
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
@@ -80,7 +81,7 @@ class Mirror:
         self.source, self._on_painted = source, on_painted
         self._taking = False
         self._tools, self._look, self.layer = _likeness(source)
-        self._connected: list[tuple[object, Callable[..., None]]] = []
+        self._connected: list[tuple[Any, Callable[..., None]]] = []
         for name in (*(() if isinstance(source, Sheet) else ("data",)), *PLACE, *self._look, *self._tools):
             self._follow(source, name, self._take)
         for name in self._tools:
@@ -175,7 +176,8 @@ class Solid:
         return tuple(-(-size // SOLID_SIDE) for size in self.source.data.shape)
 
     def _thinned(self) -> np.ndarray:
-        return self.source.data[tuple(slice(None, None, step) for step in self._steps())]
+        thinned: np.ndarray = self.source.data[tuple(slice(None, None, step) for step in self._steps())]
+        return thinned
 
     def _place(self) -> dict[str, object]:
         place = _place(self.source)

@@ -30,7 +30,7 @@ class Link(Protocol):
 
     point: np.ndarray
 
-    def move_to(self, point: Sequence[float]) -> None:
+    def move_to(self, point: Sequence[float] | np.ndarray) -> None:
         """Let all planes meet at ``point``, ``(z, y, x)`` in mm."""
 
     def pointed_at(self, position: Sequence[float]) -> None:
@@ -172,9 +172,10 @@ class SliceView:
     def _letters(self) -> tuple[str, str, str, str]:
         row, column = self._in_plane()
         down, right = self._signs()
-        sides = [(OPPOSITE[TOWARDS[axis]], TOWARDS[axis]) for axis in (column, row)]
-        horizontal, vertical = (side[::sign] for side, sign in zip(sides, (right, down), strict=True))
-        return (*horizontal, *vertical)
+        (left, right_end), (top, bottom) = (
+            _ends(axis, sign) for axis, sign in ((column, right), (row, down))
+        )
+        return left, right_end, top, bottom
 
     def _redraw(self, event: Event | None = None) -> None:
         if isalive(self.marks):
@@ -285,11 +286,17 @@ class PlanePane(SliceView):
         self._link.stepped(self)
 
 
+def _ends(axis: int, sign: int) -> tuple[str, str]:
+    """Return the letters at the ends of a display axis that runs on (1) or back (-1) on the screen."""
+    there = TOWARDS[axis]
+    return (OPPOSITE[there], there) if sign > 0 else (there, OPPOSITE[there])
+
+
 def _shows_slices(model: ViewerModel) -> bool:
-    return model.dims.ndisplay == 2 and model.dims.ndim >= 3
+    return bool(model.dims.ndisplay == 2 and model.dims.ndim >= 3)
 
 
 def _is_pointing(model: ViewerModel) -> bool:
     """Whether a click does nothing else: no tool is in the hand."""
     active = model.layers.selection.active
-    return active is None or str(active.mode) == "pan_zoom"
+    return bool(active is None or str(active.mode) == "pan_zoom")

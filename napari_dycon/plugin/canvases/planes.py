@@ -9,7 +9,7 @@ a change of any other coordinate would make napari slice all its layers anew.
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels, Layer
@@ -66,7 +66,7 @@ class LinkedPlanes:
         self._panes: list[PlanePane] = []
         self._solid: SolidPane | None = None
         self._column: QSplitter | None = None
-        self._connected: list[tuple[object, Callable[..., None]]] = []
+        self._connected: list[tuple[Any, Callable[..., None]]] = []
         self._follower = Follower(self._viewer, self._copies, self._changed)
         self._busy = False
         self._renewed = False
@@ -86,6 +86,17 @@ class LinkedPlanes:
     def shown(self) -> bool:
         """Whether the planes are on screen."""
         return self._main is not None
+
+    @property
+    def _alive(self) -> "ViewerModel":
+        viewer = self._viewer()
+        assert viewer is not None, "the viewer has been closed"
+        return viewer
+
+    @property
+    def _shown_solid(self) -> SolidPane:
+        assert self._solid is not None, "the planes are not shown"
+        return self._solid
 
     @property
     def panes(self) -> dict[str, PlanePane]:
@@ -108,7 +119,7 @@ class LinkedPlanes:
         """Put two planes and the 3D view beside the viewer's own canvas."""
         viewer = self._viewer()
         window = None if viewer is None else main_window(viewer)
-        if window is None or self.shown:
+        if viewer is None or window is None or self.shown:
             return
         centre = window.centralWidget().layout()
         canvas = centre.itemAt(0).widget()
@@ -135,8 +146,9 @@ class LinkedPlanes:
             emitter.disconnect(slot)
         self._connected = []
         self._use(None)
-        for view in (self._main, *self._panes, self._solid):
+        for view in self._slices():
             view.close()
+        self._shown_solid.close()
         if self._column is not None and isalive(self._column):
             self._column.hide()
             self._column.deleteLater()
@@ -145,7 +157,7 @@ class LinkedPlanes:
         QTimer.singleShot(FIT_MS, self._fit)
         self.shown_changed.emit(False)
 
-    def move_to(self, point: Sequence[float]) -> None:
+    def move_to(self, point: Sequence[float] | np.ndarray) -> None:
         """Let all planes meet at ``point``, ``(z, y, x)`` in mm, or as near to it as there are voxels."""
         viewer = self._viewer()
         if viewer is None or not self.shown or viewer.dims.ndim < 3:
@@ -242,7 +254,7 @@ class LinkedPlanes:
         if isinstance(layer, Labels):
             self._hear(layer.events.labels_update, self._follower.painted_in_viewer)
         if isinstance(layer, Labels) and is_about_labels(layer):
-            self._solid.add(layer)
+            self._shown_solid.add(layer)
             for name in ("visible", "colormap", "opacity"):
                 self._hear(layer.events[name], self._look_changed)
         self._follower.watch(layer)
@@ -250,7 +262,7 @@ class LinkedPlanes:
         self._hear(layer.events.data, self._given_data)
 
     def _place_of(self, layer: Layer) -> int:
-        viewer = self._viewer()
+        viewer = self._alive
         mirrored = [other for other in viewer.layers if can_be_mirrored(other)]
         return mirrored.index(layer)
 
@@ -261,16 +273,16 @@ class LinkedPlanes:
     def _removed(self, event: Event) -> None:
         for pane in self._panes:
             pane.remove(event.value)
-        self._solid.remove(event.value)
+        self._shown_solid.remove(event.value)
         self._follower.forget(event.value)
 
     def _reordered(self, event: Event | None = None) -> None:
-        viewer = self._viewer()
+        viewer = self._alive
         for pane in self._panes:
             pane.sort([layer for layer in viewer.layers if can_be_mirrored(layer)])
 
     def _select(self, event: Event | None = None) -> None:
-        active = self._viewer().layers.selection.active
+        active = self._alive.layers.selection.active
         for pane in self._panes:
             pane.select(active)
 
@@ -292,7 +304,7 @@ class LinkedPlanes:
             self._renewed = True
             QTimer.singleShot(0, self._all_given)
         if isinstance(event.source, Labels):
-            self._solid.renew(event.source)
+            self._shown_solid.renew(event.source)
         self._draw_marks()
 
     def _all_given(self) -> None:
@@ -301,7 +313,7 @@ class LinkedPlanes:
         self.follow_viewer()
 
     def _look_changed(self, event: Event) -> None:
-        self._solid.look(event.source)
+        self._shown_solid.look(event.source)
 
     def _show_solid(self) -> None:
         """Draw in 3D once no mouse button is held, for that can take long."""
@@ -316,12 +328,12 @@ class LinkedPlanes:
 
     # ---- views -------------------------------------------------------------------------------
 
-    def _lay_out(self, centre: object, canvas: QSplitter) -> None:
+    def _lay_out(self, centre: Any, canvas: QSplitter) -> None:
         below, beside = self._panes
         canvas.addWidget(below.widget)
         self._column = QSplitter(Qt.Orientation.Vertical)
         self._column.addWidget(beside.widget)
-        self._column.addWidget(self._solid.widget)
+        self._column.addWidget(self._shown_solid.widget)
         centre.addWidget(self._column)
         for place in range(2):
             centre.setStretch(place, 1)
@@ -345,12 +357,13 @@ class LinkedPlanes:
         ):
             self._hear(emitter, slot)
 
-    def _hear(self, emitter: object, slot: Callable[..., None]) -> None:
+    def _hear(self, emitter: Any, slot: Callable[..., None]) -> None:
         emitter.connect(slot)
         self._connected.append((emitter, slot))
 
     def _main_stepped(self, event: Event | None = None) -> None:
-        self.stepped(self._main)
+        if self._main is not None:
+            self.stepped(self._main)
 
     def _turned(self, event: Event | None = None) -> None:
         """Give the panes the planes that the viewer does not show now."""
@@ -361,25 +374,29 @@ class LinkedPlanes:
         self._timers["move"].start()
 
     def _other_planes(self) -> list[str]:
-        return [plane for plane in PLANE_ORDER if plane != self._main.plane]
+        own = None if self._main is None else self._main.plane
+        return [plane for plane in PLANE_ORDER if plane != own]
 
     def _reset_views(self, event: Event | None = None) -> None:
         """The whole scan in every view; of another scan, the planes where the viewer is."""
         if self._renewed:
             self._use(None)
-            self.move_to(self._viewer().dims.point)
-        for view in (*self._panes, self._solid):
-            view.model.reset_view()
+            self.move_to(self._alive.dims.point)
+        for model in self._further_models():
+            model.reset_view()
+
+    def _further_models(self) -> "list[ViewerModel]":
+        return [*(pane.model for pane in self._panes), self._shown_solid.model]
 
     def _fit(self) -> None:
         viewer = self._viewer()
         window = None if viewer is None else main_window(viewer)
-        if window is not None and isalive(window) and len(viewer.layers):
+        if viewer is not None and window is not None and isalive(window) and len(viewer.layers):
             viewer.reset_view()
 
     def _theme_changed(self, event: Event | None = None) -> None:
-        for view in (*self._panes, self._solid):
-            view.model.theme = self._viewer().theme
+        for model in self._further_models():
+            model.theme = self._alive.theme
 
 
 def _timer(milliseconds: int, action: Callable[[], None]) -> QTimer:

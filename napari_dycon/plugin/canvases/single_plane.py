@@ -56,6 +56,9 @@ class NoLink:
     def stepped(self, view: object) -> None:
         """Nobody follows."""
 
+    def painted(self, source: object, painter: object) -> None:
+        """There are no copies to paint on."""
+
 
 class SinglePlane(MainView):
     """The viewer's own canvas while no other planes are beside it.

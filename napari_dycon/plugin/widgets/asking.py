@@ -1,12 +1,12 @@
 """A question with its answers on one line, however narrow the dock is."""
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction, QResizeEvent
 from qtpy.QtWidgets import QMenu, QPushButton, QSizePolicy, QWidget
 
+from napari_dycon.plugin.controllers.question import Question
 from napari_dycon.plugin.widgets.parts import ElidedLabel, menu_button, push_button, row, set_role
 
 GAP = 5
@@ -14,13 +14,6 @@ SHORT = 0.4
 """Share of the width up to which a question stays on one line."""
 SLACK = 1.15
 """How much wider than half a text its two lines are."""
-
-
-class Question(Protocol):
-    """A sentence and its answers ``(key, text)``, the likely one first, "cancel" last."""
-
-    text: str
-    answers: Sequence[tuple[str, str]]
 
 
 class QuestionStrip(QWidget):

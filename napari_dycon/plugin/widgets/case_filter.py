@@ -6,7 +6,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QIcon, QKeyEvent
 from qtpy.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QWidget
 
-from napari_dycon.plugin.widgets.case_table import FLAGGED, SIGNS, CaseRow
+from napari_dycon.plugin.controllers.case_rows import CaseRow
+from napari_dycon.plugin.widgets.case_table import FLAGGED, SIGNS
 from napari_dycon.plugin.widgets.case_view import sign_colour
 from napari_dycon.plugin.widgets.icons import icon
 from napari_dycon.plugin.widgets.parts import as_tooltip

@@ -1,9 +1,11 @@
 """The line below the case table: marks and a note for the open case, back, and on to the next one."""
 
+from collections.abc import Callable
+
 from qtpy.QtCore import QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QWidget
 
-from napari_dycon.plugin.widgets.case_table import CaseRow
+from napari_dycon.plugin.controllers.case_rows import CaseRow
 from napari_dycon.plugin.widgets.case_view import sign_colour
 from napari_dycon.plugin.widgets.icons import icon, two_icons
 from napari_dycon.plugin.widgets.parts import allow, push_button
@@ -47,7 +49,7 @@ class CaseLine(QWidget):
         for item in (self.flag, self.review, self.note, self.back, self.next):
             layout.addWidget(item, 1 if item is self.note else 0)
 
-    def _mark(self, tip: str, clicked: object) -> QPushButton:
+    def _mark(self, tip: str, clicked: Callable[..., object]) -> QPushButton:
         button = push_button("", tip, clicked, "icon")
         button.setCheckable(True)
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)

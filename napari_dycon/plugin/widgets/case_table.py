@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt
 from qtpy.QtGui import QFont
 from qtpy.QtWidgets import QWidget
 
+from napari_dycon.plugin.controllers.case_rows import CaseRow
 from napari_dycon.plugin.controllers.timesheet import duration
 
 STATUS, NAME, MARKS, LABELLED, VOLUME, UNSURE, TIME = range(7)
@@ -28,40 +29,6 @@ SORT_ROLE = Qt.ItemDataRole.UserRole
 ID_ROLE = Qt.ItemDataRole.UserRole + 1
 SHARE_ROLE = Qt.ItemDataRole.UserRole + 2
 CASE_ROLE = Qt.ItemDataRole.UserRole + 3
-
-
-class Shares(Protocol):
-    """Who made known what is known, each from 0 to 1 of all voxels."""
-
-    person: float
-    accepted: float
-    interpolated: float
-    ignored: float
-
-
-class CaseRow(Protocol):
-    """What one row shows."""
-
-    id: str
-    name: str
-    status: str
-    known_fraction: float
-    volume_ml: float | None
-    uncertainty: float | None
-    open: bool
-    expected_dice: float | None
-    shares: Shares | None
-    note: str
-    flagged: bool
-    to_review: bool
-    seconds: float
-    problems: tuple[str, ...]
-    unusable: bool
-    lost: bool
-
-    @property
-    def sign(self) -> str:
-        """The status as it is shown."""
 
 
 def percent(share: float) -> str:
@@ -317,7 +284,7 @@ class CaseProxy(QSortFilterProxyModel):
         """Return whether ``left`` comes before ``right``; equal ones keep the order of the study."""
         if not self._ranks:
             self._rank(left.column())
-        return self._ranks[left.row()] < self._ranks[right.row()]
+        return bool(self._ranks[left.row()] < self._ranks[right.row()])
 
     def _rank(self, column: int) -> None:
         """Compare each key once, and not each time that Qt asks."""

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_dycon.plugin.controllers.case_rows import CaseRow
 from napari_dycon.plugin.widgets.case_table import (
     CASE_ROLE,
     HEADINGS,
@@ -25,7 +26,6 @@ from napari_dycon.plugin.widgets.case_table import (
     UNSURE,
     VOLUME,
     CaseProxy,
-    CaseRow,
     shortened,
 )
 from napari_dycon.plugin.widgets.icons import draw_icon
@@ -70,7 +70,7 @@ class CaseDelegate(QStyledItemDelegate):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.theme: Theme | None = None
+        self.theme = Theme.named("dark")
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
         """Return the size of a row."""
@@ -87,7 +87,7 @@ class CaseDelegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
         """Draw one cell."""
-        if self.theme is None or index.column() in (NAME, VOLUME, TIME):
+        if index.column() in (NAME, VOLUME, TIME):
             option.state &= ~QStyle.StateFlag.State_HasFocus
             super().paint(painter, option, index)
             return

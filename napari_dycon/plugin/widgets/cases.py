@@ -7,17 +7,10 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from napari_dycon.plugin.background.throttle import Paced
+from napari_dycon.plugin.controllers.case_rows import CaseRow
 from napari_dycon.plugin.widgets.case_filter import CaseFilter
 from napari_dycon.plugin.widgets.case_line import CaseLine
-from napari_dycon.plugin.widgets.case_table import (
-    ID_ROLE,
-    NAME,
-    UNSURE,
-    VOLUME,
-    CaseProxy,
-    CaseRow,
-    CaseTableModel,
-)
+from napari_dycon.plugin.widgets.case_table import ID_ROLE, NAME, UNSURE, VOLUME, CaseProxy, CaseTableModel
 from napari_dycon.plugin.widgets.case_view import CaseView
 from napari_dycon.plugin.widgets.dialogs import confirm_removal
 from napari_dycon.plugin.widgets.theme import Theme

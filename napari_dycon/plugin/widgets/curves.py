@@ -22,7 +22,9 @@ DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.P
 WORDS = {"supervised": "labelled", "uncl": "UnCL", "fecl": "FeCL", "pseudo": "pseudo-labels"}
 
 
-def thin_out(x: Sequence[float], y: Sequence[float], points: int = POINTS) -> tuple[NDArray, NDArray]:
+def thin_out(
+    x: Sequence[float], y: Sequence[float], points: int = POINTS
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return at most ``points`` means of successive blocks of a curve, without values that are not finite."""
     xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     count = min(xs.size, ys.size)
@@ -116,7 +118,7 @@ class CurvesView(QWidget):
         self.legend = Legend()
         self._curves: dict[str, pg.PlotDataItem] = {}
         self._dice = self.dice_plot.plot(antialias=True)
-        self._theme: Theme | None = None
+        self._theme = Theme.named("dark")
         self._losses: Mapping[str, Series] = {}
         self._dice_series: Series = ((), ())
         self._timer = QTimer(self)
@@ -171,8 +173,6 @@ class CurvesView(QWidget):
 
     def draw(self) -> None:
         """Draw the curves as they are now."""
-        if self._theme is None:
-            return
         losses = self._losses
         self.pages.setCurrentIndex(int(bool(losses) or len(self._dice_series[0]) > 0))
         for name in self._curves.keys() - losses.keys():

@@ -383,8 +383,8 @@ class DyconDock(QWidget):
     def _show_suggestion(self) -> None:
         suggestions, position = self.session.suggestions.places, self.session.suggestions.index
         place = suggestions[position] if 0 <= position < len(suggestions) else None
-        here = place is not None and self.session.cases.case_id in (None, place.case)
-        reason = place.reason if here else ""
+        open_case = self.session.cases.case_id
+        reason = place.reason if place is not None and open_case in (None, place.case) else ""
         self.review.set_suggestion(position, len(suggestions), reason)
 
     def _show_overlay(self) -> None:
@@ -427,7 +427,9 @@ class DyconDock(QWidget):
         self.session.views.set_overlay(opacity=opacity)
 
     def _predict_case(self) -> None:
-        self.session.training.predict([self.session.cases.case_id])
+        case_id = self.session.cases.case_id
+        if case_id is not None:
+            self.session.training.predict([case_id])
 
     def _next_place(self) -> None:
         self.session.suggestions.step(1)

@@ -34,7 +34,7 @@ class KeyList(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._lines: tuple[KeyLine, ...] = ()
-        self._theme: Theme | None = None
+        self._theme = Theme.named("dark")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     @property
@@ -56,8 +56,6 @@ class KeyList(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw headings, titles and caps."""
-        if self._theme is None:
-            return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if not self._lines:
@@ -101,7 +99,7 @@ class KeyList(QWidget):
         painter.drawRoundedRect(cap, 4, 4)
         painter.setPen(QColor(self._theme.text))
         painter.drawText(cap, Qt.AlignmentFlag.AlignCenter, key)
-        return cap.left()
+        return float(cap.left())
 
 
 class KeySearch(QLineEdit):

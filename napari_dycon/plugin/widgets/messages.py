@@ -42,7 +42,7 @@ class MessageLine(QWidget):
     @property
     def text(self) -> str:
         """The message shown, in full."""
-        return self.label.text()
+        return str(self.label.text())
 
     def show_message(self, level: str, text: str) -> None:
         """Show ``text``; ``level`` is info, warning or error.

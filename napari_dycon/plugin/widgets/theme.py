@@ -13,7 +13,7 @@ def mix(first: str, second: str, share: float) -> str:
     """Return the colour with ``share`` (0 to 1) of ``first`` in ``second``, as ``#rrggbb``."""
     a, b = QColor(first), QColor(second)
     parts = zip(a.getRgb()[:3], b.getRgb()[:3], strict=True)
-    return QColor(*(round(share * x + (1 - share) * y) for x, y in parts)).name()
+    return str(QColor(*(round(share * x + (1 - share) * y) for x, y in parts)).name())
 
 
 @dataclass(frozen=True)

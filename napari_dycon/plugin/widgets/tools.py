@@ -18,8 +18,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_dycon.plugin.controllers.question import Question
 from napari_dycon.plugin.layers.known_map import LOOKS
-from napari_dycon.plugin.widgets.asking import Question, QuestionStrip
+from napari_dycon.plugin.widgets.asking import QuestionStrip
 from napari_dycon.plugin.widgets.icons import icon, two_icons
 from napari_dycon.plugin.widgets.intensity import IntensityPanel, intensity_menu
 from napari_dycon.plugin.widgets.parts import (

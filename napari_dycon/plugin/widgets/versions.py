@@ -1,8 +1,5 @@
 """The versions of the open case: which there are, which one is on screen, and the way back to it."""
 
-from collections.abc import Sequence
-from typing import Protocol
-
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QKeyEvent
 from qtpy.QtWidgets import (
@@ -14,6 +11,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_dycon.plugin.background.version_rows import CaseVersions, VersionRow
 from napari_dycon.plugin.widgets.case_table import percent
 from napari_dycon.plugin.widgets.parts import ElidedLabel, allow, as_tooltip, prepare_table, push_button, row
 from napari_dycon.plugin.widgets.theme import Theme
@@ -25,25 +23,6 @@ ROW = 22
 PRESENT = "This is what you have now."
 LOOKING = "Only to look at: painting is off."
 IS_PRESENT = "You have this version already: choose an older one."
-
-
-class Row(Protocol):
-    """One version; see `versionlist.VersionRow`."""
-
-    generation: int
-    when: str
-    what: str
-    known: float
-    tip: str
-
-
-class Versions(Protocol):
-    """The versions of a case; see `versionlist.CaseVersions`."""
-
-    case_name: str
-    rows: Sequence[Row]
-    chosen: int
-    damaged: frozenset[int]
 
 
 class VersionTable(QTableWidget):
@@ -75,7 +54,7 @@ class VersionTable(QTableWidget):
         else:
             super().keyPressEvent(event)
 
-    def show_row(self, place: int, version: Row, damaged: bool, colour: QColor | None) -> None:
+    def show_row(self, place: int, version: VersionRow, damaged: bool, colour: QColor | None) -> None:
         """Write one row; ``colour`` is that of the text, None for the usual one."""
         what = "Damaged" if damaged else version.what
         for column, text in enumerate((version.when, what, percent(version.known))):
@@ -99,7 +78,7 @@ class VersionsPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._versions: Versions | None = None
+        self._versions: CaseVersions | None = None
         self._theme: Theme | None = None
         self._blocked = ""
         self.title, self.state = ElidedLabel("title"), ElidedLabel("muted")
@@ -125,10 +104,10 @@ class VersionsPanel(QWidget):
         items = self.table.selectedItems()
         return items[0].data(Qt.ItemDataRole.UserRole) if items else None
 
-    def set_versions(self, versions: Versions) -> None:
+    def set_versions(self, versions: CaseVersions) -> None:
         """Show the versions of a case, and which of them is looked at."""
         self._versions = versions
-        self.title.show_text(f"Versions of {versions.case_name}")
+        self.title.show_text(f"CaseVersions of {versions.case_name}")
         generations = [version.generation for version in versions.rows]
         self.table.blockSignals(True)
         self.table.setRowCount(len(versions.rows))
