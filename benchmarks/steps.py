@@ -45,10 +45,10 @@ def _measure(study: Study, method: str, steps: int) -> tuple[float, float, float
     prepared = make_start(finish(prepare(study, request, Control())))
     sampler = prepared.sampler()
     optimisation = Optimisation(prepared.method, prepared.plan, prepared.device, 0)
-    needs = {progress: prepared.method.needs_unlabelled(progress) for progress in (EARLY, LATE)}
-    batches = {progress: sampler.batch(0, wanted) for progress, wanted in needs.items()}
+    wanted = {progress: prepared.method.patches(progress, *sampler.planned) for progress in (EARLY, LATE)}
+    batches = {progress: sampler.batch(0, patches) for progress, patches in wanted.items()}
     return (
-        _median(lambda i: sampler.batch(i, needs[LATE]), steps),
+        _median(lambda i: sampler.batch(i, wanted[LATE]), steps),
         _median(lambda i: optimisation.step(batches[EARLY], i, EARLY), steps),
         _median(lambda i: optimisation.step(batches[LATE], i, LATE), steps),
     )

@@ -12,7 +12,7 @@ from napari_dycon.learning.methods.base import get_method
 Settings = Mapping[str, Any]
 
 ALL = "all"
-BARE: Settings = {"pseudo_weight": 0.0, "copy_paste": 0.0}
+BARE: Settings = {"pseudo_weight": 0.0, "copy_paste": False}
 """DyCON without what the paper does not have, on which its terms are built up one by one."""
 
 UNCL: Settings = {**BARE, "fecl_weight": 0.0}
@@ -41,7 +41,8 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, Settings]]] = {
             "without-uncl": {"uncl_weight": 0.0},
             "without-fecl": {"fecl_weight": 0.0},
             "without-pseudo-labels": {"pseudo_weight": 0.0},
-            "without-copy-paste": {"copy_paste": 0.0},
+            "without-copy-paste": {"copy_paste": False},
+            "two-pairs": {"pairs": 2},
             "without-unlabelled-anchors": {"unlabelled_anchors_start": 1.0},
             "without-late-start": {"start": 0.0},
             "without-entropy-cap": {"entropy_cap": None},

@@ -74,13 +74,18 @@ class PatchSampler:
         """Whether batches hold unlabelled patches."""
         return bool(self._unlabelled) and self._plan.batch_unlabelled > 0
 
-    def batch(self, iteration: int, unlabelled: bool = True) -> Batch:
-        """Make the batch of an iteration, on request without its unlabelled patches."""
-        randoms = (
-            np.random.default_rng((self._seed, iteration, 0, n)) for n in range(self._plan.batch_labelled)
-        )
+    @property
+    def planned(self) -> tuple[int, int]:
+        """Labelled and unlabelled patches of a whole batch."""
+        plan = self._plan
+        return plan.batch_labelled, plan.batch_unlabelled if self.learns_from_unlabelled else 0
+
+    def batch(self, iteration: int, patches: tuple[int, int] | None = None) -> Batch:
+        """Make the batch of an iteration, on request with only the first so many patches of each stream."""
+        labelled, unlabelled = patches or self.planned
+        randoms = (np.random.default_rng((self._seed, iteration, 0, n)) for n in range(labelled))
         images, targets, weights = zip(*map(self._labelled_patch, randoms), strict=True)
-        weak, strong, inside = self._unlabelled_patches(iteration) if unlabelled else (None, None, None)
+        weak, strong, inside = self._unlabelled_patches(iteration, unlabelled)
         return Batch(
             image=torch.stack(images)[:, None],
             target=torch.stack(targets).long(),
@@ -91,23 +96,23 @@ class PatchSampler:
         )
 
     def batches(
-        self, start: int, ahead: int = 0, needs_unlabelled: Callable[[int], bool] = lambda iteration: True
+        self, start: int, ahead: int = 0, patches: Callable[[int], tuple[int, int] | None] = lambda _: None
     ) -> Iterator[Batch]:
         """All batches from an iteration on; `ahead` of them are made in background threads.
 
-        `needs_unlabelled` says of an iteration whether its unlabelled patches are worth making.
+        `patches` says of an iteration how many patches of each stream are worth making.
         """
         if not ahead:
             iteration = start
             while True:
-                yield self.batch(iteration, needs_unlabelled(iteration))
+                yield self.batch(iteration, patches(iteration))
                 iteration += 1
         with ThreadPoolExecutor(ahead, thread_name_prefix="patches") as pool:
             waiting: deque[Future[Batch]] = deque()
             iteration = start
             while True:
                 while len(waiting) < 2 * ahead:
-                    waiting.append(pool.submit(self.batch, iteration, needs_unlabelled(iteration)))
+                    waiting.append(pool.submit(self.batch, iteration, patches(iteration)))
                     iteration += 1
                 yield waiting.popleft().result()
 
@@ -139,12 +144,12 @@ class PatchSampler:
         return case, target, np.array(np.unravel_index(flat, target.shape))
 
     def _unlabelled_patches(
-        self, iteration: int
+        self, iteration: int, count: int
     ) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
-        if not self.learns_from_unlabelled:
+        if not count:
             return None, None, None
         plan, weak, strong, inside = self._plan, [], [], []
-        for slot in range(plan.batch_unlabelled):
+        for slot in range(count):
             random = np.random.default_rng((self._seed, iteration, 1, slot))
             case, voxels = self._unlabelled[int(random.integers(len(self._unlabelled)))]
             shape = case.image.shape

@@ -221,11 +221,13 @@ class _Loop:
 
     def _new_batches(self) -> Iterator[Batch]:
         ahead = PREFETCHED_ON_GPU if self._start.device == "cuda" else 0
-        return self._start.sampler().batches(self._iteration, ahead, self._needs_unlabelled)
+        sampler = self._start.sampler()
 
-    def _needs_unlabelled(self, iteration: int) -> bool:
-        progress = self._budget.progress(iteration, self._watch.seconds)
-        return self._start.method.needs_unlabelled(self._scheduled(progress))
+        def patches(iteration: int) -> tuple[int, int]:
+            progress = self._budget.progress(iteration, self._watch.seconds)
+            return self._start.method.patches(self._scheduled(progress), *sampler.planned)
+
+        return sampler.batches(self._iteration, ahead, patches)
 
     def _look(self, before: float) -> Iterator[Event]:
         """Validate when another twentieth of the budget is used."""

@@ -92,6 +92,10 @@ class Method(nn.Module, ABC):
         """Whether `forward` reads unlabelled patches at this progress; where not, none need be made."""
         return self.learns_from_unlabelled
 
+    def patches(self, progress: float, labelled: int, unlabelled: int) -> tuple[int, int]:
+        """How many of the planned labelled and unlabelled patches a step at this progress takes."""
+        return labelled, unlabelled if self.needs_unlabelled(progress) else 0
+
     def after_step(self, progress: float) -> None:
         """Do what is due after each optimiser step: the teacher follows the student."""
         self.teacher.update(self.student)

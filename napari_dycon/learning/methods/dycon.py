@@ -8,7 +8,7 @@ import torch
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
 
-from napari_dycon.learning.batch import UNKNOWN, Batch
+from napari_dycon.learning.batch import IGNORE, UNKNOWN, Batch
 from napari_dycon.learning.losses.fecl import UNCLEAR, cell_mean, fecl, patch_labels, sample_anchors
 from napari_dycon.learning.losses.supervised import partial_loss
 from napari_dycon.learning.losses.uncertainty import normalised_entropy
@@ -27,7 +27,7 @@ class DyCONSettings(MethodSettings):
     start, ramp_length
         Progress at which the unlabelled scans begin to teach, and over which their weight grows.
     uncl_weight, fecl_weight, pseudo_weight
-        Full weight of UnCL, of FeCL and of the supervised loss with confident pseudo-labels.
+        Full weight of UnCL, of FeCL and of the supervised loss on confident pseudo-labels.
     beta_first, beta_last
         UnCL's beta at the start and the end of training, in units of normalised entropy; equal for a
         fixed beta, both 0 for none.
@@ -36,9 +36,9 @@ class DyCONSettings(MethodSettings):
         None is the paper's.
     pseudo_threshold
         Least probability of a pseudo-label.
-    copy_paste, box
-        Share of the unlabelled patches that are mixed with a labelled one, and the sides of the box that
-        is copied, one way or the other, as a share of the patch.
+    copy_paste, pairs, box
+        Whether labelled and unlabelled patches are pasted into each other; how many pairs of them a step
+        takes then, each seen in two mixtures; and the sides of the box, as a share of the patch.
     temperature, gamma, focal, entropy_weights, hard_negatives
         Of FeCL: temperature; focal exponent and whether it is used; whether uncertain positives count
         more; how many of the teacher's hardest negatives join (0 for none).
@@ -52,16 +52,17 @@ class DyCONSettings(MethodSettings):
         Least share of such a patch that must be confident and of its class.
     """
 
-    start: Share = 0.4
-    ramp_length: Share = 0.2
+    start: Share = 0.3
+    ramp_length: Share = 0.1
     uncl_weight: Weight = 1.0
     fecl_weight: Weight = 0.1
-    pseudo_weight: Weight = 1.0
+    pseudo_weight: Weight = 0.5
     beta_first: Weight = 0.7
     beta_last: Weight = 0.07
     entropy_cap: Weight | None = 0.02
-    pseudo_threshold: Share = 0.9
-    copy_paste: Share = 1.0
+    pseudo_threshold: Share = 0.7
+    copy_paste: bool = True
+    pairs: PositiveInt = 1
     box: Share = 0.67
     temperature: Annotated[float, Field(gt=0)] = 0.6
     gamma: Weight = 2.0
@@ -83,30 +84,26 @@ class DyCONSettings(MethodSettings):
 
 
 class Views(NamedTuple):
-    """What student and teacher make of all patches of a batch, the labelled ones first.
-
-    Where a labelled patch was pasted into an unlabelled one, so were its target, weight and teacher.
-    """
+    """What student and teacher make of the patches of a step, and what is known of these."""
 
     student: Output
     teacher: Output
     target: Tensor
-    """`(Bl + Bu, X, Y, Z)` classes of known voxels, `UNKNOWN` in what is unlabelled."""
+    """`(B, X, Y, Z)` classes of known voxels, `UNKNOWN` where the teacher may be asked."""
     pseudo: Tensor
-    """`(Bu, X, Y, Z)` target of the unlabelled patches with the teacher's confident classes in it."""
+    """`(B, X, Y, Z)` the teacher's class where nothing is known and it is confident, else `UNKNOWN`."""
     weight: Tensor | None
-    """`(Bl + Bu, X, Y, Z)` importance of each voxel."""
-    labelled: int
-    open: int
-    """The first patch with enough unknown voxels to be made consistent."""
+    """`(B, X, Y, Z)` importance of each voxel."""
 
 
 @register("dycon")
 class DyCON(Method):
     """DyCON (Assefa et al., CVPR 2025), leak-free: `L = L_sup + w_u UnCL + w_f FeCL + w_p L_pseudo`.
 
-    All but the first grow from 0 once the teacher is worth listening to. The student then sees unlabelled
-    patches mixed with labelled ones, as in bidirectional copy-paste (Bai et al., CVPR 2023).
+    All but the first grow from 0 once the teacher is worth listening to. From then on a labelled and an
+    unlabelled patch are pasted into each other, a box of one and all around the box of the other, as in
+    bidirectional copy-paste (Bai et al., CVPR 2023): each voxel is seen once, in a place where it does not
+    belong. With one pair a step costs little more than before.
     """
 
     title = "DyCON: learns from unlabelled scans, guided by its own uncertainty"
@@ -122,99 +119,98 @@ class DyCON(Method):
         if strength == 0.0:
             return self.supervised(batch)
         views = self._look(batch)
-        labelled = views.student.logits[: views.labelled]
-        losses = {"supervised": partial_loss(labelled, batch.supervision, batch.weight)}
+        losses = {"supervised": partial_loss(views.student.logits, views.target, views.weight)}
         if settings.uncl_weight > 0:
             losses["uncl"] = strength * settings.uncl_weight * self._uncl(views, progress)
         if settings.fecl_weight > 0:
             losses["fecl"] = strength * settings.fecl_weight * self._fecl(views, progress)
-        if settings.pseudo_weight > 0 and len(views.pseudo) > 0:
-            losses["pseudo"] = strength * settings.pseudo_weight * self._pseudo(views)
+        if settings.pseudo_weight > 0:
+            guessed = partial_loss(views.student.logits, views.pseudo)
+            losses["pseudo"] = strength * settings.pseudo_weight * guessed
         return losses
 
     def needs_unlabelled(self, progress: float) -> bool:
         """Return whether consistency has begun."""
         return progress >= self.settings.start
 
+    def patches(self, progress: float, labelled: int, unlabelled: int) -> tuple[int, int]:
+        """Return all labelled patches, and as many of both as are paired once consistency has begun."""
+        if not self.needs_unlabelled(progress):
+            return labelled, 0
+        if not unlabelled or not self.settings.copy_paste:
+            return labelled, unlabelled
+        return min(self.settings.pairs, labelled), min(self.settings.pairs, unlabelled)
+
     def _look(self, batch: Batch) -> Views:
-        """Show the student the strong views, mixed with labelled patches, and the teacher the weak ones."""
-        project = self.settings.fecl_weight > 0
+        """Show the student the strong views, pasted into labelled patches, and the teacher the weak ones."""
         known, weight = batch.supervision, batch.weight
-        first = 0 if batch.partly_labelled else len(known)
+        if not batch.partly_labelled:
+            known = known.masked_fill(known == UNKNOWN, IGNORE)  # a rim is not worth asking the teacher
         if batch.weak is None or batch.strong is None:
-            student, teacher = (
-                network(batch.image, project=project) for network in (self.student, self.teacher)
-            )
-            return Views(student, teacher, known, known[:0], weight, len(known), first)
-        labelled, unlabelled = len(known), batch.unlabelled
-        partner = torch.arange(unlabelled, device=known.device) % labelled
-        pasted = self._pasted(unlabelled, known)
-        image = paste(batch.image[partner], batch.strong, pasted)
-        student = self.student(torch.cat([batch.image, image]), project=project)
-        teacher = self._teach(batch, partner, pasted)
-        target = torch.cat([known, paste(known[partner], batch.blank, pasted)])
+            return self._compare(batch.image, self._teach(batch.image), known, weight)
+        labelled, unlabelled = len(known), len(batch.weak)
         if weight is not None:
-            weight = torch.cat([weight, paste(weight[partner], torch.ones_like(weight[partner]), pasted)])
-        pseudo = self._fill(target[labelled:], teacher.logits[labelled:])
-        return Views(student, teacher, target, pseudo, weight, labelled, first)
+            weight = torch.cat([weight, torch.ones_like(weight[:1]).expand(unlabelled, *weight.shape[1:])])
+        image, target = torch.cat([batch.image, batch.strong]), torch.cat([known, batch.blank])
+        teacher = self._teach_both(batch, batch.weak)
+        if not self.settings.copy_paste:
+            return self._compare(image, teacher, target, weight)
+        count = max(labelled, unlabelled)
+        ours = (torch.arange(count) % labelled).repeat(2)
+        theirs = labelled + (torch.arange(count) % unlabelled).repeat(2)
+        box = random_boxes(count, known.shape[1:], self.settings.box, device=known.device)
+        pasted = torch.cat([box, ~box])
 
-    def _pasted(self, count: int, like: Tensor) -> Tensor:
-        """Draw where labelled patches are pasted: a box or all around it, `(Bu, 1, X, Y, Z)` bool."""
-        mask = random_boxes(count, like.shape[1:], self.settings.box, device=like.device)
-        around, mixed = (torch.rand(count) < share for share in (0.5, self.settings.copy_paste))
-        shape = (count, 1, 1, 1, 1)
-        return (mask ^ around.to(mask.device).view(shape)) & mixed.to(mask.device).view(shape)
+        def mix(both: Tensor, where: Tensor = pasted) -> Tensor:
+            return paste(both[ours], both[theirs], where)
 
-    def _teach(self, batch: Batch, partner: Tensor, pasted: Tensor) -> Output:
-        """Return what the teacher says of labelled and weak patches, put together as the student saw them."""
-        assert batch.weak is not None
-        labelled = len(batch.image)
-        seen = self.teacher(torch.cat([batch.image, batch.weak]), project=self.settings.fecl_weight > 0)
-        logits = torch.cat([seen.logits[:labelled], _mix(seen.logits, labelled, partner, pasted)])
-        if seen.embedding is None:
-            return Output(logits, None)
-        cells = cell_mean(pasted.float(), _grid(seen.embedding)) > 0.5
-        mixed = _mix(seen.embedding, labelled, partner, cells)
-        return Output(logits, torch.cat([seen.embedding[:labelled], mixed]))
+        embedding = teacher.embedding
+        if embedding is not None:
+            embedding = mix(embedding, cell_mean(pasted.float(), _grid(embedding)) > 0.5)
+        mixed = Output(mix(teacher.logits), embedding)
+        return self._compare(mix(image), mixed, mix(target), None if weight is None else mix(weight))
+
+    def _compare(self, image: Tensor, teacher: Output, target: Tensor, weight: Tensor | None) -> Views:
+        student = self.student(image, project=self.settings.fecl_weight > 0)
+        return Views(student, teacher, target, self._guess(target, teacher.logits), weight)
+
+    def _teach(self, image: Tensor) -> Output:
+        compared = self.settings.fecl_weight > 0 and self.settings.hard_negatives > 0
+        seen: Output = self.teacher(image, project=compared)
+        return seen
+
+    def _teach_both(self, batch: Batch, weak: Tensor) -> Output:
+        """Return what the teacher says of labelled and weak patches; of the former only where it is used."""
+        if batch.partly_labelled or (self.settings.fecl_weight > 0 and self.settings.hard_negatives > 0):
+            return self._teach(torch.cat([batch.image, weak]))
+        logits = self._teach(weak).logits
+        return Output(torch.cat([logits.new_zeros(len(batch.image), *logits.shape[1:]), logits]), None)
 
     @torch.no_grad()
-    def _fill(self, target: Tensor, logits: Tensor) -> Tensor:
-        """Give unknown voxels the teacher's class where it is confident."""
+    def _guess(self, target: Tensor, logits: Tensor) -> Tensor:
+        """Return the teacher's class of unknown voxels where it is confident."""
         confidence, classes = logits.float().softmax(dim=1).max(dim=1)
         unknown = target == UNKNOWN
         sure = unknown & (confidence >= self.settings.pseudo_threshold)
         count = unknown.sum().clamp_min(1)
         self.monitors["pseudo_share"] = float(sure.sum() / count)
         self.monitors["teacher_foreground"] = float(((classes > 0) & unknown).sum() / count)
-        return torch.where(sure, classes, target)
-
-    def _pseudo(self, views: Views) -> Tensor:
-        """Supervised loss of the mixed patches, with pseudo-labels where nothing is known."""
-        first = views.labelled
-        weight = None if views.weight is None else views.weight[first:]
-        return partial_loss(views.student.logits[first:], views.pseudo, weight)
+        return torch.where(sure, classes, UNKNOWN)
 
     def _uncl(self, views: Views, progress: float) -> Tensor:
         """UnCL (Eq. 1 and 2) on unknown voxels, also those of partly labelled patches."""
         beta = decay(progress, self.settings.beta_first, self.settings.beta_last)
         self.monitors["beta"] = beta
         cap = self.settings.entropy_cap
-        first = views.open
-        if first == len(views.target):
-            return views.student.logits.sum() * 0.0
-        return uncl(
-            views.student.logits[first:],
-            views.teacher.logits[first:],
-            beta,
-            beta if cap is None else min(beta, cap),
-            views.target[first:] == UNKNOWN,
-        )
+        sharpness = beta if cap is None else min(beta, cap)
+        unknown = views.target == UNKNOWN
+        return uncl(views.student.logits, views.teacher.logits, beta, sharpness, unknown)
 
     def _fecl(self, views: Views, progress: float) -> Tensor:
         """FeCL (Eq. 3 to 6) on patches with known voxels, later also on confident unlabelled ones."""
         settings = self.settings
         embedding, other = views.student.embedding, views.teacher.embedding
-        assert embedding is not None and other is not None
+        assert embedding is not None
         grid = _grid(embedding)
         labels = self._patch_labels(views, grid, progress)
         chosen = sample_anchors(labels, settings.anchors, self.student.spec.classes)
@@ -223,14 +219,14 @@ class DyCON(Method):
             _patches(embedding)[chosen],
             labels[chosen],
             entropy[chosen] if settings.entropy_weights else None,
-            _patches(other)[chosen] if settings.hard_negatives else None,
+            None if other is None else _patches(other)[chosen],
             temperature=settings.temperature,
             gamma=settings.gamma if settings.focal else 0.0,
             hard_negatives=settings.hard_negatives,
         )
 
     def _patch_labels(self, views: Views, grid: tuple[int, int, int], progress: float) -> Tensor:
-        """Return `(M,)` classes of the patches of the whole batch, labelled patches first."""
+        """Return `(M,)` classes of the cells of the whole batch."""
         settings, classes = self.settings, self.student.spec.classes
         known = patch_labels(
             views.target,
@@ -242,15 +238,11 @@ class DyCON(Method):
             min_known=settings.min_known,
         )
         if progress >= settings.unlabelled_anchors_start:
-            purity, first = settings.pseudo_purity, views.labelled
-            sure = patch_labels(views.pseudo, grid, classes, purity=purity, min_known=purity)
-            known[first:] = torch.where(known[first:] == UNCLEAR, sure, known[first:])
+            purity = settings.pseudo_purity
+            filled = torch.where(views.target == UNKNOWN, views.pseudo, views.target)
+            sure = patch_labels(filled, grid, classes, purity=purity, min_known=purity)
+            known = torch.where(known == UNCLEAR, sure, known)
         return known.flatten()
-
-
-def _mix(both: Tensor, labelled: int, partner: Tensor, pasted: Tensor) -> Tensor:
-    """Paste what belongs to labelled patches into what belongs to unlabelled ones."""
-    return paste(both[:labelled][partner], both[labelled:], pasted)
 
 
 def _grid(embedding: Tensor) -> tuple[int, int, int]:

@@ -36,7 +36,7 @@ def _losses(batch=None, progress=LATE, **settings):
 def test_all_terms_are_there_late_and_their_weights_scale_them():
     losses = _losses(pseudo_threshold=0.5)
     assert set(losses) == {"supervised", "uncl", "fecl", "pseudo"}
-    doubled = _losses(uncl_weight=2.0, fecl_weight=0.2, pseudo_weight=2.0, pseudo_threshold=0.5)
+    doubled = _losses(uncl_weight=2.0, fecl_weight=0.2, pseudo_weight=1.0, pseudo_threshold=0.5)
     for name in ("uncl", "fecl", "pseudo"):
         assert losses[name] > 0
         assert doubled[name].item() == pytest.approx(2 * losses[name].item(), rel=1e-6)
@@ -48,7 +48,7 @@ def test_a_term_of_weight_zero_is_left_out(term):
 
 
 def test_the_terms_grow_after_the_start():
-    early, late = (_losses(progress=p, beta_first=0.5, beta_last=0.5) for p in (0.45, 0.65))
+    early, late = (_losses(progress=p, beta_first=0.5, beta_last=0.5) for p in (0.32, 0.45))
     assert 0 < early["uncl"] < 0.5 * late["uncl"]
     assert 0 < early["fecl"] < 0.5 * late["fecl"]
 
@@ -75,7 +75,7 @@ def test_every_switch_changes_its_own_term_and_no_other(switch, term):
 
 
 def test_uncl_is_taken_on_unlabelled_voxels_with_the_capped_entropy_term():
-    method, batch = _method(copy_paste=0.0), _batch()
+    method, batch = _method(copy_paste=False), _batch()
     student, teacher = method.student(batch.strong).logits, method.teacher(batch.weak).logits
     assert method(batch, LATE)["uncl"].item() == pytest.approx(
         uncl(student, teacher, 0.07, 0.02).item(), rel=1e-4
@@ -96,7 +96,7 @@ def test_the_rim_outside_a_scan_is_not_made_consistent():
 
 
 def test_nobody_believes_an_unsure_teacher():
-    losses = _losses(pseudo_threshold=1.0, copy_paste=0.0)
+    losses = _losses(pseudo_threshold=1.0, copy_paste=False)
     assert losses["pseudo"].item() == 0
 
 
@@ -106,36 +106,71 @@ def test_image_target_and_teacher_are_pasted_together():
     method.student.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     torch.manual_seed(3)
     views = method._look(batch)
-    mixed, target = seen[0][2:], views.target[2:]
-    pasted = target != UNKNOWN
-    assert 0.1 < pasted.float().mean() < 0.9
-    assert torch.equal(target[pasted], batch.target[pasted])
-    assert torch.equal(mixed[:, 0][pasted], batch.image[:, 0][pasted])
-    assert torch.equal(mixed[:, 0][~pasted], batch.strong[:, 0][~pasted])
+    pasted = views.target != UNKNOWN
     labelled, weak = method.teacher(batch.image).logits, method.teacher(batch.weak).logits
-    expected = torch.where(pasted[:, None], labelled, weak)
-    torch.testing.assert_close(views.teacher.logits[2:], expected)
+    for mixed, target, teacher, here, pair in zip(
+        seen[0], views.target, views.teacher.logits, pasted, (0, 1, 0, 1), strict=True
+    ):
+        assert 0.1 < here.float().mean() < 0.9
+        assert torch.equal(target[here], batch.target[pair][here])
+        assert torch.equal(mixed[0][here], batch.image[pair, 0][here])
+        assert torch.equal(mixed[0][~here], batch.strong[pair, 0][~here])
+        torch.testing.assert_close(teacher, torch.where(here, labelled[pair], weak[pair]))
+
+
+def test_in_a_late_step_each_voxel_counts_once():
+    """Both mixtures of a pair together hold the labelled and the unlabelled patch, neither of them twice."""
+    batch = _batch()
+    views = _method()._look(batch)
+    first, second = (views.target[:2] != UNKNOWN), (views.target[2:] != UNKNOWN)
+    assert torch.equal(first, ~second)
+    assert len(views.target) == len(batch.image) + len(batch.weak)
+
+
+def test_a_late_step_takes_one_pair_and_an_early_one_all_labelled_patches():
+    method = _method()
+    assert method.patches(0.2, 2, 2) == (2, 0)
+    assert method.patches(0.5, 2, 2) == (1, 1)
+    assert method.patches(0.5, 2, 0) == (2, 0)
+    assert _method(pairs=2).patches(0.5, 2, 2) == (2, 2)
+    assert _method(copy_paste=False).patches(0.5, 2, 3) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "partly", "asked"),
+    [({}, False, 4), ({"fecl_weight": 0}, False, 2), ({"fecl_weight": 0}, True, 4)],
+)
+def test_the_teacher_is_asked_about_labelled_patches_only_where_its_answer_is_used(settings, partly, asked):
+    method, batch = _method(**settings), _batch()
+    if partly:
+        batch.target[:, :8] = UNKNOWN
+    seen = []
+    method.teacher.network.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    assert torch.isfinite(sum(method(batch, LATE).values()))
+    assert seen == [asked]
 
 
 def test_without_copy_paste_unlabelled_patches_stay_whole():
-    views = _method(copy_paste=0.0)._look(_batch())
+    views = _method(copy_paste=False)._look(_batch())
     assert (views.target[2:] == UNKNOWN).all()
+    assert (views.target[:2] != UNKNOWN).all()
 
 
-def test_pasted_voxels_keep_the_weight_of_their_label():
+@pytest.mark.parametrize("settings", [{}, {"copy_paste": False}])
+def test_pasted_voxels_keep_the_weight_of_their_label(settings):
     batch = _batch()
     weighted = Batch(
         batch.image, batch.target, torch.full(batch.target.shape, 0.25), batch.weak, batch.strong
     )
-    views = _method()._look(weighted)
-    known = views.target[2:] != UNKNOWN
-    assert (views.weight[2:][known] == 0.25).all()
-    assert (views.weight[2:][~known] == 1).all()
+    views = _method(**settings)._look(weighted)
+    known = views.target != UNKNOWN
+    assert (views.weight[known] == 0.25).all()
+    assert (views.weight[~known] == 1).all()
 
 
 def test_unlabelled_patches_join_the_contrast_only_late():
     settings = {
-        "copy_paste": 0.0,
+        "copy_paste": False,
         "pseudo_threshold": 0.5,
         "unlabelled_anchors_start": 0.8,
         "background_purity": 0.5,
