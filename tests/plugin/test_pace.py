@@ -14,9 +14,10 @@ from napari_dycon.engine.control import Control
 from napari_dycon.errors import VolumeError
 from napari_dycon.plugin.background import jobs
 from napari_dycon.plugin.manifest import writer
-from napari_dycon.study.exchange import exporting, importing
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.exchange.exporting import ExportRequest
 from napari_dycon.study.exchange.importing import ImportEvent
+from napari_dycon.study.exchange.writers import nifti
 from napari_dycon.study.store.structures import StructureChanges
 
 SLICE_VOXELS = 24 * 20
@@ -73,7 +74,7 @@ def slow_export(monkeypatch):
         begun.append(path.name)
         assert gate.acquire(timeout=20)
 
-    monkeypatch.setattr(exporting, "export_mask", slow)
+    monkeypatch.setattr(nifti, "export_mask", slow)
     return gate, begun
 
 
