@@ -199,3 +199,9 @@ def test_opening_a_file_does_not_import_torch(module):
     heavy = "{'torch', 'monai'} & set(sys.modules)"
     code = f"import sys, napari_dycon.plugin.manifest.{module}; sys.exit(bool({heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("module", ["engine.trainer", "learning.methods.base", "guidance.suggestions"])
+def test_monai_is_imported_no_earlier_than_a_network_is_built(module):
+    code = f"import sys, napari_dycon.{module}; sys.exit('monai' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,7 +10,6 @@ from itertools import accumulate, pairwise
 from typing import Annotated, NamedTuple
 
 import torch
-from monai.networks.blocks.convolutions import Convolution, ResidualUnit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
@@ -359,6 +358,8 @@ def _residual(
     units: int = 2,
     kernel: tuple[int, int, int] = (3, 3, 3),
 ) -> nn.Module:
+    from monai.networks.blocks.convolutions import ResidualUnit  # its package alone takes seconds
+
     unit: nn.Module = ResidualUnit(
         3, before, width, strides=stride, kernel_size=kernel, subunits=units, **_STYLE
     )
@@ -366,6 +367,8 @@ def _residual(
 
 
 def _convolution(before: int, width: int, **options: object) -> nn.Module:
+    from monai.networks.blocks.convolutions import Convolution
+
     convolution: nn.Module = Convolution(3, before, width, **_STYLE, **options)
     return convolution
 

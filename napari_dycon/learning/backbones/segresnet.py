@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from monai.networks.nets.segresnet import SegResNet
 from torch import Tensor
 
 from napari_dycon.errors import TrainingError
@@ -25,6 +24,8 @@ class SegResNetBackbone(SegmentationNetwork):
     """The network of a spec whose widths double, whose strides are all 2 and whose kernels are all 3."""
 
     def __init__(self, spec: NetworkSpec) -> None:
+        from monai.networks.nets.segresnet import SegResNet
+
         stages, first = len(spec.widths), spec.widths[0]
         if first % GROUPS:
             raise TrainingError(f"The first width of a segresnet is a multiple of {GROUPS}, not {first}.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 import torch
-from monai.networks.nets.swin_unetr import SwinUNETR
 from torch import Tensor
 
 from napari_dycon.errors import TrainingError
@@ -27,6 +26,8 @@ class SwinUNETRBackbone(SegmentationNetwork):
     """The network of a spec with six stages and five strides of 2; its widths follow from the first one."""
 
     def __init__(self, spec: NetworkSpec) -> None:
+        from monai.networks.nets.swin_unetr import SwinUNETR
+
         if find_spec("einops") is None:
             raise TrainingError(
                 "A swin_unetr needs the package einops: pip install napari-dycon[transformers]."
