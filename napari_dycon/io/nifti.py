@@ -102,7 +102,8 @@ def read_header(path: Path) -> NiftiHeader:
     notes += _repair(path, header)
     geometry = _geometry(path, header, shape)
     slope, intercept = _scaling(path, header)
-    notes += _oddities(header, fields, geometry)
+    with np.errstate(over="ignore", invalid="ignore"):  # damaged numbers beside a sound position
+        notes += _oddities(header, fields, geometry)
     return NiftiHeader(path, raw, fields, geometry, dtype, slope, intercept, offset, tuple(notes))
 
 

@@ -36,6 +36,17 @@ def test_a_damaged_form_beside_a_sound_one_is_done_without(tmp_path, offset, val
         assert any("sform of the file is damaged" in note for note in volume.notes)
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("offset", [80, 84, 88, *QFORM])
+def test_a_number_that_signals_disturbs_nothing(tmp_path, offset):
+    """A signalling NaN is a NaN that makes a processor complain of each calculation with it."""
+    path = both_forms(tmp_path / "scan.nii")
+    content = bytearray(path.read_bytes())
+    content[offset : offset + 4] = (0x7FA00000).to_bytes(4, "little")
+    path.write_bytes(content)
+    np.testing.assert_allclose(read_volume(path).geometry.affine, AFFINE, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("offset", "value", "forms", "where"),
     [
