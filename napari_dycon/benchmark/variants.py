@@ -43,6 +43,7 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, Settings]]] = {
             "without-pseudo-labels": {"pseudo_weight": 0.0},
             "without-copy-paste": {"copy_paste": False},
             "two-pairs": {"pairs": 2},
+            "one-whole": {"whole": 1},
             "without-unlabelled-anchors": {"unlabelled_anchors_start": 1.0},
             "without-late-start": {"start": 0.0},
             "without-entropy-cap": {"entropy_cap": None},

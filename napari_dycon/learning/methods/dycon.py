@@ -27,7 +27,7 @@ class DyCONSettings(MethodSettings):
     start, ramp_length
         Progress at which the unlabelled scans begin to teach, and over which their weight grows.
     uncl_weight, fecl_weight, pseudo_weight
-        Full weight of UnCL, of FeCL and of the supervised loss on confident pseudo-labels.
+        Full weight of UnCL, of FeCL and of the supervised loss with confident pseudo-labels.
     beta_first, beta_last
         UnCL's beta at the start and the end of training, in units of normalised entropy; equal for a
         fixed beta, both 0 for none.
@@ -36,9 +36,10 @@ class DyCONSettings(MethodSettings):
         None is the paper's.
     pseudo_threshold
         Least probability of a pseudo-label.
-    copy_paste, pairs, box
-        Whether labelled and unlabelled patches are pasted into each other; how many pairs of them a step
-        takes then, each seen in two mixtures; and the sides of the box, as a share of the patch.
+    copy_paste, whole, pairs, box
+        Whether labelled and unlabelled patches are pasted into each other; how many labelled patches a step
+        then shows whole, and how many pairs of another labelled and an unlabelled one as a mixture; and the
+        sides of the box that is copied, one way or the other, as a share of the patch.
     temperature, gamma, focal, entropy_weights, hard_negatives
         Of FeCL: temperature; focal exponent and whether it is used; whether uncertain positives count
         more; how many of the teacher's hardest negatives join (0 for none).
@@ -52,16 +53,17 @@ class DyCONSettings(MethodSettings):
         Least share of such a patch that must be confident and of its class.
     """
 
-    start: Share = 0.3
-    ramp_length: Share = 0.1
+    start: Share = 0.4
+    ramp_length: Share = 0.2
     uncl_weight: Weight = 1.0
     fecl_weight: Weight = 0.1
-    pseudo_weight: Weight = 0.5
+    pseudo_weight: Weight = 1.0
     beta_first: Weight = 0.7
     beta_last: Weight = 0.07
     entropy_cap: Weight | None = 0.02
-    pseudo_threshold: Share = 0.7
+    pseudo_threshold: Share = 0.9
     copy_paste: bool = True
+    whole: PositiveInt = 2
     pairs: PositiveInt = 1
     box: Share = 0.67
     temperature: Annotated[float, Field(gt=0)] = 0.6
@@ -84,26 +86,27 @@ class DyCONSettings(MethodSettings):
 
 
 class Views(NamedTuple):
-    """What student and teacher make of the patches of a step, and what is known of these."""
+    """What student and teacher make of the patches of a step, the whole labelled ones first."""
 
     student: Output
     teacher: Output
     target: Tensor
     """`(B, X, Y, Z)` classes of known voxels, `UNKNOWN` where the teacher may be asked."""
     pseudo: Tensor
-    """`(B, X, Y, Z)` the teacher's class where nothing is known and it is confident, else `UNKNOWN`."""
+    """`(B, X, Y, Z)` the target, and where nothing is known the teacher's class if it is confident."""
     weight: Tensor | None
     """`(B, X, Y, Z)` importance of each voxel."""
+    whole: int
+    """How many labelled patches there are that nothing was pasted into."""
 
 
 @register("dycon")
 class DyCON(Method):
     """DyCON (Assefa et al., CVPR 2025), leak-free: `L = L_sup + w_u UnCL + w_f FeCL + w_p L_pseudo`.
 
-    All but the first grow from 0 once the teacher is worth listening to. From then on a labelled and an
-    unlabelled patch are pasted into each other, a box of one and all around the box of the other, as in
-    bidirectional copy-paste (Bai et al., CVPR 2023): each voxel is seen once, in a place where it does not
-    belong. With one pair a step costs little more than before.
+    All but the first grow from 0 once the teacher is worth listening to. From then on a step also shows an
+    unlabelled patch and a labelled one that is not among the others, pasted together as in bidirectional
+    copy-paste (Bai et al., CVPR 2023), so that no labelled voxel counts twice.
     """
 
     title = "DyCON: learns from unlabelled scans, guided by its own uncertainty"
@@ -119,14 +122,14 @@ class DyCON(Method):
         if strength == 0.0:
             return self.supervised(batch)
         views = self._look(batch)
-        losses = {"supervised": partial_loss(views.student.logits, views.target, views.weight)}
+        whole, mixed = slice(views.whole), slice(views.whole, None)
+        losses = {"supervised": _loss(views, views.target, whole)}
         if settings.uncl_weight > 0:
             losses["uncl"] = strength * settings.uncl_weight * self._uncl(views, progress)
         if settings.fecl_weight > 0:
             losses["fecl"] = strength * settings.fecl_weight * self._fecl(views, progress)
         if settings.pseudo_weight > 0:
-            guessed = partial_loss(views.student.logits, views.pseudo)
-            losses["pseudo"] = strength * settings.pseudo_weight * guessed
+            losses["pseudo"] = strength * settings.pseudo_weight * _loss(views, views.pseudo, mixed)
         return losses
 
     def needs_unlabelled(self, progress: float) -> bool:
@@ -134,12 +137,12 @@ class DyCON(Method):
         return progress >= self.settings.start
 
     def patches(self, progress: float, labelled: int, unlabelled: int) -> tuple[int, int]:
-        """Return all labelled patches, and as many of both as are paired once consistency has begun."""
-        if not self.needs_unlabelled(progress):
+        """Return what is planned, from the start of consistency on the whole patches and the pairs."""
+        if not unlabelled or not self.needs_unlabelled(progress):
             return labelled, 0
-        if not unlabelled or not self.settings.copy_paste:
+        if not self.settings.copy_paste:
             return labelled, unlabelled
-        return min(self.settings.pairs, labelled), min(self.settings.pairs, unlabelled)
+        return self.settings.whole + self.settings.pairs, self.settings.pairs
 
     def _look(self, batch: Batch) -> Views:
         """Show the student the strong views, pasted into labelled patches, and the teacher the weak ones."""
@@ -147,32 +150,37 @@ class DyCON(Method):
         if not batch.partly_labelled:
             known = known.masked_fill(known == UNKNOWN, IGNORE)  # a rim is not worth asking the teacher
         if batch.weak is None or batch.strong is None:
-            return self._compare(batch.image, self._teach(batch.image), known, weight)
+            return self._compare(batch.image, self._teach(batch.image), known, weight, len(known))
         labelled, unlabelled = len(known), len(batch.weak)
         if weight is not None:
             weight = torch.cat([weight, torch.ones_like(weight[:1]).expand(unlabelled, *weight.shape[1:])])
         image, target = torch.cat([batch.image, batch.strong]), torch.cat([known, batch.blank])
         teacher = self._teach_both(batch, batch.weak)
         if not self.settings.copy_paste:
-            return self._compare(image, teacher, target, weight)
-        count = max(labelled, unlabelled)
-        ours = (torch.arange(count) % labelled).repeat(2)
-        theirs = labelled + (torch.arange(count) % unlabelled).repeat(2)
-        box = random_boxes(count, known.shape[1:], self.settings.box, device=known.device)
-        pasted = torch.cat([box, ~box])
+            return self._compare(image, teacher, target, weight, labelled)
+        whole, pasted = max(1, labelled - unlabelled), self._boxes(unlabelled, known)
+        partner = labelled - 1 - torch.arange(unlabelled) % max(1, labelled - whole)
 
         def mix(both: Tensor, where: Tensor = pasted) -> Tensor:
-            return paste(both[ours], both[theirs], where)
+            return torch.cat([both[:whole], paste(both[partner], both[labelled:], where)])
 
         embedding = teacher.embedding
         if embedding is not None:
             embedding = mix(embedding, cell_mean(pasted.float(), _grid(embedding)) > 0.5)
         mixed = Output(mix(teacher.logits), embedding)
-        return self._compare(mix(image), mixed, mix(target), None if weight is None else mix(weight))
+        return self._compare(mix(image), mixed, mix(target), None if weight is None else mix(weight), whole)
 
-    def _compare(self, image: Tensor, teacher: Output, target: Tensor, weight: Tensor | None) -> Views:
+    def _boxes(self, count: int, like: Tensor) -> Tensor:
+        """Draw where labelled patches are pasted: a box or all around it, `(Bu, 1, X, Y, Z)` bool."""
+        box = random_boxes(count, like.shape[1:], self.settings.box, device=like.device)
+        around = torch.rand(count) < 0.5
+        return box ^ around.to(box.device).view(-1, 1, 1, 1, 1)
+
+    def _compare(
+        self, image: Tensor, teacher: Output, target: Tensor, weight: Tensor | None, whole: int
+    ) -> Views:
         student = self.student(image, project=self.settings.fecl_weight > 0)
-        return Views(student, teacher, target, self._guess(target, teacher.logits), weight)
+        return Views(student, teacher, target, self._fill(target, teacher.logits), weight, whole)
 
     def _teach(self, image: Tensor) -> Output:
         compared = self.settings.fecl_weight > 0 and self.settings.hard_negatives > 0
@@ -187,15 +195,15 @@ class DyCON(Method):
         return Output(torch.cat([logits.new_zeros(len(batch.image), *logits.shape[1:]), logits]), None)
 
     @torch.no_grad()
-    def _guess(self, target: Tensor, logits: Tensor) -> Tensor:
-        """Return the teacher's class of unknown voxels where it is confident."""
+    def _fill(self, target: Tensor, logits: Tensor) -> Tensor:
+        """Give unknown voxels the teacher's class where it is confident."""
         confidence, classes = logits.float().softmax(dim=1).max(dim=1)
         unknown = target == UNKNOWN
         sure = unknown & (confidence >= self.settings.pseudo_threshold)
         count = unknown.sum().clamp_min(1)
         self.monitors["pseudo_share"] = float(sure.sum() / count)
         self.monitors["teacher_foreground"] = float(((classes > 0) & unknown).sum() / count)
-        return torch.where(sure, classes, UNKNOWN)
+        return torch.where(sure, classes, target)
 
     def _uncl(self, views: Views, progress: float) -> Tensor:
         """UnCL (Eq. 1 and 2) on unknown voxels, also those of partly labelled patches."""
@@ -239,10 +247,15 @@ class DyCON(Method):
         )
         if progress >= settings.unlabelled_anchors_start:
             purity = settings.pseudo_purity
-            filled = torch.where(views.target == UNKNOWN, views.pseudo, views.target)
-            sure = patch_labels(filled, grid, classes, purity=purity, min_known=purity)
+            sure = patch_labels(views.pseudo, grid, classes, purity=purity, min_known=purity)
             known = torch.where(known == UNCLEAR, sure, known)
         return known.flatten()
+
+
+def _loss(views: Views, target: Tensor, part: slice) -> Tensor:
+    """Supervised loss of some of the patches."""
+    weight = None if views.weight is None else views.weight[part]
+    return partial_loss(views.student.logits[part], target[part], weight)
 
 
 def _grid(embedding: Tensor) -> tuple[int, int, int]:

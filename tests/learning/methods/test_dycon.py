@@ -36,7 +36,7 @@ def _losses(batch=None, progress=LATE, **settings):
 def test_all_terms_are_there_late_and_their_weights_scale_them():
     losses = _losses(pseudo_threshold=0.5)
     assert set(losses) == {"supervised", "uncl", "fecl", "pseudo"}
-    doubled = _losses(uncl_weight=2.0, fecl_weight=0.2, pseudo_weight=1.0, pseudo_threshold=0.5)
+    doubled = _losses(uncl_weight=2.0, fecl_weight=0.2, pseudo_weight=2.0, pseudo_threshold=0.5)
     for name in ("uncl", "fecl", "pseudo"):
         assert losses[name] > 0
         assert doubled[name].item() == pytest.approx(2 * losses[name].item(), rel=1e-6)
@@ -48,7 +48,7 @@ def test_a_term_of_weight_zero_is_left_out(term):
 
 
 def test_the_terms_grow_after_the_start():
-    early, late = (_losses(progress=p, beta_first=0.5, beta_last=0.5) for p in (0.32, 0.45))
+    early, late = (_losses(progress=p, beta_first=0.5, beta_last=0.5) for p in (0.45, 0.65))
     assert 0 < early["uncl"] < 0.5 * late["uncl"]
     assert 0 < early["fecl"] < 0.5 * late["fecl"]
 
@@ -100,48 +100,64 @@ def test_nobody_believes_an_unsure_teacher():
     assert losses["pseudo"].item() == 0
 
 
-def test_image_target_and_teacher_are_pasted_together():
-    method, batch = _method(), _batch()
+def _late_batch(labelled=3, unlabelled=1):
+    generator = torch.Generator().manual_seed(0)
+    image, weak = (torch.randn(count, 1, 16, 16, 16, generator=generator) for count in (labelled, unlabelled))
+    target = (image[:, 0] > 0).long()
+    return Batch(image, target, None, weak, weak + 0.2)
+
+
+@pytest.mark.parametrize(("labelled", "unlabelled"), [(3, 1), (2, 2), (1, 2)])
+def test_image_target_and_teacher_are_pasted_together(labelled, unlabelled):
+    method, batch = _method(), _late_batch(labelled, unlabelled)
     seen = []
     method.student.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     torch.manual_seed(3)
     views = method._look(batch)
-    pasted = views.target != UNKNOWN
-    labelled, weak = method.teacher(batch.image).logits, method.teacher(batch.weak).logits
-    for mixed, target, teacher, here, pair in zip(
-        seen[0], views.target, views.teacher.logits, pasted, (0, 1, 0, 1), strict=True
-    ):
-        assert 0.1 < here.float().mean() < 0.9
-        assert torch.equal(target[here], batch.target[pair][here])
-        assert torch.equal(mixed[0][here], batch.image[pair, 0][here])
-        assert torch.equal(mixed[0][~here], batch.strong[pair, 0][~here])
-        torch.testing.assert_close(teacher, torch.where(here, labelled[pair], weak[pair]))
+    whole = max(1, labelled - unlabelled)
+    assert len(seen[0]) == len(views.target) == whole + unlabelled
+    assert torch.equal(seen[0][:whole], batch.image[:whole])
+    ours, weak = method.teacher(batch.image).logits, method.teacher(batch.weak).logits
+    for index in range(unlabelled):
+        mixed, target, pair = (
+            seen[0][whole + index, 0],
+            views.target[whole + index],
+            labelled - 1,
+        )
+        pasted = target != UNKNOWN
+        assert 0.1 < pasted.float().mean() < 0.9
+        assert torch.equal(target[pasted], batch.target[pair][pasted])
+        assert torch.equal(mixed[pasted], batch.image[pair, 0][pasted])
+        assert torch.equal(mixed[~pasted], batch.strong[index, 0][~pasted])
+        expected = torch.where(pasted, ours[pair], weak[index])
+        torch.testing.assert_close(views.teacher.logits[whole + index], expected)
 
 
-def test_in_a_late_step_each_voxel_counts_once():
-    """Both mixtures of a pair together hold the labelled and the unlabelled patch, neither of them twice."""
-    batch = _batch()
+def test_in_a_late_step_no_labelled_voxel_counts_twice():
+    batch = _late_batch()
+    batch.target[:] = 1
+    batch.target[2] = 0  # the patch that is pasted, and no other
     views = _method()._look(batch)
-    first, second = (views.target[:2] != UNKNOWN), (views.target[2:] != UNKNOWN)
-    assert torch.equal(first, ~second)
-    assert len(views.target) == len(batch.image) + len(batch.weak)
+    assert (views.target[:2] == 1).all()
+    assert not (views.target[2:] == 1).any()
+    assert (views.target[2:] == 0).any()
 
 
-def test_a_late_step_takes_one_pair_and_an_early_one_all_labelled_patches():
+def test_a_late_step_takes_a_pair_beside_the_whole_patches():
     method = _method()
     assert method.patches(0.2, 2, 2) == (2, 0)
-    assert method.patches(0.5, 2, 2) == (1, 1)
+    assert method.patches(0.5, 2, 2) == (3, 1)
     assert method.patches(0.5, 2, 0) == (2, 0)
-    assert _method(pairs=2).patches(0.5, 2, 2) == (2, 2)
+    assert _method(whole=1, pairs=2).patches(0.5, 2, 2) == (3, 2)
     assert _method(copy_paste=False).patches(0.5, 2, 3) == (2, 3)
 
 
 @pytest.mark.parametrize(
     ("settings", "partly", "asked"),
-    [({}, False, 4), ({"fecl_weight": 0}, False, 2), ({"fecl_weight": 0}, True, 4)],
+    [({}, False, 4), ({"fecl_weight": 0}, False, 1), ({"fecl_weight": 0}, True, 4)],
 )
 def test_the_teacher_is_asked_about_labelled_patches_only_where_its_answer_is_used(settings, partly, asked):
-    method, batch = _method(**settings), _batch()
+    method, batch = _method(**settings), _late_batch()
     if partly:
         batch.target[:, :8] = UNKNOWN
     seen = []
