@@ -15,7 +15,7 @@ from napari_dycon.engine.intensity import Intensity
 from napari_dycon.engine.processor import available_cores
 from napari_dycon.errors import TrainingError
 from napari_dycon.learning.networks import NetworkSpec
-from napari_dycon.study.exchange.preflight import CPU_VOXELS, MOST_CPU_VOXELS
+from napari_dycon.study.store.preflight import CPU_VOXELS, MOST_CPU_VOXELS
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 Size = tuple[int, int, int]

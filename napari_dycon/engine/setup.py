@@ -24,7 +24,6 @@ from napari_dycon.engine.warmstart import adopt_plan, new_structures, same_netwo
 from napari_dycon.errors import DyconError, TrainingError
 from napari_dycon.learning.batch import IGNORE
 from napari_dycon.learning.methods.base import get_method
-from napari_dycon.study.exchange import preflight
 from napari_dycon.study.store.structures import read_notes
 from napari_dycon.study.store.studyfile import read_record
 from napari_dycon.study.study import Study
@@ -232,7 +231,7 @@ def _usable(study: Study, notes: list[str], left_out: dict[str, str]) -> list[st
     TrainingError
         When a problem concerns the whole study, or no usable case has a label.
     """
-    for problem in preflight.check(study):
+    for problem in study.preflight():
         if problem.fatal and problem.case is not None:
             left_out.setdefault(problem.case, problem.message)
         if problem.fatal and problem.case is None:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.volumes import Volume, read_geometry
+from napari_dycon.study.store import preflight
 from napari_dycon.study.store.files import scan_path
 from napari_dycon.study.store.folder import StudyFolder
 from napari_dycon.study.store.lock import StudyLock
 from napari_dycon.study.store.notebook import Notebook
-from napari_dycon.study.store.removing import RemovedCases
+from napari_dycon.study.store.removing import RemovedCase, RemovedCases
 from napari_dycon.study.store.runs import ENTROPY, RunStore, probability_map
 from napari_dycon.study.store.scans import ScanReader, replaced_note
 from napari_dycon.study.store.schema import CaseRecord, StudyRecord
@@ -35,11 +36,6 @@ class Study(StudyFolder):
 
     Methods may be called from several threads. Arrays are ``(x, y, z)`` in source order. What comes
     into it and leaves it is in `exchange`.
-
-    Attributes
-    ----------
-    structure_changes
-        Structures merged or removed, in all annotations at once.
     """
 
     def __init__(
@@ -50,7 +46,7 @@ class Study(StudyFolder):
         self._scans = ScanReader()
         self._notebook: Notebook | None = None
         self._notebook_mutex = Lock()
-        self.structure_changes = StructureChanges(self, self._annotations)
+        self._structure_changes = StructureChanges(self, self._annotations)
 
     @classmethod
     def _opened_to_write(cls, path: Path, reading: Reading, lock: StudyLock, crashed: bool) -> Self:
@@ -72,8 +68,8 @@ class Study(StudyFolder):
     def _settle(self) -> None:
         """Go on with a merge or removal that a crash cut off; where that fails, say so."""
         try:
-            self.structure_changes.finish()
-            gone = self.structure_changes.given_up()
+            self._structure_changes.finish()
+            gone = self._structure_changes.given_up()
         except DyconError as error:
             self.tell(f"A change of the structures is not finished yet: {error}")
             return
@@ -217,10 +213,33 @@ class Study(StudyFolder):
                 self._notebook = Notebook(self.path)
             return self._notebook
 
+    def remove_case(self, case_id: str) -> RemovedCase:
+        """Take a case out of the study; a copy of all but the scan is kept (see `RemovedCases.take_out`)."""
+        return self._removed.take_out(case_id)
+
+    def removed_cases(self) -> list[RemovedCase]:
+        """Cases that `restore_case` can put back, the latest first."""
+        return self._removed.listed()
+
+    def restore_case(self, folder: str) -> CaseRecord:
+        """Put a removed case back (see `RemovedCases.put_back`); it gets the structures of today."""
+        return self._removed.put_back(folder)
+
+    def merge_structures(self, value: int, into: int) -> None:
+        """Give the voxels of one structure to another, in every case (see `StructureChanges.merge`)."""
+        self._structure_changes.merge(value, into)
+
+    def remove_structure(self, value: int, *, background: bool = False) -> None:
+        """Take a structure out of the study and of all annotations (see `StructureChanges.remove`)."""
+        self._structure_changes.remove(value, background=background)
+
+    def preflight(self, case_ids: Sequence[str] | None = None) -> list[preflight.Problem]:
+        """What would make training fail or mislead (see `preflight.check`)."""
+        return preflight.check(self, case_ids)
+
     @property
-    def removed(self) -> RemovedCases:
-        """Cases that were taken out of the study, and can be put back."""
-        return RemovedCases(self, self._annotations, self.notebook, self._runs, self.structure_changes)
+    def _removed(self) -> RemovedCases:
+        return RemovedCases(self, self._annotations, self.notebook, self._runs, self._structure_changes)
 
     def annotation_stamp(self, case_id: str) -> str:
         """Text that changes whenever the known map of a case is saved anew; empty where there is none."""
@@ -265,7 +284,7 @@ class Study(StudyFolder):
         if current is not None and current.generation == generation:
             return self.annotation(case_id)
         found = self._annotations.versions(case_id).read(generation, self.geometry(case_id))
-        return found if as_saved else self.structure_changes.translated(case_id, generation, found)
+        return found if as_saved else self._structure_changes.translated(case_id, generation, found)
 
     def restore_version(self, case_id: str, generation: int) -> CaseRecord:
         """Make a version the one that counts again; the one that counted until now is kept.
@@ -344,7 +363,7 @@ class Study(StudyFolder):
         if not path.is_file():
             return None
         found = self._runs.read_prediction(run_id, case_id, self.geometry(case_id))
-        return None if found is None else self.structure_changes.translated_mask(found)
+        return None if found is None else self._structure_changes.translated_mask(found)
 
     def prediction_map(self, run_id: str, case_id: str, name: str) -> NDArray[np.float32] | None:
         """Map ``(x, y, z)`` beside a prediction, values from 0 to 1; None where there is none."""

@@ -16,7 +16,7 @@ from napari_dycon.errors import TrainingError
 from napari_dycon.learning.methods.base import get_method
 from napari_dycon.learning.networks import build_network
 from napari_dycon.study.exchange import importing
-from napari_dycon.study.exchange.preflight import MOST_CPU_VOXELS
+from napari_dycon.study.store.preflight import MOST_CPU_VOXELS
 from tests.engine.conftest import TINY
 
 CPU = Machine(device="cpu", memory=16 * 2**30, cores=4)

@@ -14,8 +14,8 @@ from napari_dycon.engine.store import CaseStore
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.volumes import read_volume
 from napari_dycon.learning.networks import NetworkSpec
-from napari_dycon.study.exchange import importing, preflight
-from napari_dycon.study.store import scans
+from napari_dycon.study.exchange import importing
+from napari_dycon.study.store import preflight, scans
 from napari_dycon.study.truth.annotations import Annotation, Known
 from tests.engine.conftest import ball_case, save_scan
 
@@ -258,7 +258,7 @@ def test_ct_scans_share_a_window_and_an_mr_among_them_has_its_own(make_study, tm
     cases = CaseStore(study, plan)
     for record in study.cases:
         assert len(np.unique(cases.prepare(record.id).image)) > 50
-    said = [problem.message for problem in preflight.check(study) if "CT" in problem.message]
+    said = [problem.message for problem in study.preflight() if "CT" in problem.message]
     assert len(said) == 1 and "scan3" in said[0] and "scan4" in said[0]
     assert not [p for p in preflight.check(study, [r.id for r in study.cases[:3]]) if "CT" in p.message]
 

@@ -104,16 +104,14 @@ def whole(tmp_path_factory) -> Path:
             case = importing.add_scan(study, scan)
             study.save_annotation(case.id, labels(1), "complete")
             study.save_annotation(case.id, labels(2), "complete")
-        study.structure_changes.merge(2, into=1)
+        study.merge_structures(2, into=1)
         run = study.new_run("dycon")
         study.save_prediction(run, "a", labels(1).labels, np.zeros((4, 4, 4), np.float32))
         study.save_prediction_summary(run, {"a": {"ready": True, "mean_entropy": 0.1}})
         study.notebook.write("a", note="first")
         study.notebook.save()
         study.notebook.write("a", note="second")
-        (study.path / "removed" / study.removed.take_out("x").folder).rename(
-            study.path / "removed" / "folder"
-        )
+        (study.path / "removed" / study.remove_case("x").folder).rename(study.path / "removed" / "folder")
     Study.open(home / "study", read_only=False).close()
     return home / "study"
 
@@ -169,7 +167,7 @@ def visit(study: Study, case: str) -> None:
         lambda: study.annotation_version(case, 1),
         lambda: study.prediction("001-dycon", case),
         lambda: study.prediction_map("001-dycon", case, ENTROPY),
-        study.removed.listed,
+        study.removed_cases,
         lambda: study.versions(case),
     ):
         try:

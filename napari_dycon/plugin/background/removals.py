@@ -38,7 +38,7 @@ def removal(
             if not save_first():
                 raise StudyError("What you painted cannot be saved at the moment, so nothing was removed.")
             for case_id in case_ids:
-                removed.append(study.removed.take_out(case_id))
+                removed.append(study.remove_case(case_id))
         except DyconError as error:
             problem = str(error)
         yield CasesRemoved(tuple(removed), problem)
@@ -51,7 +51,7 @@ def return_of(study: Study, folder: str) -> EventSource[CaseRestored]:
 
     def source(control: Control) -> Iterator[CaseRestored]:
         del control
-        case = study.removed.put_back(folder)
+        case = study.restore_case(folder)
         yield CaseRestored(case.id, case.name)
 
     return source

@@ -241,7 +241,7 @@ class Cases:
     def removed(self) -> list[RemovedCase]:
         """Return the cases that can be put back, the latest first."""
         study = self._current.study
-        return [] if study is None or study.read_only else study.removed.listed()
+        return [] if study is None or study.read_only else study.removed_cases()
 
     def _on_removed(self, event: removals.CasesRemoved) -> None:
         gone = [case.id for case in event.cases]

@@ -171,12 +171,12 @@ class Structures:
     @intention
     def _ask_merge(self, study: Study, value: int, into: int) -> None:
         names = f"{quoted(study, value)} into {quoted(study, into)}"
-        change = partial(study.structure_changes.merge, value, into)
+        change = partial(study.merge_structures, value, into)
         self._ask_change(f"Merge {names}{painted(study, value, 'in')}?", "Merge", change)
 
     @intention
     def _ask_removal(self, study: Study, value: int, background: bool) -> None:
-        change = partial(study.structure_changes.remove, value, background=background)
+        change = partial(study.remove_structure, value, background=background)
         text = f"Remove {quoted(study, value)}{painted(study, value, 'from')}?"
         self._ask_change(text, "Remove", change)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from napari_dycon.errors import DyconError
 from napari_dycon.io.volumes import find_volumes, read_geometry, read_volume
-from napari_dycon.study.exchange import importing, preflight
+from napari_dycon.study.exchange import importing
+from napari_dycon.study.store import preflight
 from napari_dycon.study.store.files import sha256_of
 from napari_dycon.study.store.identity import content_of
 from napari_dycon.study.store.schema import CaseRecord

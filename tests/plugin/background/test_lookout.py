@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.plugin.background import lookout
-from napari_dycon.study.exchange import importing, preflight
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.study import Study
 
 
@@ -87,7 +87,7 @@ def test_a_scan_of_no_use_that_is_where_it_was_is_marked_but_not_lost(
 def test_when_no_scan_can_be_trained_on_there_is_a_reason_beside_each(opened_after, qtbot):
     session = opened_after(alpha=moved, beta=replaced, gamma=damaged)
     qtbot.waitUntil(lambda: all(row.unusable for row in rows(session).values()))
-    message = next(problem.message for problem in preflight.check(session.study) if problem.case is None)
+    message = next(problem.message for problem in session.study.preflight() if problem.case is None)
     assert "see the reason beside each" in message
     assert all(row.problems for row in rows(session).values())
 

@@ -392,7 +392,7 @@ def test_segments_of_one_name_are_one_structure(tmp_path, make_scan):
         ([Structure(value=5, name="lesion"), Structure(value=1, name="liver")], [])
     ):
         with Study.create(tmp_path / f"new{number}", structures) as study:
-            study.add_scan(make_scan("p"), labels)
+            importing.add_scan(study, make_scan("p"), labels)
             found = study.annotation("p").labels
             assert found[3, 3, 1] == found[3, 3, 3] != found[3, 3, 2]
             assert len(study.structures) == 2
@@ -406,7 +406,7 @@ def test_a_value_that_a_naming_file_does_not_name_means_nothing(tmp_path, make_s
         Study.create(tmp_path / "new", own) as study,
         pytest.raises(StudyError, match=r"2 \(16 voxels\); the file names its other values but not 2"),
     ):
-        study.add_scan(make_scan("p"), labels)
+        importing.add_scan(study, make_scan("p"), labels)
 
 
 def test_the_advice_for_a_foreign_name_does_not_take_the_value_of_a_structure(tmp_path, make_scan):
@@ -415,7 +415,7 @@ def test_the_advice_for_a_foreign_name_does_not_take_the_value_of_a_structure(tm
         Study.create(tmp_path / "new", [Structure(value=1, name="liver")]) as study,
         pytest.raises(StudyError, match=r'as the structure is called \(liver\).*--structure "2:Leber"'),
     ):
-        study.add_scan(make_scan("p"), labels)
+        importing.add_scan(study, make_scan("p"), labels)
 
 
 def test_a_study_without_structures_takes_their_names_from_the_segments(tmp_path, make_scan):

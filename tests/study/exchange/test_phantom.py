@@ -4,7 +4,6 @@ import pytest
 from scipy import ndimage
 
 from napari_dycon.errors import StudyError
-from napari_dycon.study.exchange import preflight
 from napari_dycon.study.exchange.phantom import ACQUISITIONS, make_phantom_study, phantom_case
 
 SMALL = (40, 36, 24)
@@ -36,7 +35,7 @@ def test_three_of_twelve_are_labelled_and_one_of_these_only_in_six_slices(phanto
     assert sparse.known_fraction == pytest.approx(6 / SMALL[2])
     truth = np.asarray(nib.load(phantoms.path / "truth" / "patient-03.nii.gz").dataobj)
     np.testing.assert_array_equal(sparse.labels[sparse.known > 0], truth[sparse.known > 0])
-    assert not [problem for problem in preflight.check(phantoms) if problem.fatal]
+    assert not [problem for problem in phantoms.preflight() if problem.fatal]
 
 
 def test_scanners_differ_as_they_do_in_a_hospital(phantoms):

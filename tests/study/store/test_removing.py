@@ -40,46 +40,46 @@ def everything(study):
 
 def test_a_removed_case_is_gone_and_can_be_put_back_as_it_was(filled):
     before = everything(filled)
-    removed = filled.removed.take_out("a")
+    removed = filled.remove_case("a")
     assert [case.id for case in filled.cases] == ["b"]
     assert not list((filled.path / "annotations").glob("a.*"))
     assert filled.notebook.page("a").note == ""
-    assert [item.name for item in filled.removed.listed()] == ["a"]
-    filled.removed.put_back(removed.folder)
+    assert [item.name for item in filled.removed_cases()] == ["a"]
+    filled.restore_case(removed.folder)
     assert everything(filled) == before
-    assert filled.removed.listed() == []
+    assert filled.removed_cases() == []
 
 
 def test_the_scan_is_not_touched(filled):
     scan = filled.scan_path("a")
     before = scan.read_bytes()
-    filled.removed.take_out("a")
+    filled.remove_case("a")
     assert scan.read_bytes() == before
 
 
 def test_it_stays_removed_and_can_be_put_back_after_closing(filled):
     before = everything(filled)
-    filled.removed.take_out("a")
+    filled.remove_case("a")
     filled.close()
     with Study.open(filled.path) as again:
         assert [case.id for case in again.cases] == ["b"]
-        (item,) = again.removed.listed()
-        again.removed.put_back(item.folder)
+        (item,) = again.removed_cases()
+        again.restore_case(item.folder)
         assert everything(again) == before
 
 
 def test_a_scan_added_again_starts_without_the_old_labels_and_both_are_kept(filled, make_scan):
-    filled.removed.take_out("a")
+    filled.remove_case("a")
     again = importing.add_scan(filled, make_scan("a"))
     assert (again.id, again.status) == ("a", "unlabelled")
     assert filled.prediction("001-dycon", "a") is None
     assert filled.prediction_summary("001-dycon") == {"b": {"mean_entropy": 0.5}}
-    (item,) = filled.removed.listed()
+    (item,) = filled.removed_cases()
     with pytest.raises(StudyError, match="holds a case a again"):
-        filled.removed.put_back(item.folder)
-    assert filled.removed.listed() == [item]
-    filled.removed.take_out("a")
-    assert len(filled.removed.listed()) == 2
+        filled.restore_case(item.folder)
+    assert filled.removed_cases() == [item]
+    filled.remove_case("a")
+    assert len(filled.removed_cases()) == 2
 
 
 def test_a_copy_that_cannot_be_made_leaves_the_case_in_the_study(filled, monkeypatch):
@@ -90,15 +90,15 @@ def test_a_copy_that_cannot_be_made_leaves_the_case_in_the_study(filled, monkeyp
 
     monkeypatch.setattr(removing, "_copy", full)
     with pytest.raises(StudyError, match=r"was not removed.*No space left"):
-        filled.removed.take_out("a")
+        filled.remove_case("a")
     assert everything(filled) == before
-    assert filled.removed.listed() == []
+    assert filled.removed_cases() == []
 
 
 def test_where_files_cannot_be_linked_they_are_copied(filled, monkeypatch):
     before = everything(filled)
     monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError("not here")))
-    filled.removed.put_back(filled.removed.take_out("a").folder)
+    filled.restore_case(filled.remove_case("a").folder)
     assert everything(filled) == before
 
 
@@ -111,32 +111,32 @@ def test_a_crash_before_the_case_left_the_study_file_changes_nothing(filled, mon
     with monkeypatch.context() as broken:
         broken.setattr(filled, "update", crash)
         with pytest.raises(KeyboardInterrupt):
-            filled.removed.take_out("a")
+            filled.remove_case("a")
     assert everything(filled) == before
 
 
 def test_an_edit_after_the_removal_does_not_change_the_copy(filled, make_scan):
-    filled.removed.take_out("a")
+    filled.remove_case("a")
     other = importing.add_scan(filled, make_scan("a"))
     filled.save_annotation("a", Annotation.full(np.full(other.shape, 1, np.uint8)), "complete")
-    filled.removed.take_out("a")
-    first = filled.removed.listed()[-1]
-    filled.removed.put_back(first.folder)
+    filled.remove_case("a")
+    first = filled.removed_cases()[-1]
+    filled.restore_case(first.folder)
     assert np.count_nonzero(filled.annotation("a").labels) < other.shape[0] * other.shape[1] * other.shape[2]
 
 
 def test_a_reader_cannot_remove_and_nonsense_cannot_be_put_back(filled):
     with Study.open(filled.path) as reader, pytest.raises(StudyError, match="Nothing was changed"):
-        reader.removed.take_out("a")
+        reader.remove_case("a")
     with pytest.raises(StudyError, match="no case 'zzz'"):
-        filled.removed.take_out("zzz")
+        filled.remove_case("zzz")
     with pytest.raises(StudyError, match="no removed case"):
-        filled.removed.put_back("../../annotations")
+        filled.restore_case("../../annotations")
 
 
 def test_ignored_voxels_come_back_too(filled):
     annotation = filled.annotation("a")
     annotation.known[1, 1, 1] = Known.IGNORE
     filled.save_annotation("a", annotation, "complete")
-    filled.removed.put_back(filled.removed.take_out("a").folder)
+    filled.restore_case(filled.remove_case("a").folder)
     assert filled.annotation("a").known[1, 1, 1] == Known.IGNORE

@@ -31,7 +31,7 @@ def cases(study, make_scan):
 
 
 def test_merging_rewrites_every_case_and_keeps_the_versions_before(study, cases):
-    study.structure_changes.merge(2, into=1)
+    study.merge_structures(2, into=1)
     assert [structure.name for structure in study.structures] == ["left atrium"]
     for case in cases:
         labels = study.annotation(case.id).labels
@@ -48,7 +48,7 @@ def test_merging_rewrites_every_case_and_keeps_the_versions_before(study, cases)
 
 @pytest.mark.parametrize("background", [False, True])
 def test_removing_makes_voxels_unknown_or_background_and_leaves_a_copy(study, cases, background):
-    study.structure_changes.remove(2, background=background)
+    study.remove_structure(2, background=background)
     annotation = study.annotation("a")
     assert (annotation.labels[:, :, 1] == 0).all()
     assert (annotation.known[:, :, 1] == (Known.DRAWN if background else Known.UNKNOWN)).all()
@@ -58,7 +58,7 @@ def test_removing_makes_voxels_unknown_or_background_and_leaves_a_copy(study, ca
 
 
 def test_an_older_version_speaks_of_the_structures_of_today(study, cases):
-    study.structure_changes.merge(2, into=1)
+    study.merge_structures(2, into=1)
     aorta = study.add_structure("aorta").value  # never the value that became free
     study.restore_version("a", 1)
     assert (study.annotation("a").labels[:, :, 1] == 1).all()
@@ -85,7 +85,7 @@ def test_a_stop_at_any_step_of_a_merge_is_made_good_at_the_next_opening(tmp_path
                 patch.setattr(owner, name, stopping(getattr(owner, name), left))
             opened = Study.open(copy, read_only=False)
             with contextlib.suppress(PowerCut):
-                opened.structure_changes.merge(2, into=1)
+                opened.merge_structures(2, into=1)
             opened._lock.release()
         with Study.open(copy, read_only=False) as again:
             values = [structure.value for structure in again.structures]
@@ -114,39 +114,39 @@ def stopping(original, left):
 def test_a_damaged_annotation_stops_a_merge_before_anything_is_changed(study, cases):
     (study.path / "annotations" / "c.known.nii.gz").write_bytes(b"damaged")
     with pytest.raises(StudyError, match="damaged"):
-        study.structure_changes.merge(2, into=1)
+        study.merge_structures(2, into=1)
     assert [structure.value for structure in study.structures] == [1, 2]
     assert 2 in study.annotation("a").label_voxels()
 
 
 def test_a_merge_needs_no_scans(study, cases, tmp_path):
     (tmp_path / "images").rename(tmp_path / "away")
-    study.structure_changes.merge(2, into=1)
+    study.merge_structures(2, into=1)
     (tmp_path / "away").rename(tmp_path / "images")
     assert (study.annotation("a").labels[:, :, 1] == 1).all()
 
 
 def test_what_cannot_be_done_is_told(study, cases):
     with pytest.raises(StudyError, match="into itself"):
-        study.structure_changes.merge(1, into=1)
+        study.merge_structures(1, into=1)
     with pytest.raises(StudyError, match="no structure with label value 9"):
-        study.structure_changes.remove(9)
+        study.remove_structure(9)
     reader = Study.open(study.path)
     with pytest.raises(StudyError, match="Nothing was changed"):
-        reader.structure_changes.remove(2)
+        reader.remove_structure(2)
 
 
 def test_a_case_put_back_after_a_merge_has_the_structures_of_today(study, cases):
-    removed = study.removed.take_out("a")
-    study.structure_changes.merge(2, into=1)
-    study.removed.put_back(removed.folder)
+    removed = study.remove_case("a")
+    study.merge_structures(2, into=1)
+    study.restore_case(removed.folder)
     assert (study.annotation("a").labels[:, :, :2] == 1).all()
     assert study.case("a").volumes_ml == study.case("b").volumes_ml
     earlier = study.versions("a")[-1].generation
     study.restore_version("a", earlier)
     assert (study.annotation("a").labels[:, :, :2] == 1).all()
-    again = study.removed.take_out("a")
-    study.removed.put_back(again.folder)
+    again = study.remove_case("a")
+    study.restore_case(again.folder)
     assert [version.reason for version in study.versions("a")][-2:] == ["merge", "complete"]
 
 
@@ -155,9 +155,9 @@ def test_a_prediction_of_before_speaks_of_the_structures_of_today(study, cases):
     mask = np.zeros(cases[0].shape, np.uint8)
     mask[:, :, 0], mask[:, :, 1] = 1, 2
     study.save_prediction(run, "a", mask, np.zeros(mask.shape, np.float32))
-    study.structure_changes.merge(2, into=1)
+    study.merge_structures(2, into=1)
     assert (study.prediction(run, "a")[:, :, :2] == 1).all()
-    study.structure_changes.remove(1)
+    study.remove_structure(1)
     assert not study.prediction(run, "a").any()
 
 
@@ -173,7 +173,7 @@ def test_the_study_is_free_while_the_cases_are_worked_on(study, cases, change, m
         return write(store, case, *args, **kwargs)
 
     monkeypatch.setattr(AnnotationStore, "write", slow)
-    act = study.structure_changes.merge if change == "merge" else study.structure_changes.remove
+    act = study.merge_structures if change == "merge" else study.remove_structure
     hand = threading.Thread(target=act, args=(2, 1) if change == "merge" else (2,))
     hand.start()
     assert written.wait(60)
@@ -208,17 +208,17 @@ def test_a_case_that_comes_during_a_merge_is_merged_too(study, cases, make_scan,
         return write(store, case, *args, **kwargs)
 
     monkeypatch.setattr(AnnotationStore, "write", slow)
-    study.structure_changes.merge(2, into=1)
+    study.merge_structures(2, into=1)
     assert (study.annotation("late").labels == 1).all()
     assert (study.annotation_version("late", 1).labels == 1).all()
 
 
 def test_a_damaged_list_of_what_was_merged_closes_nothing(study, cases):
-    study.structure_changes.merge(2, into=1)
+    study.merge_structures(2, into=1)
     study.close()
     (study.path / "history" / "structures.json").write_text("[{")
     with Study.open(study.path, read_only=False) as again:
         assert "structures.json was damaged and set aside" in again.oddities[0]
         assert (again.annotation("a").labels[:, :, :2] == 1).all()
         again.add_structure("aorta")
-        again.structure_changes.remove(3)
+        again.remove_structure(3)

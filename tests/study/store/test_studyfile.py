@@ -180,7 +180,7 @@ def test_what_was_found_bad_never_becomes_the_backup(study):
 def test_with_the_journal_the_backup_is_as_new_as_the_file_was(study, make_scan, damage):
     cases = [importing.add_scan(study, make_scan(name)) for name in "abc"]
     study.add_structure("vein")
-    study.removed.take_out("b")
+    study.remove_case("b")
     study.save_annotation("c", Annotation.full(np.ones(cases[0].shape, np.uint8)), "complete")
     study.close()
     (study.path / "study.json").write_bytes(damage)
@@ -279,11 +279,11 @@ def test_a_name_that_can_be_comes_back(study, name):
 @pytest.mark.parametrize("how", ["remove", "merge"])
 def test_a_value_that_was_given_up_is_never_given_again(study, how):
     study.add_structure("spleen")
-    study.structure_changes.remove(2) if how == "remove" else study.structure_changes.merge(2, into=1)
+    study.remove_structure(2) if how == "remove" else study.merge_structures(2, into=1)
     with pytest.raises(StudyError, match=r"value 2 was that of “spleen”, which is gone.*next free one is 3"):
         study.add_structure("kidney", value=2)
     assert study.add_structure("kidney").value == 3
-    study.structure_changes.remove(3)
+    study.remove_structure(3)
     study.close()
     (study.path / "history" / "structures.json").unlink()
     with Study.open(study.path, read_only=False) as again:
@@ -292,7 +292,7 @@ def test_a_value_that_was_given_up_is_never_given_again(study, how):
 
 def test_values_given_up_in_an_older_version_count_too(study):
     study.add_structure("spleen")
-    study.structure_changes.remove(2)
+    study.remove_structure(2)
     study.close()
     found = content(study)
     del found["retired"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+from typing import Protocol
 
 from napari_dycon.errors import DyconError
 from napari_dycon.study.store.scans import NO_AIR, looks_like_ct, replaced_note
-from napari_dycon.study.store.schema import CaseRecord
-from napari_dycon.study.study import Study
+from napari_dycon.study.store.schema import CaseRecord, Structure
 
 FEWEST_SLICES = 4
 FEW_LABELLED = 3
@@ -23,6 +24,18 @@ MOST_CPU_VOXELS = 8 * CPU_VOXELS
 """At most so many where a small structure needs it."""
 FEWEST_VOXELS = 8
 """A structure of fewer voxels of the grid can hardly be learned."""
+
+
+class _Checked(Protocol):
+    """What is asked of a study."""
+
+    @property
+    def cases(self) -> tuple[CaseRecord, ...]: ...
+    @property
+    def structures(self) -> tuple[Structure, ...]: ...
+    def case(self, case_id: str) -> CaseRecord: ...
+    def scan_path(self, case_id: str) -> Path: ...
+    def scan_has_changed(self, case_id: str, *, thorough: bool = True) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +57,7 @@ class Problem:
     fatal: bool
 
 
-def check(study: Study, case_ids: Sequence[str] | None = None) -> list[Problem]:
+def check(study: _Checked, case_ids: Sequence[str] | None = None) -> list[Problem]:
     """Look for bad training inputs; reads no voxels, only records and file times.
 
     Parameters
@@ -68,12 +81,12 @@ def check(study: Study, case_ids: Sequence[str] | None = None) -> list[Problem]:
     return sorted(problems, key=lambda problem: not problem.fatal)
 
 
-def reasons_to_leave_out(study: Study, case: CaseRecord) -> Iterator[str]:
+def reasons_to_leave_out(study: _Checked, case: CaseRecord) -> Iterator[str]:
     """Yield why a case must be left out of training, in sentences; nothing where it can be used."""
     return (problem.message for problem in _check_case(study, case) if problem.fatal)
 
 
-def _check_case(study: Study, case: CaseRecord) -> Iterator[Problem]:
+def _check_case(study: _Checked, case: CaseRecord) -> Iterator[Problem]:
     yield from _check_file(study, case)
     yield from _check_values(case)
     slices = min(case.shape)
@@ -103,7 +116,7 @@ def _check_case(study: Study, case: CaseRecord) -> Iterator[Problem]:
         )
 
 
-def _check_file(study: Study, case: CaseRecord) -> Iterator[Problem]:
+def _check_file(study: _Checked, case: CaseRecord) -> Iterator[Problem]:
     try:
         if study.scan_has_changed(case.id, thorough=False):
             yield Problem(case.id, replaced_note(case, study.scan_path(case.id)), True)
@@ -135,7 +148,7 @@ def _check_values(case: CaseRecord) -> Iterator[Problem]:
         )
 
 
-def _check_labels(study: Study, cases: Sequence[CaseRecord], any_case: bool) -> Iterator[Problem]:
+def _check_labels(study: _Checked, cases: Sequence[CaseRecord], any_case: bool) -> Iterator[Problem]:
     """Yield the one reason why nothing can be trained, or what the labels will not teach."""
     labelled = [case for case in cases if case.status != "unlabelled"]
     totals = {s.name: sum(case.label_voxels.get(s.value, 0) for case in labelled) for s in study.structures}
@@ -157,7 +170,7 @@ def _check_labels(study: Study, cases: Sequence[CaseRecord], any_case: bool) -> 
         yield Problem(None, "Every case is complete: training without an unlabelled part.", False)
 
 
-def _check_sizes(study: Study, cases: Sequence[CaseRecord]) -> Iterator[Problem]:
+def _check_sizes(study: _Checked, cases: Sequence[CaseRecord]) -> Iterator[Problem]:
     """Yield which structures are too small for the finest grid that a processor can afford."""
     for structure in study.structures:
         small = [(*found, case) for case in cases if (found := _too_small(case, structure.value)) is not None]
@@ -185,7 +198,7 @@ def _too_small(case: CaseRecord, value: int) -> tuple[float, float] | None:
 
 
 def _reason_to_refuse(
-    study: Study, cases: Sequence[CaseRecord], any_case: bool, totals: dict[str, int]
+    study: _Checked, cases: Sequence[CaseRecord], any_case: bool, totals: dict[str, int]
 ) -> str | None:
     if not any_case:
         return "Add at least one scan."

@@ -3,12 +3,12 @@ import re
 import numpy as np
 import pytest
 
-from napari_dycon.study.exchange import importing, preflight
+from napari_dycon.study.exchange import importing
 from napari_dycon.study.truth.annotations import Annotation
 
 
 def messages(study, fatal):
-    return [problem.message for problem in preflight.check(study) if problem.fatal is fatal]
+    return [problem.message for problem in study.preflight() if problem.fatal is fatal]
 
 
 def test_an_empty_study_needs_a_scan(study):
@@ -77,10 +77,10 @@ def test_a_scan_that_would_spoil_the_training_is_named(
     for name in "abc":
         importing.add_scan(study, make_scan(name), make_labels(name))
     bad = importing.add_scan(study, write_nifti(tmp_path / "bad.nii.gz", voxels))
-    found = [p for p in preflight.check(study) if p.case == bad.id and p.fatal is fatal]
+    found = [p for p in study.preflight() if p.case == bad.id and p.fatal is fatal]
     assert len(found) == 1
     assert re.search(message, found[0].message)
-    assert [p.case for p in preflight.check(study) if p.fatal and p.case != bad.id] == []
+    assert [p.case for p in study.preflight() if p.fatal and p.case != bad.id] == []
 
 
 def test_a_scan_that_is_gone_or_changed_is_named(study, make_scan, make_labels):
@@ -88,7 +88,7 @@ def test_a_scan_that_is_gone_or_changed_is_named(study, make_scan, make_labels):
         importing.add_scan(study, make_scan(name), make_labels(name))
     make_scan("c").replace(study.scan_path("a"))
     study.scan_path("b").unlink()
-    problems = {problem.case: problem for problem in preflight.check(study)}
+    problems = {problem.case: problem for problem in study.preflight()}
     assert "has changed on disk" in problems["a"].message
     assert problems["a"].fatal and "put the first one back" in problems["a"].message
     assert problems["b"].fatal
