@@ -36,6 +36,8 @@ LONGEST_STEP_SECONDS = 60.0
 """Longer steps are not believed, unless those before were long too: the computer slept."""
 SNAPSHOT_ITERATIONS = 100
 VALIDATIONS = 20
+LOOKING_SHARE = 0.1
+"""On the way, no look at the quality begins while those before took more than this share of the time."""
 PREFETCHED_ON_GPU = 4
 
 
@@ -96,6 +98,7 @@ class _Loop:
         self._best: float | None = None
         self._watch = Stopwatch(most=LONGEST_STEP_SECONDS)
         self._rate = 0.0
+        self._looked = 0.0
         if start.checkpoint is not None:
             self._restore(start.checkpoint)
         self._good = self._optimisation.snapshot(self._iteration)
@@ -230,10 +233,13 @@ class _Loop:
         return sampler.batches(self._iteration, ahead, patches)
 
     def _look(self, before: float) -> Iterator[Event]:
-        """Validate when another twentieth of the budget is used."""
+        """Validate when another twentieth of the budget is used, as far as that leaves time for training."""
         due = math.floor(before * VALIDATIONS) < math.floor(self._progress * VALIDATIONS)
-        if due and self._progress < 1 and self._validator.possible:
+        affordable = self._looked <= LOOKING_SHARE * self._watch.seconds
+        if due and affordable and self._progress < 1 and self._validator.possible:
+            started = self._watch.seconds
             yield from self._validate(everything=False)
+            self._looked += self._watch.seconds - started
 
     def _validate(self, everything: bool) -> Iterator[Event]:
         self._watch.start()

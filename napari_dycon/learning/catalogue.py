@@ -1,8 +1,9 @@
-"""The methods of this package, told without loading PyTorch."""
+"""All methods, those of other packages too, told without loading PyTorch."""
 
 import ast
 import pkgutil
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 from napari_dycon.learning import methods
@@ -10,17 +11,19 @@ from napari_dycon.learning import methods
 
 def method_titles() -> dict[str, str]:
     """Titles of all methods by name, sorted by name, as their source states them."""
-    found = (
-        title
-        for module in pkgutil.iter_modules(methods.__path__, f"{methods.__name__}.")
-        for title in _titles(_source(module.name))
-    )
-    return dict(sorted(found))
+    ours = [module.name for module in pkgutil.iter_modules(methods.__path__, f"{methods.__name__}.")]
+    theirs = [entry.module for entry in entry_points(group=methods.GROUP)]
+    return dict(sorted(title for module in (*ours, *theirs) for title in _titles(_source(module))))
 
 
 def _source(module: str) -> str:
-    spec = find_spec(module)
-    source = getattr(spec.loader, "get_source", lambda name: None)(module) if spec else None
+    """Source of a module, without importing it; empty where there is none to read."""
+    try:
+        spec = find_spec(module)
+        source = getattr(spec.loader, "get_source", lambda name: None)(module) if spec else None
+        ast.parse(source or "")
+    except (ImportError, SyntaxError, ValueError):
+        return ""
     return source or ""
 
 

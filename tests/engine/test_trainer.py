@@ -598,6 +598,21 @@ def test_the_scans_of_a_patient_stay_together_in_a_run(make_study, train):
     assert not held & {patients[case] for case in config.trained_on}
 
 
+def test_looks_at_the_quality_leave_the_time_to_the_training(make_study, train, monkeypatch):
+    """Of a short training on large scans, twenty looks would take most."""
+    original, study = validation.Validator.run, make_study(labelled=3)
+
+    def slow(*arguments, **options):
+        time.sleep(0.5)
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(validation.Validator, "run", slow)
+    events = train(study, "supervised", iterations=20)
+    looks = [event.iteration for event in events if isinstance(event, Validated)]
+    assert looks[-1] == 20
+    assert 2 <= len(looks) < 10
+
+
 @pytest.mark.parametrize("times", [1, 2, 99])
 def test_memory_that_runs_out_in_validation_never_ends_a_run(make_study, train, monkeypatch, times):
     study, calls = make_study(labelled=3), []

@@ -1,7 +1,10 @@
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 
+from napari_dycon.learning import catalogue
 from napari_dycon.learning.catalogue import method_titles
+from napari_dycon.learning.methods import GROUP
 from napari_dycon.learning.methods.base import get_method, method_names
 
 
@@ -14,3 +17,19 @@ def test_reading_it_does_not_load_torch():
     code = "import sys; from napari_dycon.learning.catalogue import method_titles as m; m()"
     done = subprocess.run([sys.executable, "-c", f"{code}; sys.exit('torch' in sys.modules)"], check=False)
     assert done.returncode == 0
+
+
+def test_methods_of_other_packages_are_told_from_their_source(tmp_path, monkeypatch):
+    sources = {
+        "kind_method": '@register("kind")\nclass Kind:\n    title = "Kind: of others"\n',
+        "broken_method": "class:",
+    }
+    for name, source in sources.items():
+        (tmp_path / f"{name}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    entries = [EntryPoint(name, name, GROUP) for name in (*sources, "absent_method")]
+    monkeypatch.setattr(catalogue, "entry_points", lambda group: entries if group == GROUP else [])
+    found = catalogue.method_titles()
+    assert found["kind"] == "Kind: of others"
+    assert "dycon" in found
+    assert not set(sources) & set(sys.modules)

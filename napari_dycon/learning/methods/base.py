@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from napari_dycon.errors import TrainingError
 from napari_dycon.learning.batch import Batch
 from napari_dycon.learning.losses.supervised import partial_loss
+from napari_dycon.learning.methods import GROUP
 from napari_dycon.learning.networks import NetworkSpec, SegmentationNetwork, build_network
 from napari_dycon.learning.teacher import Teacher
 from napari_dycon.register import Register
@@ -127,7 +128,7 @@ class Method(nn.Module, ABC):
 
 
 methods: Register[type[Method]] = Register(
-    "learning method", "napari_dycon.learning.methods", "napari_dycon.methods", TrainingError
+    "learning method", "napari_dycon.learning.methods", GROUP, TrainingError
 )
 _M = TypeVar("_M", bound=type[Method])
 

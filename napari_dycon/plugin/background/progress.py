@@ -1,5 +1,6 @@
 """What an event of the engine means for the progress line."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from napari_dycon.engine.events import (
@@ -16,6 +17,14 @@ from napari_dycon.study.exchange.exporting import CaseExported
 from napari_dycon.study.exchange.importing import ImportEvent
 from napari_dycon.study.exchange.searching import Sought
 
+COUNTED: Mapping[type, str] = {
+    CasePredicted: "Predicted",
+    ImportEvent: "Read",
+    Sought: "Looked at",
+    CaseExported: "Exported",
+    CaseLooked: "Looking for places, case",
+}
+
 
 def after(event: object, task: TaskState) -> TaskState:
     """Return the task state after ``event``; the phase stays as it is."""
@@ -31,20 +40,8 @@ def after(event: object, task: TaskState) -> TaskState:
         case PredictionProgress():
             text = f"Predicting case {min(event.done + 1, event.total)} of {event.total}"
             return replace(task, fraction=event.fraction, text=text)
-        case CasePredicted():
-            text = f"Predicted {event.done} of {event.total}"
-            return replace(task, fraction=event.done / max(event.total, 1), text=text)
-        case ImportEvent():
-            text = f"Read {event.done} of {event.total}"
-            return replace(task, fraction=event.done / max(event.total, 1), text=text)
-        case Sought():
-            text = f"Looked at {event.done} of {event.total}"
-            return replace(task, fraction=event.done / max(event.total, 1), text=text)
-        case CaseExported():
-            text = f"Exported {event.done} of {event.total}"
-            return replace(task, fraction=event.done / max(event.total, 1), text=text)
-        case CaseLooked():
-            text = f"Looking for places, case {event.done} of {event.total}"
+        case CasePredicted() | ImportEvent() | Sought() | CaseExported() | CaseLooked():
+            text = f"{COUNTED[type(event)]} {event.done} of {event.total}"
             return replace(task, fraction=event.done / max(event.total, 1), text=text)
         case Searching():
             return replace(task, seconds_left=None, text="Looking for places worth a look")
