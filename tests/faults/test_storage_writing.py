@@ -17,6 +17,7 @@ import torch
 from napari_dycon.engine.checkpoints import Checkpoint, CheckpointFolder
 from napari_dycon.errors import DyconError
 from napari_dycon.study.store.autosave import Autosaver
+from napari_dycon.study.store.lock import RunLock, StudyLock
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.editing import AnnotationEditor
 
@@ -24,11 +25,13 @@ KILLED = """
 import sys, time, numpy as np, torch
 from napari_dycon.engine.checkpoints import Checkpoint, CheckpointFolder
 from napari_dycon.study.truth.annotations import Annotation
+from napari_dycon.study.store.lock import RunLock
 from napari_dycon.study.study import Study
 study = Study.open(sys.argv[1], read_only=False)
 case, run = study.cases[0].id, study.path / "runs" / "one"
 run.mkdir(parents=True, exist_ok=True)
 kept = CheckpointFolder(run / "checkpoints")
+assert RunLock(run).acquire() is None
 print("begun", flush=True)
 for step in range(int(sys.argv[2]), 100000):
     made = Annotation.empty(study.cases[0].shape)
@@ -67,6 +70,22 @@ def test_69_kill_9_leaves_every_kind_of_file_whole(study):
             assert weights.iteration in (done, done + 1)
             assert set(weights.tensors["w"].tolist()) == {float(weights.iteration)}
         assert not [*after.path.rglob(".dycon-tmp-*"), *after.path.rglob("*.next.nii.gz")]
+
+
+def test_what_a_killed_training_left_is_swept_and_a_living_one_keeps_its_files(study):
+    home = study.path
+    stopped, living, other = (home / "runs" / name for name in ("stopped", "living", "other"))
+    for run in (stopped, living, other):
+        (run / "checkpoints").mkdir(parents=True)
+        (run / "checkpoints" / ".dycon-tmp-1.json").write_text("{")
+    shutil.copy(home / StudyLock.holder_file, stopped / RunLock.holder_file)
+    lock = RunLock(living)
+    assert lock.acquire() is None
+    study._lock.release(clean=False)  # as after a kill
+    with Study.open(home, read_only=False):
+        left = {path.parent.parent.name for path in home.rglob(".dycon-tmp-*")}
+    lock.release()
+    assert left == {"living", "other"}
 
 
 class PowerLoss:

@@ -15,7 +15,7 @@ from napari_dycon.io.atomic import sweep_leftovers
 from napari_dycon.io.json_files import in_words
 from napari_dycon.study.store.annotation_store import AnnotationStore
 from napari_dycon.study.store.files import scan_path
-from napari_dycon.study.store.lock import StudyLock
+from napari_dycon.study.store.lock import RunLock, StudyLock
 from napari_dycon.study.store.schema import (
     DEFAULT_COLORS,
     MOST_STRUCTURES,
@@ -377,6 +377,8 @@ class StudyFolder:
         if crashed or reading.notes or not study._annotations.seen(reading.record.revision):
             if lock is not None:
                 sweep_leftovers(path, spare=OF_TRAININGS)
+                for run in filter(RunLock.is_abandoned, (path / "runs").glob("*")):
+                    sweep_leftovers(run)
                 study.tell(*study._annotations.recover([case.id for case in study.cases]))
             study._catch_up()
         return study

@@ -69,6 +69,16 @@ class FolderLock:
     @classmethod
     def is_held(cls, folder: Path) -> bool:
         """Tell whether somebody holds the folder now; False where that cannot be found out."""
+        return cls._held(folder) is True
+
+    @classmethod
+    def is_abandoned(cls, folder: Path) -> bool:
+        """Tell whether who held the folder was stopped; False where that cannot be found out."""
+        return cls.left_behind(folder) and cls._held(folder) is False
+
+    @classmethod
+    def _held(cls, folder: Path) -> bool | None:
+        """Whether somebody holds the folder now; None where that cannot be found out."""
         if not cls.left_behind(folder):
             return False
         probe = cls(folder)._lock
@@ -77,7 +87,7 @@ class FolderLock:
         except Timeout:
             return True
         except (OSError, NotImplementedError):
-            return False
+            return None
         probe.release()
         return False
 
