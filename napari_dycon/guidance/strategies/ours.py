@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_dycon.engine.control import Control
+from napari_dycon.guidance.first import first_slices
+from napari_dycon.guidance.slices import too_close
 from napari_dycon.guidance.suggestions import (
     Box,
     CaseLooked,
@@ -23,7 +25,7 @@ from napari_dycon.guidance.suggestions import (
     leaving_out,
     strategies,
 )
-from napari_dycon.io.geometry import PLANES, Geometry, plane_axis, plane_of_axis
+from napari_dycon.io.geometry import PLANES, Geometry, plane_axis
 from napari_dycon.study.store.runs import ENTROPY
 from napari_dycon.study.store.schema import CaseRecord, Structure
 from napari_dycon.study.study import Study
@@ -35,14 +37,9 @@ EDGE_MM = 3.0
 TOP_SHARE = 0.05
 FEWEST_VOXELS = 20
 """A slice is scored by the mean of its most unsure voxels: 5 % of those in the band, but at least so many."""
-SLICES_APART = 3
-MILLIMETRES_APART = 20.0
 PER_CASE = 2
 STRATIFIED_SHARE = 2 / 3
 RANDOM_SHARE = 1 / 8
-FIRST_PLANES = ("axial", "coronal")
-FIRST_PLACES = (0.5, 0.4, 0.6, 0.45, 0.55)
-"""Without a prediction: the plane of the first and the second slice of a case, and where in it they lie."""
 SHORTLIST = 4
 """Only so many times the wanted number of cases are read, those with the highest mean entropy."""
 
@@ -77,7 +74,7 @@ def most_unsure(
             candidates += _candidates(study, run, case)
         yield CaseLooked(case.id, done, len(shortlist))
     if not candidates:
-        return Suggestions(tuple(_first_slices(study, open_cases, count, left_out)), left_out)
+        return Suggestions(tuple(first_slices(study, open_cases, count, left_out)), left_out)
     return Suggestions(tuple(_choose(candidates, count, _random(study, run))), left_out)
 
 
@@ -164,7 +161,7 @@ def _slices(
         scores = _slice_scores(region.unsure, axis)
         for local in map(int, np.flatnonzero(scores > 0)):
             index = local + region.offset[axis]
-            if any(_too_close(index, other, spacing) for other in labelled):
+            if any(too_close(index, other, spacing) for other in labelled):
                 continue
             what = f"{structure.name} {_what(region, axis, local)} {_extent(scores, local)}"
             place = Suggestion(
@@ -233,11 +230,6 @@ def _nearest(index: int, labelled: Sequence[int], spacing: float, plane: str) ->
     return f"nearest labelled slice {distance:.0f} mm away"
 
 
-def _too_close(index: int, other: int, spacing: float) -> bool:
-    apart = abs(index - other)
-    return apart < SLICES_APART and apart * spacing < MILLIMETRES_APART
-
-
 def _choose(candidates: Sequence[_Candidate], count: int, rng: np.random.Generator) -> list[Suggestion]:
     ranked = sorted(candidates, key=lambda candidate: candidate.rank)
     chosen: list[_Candidate] = []
@@ -277,57 +269,5 @@ def _fits(candidate: _Candidate, chosen: Sequence[_Candidate]) -> bool:
     if len(same_case) >= PER_CASE:
         return False
     return not any(
-        other.axis == new.axis and _too_close(new.index, other.index, candidate.spacing)
-        for other in same_case
-    )
-
-
-def _first_slices(
-    study: Study, cases: Sequence[CaseRecord], count: int, left_out: dict[str, str]
-) -> list[Suggestion]:
-    """Evenly spread slices, planes by turns: one of every case before the second of any."""
-    if not study.structures:
-        return []
-    ordered = sorted(cases, key=lambda case: case.known_fraction)
-    found: list[Suggestion] = []
-    for turn in range(PER_CASE):
-        for number, case in enumerate(ordered):
-            if len(found) == count:
-                return found
-            if case.id not in left_out:
-                share = FIRST_PLACES[(number + turn) % len(FIRST_PLACES)]
-                with leaving_out(case.id, left_out):
-                    found += _middle_slice(study, case, FIRST_PLANES[turn], share)
-    return found
-
-
-def _middle_slice(study: Study, case: CaseRecord, plane: str, share: float) -> Iterator[Suggestion]:
-    """Yield the slice at a share of the way through a scan, unless it is close to a complete one."""
-    geometry = study.geometry(case.id)
-    axis = plane_axis(geometry, plane)
-    index = int(share * geometry.shape[axis])
-    labelled = study.annotation(case.id).complete_slices(axis)
-    if not any(_too_close(index, other, geometry.spacing[axis]) for other in labelled):
-        yield _first_slice(case, geometry, axis, index, study.structures[0])
-
-
-def _first_slice(
-    case: CaseRecord, geometry: Geometry, axis: int, index: int, structure: Structure
-) -> Suggestion:
-    ranges = [(0, size) for size in geometry.shape]
-    ranges[axis] = (index, index + 1)
-    plane = plane_of_axis(geometry, axis)
-    state = (
-        "nothing labelled in this scan yet" if case.status == "unlabelled" else "little labelled in this scan"
-    )
-    return Suggestion(
-        case=case.id,
-        plane=plane,
-        axis=axis,
-        index=index,
-        box=(ranges[0], ranges[1], ranges[2]),
-        structure=structure.value,
-        structure_name=structure.name,
-        score=1.0 - case.known_fraction,
-        reason=f"{state}; a middle {plane} slice shows most",
+        other.axis == new.axis and too_close(new.index, other.index, candidate.spacing) for other in same_case
     )

@@ -1,0 +1,67 @@
+"""Where to annotate first, as long as no prediction guides."""
+
+from collections.abc import Iterator, Sequence
+
+from napari_dycon.guidance.slices import too_close
+from napari_dycon.guidance.suggestions import Suggestion, leaving_out
+from napari_dycon.io.geometry import Geometry, plane_axis, plane_of_axis
+from napari_dycon.study.store.schema import CaseRecord, Structure
+from napari_dycon.study.study import Study
+
+PLANES = ("axial", "coronal")
+PLACES = (0.5, 0.4, 0.6, 0.45, 0.55)
+"""The plane of the first and the second slice of a case, and where in it they lie."""
+
+
+def first_slices(
+    study: Study, cases: Sequence[CaseRecord], count: int, left_out: dict[str, str]
+) -> list[Suggestion]:
+    """Evenly spread slices, planes by turns: one of every case before the second of any.
+
+    A case that cannot be read is added to `left_out`, with the reason.
+    """
+    if not study.structures:
+        return []
+    ordered = sorted(cases, key=lambda case: case.known_fraction)
+    found: list[Suggestion] = []
+    for turn in range(len(PLANES)):
+        for number, case in enumerate(ordered):
+            if len(found) == count:
+                return found
+            if case.id not in left_out:
+                share = PLACES[(number + turn) % len(PLACES)]
+                with leaving_out(case.id, left_out):
+                    found += _middle_slice(study, case, PLANES[turn], share)
+    return found
+
+
+def _middle_slice(study: Study, case: CaseRecord, plane: str, share: float) -> Iterator[Suggestion]:
+    """Yield the slice at a share of the way through a scan, unless it is close to a complete one."""
+    geometry = study.geometry(case.id)
+    axis = plane_axis(geometry, plane)
+    index = int(share * geometry.shape[axis])
+    labelled = study.annotation(case.id).complete_slices(axis)
+    if not any(too_close(index, other, geometry.spacing[axis]) for other in labelled):
+        yield _first_slice(case, geometry, axis, index, study.structures[0])
+
+
+def _first_slice(
+    case: CaseRecord, geometry: Geometry, axis: int, index: int, structure: Structure
+) -> Suggestion:
+    ranges = [(0, size) for size in geometry.shape]
+    ranges[axis] = (index, index + 1)
+    plane = plane_of_axis(geometry, axis)
+    state = (
+        "nothing labelled in this scan yet" if case.status == "unlabelled" else "little labelled in this scan"
+    )
+    return Suggestion(
+        case=case.id,
+        plane=plane,
+        axis=axis,
+        index=index,
+        box=(ranges[0], ranges[1], ranges[2]),
+        structure=structure.value,
+        structure_name=structure.name,
+        score=1.0 - case.known_fraction,
+        reason=f"{state}; a middle {plane} slice shows most",
+    )
