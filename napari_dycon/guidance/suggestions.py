@@ -1,9 +1,12 @@
 """Where to annotate next: what a suggestion is, and the register of the strategies that make them."""
 
+import hashlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
+
+import numpy as np
 
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.steps import finish
@@ -55,13 +58,35 @@ class Suggestions:
     left_out: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a strategy is asked for.
+
+    Attributes
+    ----------
+    count : how many places, at most
+    round : how many models were trained until now, of which the last one guides; from 1 where there is one
+    seed : of all chance, so that strategies can be compared on equal terms
+    """
+
+    count: int = 8
+    round: int = 1
+    seed: int = 0
+
+    def chance(self, study: Study, run: str | None) -> np.random.Generator:
+        """Random numbers that are the same for the same state of the study, model, round and seed."""
+        labelled = [(case.id, round(case.known_fraction, 6)) for case in study.cases]
+        digest = hashlib.sha256(repr((run, labelled, self.round, self.seed)).encode()).digest()
+        return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+
+
 class Strategy(Protocol):
     """One way to choose the slices that are worth a person's next minutes."""
 
     def __call__(
-        self, study: Study, run: str | None, count: int, control: Control, /
+        self, study: Study, run: str | None, wanted: Wanted, control: Control, /
     ) -> Generator[CaseLooked, None, Suggestions]:
-        """Choose at most `count` slices, best first, from what is known and what `run` has predicted.
+        """Choose at most so many slices, best first, from what is known and what `run` has predicted.
 
         The same call on the same study gives the same answer. `control` is asked between any two cases.
         """
@@ -84,6 +109,7 @@ def suggesting(
     count: int = 8,
     control: Control | None = None,
     strategy: str = USUAL,
+    seed: int = 0,
 ) -> Generator[CaseLooked, None, Suggestions]:
     """Choose slices to annotate next, best first.
 
@@ -97,6 +123,8 @@ def suggesting(
         To stop between any two cases; what was found until then is returned.
     strategy : str
         Name of a registered strategy.
+    seed : int
+        Of its chance.
 
     Yields
     ------
@@ -115,7 +143,8 @@ def suggesting(
         If there is no such strategy.
     """
     chosen = strategies.get(strategy)
-    return (yield from chosen(study, run or study.active_run, count, control or Control()))
+    wanted = Wanted(count, len(study.runs()), seed)
+    return (yield from chosen(study, run or study.active_run, wanted, control or Control()))
 
 
 @contextmanager

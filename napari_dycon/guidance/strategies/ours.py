@@ -4,7 +4,6 @@ Uncertainty counts near the predicted structures only, structures are balanced a
 kept apart, and a small random share stays, without which nobody could tell whether the guidance helps.
 """
 
-import hashlib
 import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from napari_dycon.guidance.suggestions import (
     CaseLooked,
     Suggestion,
     Suggestions,
+    Wanted,
     leaving_out,
     strategies,
 )
@@ -58,7 +58,7 @@ class _Candidate:
 
 @strategies("ours")
 def most_unsure(
-    study: Study, run: str | None, count: int, control: Control
+    study: Study, run: str | None, wanted: Wanted, control: Control
 ) -> Generator[CaseLooked, None, Suggestions]:
     """Choose the most unsure slices near the predicted structures; at most two of a case.
 
@@ -66,7 +66,7 @@ def most_unsure(
     """
     open_cases = [case for case in study.cases if case.status != "complete"]
     candidates, left_out = list[_Candidate](), dict[str, str]()
-    shortlist = _shortlist(study, run, open_cases, count)
+    shortlist = _shortlist(study, run, open_cases, wanted.count)
     for done, case in enumerate(shortlist, start=1):
         if control.stopped or run is None:
             break
@@ -74,8 +74,8 @@ def most_unsure(
             candidates += _candidates(study, run, case)
         yield CaseLooked(case.id, done, len(shortlist))
     if not candidates:
-        return Suggestions(tuple(first_slices(study, open_cases, count, left_out)), left_out)
-    return Suggestions(tuple(_choose(candidates, count, _random(study, run))), left_out)
+        return Suggestions(tuple(first_slices(study, open_cases, wanted.count, left_out)), left_out)
+    return Suggestions(tuple(_choose(candidates, wanted.count, wanted.chance(study, run))), left_out)
 
 
 def _shortlist(study: Study, run: str | None, cases: Sequence[CaseRecord], count: int) -> list[CaseRecord]:
@@ -88,12 +88,6 @@ def _shortlist(study: Study, run: str | None, cases: Sequence[CaseRecord], count
 
 def _urgency(entry: Any) -> float:
     return 1.0 if entry["empty"] else float(entry["mean_entropy"])
-
-
-def _random(study: Study, run: str | None) -> np.random.Generator:
-    labelled = [(case.id, round(case.known_fraction, 6)) for case in study.cases]
-    digest = hashlib.sha256(repr((run, labelled)).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
 
 
 def _candidates(study: Study, run: str, case: CaseRecord) -> Iterator[_Candidate]:
