@@ -115,7 +115,7 @@ class Peer:
         )
         self.split = split_scans(self.protocol)
         self.data = self.split.fingerprint
-        self.structures = structures_of(self.split)
+        self.structures = structures_of((*self.split.labelled, *self.split.test))
         self.method = f"nnunetv2 {wish.configuration}"
         self.variant = "no-mirroring" if wish.no_mirroring else ""
         self.settings: dict[str, Any] = {"mirroring": False} if wish.no_mirroring else {}

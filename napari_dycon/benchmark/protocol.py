@@ -28,8 +28,8 @@ _ONE_OF_SEVERAL = re.compile(
 )
 
 
-class Protocol(BaseModel):
-    """What is compared: data, how much of it is labelled, methods, budget and seeds.
+class Places(BaseModel):
+    """Where the data is that something is measured on.
 
     Parameters
     ----------
@@ -39,6 +39,21 @@ class Protocol(BaseModel):
     test_images, test_labels : Path, optional
         The scans to test on; without them the last fifth of ``images``, which then is not trained on, nor are
         other scans of a patient in it, as far as file names tell (see `patient_of`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    images: Path
+    labels: Path
+    test_images: Path | None = None
+    test_labels: Path | None = None
+
+
+class Protocol(Places):
+    """What is compared: data, how much of it is labelled, methods, budget and seeds.
+
+    Parameters
+    ----------
     labelled : int
         The first so many scans, by file name, are labelled; the rest is unlabelled.
     labelled_scans : tuple of str
@@ -51,12 +66,6 @@ class Protocol(BaseModel):
         Training budget; exactly one of them.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    images: Path
-    labels: Path
-    test_images: Path | None = None
-    test_labels: Path | None = None
     labelled: int = Field(default=4, ge=1)
     labelled_scans: tuple[str, ...] = ()
     slices: int | None = Field(default=None, ge=1)
@@ -114,20 +123,26 @@ class Split:
 
 def split_scans(protocol: Protocol) -> Split:
     """Divide the scans of a protocol; every labelled and every test scan has a label map."""
-    train = find_pairs(protocol.images, protocol.labels)
-    if protocol.test_images is not None and protocol.test_labels is not None:
-        test = find_pairs(protocol.test_images, protocol.test_labels)
-    elif protocol.test_images is None and protocol.test_labels is None:
+    train, test = train_and_test(protocol)
+    labelled = _labelled(train, protocol)
+    for item in (*labelled, *test):
+        _ = item.truth
+    return Split(labelled, tuple(item for item in train if item not in labelled), tuple(test))
+
+
+def train_and_test(places: Places) -> tuple[list[Pair], list[Pair]]:
+    """Return the scans to train on and those to test on, which are of other patients as far as names tell."""
+    train = find_pairs(places.images, places.labels)
+    if places.test_images is not None and places.test_labels is not None:
+        test = find_pairs(places.test_images, places.test_labels)
+    elif places.test_images is None and places.test_labels is None:
         train, test = _last_fifth(train)
     else:
         raise DyconError("Give --test-images and --test-labels together.")
     both = {pair.image.resolve() for pair in train} & {pair.image.resolve() for pair in test}
     if both:
         raise DyconError(f"{sorted(both)[0].name} is in both --images and --test-images; take it out of one.")
-    labelled = _labelled(train, protocol)
-    for item in (*labelled, *test):
-        _ = item.truth
-    return Split(labelled, tuple(item for item in train if item not in labelled), tuple(test))
+    return train, test
 
 
 def _last_fifth(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from napari_dycon.benchmark.protocol import Pair, Protocol, split_scans, spread_slices
 from napari_dycon.benchmark.rows import CaseScore, Row, add_row, load_rows, mean_of, row_key
 from napari_dycon.benchmark.scoring import means_of, score_scan, structures_of
+from napari_dycon.benchmark.training import following
 from napari_dycon.benchmark.variants import Contender, contenders
 from napari_dycon.engine.budget import Stopwatch
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.device import resolve_device
-from napari_dycon.engine.events import Event, RunFinished, RunStarted
+from napari_dycon.engine.events import Event, RunStarted
 from napari_dycon.engine.inference import Predictor
 from napari_dycon.engine.runners.here import Trainer
-from napari_dycon.errors import TrainingError
 from napari_dycon.io.atomic import write_text_atomic
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.masks import read_mask
@@ -163,7 +163,8 @@ class Benchmark:
             return Study.open(self._study_path, read_only=False)
         shutil.rmtree(self._study_path, ignore_errors=True)
         self._study_path.parent.mkdir(parents=True, exist_ok=True)
-        study = Study.create(self._study_path, structures_of(self.split), name="benchmark")
+        structures = structures_of((*self.split.labelled, *self.split.test))
+        study = Study.create(self._study_path, structures, name="benchmark")
         _import_scans(study, self.split.labelled, self.split.unlabelled, self.protocol.slices)
         write_text_atomic(complete, self._data + "\n")
         return study
@@ -201,20 +202,18 @@ class Benchmark:
             threads=self._threads,
             holdout=False,
         )
-        memory, device, end = _PeakMemory(), "cpu", None
-        for event in trainer.run():
+        memory = _PeakMemory()
+        device = "cpu"
+
+        def note(event: Event) -> None:
+            nonlocal device
             memory.sample()
             if isinstance(event, RunStarted):
                 device = event.device
                 write_text_atomic(notes, json.dumps({"run": event.run}))
-            elif isinstance(event, RunFinished):
-                end = event
-            yield event
-        if end is None or end.reason == "failed":
-            raise TrainingError(
-                end.message if end else f"The training of {contender.name} ended without a result."
-            )
-        if end.reason == "stopped":
+
+        end = yield from following(trainer, note)
+        if end is None:
             return None
         trained = _Trained(end.run, device, end.iteration, end.seconds, memory.megabytes)
         write_text_atomic(notes, json.dumps({"run": end.run, "trained": _as_dict(trained)}))

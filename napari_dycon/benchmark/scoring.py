@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dycon.benchmark.protocol import Pair, Split
+from napari_dycon.benchmark.protocol import Pair
 from napari_dycon.benchmark.rows import CaseScore, finite, mean_of
 from napari_dycon.engine.evaluation import evaluate_masks
 from napari_dycon.errors import VolumeError
@@ -16,8 +16,8 @@ from napari_dycon.io.volumes import read_geometry
 from napari_dycon.study.store.schema import DEFAULT_COLORS, Structure
 
 
-def structures_of(split: Split) -> tuple[Structure, ...]:
-    """Return a structure for each value in the label maps of the labelled and the test scans.
+def structures_of(pairs: Sequence[Pair]) -> tuple[Structure, ...]:
+    """Return a structure for each value in the label maps of some scans.
 
     Raises
     ------
@@ -25,7 +25,7 @@ def structures_of(split: Split) -> tuple[Structure, ...]:
         When these label maps are all empty.
     """
     values: set[int] = set()
-    for pair in (*split.labelled, *split.test):
+    for pair in pairs:
         values.update(np.unique(read_mask(pair.truth, read_geometry(pair.image))).tolist())
     colors = [DEFAULT_COLORS[i % len(DEFAULT_COLORS)] for i in range(len(values))]
     found = tuple(
@@ -33,7 +33,7 @@ def structures_of(split: Split) -> tuple[Structure, ...]:
         for value, color in zip(sorted(values - {0}), colors, strict=False)
     )
     if not found:
-        folder = split.labelled[0].truth.parent
+        folder = pairs[0].truth.parent
         raise VolumeError(f"The label maps in {folder} are all empty; nothing can be learned.")
     return found
 

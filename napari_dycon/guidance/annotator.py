@@ -7,7 +7,7 @@ and costs what mending takes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,6 @@ from napari_dycon.study.truth.distances import signed_distance
 
 Labels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
-_Array = TypeVar("_Array", bound=NDArray[Any])
 
 REACH_MM = 5.0
 """Beside an error that is too large, what deviates so far around it is redrawn with it."""
@@ -190,6 +189,6 @@ def contour_mm(labels: Labels, changed: Mask, spacing: Sequence[float]) -> float
     return float(CROFTON * length)
 
 
-def _neighbours(array: _Array, axis: int) -> tuple[_Array, _Array]:
-    moved: _Array = np.moveaxis(array, axis, 0)  # type: ignore[assignment]
+def _neighbours(array: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    moved = np.moveaxis(array, axis, 0)
     return moved[:-1], moved[1:]
