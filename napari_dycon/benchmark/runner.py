@@ -13,6 +13,7 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
+from napari_dycon.benchmark.events import BenchmarkEvent, RowFinished, RowStarted, ScanTested
 from napari_dycon.benchmark.protocol import Pair, Protocol, split_scans, spread_slices
 from napari_dycon.benchmark.rows import CaseScore, Row, add_row, load_rows, mean_of, row_key
 from napari_dycon.benchmark.scoring import means_of, score_scan, structures_of
@@ -31,39 +32,6 @@ from napari_dycon.io.volumes import read_geometry, read_volume
 from napari_dycon.study.exchange import importing
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
-
-
-@dataclass(frozen=True, slots=True)
-class RowStarted:
-    """A method or variant begins, or goes on, to train with a seed; ``number`` runs from 1 to ``total``."""
-
-    method: str
-    seed: int
-    number: int
-    total: int
-    resumed: bool
-    variant: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ScanTested:
-    """A test scan was predicted and compared with its label map; Dice is the mean over its structures."""
-
-    case: str
-    done: int
-    total: int
-    dice: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class RowFinished:
-    """A row is complete and on disk; ``kept`` says that it was there before."""
-
-    row: Row
-    kept: bool
-
-
-BenchmarkEvent = Event | RowStarted | ScanTested | RowFinished
 
 
 @dataclass(frozen=True, slots=True)

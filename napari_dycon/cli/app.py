@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from napari_dycon import __version__
-from napari_dycon.cli import comparing, demo, looking, studying, training
+from napari_dycon.cli import comparing, demo, looking, simulating, studying, training
 from napari_dycon.cli.console import INTERRUPTED
 from napari_dycon.errors import DyconError
 
@@ -35,6 +35,7 @@ COMMANDS = (
     comparing.evaluate,
     studying.export,
     comparing.benchmark,
+    simulating.simulate,
     looking.doctor,
 )
 

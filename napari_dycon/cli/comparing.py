@@ -163,10 +163,10 @@ def benchmark(
         test_images=test_images,
         test_labels=test_labels,
         labelled=labelled,
-        labelled_scans=_names(labelled_scans or ""),
+        labelled_scans=names_in(labelled_scans or ""),
         slices=slices,
-        methods=_names(methods),
-        variants=_names(variants or ""),
+        methods=names_in(methods),
+        variants=names_in(variants or ""),
         minutes=minutes,
         iterations=iterations,
         seeds=parse_seeds(seeds),
@@ -174,7 +174,7 @@ def benchmark(
         overrides=parse_overrides(override, Plan.model_fields),
     )
     screen, control = Screen(), Control()
-    scratch = work or _scratch_folder(json_file)
+    scratch = work or scratch_folder(json_file)
     with stop_on_interrupt(control, screen), screen.bar("Training") as bar:
         bench = Benchmark(protocol, scratch, json_file, control=control, threads=thread_limit())
         rows = _follow(bench, screen, bar)
@@ -188,11 +188,13 @@ def benchmark(
         raise typer.Exit(INTERRUPTED)
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names_in(text: str) -> tuple[str, ...]:
+    """Turn ``a, b`` into names."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _scratch_folder(json_file: Path | None) -> Path:
+def scratch_folder(json_file: Path | None) -> Path:
+    """Where what is unfinished is kept: beside the result, if there is to be one."""
     if json_file is None:
         return Path(tempfile.mkdtemp(prefix="dycon-benchmark-"))
     return json_file.with_name(f"{json_file.stem}.work")
