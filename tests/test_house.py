@@ -186,6 +186,56 @@ def test_signals_are_connected_and_never_passed_on_as_functions(path):
             assert name not in WANT_A_FUNCTION or not SIGNALS & set(passed), f"line {node.lineno}: {passed}"
 
 
+NOT_PROMISED = PACKAGE / "plugin" / "layers" / "napari_private.py"
+ELSEWHERE = [path for path in sorted((PACKAGE / "plugin").rglob("*.py")) if path != NOT_PROMISED]
+
+
+def _is_private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
+def _private_names(path):
+    """Yield ``(line, name)`` of what is private and belongs to somebody else than its user."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and _is_private(node.attr):
+            of = node.value.func if isinstance(node.value, ast.Call) else node.value
+            if not (isinstance(of, ast.Name) and of.id in ("self", "cls", "super")):
+                yield node.lineno, node.attr
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith("attr"):
+            named = [given.value for given in node.args[1:2] if isinstance(given, ast.Constant)]
+            yield from ((node.lineno, name) for name in named if _is_private(name))
+        elif isinstance(node, ast.ImportFrom):
+            parts = [*node.module.split("."), *(alias.name for alias in node.names)]
+            yield from ((node.lineno, part) for part in parts if _is_private(part))
+
+
+@pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: path.stem)
+def test_one_file_uses_what_napari_does_not_promise(path):
+    assert not list(_private_names(path))
+
+
+def test_no_class_takes_over_a_private_name_of_napari():
+    code = """
+import importlib, inspect, re, sys
+taken = []
+for module in sys.argv[1:]:
+    for name, ours in vars(importlib.import_module(module)).items():
+        if inspect.isclass(ours) and ours.__module__ == module:
+            bases = [base for base in ours.__mro__ if base.__module__.split(".")[0] in ("napari", "superqt")]
+            private = r"\\bself\\.(_[a-z]\\w*)|def (_[a-z]\\w*)"
+            theirs = {name for base in bases for name in vars(base) if re.match("_[a-z]", name)}
+            for base in bases:
+                theirs |= set(map("".join, re.findall(private, inspect.getsource(base))))
+            used = set(map("".join, re.findall(private, inspect.getsource(ours))))
+            taken += [f"{module}.{name}: {found}" for found in sorted(theirs & used)]
+sys.exit(", ".join(taken) or 0)
+"""
+    modules = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in ELSEWHERE]
+    command = [sys.executable, "-c", code, *(name for name in modules if not name.endswith("__init__"))]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
 @pytest.mark.parametrize("module", ["session", "widgets.dock", "background.jobs", "manifest.launch"])
 def test_the_window_opens_without_torch(module):
     code = (

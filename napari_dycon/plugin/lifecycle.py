@@ -62,9 +62,3 @@ class Lifecycle(QObject):
         if not self._done:
             self._done = True
             self._on_closed()
-
-
-def main_window(viewer: object) -> QMainWindow | None:
-    """Return the main window of an unwrapped napari viewer; None for a bare viewer model."""
-    window = getattr(viewer, "window", None)
-    return getattr(window, "_qt_window", None)

@@ -40,8 +40,9 @@ from napari_dycon.plugin.keys.binding import bind_keys, rebind_keys
 from napari_dycon.plugin.keys.preferences import KeyScheme
 from napari_dycon.plugin.layers.guests import Guests
 from napari_dycon.plugin.layers.hand import Hand
+from napari_dycon.plugin.layers.napari_private import main_window
 from napari_dycon.plugin.layers.presenter import Presenter
-from napari_dycon.plugin.lifecycle import Lifecycle, main_window
+from napari_dycon.plugin.lifecycle import Lifecycle
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 

@@ -75,10 +75,11 @@ class Curves:
                 event = json.loads(line)
             except json.JSONDecodeError:
                 continue
-            curves._add_record(event)
+            curves.add_record(event)
         return curves
 
-    def _add_record(self, event: Mapping[str, object]) -> None:
+    def add_record(self, event: Mapping[str, object]) -> None:
+        """Record what one line of ``events.jsonl`` tells."""
         self.finished = event.get("event") == "RunFinished"
         iteration, losses, dice = event.get("iteration"), event.get("losses"), event.get("mean_dice")
         if not isinstance(iteration, int):

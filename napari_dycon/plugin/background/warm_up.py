@@ -9,6 +9,7 @@ from threading import Lock
 import numpy as np
 from napari.utils.colormaps import label_colormap
 
+from napari_dycon.plugin.layers.napari_private import compile_look_up
 from napari_dycon.plugin.layers.styles import structure_colours
 
 _one_at_a_time = Lock()
@@ -23,8 +24,7 @@ def warm_up() -> None:
             return
         pixels = np.zeros((2, 2), np.uint8)
         for colours in (structure_colours(()), label_colormap()):
-            colours.map(pixels)
-            colours._data_to_texture(pixels)
+            compile_look_up(colours, pixels)
         _warm = True
 
 

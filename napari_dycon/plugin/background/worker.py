@@ -12,16 +12,14 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from qtpy.QtCore import Signal
-from superqt.utils import WorkerBase
-from superqt.utils._qthreading import WorkerBaseSignals
 
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.loading import LOAD_FIRST, is_library_not_loaded
 from napari_dycon.errors import DyconError
+from napari_dycon.plugin.layers.napari_private import WatchedWorker, WorkerSignals
 
 E = TypeVar("E")
 EventSource = Callable[[Control], Iterator[E]]
@@ -31,13 +29,13 @@ _WINDOWS_BELOW_NORMAL = -1
 _DARWIN_UTILITY = 0x11
 
 
-class EventWorkerSignals(WorkerBaseSignals):
+class EventWorkerSignals(WorkerSignals):
     """Signals of a worker; ``failed`` carries a sentence and the traceback, both as text."""
 
     failed = Signal(str, str)
 
 
-class EventWorker(WorkerBase):
+class EventWorker(WatchedWorker):
     """Iterates ``source(control)`` in a thread of its own and keeps its events until they are taken.
 
     Parameters
@@ -56,7 +54,7 @@ class EventWorker(WorkerBase):
     """
 
     def __init__(self, source: EventSource[Any], control: Control) -> None:
-        super().__init__(SignalsClass=EventWorkerSignals)
+        super().__init__(EventWorkerSignals)
         self._source: EventSource[Any] | None = source
         self._events: deque[Any] = deque()
         self._thread: threading.Thread | None = None
@@ -66,8 +64,7 @@ class EventWorker(WorkerBase):
         """Start the thread; may be called once."""
         if self._thread is not None:
             raise RuntimeError("This worker has been started already.")
-        self._worker_set.add(self)
-        self._finished.connect(self._set_discard)
+        self.enlist()
         self._thread = threading.Thread(target=self.run, name="dycon-worker", daemon=False)
         self._thread.start()
 
@@ -89,15 +86,14 @@ class EventWorker(WorkerBase):
 
     def run(self) -> None:
         """Do the work and report how it ended; runs in the thread."""
-        self._running = True
-        self._emit("started")
+        self.set_running(True)
+        self.tell("started")
         failure = self._iterate()
         self._source = None
-        self._running = False
+        self.set_running(False)
         if failure is not None:
-            self._emit("failed", *failure)
-        self._emit("finished")
-        self._emit("_finished", self)
+            self.tell("failed", *failure)
+        self.tell_finished()
 
     def _iterate(self) -> tuple[str, str] | None:
         try:
@@ -110,10 +106,6 @@ class EventWorker(WorkerBase):
             _let_go(error)
             return words, details
         return None
-
-    def _emit(self, name: str, *values: object) -> None:
-        with suppress(RuntimeError):  # the application, and with it the signals, may be gone already
-            getattr(self.signals, name).emit(*values)
 
 
 def _let_go(error: BaseException | None) -> None:

@@ -16,6 +16,7 @@ from napari_dycon.plugin.canvases.wheel import Wheel
 from napari_dycon.plugin.canvases.window_drag import WindowDrag
 from napari_dycon.plugin.keys.binding import bind_keys
 from napari_dycon.plugin.keys.held import HeldKeys
+from napari_dycon.plugin.layers.napari_private import SilentCanvas
 from napari_dycon.plugin.layers.orientation import AXIS_LABELS, CAMERA_ORIENTATION, PLANE_ORDER, UNITS
 
 PLANE_OF_AXIS = {order[0]: plane for plane, order in PLANE_ORDER.items()}
@@ -124,20 +125,13 @@ class SolidPane:
         return Marks("3D", PLANE_COLOURS["3D"])
 
 
-class _Canvas(QtViewer):
-    """A canvas beside the viewer's own."""
-
-    def _bind_shortcuts(self) -> None:
-        """Leave napari's keys as they are: they are bound for all canvases, and to do so again takes long."""
-
-
 def new_canvas(viewer: ViewerModel, title: str, actions: ActionsOf) -> tuple[ViewerModel, QtViewer]:
     """Return a new viewer model and the widget that shows it; the study's keys work there too."""
     model = ViewerModel(title=title)
     model.theme = viewer.theme
     model.scene.camera.orientation = CAMERA_ORIENTATION
     bind_keys(model, actions)
-    widget = _Canvas(model)
+    widget = SilentCanvas(model)
     widget.setAcceptDrops(False)
     WindowDrag(widget.canvas.native, actions)
     HeldKeys(widget.canvas.native, actions)

@@ -11,12 +11,13 @@ from napari.layers import Labels, Layer
 from napari.utils.events import Event
 from qtpy.QtCore import QTimer
 
+from napari_dycon.plugin.layers.napari_private import Box, is_in_3d, painted_box, show_part
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 FOLLOW_MS = 30
 """Changes within this time are drawn at once."""
-Box = tuple[slice, ...]
 
 
 class Follower:
@@ -55,7 +56,7 @@ class Follower:
 
     def painted(self, source: Labels, painter: Labels) -> None:
         """Let all follow what was painted on ``painter``, which is ``source`` or a copy of it."""
-        box = painter._updated_slice
+        box = painted_box(painter)
         if self._showing or box is None:
             return
         parts = self._parts.setdefault(source, {})
@@ -120,7 +121,7 @@ class Follower:
         return None if dims is None else (dims.point, dims.order, dims.ndisplay)
 
     def _show_part(self, layer: Layer, box: Box) -> None:
-        if layer.visible and layer._slice_input.ndisplay == 3:
+        if layer.visible and is_in_3d(layer):
             self._late.add(layer)
         elif layer.visible:
             show_part(layer, box)
@@ -139,17 +140,3 @@ def joined(first: Box | None, second: Box) -> Box:
         slice(min(one.start, other.start), max(one.stop, other.stop))
         for one, other in zip(first, second, strict=True)
     )
-
-
-def show_part(layer: Labels, box: Box) -> None:
-    """Draw on the slice that ``layer`` shows what lies in ``box``, after the array was changed there."""
-    if not layer.loaded:
-        return  # what is being sliced has the change
-    shown = layer._get_update_slices(box)
-    if shown is None:
-        return
-    where, image = tuple(shown[1]), layer._slice.image
-    if layer.contour == 0:
-        image.view[where] = layer.colormap._data_to_texture(image.raw[where])
-    layer._accumulate_updated_slice(box)
-    layer._partial_labels_refresh()

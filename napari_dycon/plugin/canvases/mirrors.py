@@ -14,6 +14,7 @@ from napari.utils.events import Event
 
 from napari_dycon.plugin.layers.anchor import Anchor
 from napari_dycon.plugin.layers.brush import BrushedLabels
+from napari_dycon.plugin.layers.napari_private import enter_stroke
 from napari_dycon.plugin.layers.sheet import Sheet
 from napari_dycon.plugin.layers.styles import make_sketch_layer
 
@@ -56,9 +57,9 @@ class MirroredLabels(BrushedLabels):
         """Redo what was undone last."""
         self.owner.redo()
 
-    def _append_to_undo_history(self, item: list[object]) -> None:
-        self.owner._redo_history.clear()
-        self.owner._append_to_undo_history(item)
+    def keep_stroke(self, item: list[object]) -> None:
+        """Keep a stroke with those of the owner."""
+        enter_stroke(self.owner, item)
 
 
 class Mirror:

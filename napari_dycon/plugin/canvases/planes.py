@@ -24,10 +24,11 @@ from napari_dycon.plugin.canvases.canvas import SolidPane
 from napari_dycon.plugin.canvases.follower import Follower
 from napari_dycon.plugin.canvases.mirrors import can_be_mirrored
 from napari_dycon.plugin.canvases.panes import MainView, PlanePane, SliceView
+from napari_dycon.plugin.layers.napari_private import centre_of, main_window
 from napari_dycon.plugin.layers.orientation import PLANE_ORDER
 from napari_dycon.plugin.layers.sheet import Sheet
 from napari_dycon.plugin.layers.styles import is_about_labels, is_the_scan
-from napari_dycon.plugin.lifecycle import Lifecycle, main_window
+from napari_dycon.plugin.lifecycle import Lifecycle
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -121,8 +122,7 @@ class LinkedPlanes:
         window = None if viewer is None else main_window(viewer)
         if viewer is None or window is None or self.shown:
             return
-        centre = window.centralWidget().layout()
-        canvas = centre.itemAt(0).widget()
+        centre, canvas = centre_of(window)
         self._main = MainView(viewer, canvas, self)
         self._panes = [PlanePane(viewer, plane, self, self._actions) for plane in self._other_planes()]
         self._solid = SolidPane(viewer, self._actions)

@@ -10,6 +10,7 @@ from napari_dycon.errors import StudyError
 from napari_dycon.plugin.background.jobs import PredictionLoaded
 from napari_dycon.plugin.background.saver import Saver
 from napari_dycon.plugin.layers.brush import KNOWN_BY, NAMES, Says
+from napari_dycon.plugin.layers.napari_private import forget_strokes
 from napari_dycon.plugin.layers.notices import notify
 from napari_dycon.plugin.layers.open_case import OpenCase
 from napari_dycon.plugin.layers.presenter import Presenter
@@ -244,7 +245,7 @@ class Desk:
         else:
             notify("warning", "The annotation was put back: what replaced it does not fit the scan.")
         layer.data = shown
-        layer._reset_history()
+        forget_strokes(layer)
         self.edited()
 
     def _touch_saver(self) -> None:

@@ -13,8 +13,8 @@ from napari_dycon.plugin.controllers.desk import Desk
 from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.layers.hand import Hand
+from napari_dycon.plugin.layers.napari_private import main_canvas, main_window
 from napari_dycon.plugin.layers.presenter import Overlay, Presenter
-from napari_dycon.plugin.lifecycle import main_window
 
 if TYPE_CHECKING:
     from napari_dycon.plugin.canvases.planes import LinkedPlanes
@@ -137,7 +137,7 @@ class Views:
         """Draw name and sides over the viewer's plane, once there is a window to draw in."""
         window = main_window(self._presenter.viewer)
         if self._single is None and window is not None:
-            canvas = window._qt_viewer
+            canvas = main_canvas(window)
             self._single = SinglePlane(self._presenter.viewer, canvas, self._caption, self._actions)
         self.redraw()
 

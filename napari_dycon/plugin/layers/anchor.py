@@ -6,6 +6,7 @@ import numpy as np
 from napari.layers import Layer
 from napari.utils.events import Event
 
+from napari_dycon.plugin.layers.napari_private import from_voxels
 from napari_dycon.plugin.layers.notices import notify
 
 MOVED = (
@@ -49,7 +50,7 @@ class Anchor:
         layer, ndim = self._layer, self._layer.ndim
         wanted = np.eye(ndim + 1)
         wanted[:ndim, :ndim] = np.diag(self._scale())
-        moved = layer._transforms[1:3].simplified.affine_matrix  # all that lies between voxels and mm
+        moved = from_voxels(layer)
         return bool(np.allclose(moved, wanted) and layer.units == self._units)
 
     def _mode_chosen(self, event: Event) -> None:

@@ -5,7 +5,7 @@ have no label changes none, so such a stroke is painted with a value of its own,
 and becomes what it says when it ends; see `AnnotationEditor.expect_mark`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
@@ -13,11 +13,9 @@ from typing import Any
 from weakref import WeakSet
 
 import numpy as np
-from napari.layers import Labels
-from napari.layers.labels._labels_constants import Mode
-from napari.layers.labels._labels_mouse_bindings import draw
 from napari.utils.events import Event
 
+from napari_dycon.plugin.layers.napari_private import HookedLabels
 from napari_dycon.plugin.layers.notices import notify
 from napari_dycon.study.truth.annotations import Known
 
@@ -121,7 +119,7 @@ class Brush:
         return next((says for says, mark in self.marks.items() if mark == label), Says.STRUCTURE)
 
 
-class BrushedLabels(Labels):
+class BrushedLabels(HookedLabels):
     """A labels layer on which a `Brush` paints; strokes are told after the array has changed.
 
     Attributes
@@ -150,15 +148,7 @@ class BrushedLabels(Labels):
         """End what is being drawn: strokes count as far as they have got, a polygon is given up."""
         del event
         self._dragging = None
-        self._overlays["brush_stroke"].active = False
-        if self._overlays["polygon"].points:
-            self._overlays["polygon"].points = []
-        if self._block_history:
-            self._commit_stroke()
-
-    @property
-    def _type_string(self) -> str:
-        return "labels"
+        self.end_drawing()
 
     def get_status(self, position: Any = None, **how: Any) -> dict[str, str]:
         """Tell napari's status line the structure and the grey value under the pointer."""
@@ -186,7 +176,7 @@ class BrushedLabels(Labels):
 
     def paint_polygon(self, points: list[Sequence[float]] | np.ndarray, new_label: int) -> None:
         """Fill a polygon, unless its corners lie on several slices: nobody has seen where it would go."""
-        hidden = np.asarray(points, dtype=int)[:, self._slice_input.not_displayed]
+        hidden = np.asarray(points, dtype=int)[:, self.hidden_axes]
         if np.ptp(hidden, axis=0).any():
             notify("warning", "A polygon lies on one slice: draw it again without changing the slice.")
             return
@@ -194,7 +184,7 @@ class BrushedLabels(Labels):
 
     def data_setitem(self, indices: tuple[np.ndarray, ...], value: object, refresh: bool = True) -> None:
         """Set voxels, and tell of it."""
-        self._as_one(super().data_setitem, indices, value, refresh)
+        self.as_one(super().data_setitem, indices, value, refresh)
 
     def undo(self) -> None:
         """Undo the last change, whoever made it."""
@@ -204,58 +194,41 @@ class BrushedLabels(Labels):
         """Make the change again that was undone last."""
         (self.brush.redo or super().redo)()
 
-    def _append_to_undo_history(self, item: list[object]) -> None:
+    def keep_stroke(self, item: list[object]) -> None:
+        """Tell of a stroke that has ended; without a history of ours, napari's own keeps it."""
         if self.brush.undo is None:
-            super()._append_to_undo_history(item)
+            super().keep_stroke(item)
         else:
             self.events.paint(value=item)
 
-    def _paint_region_with_mask(
-        self,
-        slice_key: tuple[slice, ...],
-        mask: np.ndarray,
-        new_label: int,
-        dims_to_paint: list[int],
-        *rest: object,
-        **more: object,
-    ) -> None:
-        where = self.brush.allowed(slice_key, new_label)
-        if where is not None:
-            mask = mask & where.reshape(mask.shape)
-        paint = super()._paint_region_with_mask
-        self._as_one(paint, slice_key, mask, new_label, dims_to_paint, *rest, **more)
+    def allowed(self, where: tuple[slice, ...], label: int) -> np.ndarray | None:
+        """Return a mask of the box in which the brush may paint; None for everywhere."""
+        return self.brush.allowed(where, label)
 
-    def _as_one(self, change: Callable[..., None], *args: object, **more: object) -> None:
+    def as_one(self, change: Callable[..., None], *args: object, **more: object) -> None:
         """Change the array; napari would tell of it before, unless it is a part of a stroke."""
         with self.brush.guard():
-            if self._block_history:
+            if self.in_stroke:
                 change(*args, **more)
             else:
                 with self.block_history():
                     change(*args, **more)
 
-
-def _drag(layer: BrushedLabels, event: Event) -> Iterator[None]:
-    """Paint as napari does while case, slice and tool stay what they were when the button went down."""
-    layer._dragging = place = (event.dims_displayed, _hidden(event))
-    stroke = draw(layer, event)
-    for _ in stroke:
-        yield
-        if layer._dragging is not place:
-            stroke.close()
-            return
-        if place != (event.dims_displayed, _hidden(event)):
-            layer.end_stroke()
-            stroke.close()
-            return
+    def drag(self, event: Event) -> Generator[None]:
+        """Paint as napari does while case, slice and tool stay what they were when the button went down."""
+        self._dragging = place = (event.dims_displayed, _hidden(event))
+        stroke = super().drag(event)
+        for _ in stroke:
+            yield
+            if self._dragging is not place:
+                stroke.close()
+                return
+            if place != (event.dims_displayed, _hidden(event)):
+                self.end_stroke()
+                stroke.close()
+                return
 
 
 def _hidden(event: Event) -> tuple[float, ...]:
     """Return where the slice of a mouse event lies."""
     return tuple(at for axis, at in enumerate(event.dims_point) if axis not in event.dims_displayed)
-
-
-BrushedLabels._drag_modes = {
-    **Labels._drag_modes,
-    **dict.fromkeys((Mode.PAINT, Mode.ERASE, Mode.FILL), _drag),
-}

@@ -7,7 +7,7 @@ from napari.layers import Layer
 from qtpy.compat import isalive
 from qtpy.QtCore import Qt
 
-from napari_dycon.plugin.lifecycle import main_window
+from napari_dycon.plugin.layers.napari_private import layer_list_view, main_window
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -42,7 +42,7 @@ class LayerRows:
         window = main_window(self._viewer())
         if window is None or not isalive(window):
             return
-        view = window._qt_viewer.layers
+        view = layer_list_view(window)
         for row in range(view.model().rowCount()):
             layer = view.model().index(row, 0).data(Qt.ItemDataRole.UserRole)
             view.setRowHidden(row, layer in self._unlisted)

@@ -16,6 +16,7 @@ from napari_dycon.plugin.layers import styles
 from napari_dycon.plugin.layers.anchor import Anchor
 from napari_dycon.plugin.layers.brush import Brush, BrushedLabels, mark_values
 from napari_dycon.plugin.layers.layer_list import LayerRows
+from napari_dycon.plugin.layers.napari_private import forget_strokes, main_window
 from napari_dycon.plugin.layers.open_case import OpenCase
 from napari_dycon.plugin.layers.orientation import (
     AXIS_LABELS,
@@ -24,7 +25,6 @@ from napari_dycon.plugin.layers.orientation import (
     UNITS,
     DisplayView,
 )
-from napari_dycon.plugin.lifecycle import main_window
 from napari_dycon.study.store.schema import Structure
 
 if TYPE_CHECKING:
@@ -415,7 +415,7 @@ class Presenter:
             layer.data = data
             layer.scale = self._display.scale
         if isinstance(layer, Labels):
-            layer._reset_history()
+            forget_strokes(layer)
         return layer
 
     def _add(self, role: str, data: np.ndarray, **made_with: object) -> Layer:

@@ -4,14 +4,15 @@ from collections.abc import Iterator
 from weakref import WeakSet
 
 import numpy as np
-from napari.layers import Shapes
 from napari.utils.events import Event
 from qtpy.QtCore import QTimer
+
+from napari_dycon.plugin.layers.napari_private import OutlineShapes
 
 CLICK_PIXELS = 4
 
 
-class Sheet(Shapes):
+class Sheet(OutlineShapes):
     """Shapes whose copies on further canvases report to it; what is drawn on one is seen on that one only.
 
     The event ``outlined`` carries the ``corners`` of a finished shape, ``(n, 3)`` in voxels, and the
@@ -23,25 +24,26 @@ class Sheet(Shapes):
         The sheet of which this one is a copy.
     settings
         Of `napari.layers.Shapes`.
+
+    Attributes
+    ----------
+    copies
+        The sheets that are copies of this one.
     """
 
     def __init__(self, original: "Sheet | None" = None, **settings: object) -> None:
         super().__init__(ndim=3, **settings)
         self._original = self if original is None else original
-        self._copies: WeakSet[Sheet] = WeakSet()
+        self.copies: WeakSet[Sheet] = WeakSet()
         self.events.add(outlined=Event, clicked=Event)
         self.events.data.connect(self._changed)
         self.mouse_drag_callbacks.append(_pressed)
         if original is not None:
-            original._copies.add(self)
-
-    @property
-    def _type_string(self) -> str:
-        return "shapes"
+            original.copies.add(self)
 
     def clear(self, *, but: "Sheet | None" = None) -> None:
         """Remove what is drawn on this sheet and its copies, and mark nothing as selected."""
-        for sheet in (self, *self._copies):
+        for sheet in (self, *self.copies):
             sheet.selected_data = set()
             if sheet is not but:
                 sheet.data = []

@@ -154,7 +154,7 @@ def test_closing_the_study_locks_what_would_not_be_saved(opened, tmp_path):
 
 
 def test_a_bare_viewer_model_needs_no_window():
-    from napari_dycon.plugin.lifecycle import main_window
+    from napari_dycon.plugin.layers.napari_private import main_window
 
     assert main_window(ViewerModel()) is None
 
