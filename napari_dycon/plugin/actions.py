@@ -1,4 +1,4 @@
-"""What a person can ask for, by key, menu, palette or on a canvas; all that these know of the work behind.
+"""What a person can ask for, and when: all that keys, menus, palette, buttons and canvases know of the work.
 
 Keys are written as napari binds them ("Ctrl+Enter", "Shift+N", "PageUp"). In the napari scheme napari's own
 tools keep napari's keys, wherever the person has put them in napari's preferences.
@@ -20,6 +20,122 @@ CASES, PAINTING, LABELS, VIEW, MODEL, MOUSE, HELP = (
 GROUPS = (CASES, PAINTING, LABELS, VIEW, MODEL, MOUSE, HELP)
 
 
+NO_STUDY = "Open a study first, or create one."
+READ_ONLY = "Another session has this study open, so it can only be looked at here."
+NO_CASE = "Open a case first: click one in the table."
+OLDER = "This is an older version: restore it, or close the list of versions."
+NO_PREDICTION = "This case has no prediction yet."
+NO_MODEL = "Nothing has been trained in this study yet."
+NO_LABELS = "Nothing is labelled yet. Paint one slice, then press Slice complete."
+NO_SCANS = "The study has no scans yet."
+LOADING = "The learning engine is still loading."
+BUSY = {
+    "training": "Training is under way.",
+    "predicting": "Prediction is under way.",
+    "importing": "Scans are being added.",
+    "exporting": "Masks are being exported.",
+    "restructuring": "Structures are being changed.",
+    "idle": "",
+}
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What decides whether an action is possible.
+
+    Attributes
+    ----------
+    study, read_only
+        Whether a study is open, and may only be looked at.
+    scans, labels, model
+        Whether the study has scans, labels on any of them, a run whose predictions are shown.
+    case, older, prediction
+        Whether a case is open, an older version of it is looked at, it has a prediction.
+    methods
+        Whether it is known how one can train.
+    task
+        The long task that is under way; idle without one.
+    """
+
+    study: bool = False
+    read_only: bool = False
+    scans: bool = False
+    labels: bool = False
+    model: bool = False
+    case: bool = False
+    older: bool = False
+    prediction: bool = False
+    methods: bool = False
+    task: str = "idle"
+
+
+Need = Callable[[Situation], str]
+"""Returns in one sentence why something is not possible now; an empty text where it is."""
+
+
+def need_study(now: Situation) -> str:
+    """A study is open."""
+    return "" if now.study else NO_STUDY
+
+
+def need_write(now: Situation) -> str:
+    """The study may be changed."""
+    return READ_ONLY if now.read_only else ""
+
+
+def need_present(now: Situation) -> str:
+    """The annotation is shown as it is, and no older version of it."""
+    return OLDER if now.older else ""
+
+
+def need_case(now: Situation) -> str:
+    """A case is open."""
+    return "" if now.case else NO_CASE
+
+
+def need_prediction(now: Situation) -> str:
+    """The open case has a prediction."""
+    return "" if now.prediction else NO_PREDICTION
+
+
+def need_scans(now: Situation) -> str:
+    """The study has scans."""
+    return "" if now.scans else NO_SCANS
+
+
+def need_model(now: Situation) -> str:
+    """Something was trained."""
+    return "" if now.model else NO_MODEL
+
+
+def need_rest(now: Situation) -> str:
+    """No long task is under way."""
+    return BUSY[now.task]
+
+
+def need_trainer(now: Situation) -> str:
+    """No long task is under way but a prediction, which a training interrupts."""
+    return "" if now.task == "predicting" else BUSY[now.task]
+
+
+def need_methods(now: Situation) -> str:
+    """It is known how one can train."""
+    return "" if now.methods else LOADING
+
+
+def need_labels(now: Situation) -> str:
+    """Something is labelled."""
+    return "" if now.labels else NO_LABELS
+
+
+EDIT = (need_write, need_present, need_case)
+LOOK = (need_case, need_prediction)
+DECIDE = (need_write, need_present, *LOOK)
+ADD = (need_study, need_write, need_rest)
+PREDICT = (need_study, need_write, need_model, need_rest)
+NO_KEYS = ("",) * 3
+
+
 @dataclass(frozen=True)
 class Action:
     """Something a person can ask for.
@@ -28,6 +144,8 @@ class Action:
     ----------
     keys
         The keys in each scheme, ``(napari, slicer, itk-snap)``, several of them separated by blanks.
+    needs
+        What it takes; the first that is missing is the reason why it is not possible.
     napari
         Napari's action of the same effect; in the napari scheme its keys are left to napari.
     repeats
@@ -42,61 +160,110 @@ class Action:
     title: str
     group: str
     keys: tuple[str, str, str]
+    needs: tuple[Need, ...] = ()
     napari: str | None = None
     repeats: bool = False
     in_dock: bool = True
     by_dock: bool = False
 
+    def why_not(self, now: Situation) -> str:
+        """Return in one sentence why it is not possible now; an empty text where it is."""
+        return next((reason for need in self.needs if (reason := need(now))), "")
+
 
 ACTIONS: tuple[Action, ...] = (
-    Action("next_case", "Save, and open the next case", CASES, ("J",) * 3),
-    Action("previous_case", "Back to the case before", CASES, ("K",) * 3),
-    Action("slice_complete", "Slice complete, or not", CASES, ("Ctrl+Enter",) * 3),
-    Action("case_complete", "Case complete", CASES, ("Ctrl+Shift+Enter",) * 3),
-    Action("paint", "Brush", PAINTING, ("", "2", "4"), napari="activate_labels_paint_mode"),
-    Action("erase", "Eraser", PAINTING, ("", "4", "E"), napari="activate_labels_erase_mode"),
-    Action("polygon", "Polygon", PAINTING, ("", "3", "3"), napari="activate_labels_polygon_mode"),
-    Action("fill", "Fill", PAINTING, ("", "5", "5"), napari="activate_labels_fill_mode"),
-    Action("pick", "Pick a structure", PAINTING, ("", "6", "6"), napari="activate_labels_picker_mode"),
-    Action("pan", "Hand: move and zoom", PAINTING, ("", "`", "2"), napari="activate_labels_pan_zoom_mode"),
+    Action("next_case", "Save, and open the next case", CASES, ("J",) * 3, (need_scans,)),
+    Action("previous_case", "Back to the case before", CASES, ("K",) * 3, (need_scans,)),
+    Action("slice_complete", "Slice complete, or not", CASES, ("Ctrl+Enter",) * 3, EDIT),
+    Action("case_complete", "Case complete", CASES, ("Ctrl+Shift+Enter",) * 3, EDIT),
+    Action("paint", "Brush", PAINTING, ("", "2", "4"), EDIT, napari="activate_labels_paint_mode"),
+    Action("erase", "Eraser", PAINTING, ("", "4", "E"), EDIT, napari="activate_labels_erase_mode"),
+    Action("polygon", "Polygon", PAINTING, ("", "3", "3"), EDIT, napari="activate_labels_polygon_mode"),
+    Action("fill", "Fill", PAINTING, ("", "5", "5"), EDIT, napari="activate_labels_fill_mode"),
+    Action("pick", "Pick a structure", PAINTING, ("", "6", "6"), EDIT, napari="activate_labels_picker_mode"),
     Action(
-        "brush_smaller", "Smaller brush", PAINTING, ("", "-", "-"), napari="decrease_brush_size", repeats=True
+        "pan",
+        "Hand: move and zoom",
+        PAINTING,
+        ("", "`", "2"),
+        (need_case,),
+        napari="activate_labels_pan_zoom_mode",
     ),
     Action(
-        "brush_bigger", "Bigger brush", PAINTING, ("", "=", "="), napari="increase_brush_size", repeats=True
+        "brush_smaller",
+        "Smaller brush",
+        PAINTING,
+        ("", "-", "-"),
+        EDIT,
+        napari="decrease_brush_size",
+        repeats=True,
     ),
-    Action("undo", "Undo", PAINTING, ("Ctrl+Z", "Ctrl+Z Z", "Ctrl+Z"), in_dock=False),
+    Action(
+        "brush_bigger",
+        "Bigger brush",
+        PAINTING,
+        ("", "=", "="),
+        EDIT,
+        napari="increase_brush_size",
+        repeats=True,
+    ),
+    Action(
+        "undo", "Undo", PAINTING, ("Ctrl+Z", "Ctrl+Z Z", "Ctrl+Z"), (need_write, need_present), in_dock=False
+    ),
     Action(
         "redo",
         "Redo",
         PAINTING,
         ("Ctrl+Shift+Z", "Ctrl+Y Ctrl+Shift+Z Y", "Ctrl+Shift+Z Ctrl+Y"),
+        (need_write, need_present),
         in_dock=False,
     ),
-    Action("range", "Paint only within a range of intensities", PAINTING, ("I", "I 1", "I")),
+    Action("range", "Paint only within a range of intensities", PAINTING, ("I", "I 1", "I"), EDIT),
     Action("previous_structure", "Structure before", PAINTING, ("-", "Q", ",")),
     Action("next_structure", "Next structure", PAINTING, ("=", "W", ".")),
-    Action("slice_back", "Slice back", VIEW, ("Left", "Left B", "Down Left"), repeats=True),
-    Action("slice_on", "Slice on", VIEW, ("Right", "Right F", "Up Right"), repeats=True),
-    Action("ten_back", "Ten slices back", VIEW, ("PageDown",) * 3, repeats=True),
-    Action("ten_on", "Ten slices on", VIEW, ("PageUp",) * 3, repeats=True),
+    Action("slice_back", "Slice back", VIEW, ("Left", "Left B", "Down Left"), (need_case,), repeats=True),
+    Action("slice_on", "Slice on", VIEW, ("Right", "Right F", "Up Right"), (need_case,), repeats=True),
+    Action("ten_back", "Ten slices back", VIEW, ("PageDown",) * 3, (need_case,), repeats=True),
+    Action("ten_on", "Ten slices on", VIEW, ("PageUp",) * 3, (need_case,), repeats=True),
     Action("planes", "Three planes and 3D, or one plane", VIEW, ("Q", "Shift+Q", "Q")),
-    Action("solid", "2D or 3D", VIEW, ("Ctrl+Y", "V", "V")),
-    Action("fit", "Fit the scan into the window", VIEW, ("Ctrl+R", "R", "Ctrl+F")),
-    Action("annotation", "Show or hide the annotation", VIEW, ("V", "G", "S")),
-    Action("window_auto", "Grey scale as it was", VIEW, ("Shift+W",) * 3),
-    Action("prediction", "Show or hide the prediction", MODEL, ("G", "Shift+G", "G")),
-    Action("uncertainty", "Show or hide the uncertainty", MODEL, ("U",) * 3),
+    Action("solid", "2D or 3D", VIEW, ("Ctrl+Y", "V", "V"), (need_case,)),
+    Action("fit", "Fit the scan into the window", VIEW, ("Ctrl+R", "R", "Ctrl+F"), (need_case,)),
+    Action("annotation", "Show or hide the annotation", VIEW, ("V", "G", "S"), (need_case,)),
+    Action("window_auto", "Grey scale as it was", VIEW, ("Shift+W",) * 3, (need_case,)),
+    Action("prediction", "Show or hide the prediction", MODEL, ("G", "Shift+G", "G"), LOOK),
+    Action("uncertainty", "Show or hide the uncertainty", MODEL, ("U",) * 3, LOOK),
     Action("next_place", "Next suggestion", MODEL, ("N",) * 3),
     Action("previous_place", "Suggestion before", MODEL, ("Shift+N",) * 3),
-    Action("accept_slice", "Accept the prediction on this slice", MODEL, ("Ctrl+Shift+A",) * 3),
-    Action("accept_piece", "Accept the piece under the pointer", MODEL, ("Y", "A", "Y")),
-    Action("reject_piece", "Reject the piece under the pointer", MODEL, ("Shift+Y", "Shift+A", "Shift+Y")),
-    Action("known_map", "Show or hide what is known, and how", VIEW, ("Shift+K",) * 3),
-    Action("reject_slice", "Reject the prediction on this slice", MODEL, ("Ctrl+Shift+X",) * 3),
-    Action("interpolate", "Fill the slices between labelled ones", LABELS, ("Ctrl+I", "Ctrl+I 7", "Ctrl+I")),
-    Action("region", "Draw a region", LABELS, ("R", "Shift+R", "R")),
-    Action("keys", "This list", HELP, ("F1 ?",) * 3, by_dock=True),
+    Action("accept_slice", "Accept the prediction on this slice", MODEL, ("Ctrl+Shift+A",) * 3, DECIDE),
+    Action("accept_piece", "Accept the piece under the pointer", MODEL, ("Y", "A", "Y"), DECIDE),
+    Action(
+        "reject_piece", "Reject the piece under the pointer", MODEL, ("Shift+Y", "Shift+A", "Shift+Y"), DECIDE
+    ),
+    Action(
+        "known_map", "Show or hide what is known, and how", VIEW, ("Shift+K",) * 3, (need_present, need_case)
+    ),
+    Action("reject_slice", "Reject the prediction on this slice", MODEL, ("Ctrl+Shift+X",) * 3, DECIDE),
+    Action(
+        "interpolate", "Fill the slices between labelled ones", LABELS, ("Ctrl+I", "Ctrl+I 7", "Ctrl+I"), EDIT
+    ),
+    Action("region", "Draw a region", LABELS, ("R", "Shift+R", "R"), EDIT),
+    Action("add_scans", "Add scans to the study", CASES, NO_KEYS, ADD, by_dock=True),
+    Action("remove_case", "Remove a case from the study", CASES, NO_KEYS, (need_write,), by_dock=True),
+    Action("export", "Export masks", CASES, NO_KEYS, (need_study, need_scans, need_rest), by_dock=True),
+    Action("versions", "Versions of the case", LABELS, NO_KEYS, (need_case,)),
+    Action("restore_version", "Restore the version in sight", LABELS, NO_KEYS, (need_write,), by_dock=True),
+    Action("add_structure", "Add a structure", LABELS, NO_KEYS, (need_write,), by_dock=True),
+    Action(
+        "train",
+        "Train",
+        MODEL,
+        NO_KEYS,
+        (need_study, need_write, need_trainer, need_methods, need_labels),
+        by_dock=True,
+    ),
+    Action("predict", "Predict all cases", MODEL, NO_KEYS, PREDICT),
+    Action("predict_case", "Predict this case", MODEL, NO_KEYS, (*PREDICT, need_case)),
+    Action("keys", "List of keys", HELP, ("F1 ?",) * 3, by_dock=True),
 )
 BY_ID = {action.id: action for action in ACTIONS}
 
@@ -114,6 +281,12 @@ class Actions(Protocol):
 
     def perform(self, name: str) -> None:
         """Do the action with this id; what prevents it is told to the person."""
+
+    def ask(self, name: str) -> None:
+        """Do the action with this id, or say why it is not possible now."""
+
+    def situation(self) -> Situation:
+        """Return what decides now which actions are possible."""
 
     def drag_contrast(self, right: float, up: float) -> None:
         """Widen the window of the scan by ``right`` and raise its level by ``up``, in pixels."""

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_dycon.errors import DyconError, StudyError
+from napari_dycon.plugin.actions import Situation
 from napari_dycon.plugin.background import jobs
 from napari_dycon.plugin.background.curves import Curves
 from napari_dycon.plugin.background.queue import JobQueue
 from napari_dycon.plugin.background.tasks import Tasks
 from napari_dycon.plugin.background.warm_up import is_warm
-from napari_dycon.plugin.controllers.action_table import ActionTable, deeds
+from napari_dycon.plugin.controllers.action_table import ActionTable, deeds, read_situation
 from napari_dycon.plugin.controllers.cases import Cases
 from napari_dycon.plugin.controllers.contrast import Contrast
 from napari_dycon.plugin.controllers.current_study import CurrentStudy
@@ -74,7 +75,7 @@ class Session:
         self.structures = Structures(*work, presenter, hand, self._loads, self.tasks)
         self.labels = Labels(*work, presenter, self.structures, self._loads)
         self.contrast = Contrast(self._desk, presenter, self.dialogue)
-        self.actions = ActionTable(self.keys, self._current, self.contrast)
+        self.actions = ActionTable(self.keys, self._current, self.contrast, self.dialogue)
         actions_of = weakref.ref(self.actions)
         self.views = Views(self._desk, presenter, hand, self.contrast, self.dialogue, actions_of)
         self.tools = Tools(*work, presenter, hand, self.structures, self.views)
@@ -109,7 +110,10 @@ class Session:
                 self.contrast,
                 self.regions,
                 self.suggestions,
-            )
+                self.versions,
+                self.training,
+            ),
+            self._read_situation,
         )
         for slot in (self._show_case, self.contrast.show_case):
             self.cases.opened.connect(slot)
@@ -204,6 +208,9 @@ class Session:
         self.cases.open_last(study)
         self.training.open_study(study)
         self.suggestions.look()
+
+    def _read_situation(self) -> Situation:
+        return read_situation(self.study, self.tasks, self.cases, self.versions, self.training)
 
     def _show_case(self) -> None:
         """Fit everything to the case that was just shown."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_dycon.plugin.widgets import reasons
+from napari_dycon.plugin import actions
 from napari_dycon.study.study import Study
 
 pytestmark = pytest.mark.gui
@@ -127,7 +127,7 @@ def test_while_an_older_version_is_on_screen_no_control_changes_anything_and_eac
         *(structures.slice_button, structures.case_button, review.accept.button, review.reject.button),
     ):
         assert not button.isEnabled()
-        assert reasons.OLDER in button.toolTip()
+        assert actions.OLDER in button.toolTip()
     session.labels.undo()
     assert np.array_equal(annotation(desk).data, mine)
     assert not desk.viewer.layers["known map"].visible, "it is about other labels than those on screen"

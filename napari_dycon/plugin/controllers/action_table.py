@@ -1,18 +1,24 @@
-"""Who does what a person asks for by key, menu or on a canvas."""
+"""Who does what a person asks for by key, menu, palette, button or on a canvas, and when it is possible."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from napari_dycon.plugin.actions import BY_ID, Situation
+from napari_dycon.plugin.background.tasks import Tasks
 from napari_dycon.plugin.controllers.cases import Cases
 from napari_dycon.plugin.controllers.contrast import Contrast
 from napari_dycon.plugin.controllers.current_study import CurrentStudy
+from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.labels import Labels
 from napari_dycon.plugin.controllers.regions import Regions
 from napari_dycon.plugin.controllers.structures import Structures
 from napari_dycon.plugin.controllers.suggestions import Suggestions
 from napari_dycon.plugin.controllers.tools import Tools
+from napari_dycon.plugin.controllers.training import Training
+from napari_dycon.plugin.controllers.versions import Versions
 from napari_dycon.plugin.controllers.views import Views
 from napari_dycon.plugin.keys.preferences import KeyScheme
+from napari_dycon.study.study import Study
 
 
 class ActionTable:
@@ -26,15 +32,20 @@ class ActionTable:
         Holds the study.
     contrast
         Changed by dragging.
+    dialogue
+        Says why something is not possible.
     """
 
-    def __init__(self, scheme: KeyScheme, current: CurrentStudy, contrast: Contrast) -> None:
-        self._scheme, self._current, self._contrast = scheme, current, contrast
+    def __init__(
+        self, scheme: KeyScheme, current: CurrentStudy, contrast: Contrast, dialogue: Dialogue
+    ) -> None:
+        self._scheme, self._current, self._contrast, self._dialogue = scheme, current, contrast, dialogue
         self._deeds: Mapping[str, Callable[[], None]] = {}
+        self._read: Callable[[], Situation] = Situation
 
-    def fill(self, deeds: Mapping[str, Callable[[], None]]) -> None:
-        """Do ``deeds``, by the id of the action, from now on."""
-        self._deeds = deeds
+    def fill(self, deeds: Mapping[str, Callable[[], None]], read: Callable[[], Situation]) -> None:
+        """Do ``deeds``, by the id of the action, from now on, where what is ``read`` allows it."""
+        self._deeds, self._read = deeds, read
 
     @property
     def key_scheme(self) -> str:
@@ -50,6 +61,18 @@ class ActionTable:
         """Do the action with this id; what prevents it is told to the person."""
         self._deeds[name]()
 
+    def ask(self, name: str) -> None:
+        """Do the action with this id, or say why it is not possible now."""
+        reason = BY_ID[name].why_not(self._read())
+        if reason:
+            self._dialogue.say("info", reason)
+        else:
+            self.perform(name)
+
+    def situation(self) -> Situation:
+        """Return what decides now which actions are possible."""
+        return self._read()
+
     def drag_contrast(self, right: float, up: float) -> None:
         """Widen the window of the scan by ``right`` and raise its level by ``up``, in pixels."""
         self._contrast.drag(right, up)
@@ -64,6 +87,8 @@ def deeds(
     contrast: Contrast,
     regions: Regions,
     suggestions: Suggestions,
+    versions: Versions,
+    training: Training,
 ) -> dict[str, Callable[[], None]]:
     """Return what each action does, by its id."""
     return {
@@ -104,4 +129,26 @@ def deeds(
         "reject_slice": partial(regions.decide, "reject", "slice"),
         "interpolate": labels.propose_between,
         "region": regions.start,
+        "versions": versions.show,
+        "predict": training.predict,
+        "predict_case": training.predict_case,
     }
+
+
+def read_situation(
+    study: Study | None, tasks: Tasks, cases: Cases, versions: Versions, training: Training
+) -> Situation:
+    """Return what decides now which actions are possible."""
+    case, shown = cases.case_id is not None, versions.shown
+    return Situation(
+        study=study is not None,
+        read_only=study is not None and study.read_only,
+        scans=study is not None and bool(study.cases),
+        labels=study is not None and any(known.known_fraction > 0 for known in study.cases),
+        model=study is not None and study.active_run is not None,
+        case=case,
+        older=shown is not None and shown.looking,
+        prediction=case and cases.has_prediction,
+        methods=bool(training.methods),
+        task=tasks.state.kind,
+    )

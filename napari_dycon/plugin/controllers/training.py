@@ -106,6 +106,11 @@ class Training:
         source = jobs.prediction(study, study.active_run, wanted, preferred_device())
         self._tasks.run("predicting", "Preparing", source, self._on_predicted)
 
+    def predict_case(self) -> None:
+        """Predict the open case with the active run."""
+        if self._desk.case_id is not None:
+            self.predict([self._desk.case_id])
+
     def open_study(self, study: Study) -> None:
         """Show the last run of ``study``, and load the engine."""
         self._run_watch.open_study(study)

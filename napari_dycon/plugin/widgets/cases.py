@@ -59,7 +59,7 @@ class CasesPanel(QWidget):
         self.filter.search.entered.connect(self._open_first)
         self.filter.search.left_downwards.connect(self._enter_list)
         self.view.row_chosen.connect(self._open_index)
-        self.view.remove_asked.connect(self._ask_removal)
+        self.view.remove_asked.connect(self.ask_removal)
         self.view.customContextMenuRequested.connect(self._show_menu)
         self.view.horizontalHeader().sortIndicatorChanged.connect(self._tell_order)
 
@@ -179,7 +179,7 @@ class CasesPanel(QWidget):
             lambda: self.flag_requested.emit(cases, not flagged),
         )
         menu.addSeparator()
-        remove = menu.addAction(f"Remove{many}…", self._ask_removal)
+        remove = menu.addAction(f"Remove{many}…", self.ask_removal)
         changing = [predict, review, flag, remove]
         if any(row.lost for row in rows):
             changing.append(menu.addAction("Find moved scans…", self.search_requested.emit))
@@ -195,7 +195,8 @@ class CasesPanel(QWidget):
             action.setData(item.folder)
         back.triggered.connect(lambda action: self.restore_requested.emit(action.data()))
 
-    def _ask_removal(self) -> None:
+    def ask_removal(self) -> None:
+        """Ask whether the selected cases shall leave the study."""
         cases = self.selected_cases()
         names = [row.name for row in self.model.rows if row.id in cases]
         if cases and not self._blocked:

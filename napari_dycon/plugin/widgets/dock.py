@@ -1,7 +1,7 @@
 """The dock of DyCON: lays out the panels and binds them to the session of the viewer."""
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,10 @@ from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
+from napari_dycon.plugin.actions import BY_ID, Situation
 from napari_dycon.plugin.controllers.report import Report
 from napari_dycon.plugin.layers.styles import veil_colour
-from napari_dycon.plugin.widgets import reasons, window_memory
+from napari_dycon.plugin.widgets import window_memory
 from napari_dycon.plugin.widgets.cases import CasesPanel
 from napari_dycon.plugin.widgets.dockkeys import DockKeys
 from napari_dycon.plugin.widgets.doors import Doors, dropped_paths
@@ -96,6 +97,15 @@ class DyconDock(QWidget):
             self.training.minutes.setValue(memory.minutes)
         self.training.minutes.editingFinished.connect(self._remember_minutes)
         self.training.train_requested.connect(self._remember_minutes)
+        self._deeds = {
+            "keys": self.keys.toggle_list,
+            "add_scans": self._doors.choose_scans,
+            "export": self._doors.choose_export_folder,
+            "remove_case": self.cases.ask_removal,
+            "restore_version": self.shelf.versions.ask_restore,
+            "add_structure": self.structures.ask_name,
+            "train": self.training.train,
+        }
         self._lay_out()
         self._bind_intentions()
         self._bind_state()
@@ -156,7 +166,7 @@ class DyconDock(QWidget):
     # ---- binding -----------------------------------------------------------------------------
 
     def _bind_intentions(self) -> None:
-        session, doors = self.session, self._doors
+        session, doors, perform = self.session, self._doors, self.session.actions.perform
         for signal, slot in (
             (self.empty.open_requested, doors.choose_study),
             (self.empty.demo_requested, doors.open_demo),
@@ -173,15 +183,15 @@ class DyconDock(QWidget):
             (self.header.search_requested, doors.choose_search_folder),
             (self.cases.search_requested, doors.choose_search_folder),
             (self.header.export_requested, doors.choose_export_folder),
-            (self.header.planes_requested, session.views.toggle_planes),
+            (self.header.planes_requested, partial(perform, "planes")),
             (self.cases.open_case_requested, session.cases.open),
             (self.cases.predict_requested, session.training.predict),
             (self.cases.order_changed, session.cases.set_order),
             (self.cases.note_requested, session.cases.set_note),
             (self.cases.flag_requested, session.cases.flag),
             (self.cases.review_requested, session.cases.review),
-            (self.cases.next_requested, session.cases.open_next),
-            (self.cases.previous_requested, session.cases.open_previous),
+            (self.cases.next_requested, partial(perform, "next_case")),
+            (self.cases.previous_requested, partial(perform, "previous_case")),
             (self.cases.remove_requested, session.cases.remove),
             (self.cases.restore_requested, session.cases.restore),
             (self.structures.select_requested, session.structures.select),
@@ -191,8 +201,8 @@ class DyconDock(QWidget):
             (self.structures.merge_requested, session.structures.merge),
             (self.structures.remove_requested, session.structures.remove),
             (self.structures.plane_requested, session.views.show_plane),
-            (self.structures.slice_complete_requested, session.labels.toggle_slice_complete),
-            (self.structures.case_complete_requested, session.labels.toggle_case_complete),
+            (self.structures.slice_complete_requested, partial(perform, "slice_complete")),
+            (self.structures.case_complete_requested, partial(perform, "case_complete")),
             (self.training.train_requested, session.training.train),
             (self.training.pause_requested, session.tasks.pause),
             (self.training.resume_requested, session.tasks.resume),
@@ -200,11 +210,11 @@ class DyconDock(QWidget):
             (self.review.prediction_shown_requested, self._ask_prediction_shown),
             (self.review.uncertainty_shown_requested, self._ask_uncertainty_shown),
             (self.review.opacity_requested, self._ask_opacity),
-            (self.review.predict_case_requested, self._predict_case),
-            (self.review.predict_all_requested, session.training.predict),
+            (self.review.predict_case_requested, partial(perform, "predict_case")),
+            (self.review.predict_all_requested, partial(perform, "predict")),
             (self.review.decision_requested, session.regions.decide),
-            (self.review.next_requested, self._next_place),
-            (self.review.previous_requested, self._previous_place),
+            (self.review.next_requested, partial(perform, "next_place")),
+            (self.review.previous_requested, partial(perform, "previous_place")),
         ):
             signal.connect(slot)
 
@@ -358,6 +368,14 @@ class DyconDock(QWidget):
         """Open the study that the first path leads to, or begin one with the scans there."""
         self._doors.take(paths)
 
+    def ask(self, name: str) -> None:
+        """Do an action that needs the dock, or say why it is not possible now."""
+        reason = BY_ID[name].why_not(self.session.actions.situation())
+        if reason:
+            self.session.dialogue.say("info", reason)
+        else:
+            self._deeds[name]()
+
     def _forget_recent(self) -> None:
         window_memory.forget_studies()
         self.show_page()
@@ -400,20 +418,23 @@ class DyconDock(QWidget):
             self._show_reasons()
 
     def _show_reasons(self) -> None:
-        session = self.session
-        self.header.set_blocked(reasons.adding(session), reasons.exporting(session))
-        self.cases.set_blocked(reasons.editing(session), reasons.marking(session), reasons.going(session))
-        self.structures.set_blocked(reasons.editing(session), reasons.marking(session))
-        self._bench.show_reasons()
-        self.shelf.show_reasons()
-        self.training.set_blocked(reasons.training(session, self.cases.model.labelled))
-        self.review.set_blocked(
-            reasons.looking(session),
-            reasons.accepting(session),
-            reasons.predicting(session),
-            "" if session.cases.case_id else reasons.NO_CASE,
-        )
-        self.review.set_state(reasons.prediction_state(session))
+        now = self.session.actions.situation()
+        why = {name: action.why_not(now) for name, action in BY_ID.items()}
+        self.header.set_blocked(why["add_scans"], why["export"])
+        self.cases.set_blocked(why["remove_case"], why["case_complete"], why["next_case"])
+        self.structures.set_blocked(why["add_structure"], why["slice_complete"])
+        self._bench.show_reasons(now)
+        self.shelf.show_reasons(now)
+        self.training.set_blocked(why["train"])
+        self.review.set_blocked(why["prediction"], why["accept_slice"], why["predict"], why["predict_case"])
+        self.review.set_state(self._tell_prediction(now))
+
+    def _tell_prediction(self, now: Situation) -> str:
+        """Return one line on the prediction of the open case."""
+        study = self.session.study
+        if study is None or not now.case:
+            return ""
+        return f"predicted by {study.active_run}" if now.prediction else "no prediction yet"
 
     # ---- what the user asks ------------------------------------------------------------------
 
@@ -425,17 +446,6 @@ class DyconDock(QWidget):
 
     def _ask_opacity(self, opacity: float) -> None:
         self.session.views.set_overlay(opacity=opacity)
-
-    def _predict_case(self) -> None:
-        case_id = self.session.cases.case_id
-        if case_id is not None:
-            self.session.training.predict([case_id])
-
-    def _next_place(self) -> None:
-        self.session.suggestions.step(1)
-
-    def _previous_place(self) -> None:
-        self.session.suggestions.step(-1)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files and folders."""

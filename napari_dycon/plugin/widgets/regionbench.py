@@ -6,8 +6,8 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject
 from qtpy.QtGui import QAction
 
+from napari_dycon.plugin.actions import BY_ID
 from napari_dycon.plugin.layers.known_map import legend
-from napari_dycon.plugin.widgets import reasons
 from napari_dycon.plugin.widgets.parts import as_tooltip
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class RegionBench(QObject):
         button = self._tools.known_button
         if not isalive(button):
             return
-        blocked = reasons.knowing(self._session)
+        blocked = BY_ID["known_map"].why_not(self._session.actions.situation())
         button.setEnabled(not blocked)
         button.setChecked(self._session.views.known_shown)
         button.setToolTip(as_tooltip(f"{KNOWN_TIP}\n\n{blocked}") if blocked else known_tip())
@@ -62,7 +62,7 @@ class RegionBench(QObject):
 
     def _ask_known(self, shown: bool) -> None:
         del shown
-        self._session.views.toggle_known_map()
+        self._session.actions.perform("known_map")
         self.show_known()
 
 

@@ -1,11 +1,12 @@
 """The list of cases or, in the same place, the versions of the open case; bound to the session."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
 from qtpy.QtWidgets import QMenu, QStackedWidget
 
-from napari_dycon.plugin.widgets import reasons
+from napari_dycon.plugin.actions import BY_ID, Situation
 from napari_dycon.plugin.widgets.cases import CasesPanel
 from napari_dycon.plugin.widgets.theme import Theme
 from napari_dycon.plugin.widgets.versions import VersionsPanel
@@ -39,7 +40,7 @@ class Shelf(QStackedWidget):
 
     def offer(self, menu: QMenu) -> None:
         """Add the way to the versions of the open case to ``menu``."""
-        menu.addAction("Versions…", lambda: self._session.versions.show())
+        menu.addAction("Versions…", partial(self._session.actions.perform, "versions"))
 
     def show_versions(self) -> None:
         """Show the versions of the session's case, or the cases where it has none."""
@@ -55,9 +56,9 @@ class Shelf(QStackedWidget):
         elif left:
             self.cases.view.setFocus()  # Qt would choose the search, which has an undo of its own
 
-    def show_reasons(self) -> None:
+    def show_reasons(self, now: Situation) -> None:
         """Disable restoring where nothing may be changed."""
-        self.versions.set_blocked(reasons.editing(self._session))
+        self.versions.set_blocked(BY_ID["restore_version"].why_not(now))
 
     def set_theme(self, theme: Theme) -> None:
         """Use the colours of ``theme``."""

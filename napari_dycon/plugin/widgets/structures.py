@@ -177,7 +177,7 @@ class StructuresPanel(QWidget):
         )
         self.plane_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
         self.plane_button.hide()
-        self.add_button = flat_button("Add", "Add a structure", self._ask_name)
+        self.add_button = flat_button("Add", "Add a structure", self.ask_name)
         self.edit_menu = QMenu(self)
         self.edit_button = menu_button("", EDIT_TIP, self.edit_menu, "flat")
         self.edit_menu.aboutToShow.connect(self._fill_edit_menu)
@@ -330,7 +330,8 @@ class StructuresPanel(QWidget):
         items = (self.chips.item(place) for place in range(self.chips.count()))
         return [(item.data(VALUE_ROLE), item.text()) for item in items]
 
-    def _ask_name(self) -> None:
+    def ask_name(self) -> None:
+        """Let a person type the name of a new structure."""
         self.plane_button.hide()
         self.new_name.show()
         self.new_name.setFocus()

@@ -1,6 +1,7 @@
 """Binds the tools to the session."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
@@ -8,9 +9,8 @@ from qtpy.QtCore import QObject, Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut, QWidget
 
-from napari_dycon.plugin.actions import BY_ID
+from napari_dycon.plugin.actions import BY_ID, Situation
 from napari_dycon.plugin.keys.schemes import key_text, keys_of
-from napari_dycon.plugin.widgets import reasons
 from napari_dycon.plugin.widgets.regionbench import RegionBench
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class Toolbench(QObject):
         self._regions = RegionBench(tools, session)
         for signal, slot in (
             (tools.answered, session.dialogue.answer),
-            (tools.undo_requested, session.labels.undo),
-            (tools.redo_requested, session.labels.redo),
+            (tools.undo_requested, partial(session.actions.perform, "undo")),
+            (tools.redo_requested, partial(session.actions.perform, "redo")),
             (tools.brush_requested, session.tools.take_brush),
             (tools.paint_as_requested, session.tools.paint_as),
             (tools.interpolate_requested, session.labels.propose_between),
@@ -62,10 +62,10 @@ class Toolbench(QObject):
         for shortcut in self._shortcuts:
             shortcut.setEnabled(False)
             shortcut.deleteLater()
-        scheme, session = self._session.keys.name, self._session
+        scheme, perform = self._session.keys.name, self._session.actions.perform
         self._shortcuts = [
-            self._shortcut(key, slot)
-            for command, slot in (("undo", session.labels.undo), ("redo", session.labels.redo))
+            self._shortcut(key, partial(perform, command))
+            for command in ("undo", "redo")
             for key in keys_of(BY_ID[command], scheme)
             if "+" in key
         ]
@@ -81,11 +81,11 @@ class Toolbench(QObject):
         """Show everything anew."""
         self._show_question()
         self._show_tools()
-        self.show_reasons()
+        self.show_reasons(self._session.actions.situation())
 
-    def show_reasons(self) -> None:
+    def show_reasons(self, now: Situation) -> None:
         """Disable what cannot be done now."""
-        self._tools.set_blocked(reasons.marking(self._session))
+        self._tools.set_blocked(BY_ID["paint"].why_not(now))
         self._show_history()
         self._regions.show_known()
 
@@ -102,9 +102,8 @@ class Toolbench(QObject):
     def _show_history(self) -> None:
         session = self._session
         keys = [key_text(keys_of(BY_ID[command], session.keys.name)[0]) for command in ("undo", "redo")]
-        self._tools.set_history(
-            session.labels.undo_name, session.labels.redo_name, keys, reasons.undoing(session)
-        )
+        blocked = BY_ID["undo"].why_not(session.actions.situation())
+        self._tools.set_history(session.labels.undo_name, session.labels.redo_name, keys, blocked)
 
     def _show_question(self) -> None:
         if isalive(self._tools):

@@ -98,7 +98,7 @@ class TrainingPanel(QWidget):
         self.minutes.setFixedWidth(116)
         self.minutes.setToolTip("How long to train. You can pause or stop at any moment; nothing is lost.")
         self.train_button = push_button(
-            "Train", "Train on what is labelled so far, in the background", self._train, "primary"
+            "Train", "Train on what is labelled so far, in the background", self.train, "primary"
         )
         self.train_button.setFixedWidth(92)
         self.time_left = ElidedLabel()
@@ -194,7 +194,8 @@ class TrainingPanel(QWidget):
             self.pause_button.setIcon(icon("play" if paused else "pause", self._theme.text))
             self.stop_button.setIcon(icon("stop", self._theme.text))
 
-    def _train(self) -> None:
+    def train(self) -> None:
+        """Ask for a training of the method and the minutes in sight."""
         self.train_requested.emit(self.method.currentData(), self.minutes.value())
 
     def _pause_or_resume(self) -> None:

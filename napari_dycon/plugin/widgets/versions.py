@@ -84,7 +84,7 @@ class VersionsPanel(QWidget):
         self.title, self.state = ElidedLabel("title"), ElidedLabel("muted")
         self.table = VersionTable()
         self.restore_button = push_button(
-            "Restore", "Make this version your annotation again. Undo takes that back.", self._ask_restore
+            "Restore", "Make this version your annotation again. Undo takes that back.", self.ask_restore
         )
         self.close_button = push_button("Close", "Back to the cases", self.close_requested)
         self.table.itemSelectionChanged.connect(self._ask_look)
@@ -139,7 +139,8 @@ class VersionsPanel(QWidget):
         if self.chosen is not None:
             self.look_requested.emit(self.chosen)
 
-    def _ask_restore(self) -> None:
+    def ask_restore(self) -> None:
+        """Ask for the version in sight to be the annotation again."""
         if self.chosen is not None:
             self.restore_requested.emit(self.chosen)
 

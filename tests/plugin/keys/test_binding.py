@@ -30,6 +30,19 @@ def press(opened, key, layer="annotation"):
     return keyboard.press_key(key)
 
 
+WITHOUT_KEY = {
+    "add_scans",
+    "remove_case",
+    "export",
+    "versions",
+    "restore_version",
+    "add_structure",
+    "train",
+    "predict",
+    "predict_case",
+}
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_no_key_means_two_things(scheme):
     keys = [key for action in ACTIONS for key in bound_keys(action, scheme)]
@@ -40,7 +53,7 @@ def test_no_key_means_two_things(scheme):
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_command_has_a_key_that_napari_understands(scheme):
     for action in ACTIONS:
-        assert keys_of(action, scheme), action.id
+        assert bool(keys_of(action, scheme)) is (action.id not in WITHOUT_KEY), action.id
         if not action.by_dock:
             for key in bound_keys(action, scheme):
                 assert str(coerce_keybinding(key)) == key

@@ -8,6 +8,8 @@ import pytest
 from npe2 import PluginManager, PluginManifest
 from npe2 import read as npe2_read
 
+from napari_dycon.plugin.actions import ACTIONS
+
 REPOSITORY = Path(__file__).parents[3]
 
 
@@ -51,6 +53,15 @@ def test_the_sample_is_a_scan_with_labels_on_it():
     assert set(np.unique(labels)) == {0, 1, 2}
     assert scan["scale"] == annotation["scale"]
     assert scan["units"] == ("mm", "mm", "mm")
+
+
+def test_everything_a_person_can_ask_for_is_in_the_palette(manifest):
+    palette = "napari_dycon.plugin.manifest.palette"
+    commands = [command for command in manifest.contributions.commands if palette in command.python_name]
+    assert [(command.id, command.title, command.python_name) for command in commands] == [
+        (f"napari-dycon.{action.id}", f"{action.group}: {action.title}", f"{palette}:{action.id}")
+        for action in ACTIONS
+    ]
 
 
 def test_every_preference_is_used(manifest):

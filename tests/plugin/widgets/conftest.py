@@ -9,8 +9,9 @@ import pytest
 from napari.components import ViewerModel
 from psygnal import Signal
 
+from napari_dycon.plugin.actions import Situation
 from napari_dycon.plugin.background.task_state import TaskState
-from napari_dycon.plugin.controllers.action_table import deeds
+from napari_dycon.plugin.controllers.action_table import deeds, read_situation
 from napari_dycon.plugin.widgets.dock import DyconDock
 from napari_dycon.plugin.widgets.theme import Theme
 
@@ -161,7 +162,7 @@ class Recorder:
         ]
         self.training = Training(asked, "training", methods=methods, device="CPU")
         self.exchange = Exchange(asked, "exchange")
-        self.actions = SimpleNamespace(perform=self._perform)
+        self.actions = SimpleNamespace(perform=self._perform, situation=self._read_situation)
 
     def _perform(self, name: str) -> None:
         deeds(
@@ -173,7 +174,14 @@ class Recorder:
             self.contrast,
             self.regions,
             self.suggestions,
+            self.versions,
+            self.training,
         )[name]()
+
+    def _read_situation(self) -> Situation:
+        if self.study is not None:
+            self.study.cases = self.cases.listed
+        return read_situation(self.study, self.tasks, self.cases, self.versions, self.training)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -9,8 +9,9 @@ from qtpy.QtCore import QMimeData, QPoint, QPointF, QSize, Qt, QUrl
 from qtpy.QtGui import QColor, QCursor, QDropEvent, QIcon
 from qtpy.QtWidgets import QLabel
 
+from napari_dycon.plugin import actions
 from napari_dycon.plugin.background.task_state import TaskState
-from napari_dycon.plugin.widgets import doors, reasons
+from napari_dycon.plugin.widgets import doors
 from napari_dycon.plugin.widgets.dialogs import StructuresDialog
 from napari_dycon.plugin.widgets.dock import DyconDock
 from napari_dycon.plugin.widgets.theme import Theme
@@ -285,16 +286,29 @@ def test_a_read_only_study_can_be_looked_at_but_not_changed(make_dock, session, 
         dock.review.accept.button,
     ):
         assert not button.isEnabled()
-        assert reasons.READ_ONLY in button.toolTip()
+        assert actions.READ_ONLY in button.toolTip()
     assert dock.review.prediction.isEnabled()
     assert dock.header.export_button.isEnabled()
+
+
+def test_the_dock_does_what_needs_it_or_says_why_not(dock, session, monkeypatch):
+    asked = []
+    monkeypatch.setattr(dock, "_deeds", {name: lambda name=name: asked.append(name) for name in dock._deeds})
+    assert set(dock._deeds) == {action.id for action in actions.ACTIONS if action.by_dock}
+    for name in dock._deeds:
+        dock.ask(name)
+    assert asked == list(dock._deeds)
+    session.study.read_only = True
+    dock.ask("train")
+    assert len(asked) == len(dock._deeds)
+    assert session.asked[-1] == ("dialogue.say", "info", actions.READ_ONLY)
 
 
 def test_train_waits_for_labels_and_says_so(make_dock, session, make_row):
     session.open_with([make_row("a", "scan 1")])
     dock = make_dock()
     assert not dock.training.train_button.isEnabled()
-    assert reasons.NO_LABELS in dock.training.train_button.toolTip()
+    assert actions.NO_LABELS in dock.training.train_button.toolTip()
     session.cases.listed = [make_row("a", "scan 1", "partial", 0.01)]
     session.cases.changed.emit()
     assert dock.training.train_button.isEnabled()
@@ -304,7 +318,7 @@ def test_train_waits_for_the_engine(make_dock, session, rows):
     session.training.methods = []
     session.open_with(rows)
     dock = make_dock()
-    assert reasons.LOADING in dock.training.train_button.toolTip()
+    assert actions.LOADING in dock.training.train_button.toolTip()
     session.training.methods = [("dycon", "DyCON: learns from all")]
     session.training.engine_ready.emit()
     assert dock.training.train_button.isEnabled()
