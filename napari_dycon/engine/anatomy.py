@@ -87,6 +87,9 @@ class LabelledShape:
         Of its voxels, in mm from the middle of the scan, by canonical axis (RAS).
     largest
         Share of its voxels in its largest piece, 0 to 1.
+    cluster, clustered
+        Number, in this scan, of the piece of all structures together that holds most of it, and its share
+        there, 0 to 1.
     complete
         Whether all of the scan is labelled.
     """
@@ -97,6 +100,8 @@ class LabelledShape:
     right: float | None
     centre: tuple[float, float, float]
     largest: float
+    cluster: int
+    clustered: float
     complete: bool
 
     @property
@@ -117,8 +122,9 @@ def labelled_shapes(
     wide = float(reorientation.apply(known).any(axis=(1, 2)).mean()) > ONE_SIDE
     boxes = ndimage.find_objects(labels)
     scan = _Scan(patient, labels.shape, reorientation.spacing, wide, bool(known.all()))
+    clusters = pieces(labels)
     return {
-        value: _shape(labels[box] == value, box, scan)
+        value: _shape(labels[box] == value, clusters[box], box, scan)
         for value in values
         if value <= len(boxes) and (box := boxes[value - 1]) is not None
     }
@@ -143,12 +149,37 @@ def single_structures(
     )
 
 
+def joint_structures(
+    shapes: Sequence[Mapping[int, LabelledShape]], names: Mapping[int, str]
+) -> tuple[tuple[int, ...], ...]:
+    """Values of structures that hang together, as one piece, in every scan labelled all over.
+
+    A thin wall may be torn where the chambers that it surrounds still hold it together. Structures whose
+    names say that there may be several belong to no such group.
+    """
+    complete = [case for case in shapes if any(shape.complete for shape in case.values())]
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for value, name in names.items():
+        if not _may_be_several(name) and _is_clustered(complete, value):
+            groups.setdefault(tuple(case[value].cluster for case in complete), []).append(value)
+    return tuple(tuple(values) for values in groups.values() if len(values) > 1)
+
+
+def _is_clustered(complete: Sequence[Mapping[int, LabelledShape]], value: int) -> bool:
+    return _is_organ(complete, value) and all(case[value].clustered >= WHOLE for case in complete)
+
+
 def _is_single(complete: Sequence[Mapping[int, LabelledShape]], value: int) -> bool:
+    return _is_organ(complete, value) and all(case[value].largest >= WHOLE for case in complete)
+
+
+def _is_organ(complete: Sequence[Mapping[int, LabelledShape]], value: int) -> bool:
+    """Whether every one of enough patients has it, in about one volume."""
     found = [case[value] for case in complete if value in case]
     if len(found) < len(complete) or len({shape.patient for shape in found}) < FEWEST_WHOLE:
         return False
     volumes = [shape.volume for shape in found]
-    return max(volumes) <= SCATTER * min(volumes) and all(shape.largest >= WHOLE for shape in found)
+    return max(volumes) <= SCATTER * min(volumes)
 
 
 def _may_be_several(name: str) -> bool:
@@ -184,7 +215,9 @@ class _Scan:
     complete: bool
 
 
-def _shape(inside: NDArray[np.bool_], box: tuple[slice, ...], scan: _Scan) -> LabelledShape:
+def _shape(
+    inside: NDArray[np.bool_], clusters: NDArray[np.int32], box: tuple[slice, ...], scan: _Scan
+) -> LabelledShape:
     counts = [inside.sum(axis=tuple(a for a in range(3) if a != axis)) for axis in range(3)]
     places = [
         np.arange(part.start, part.stop) + 0.5 - side / 2 for part, side in zip(box, scan.shape, strict=True)
@@ -193,6 +226,7 @@ def _shape(inside: NDArray[np.bool_], box: tuple[slice, ...], scan: _Scan) -> La
     x, y, z = (float((c * p).sum() / total * s) for c, p, s in zip(counts, places, scan.spacing, strict=True))
     right = float((counts[0] * (places[0] > 0)).sum() + 0.5 * (counts[0] * (places[0] == 0)).sum()) / total
     largest = largest_piece(inside)
+    shares = np.bincount(clusters[inside])
     return LabelledShape(
         patient=scan.patient,
         size=_size(largest, scan.spacing),
@@ -200,16 +234,22 @@ def _shape(inside: NDArray[np.bool_], box: tuple[slice, ...], scan: _Scan) -> La
         right=right if scan.wide else None,
         centre=(x, y, z),
         largest=float(largest.sum()) / total,
+        cluster=int(shares.argmax()),
+        clustered=float(shares.max()) / total,
         complete=scan.complete,
     )
 
 
 def largest_piece(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The largest piece of a mask with any voxel; voxels that share a corner hang together."""
-    pieces, count = ndimage.label(inside, structure=np.ones((3, 3, 3)))
-    if count == 1:
-        return inside
-    return np.asarray(pieces == 1 + int(np.argmax(np.bincount(pieces.ravel(), minlength=count + 1)[1:])))
+    numbers = pieces(inside)
+    return np.asarray(numbers == 1 + int(np.argmax(np.bincount(numbers.ravel())[1:])))
+
+
+def pieces(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Number of the piece of each voxel, 0 for background; voxels that share a corner hang together."""
+    numbers, _ = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+    return np.asarray(numbers, dtype=np.int32)
 
 
 def _size(piece: NDArray[np.bool_], spacing: Sequence[float]) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_dycon.engine.anatomy import largest_piece
+from napari_dycon.engine.anatomy import largest_piece, pieces
 from napari_dycon.engine.calibration import ExpectedDice, Tempering
 from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.resampling import FloatArray, resample_rows, rows_needed
@@ -119,6 +119,7 @@ class Canvas:
         kept = None
         if self._kept is not None:
             kept = np.stack([to_source(map_, self._reorientation) for map_ in self._kept])
+        _keep_clusters(self._mask, self._plan.joint)
         _keep_largest_pieces(self._mask, self._plan.single)
         return Prediction(
             mask=to_source(self._mask, self._reorientation),
@@ -135,6 +136,18 @@ class Canvas:
         new = own[:, max(0, self._counted - of.start) :]
         self._counted = of.stop
         self._dice.add(new, new.argmax(axis=0), self._temperature)
+
+
+def _keep_clusters(mask: NDArray[np.uint8], groups: Sequence[Sequence[int]]) -> None:
+    """Take away, in place, what does not hang together with most of its group of structures."""
+    for group in groups:
+        box = ndimage.find_objects((mask > 0).astype(np.uint8))
+        if not box:
+            return
+        clusters, members = pieces(mask[box[0]]), np.isin(mask[box[0]], group)
+        shares = np.bincount(clusters[members])
+        if len(shares):
+            mask[box[0]][members & (clusters != shares.argmax())] = 0
 
 
 def _keep_largest_pieces(mask: NDArray[np.uint8], values: Sequence[int]) -> None:

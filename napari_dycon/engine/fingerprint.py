@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from napari_dycon.engine.anatomy import (
     LabelledShape,
+    joint_structures,
     labelled_shapes,
     sided_places,
     single_structures,
@@ -47,6 +48,8 @@ class Fingerprint(BaseModel):
         Whether the labels show that left and right are not alike.
     single
         Values of structures that the labels show to be one piece in every patient.
+    joint
+        Groups of structures that hang together, as one piece, in every patient.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,6 +60,7 @@ class Fingerprint(BaseModel):
     smallest: float | None = None
     sided: bool = False
     single: tuple[int, ...] = ()
+    joint: tuple[tuple[int, ...], ...] = ()
 
     @property
     def median_spacing(self) -> Triple:
@@ -102,6 +106,7 @@ def fingerprint_study(
         smallest=smallest_size(shapes),
         sided=sided_places(shapes),
         single=single_structures(shapes, dict(structures)),
+        joint=joint_structures(shapes, dict(structures)),
     )
 
 

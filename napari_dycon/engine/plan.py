@@ -135,6 +135,8 @@ class Plan(BaseModel):
     """Whether a final prediction is the mean over mirrored views of the scan."""
     single: tuple[int, ...] = ()
     """Structures of whose prediction only the largest piece is kept, by label value."""
+    joint: tuple[tuple[int, ...], ...] = ()
+    """Groups of structures of whose prediction only what hangs together with most of the group is kept."""
     cache_bytes: int = 2 * 2**30
     """Prepared scans up to this size stay in memory; the rest is read from the study's cache folder."""
     method_settings: dict[str, Any] = {}
@@ -200,6 +202,7 @@ def make_plan(
             elastic=3.0 if gpu else 2.0,
         ),
         single=fingerprint.single,
+        joint=fingerprint.joint,
         cache_bytes=min(4 * 2**30, psutil.virtual_memory().available // 3),
     )
     plan = change_plan(plan, wishes)

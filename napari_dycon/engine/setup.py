@@ -322,4 +322,9 @@ def _remarks(cases: Sequence[PreparedCase], unlabelled: bool, plan: Plan) -> lis
             f"One piece in every labelled scan: {single}. Of what is predicted of it, only the largest piece "
             "is kept; a scan labelled with two pieces ends that."
         )
+    notes += [
+        f"One piece together in every labelled scan: {', '.join(names[value] for value in group)}. Of what "
+        "is predicted of them, only the largest such piece is kept; a scan labelled with two ends that."
+        for group in plan.joint
+    ]
     return notes

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.engine.anatomy import (
+    joint_structures,
     labelled_shapes,
     sided_names,
     sided_places,
@@ -175,6 +176,31 @@ def test_scans_of_one_patient_or_labelled_in_part_do_not_tell_that_a_structure_i
     assert single_structures([shapes(ONE, patient="a") for _ in range(5)], {1: "liver"}) == ()
     part = [shapes(boxes((1, RIGHT, SIZE)), annotation=sliced, patient=f"p{i}") for i in range(5)]
     assert single_structures(part, {1: "liver"}) == ()
+
+
+WALL = boxes((1, (10, 10, 8), (4, 8, 8)), (2, (14, 10, 8), (4, 8, 8)), (1, (18, 10, 8), (4, 8, 8)))
+APART = boxes((1, (10, 10, 8), (6, 8, 8)), (2, (30, 10, 8), (6, 8, 8)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "joint"),
+    [
+        ([WALL, WALL, WALL], True),  # torn by itself, held together by the other
+        ([WALL, WALL], False),  # too few to say
+        ([WALL, WALL, WALL, APART], False),
+        ([WALL, WALL, WALL, ONE], False),  # not everybody has both
+        ([WALL, WALL, WALL, np.maximum(WALL, boxes((2, (40, 4, 4), (2, 4, 4))))], False),  # a piece far away
+    ],
+)
+def test_structures_are_one_piece_together_when_the_labels_of_all_patients_say_so(labels, joint):
+    found = patients(*labels)
+    assert joint_structures(found, {1: "wall", 2: "chamber"}) == (((1, 2),) if joint else ())
+    assert joint_structures(found, {1: "wall", 2: "tumour"}) == ()
+    assert 1 not in single_structures(found, {1: "wall", 2: "chamber"})
+
+
+def test_organs_apart_are_no_group():
+    assert joint_structures(patients(APART, APART, APART), {1: "liver", 2: "spleen"}) == ()
 
 
 def test_a_plan_sees_sides_and_sizes_in_the_labels(tmp_path):
