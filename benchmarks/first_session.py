@@ -168,7 +168,7 @@ def faults_of_places(user: Newcomer) -> list[str]:
                 faults.append(
                     f"place {count + 1} in {place.case}: the {view.plane} plane shows another slice"
                 )
-        if user.session._presenter.current_slice() != (place.axis, place.index):
+        if user.session._presenter.slices.current_slice() != (place.axis, place.index):
             faults.append(f"place {count + 1} in {place.case}: the viewer shows another slice")
         if not count:
             user.picture("6-place")

@@ -36,7 +36,7 @@ def test_one_goes_on_where_one_left_in_case_slice_zoom_and_tool(desk, make_napar
     desk.session.views.show_plane("coronal")
     desk.viewer.dims.set_point(1, 9 * layer.scale[1])
     desk.viewer.scene.camera.zoom = 7.5
-    here = desk.session._presenter.current_slice()
+    here = desk.session._presenter.slices.current_slice()
     layer.paint((4, 9, 9), 1)
     desk.viewer.close()
     desk.wait(lambda: desk.session.study is None)
@@ -49,8 +49,8 @@ def test_one_goes_on_where_one_left_in_case_slice_zoom_and_tool(desk, make_napar
     desk.qtbot.wait(200)
     again = viewer.layers["annotation"]
     assert session.cases.case_id == "patient-02"
-    assert session._presenter.current_slice() == here
-    assert session._presenter.plane_on_screen()[0] == "coronal"
+    assert session._presenter.slices.current_slice() == here
+    assert session._presenter.slices.plane_on_screen()[0] == "coronal"
     assert viewer.scene.camera.zoom == pytest.approx(7.5)
     assert (again.mode, again.brush_size) == (Mode.PAINT, 6)
     assert again.data[4, 9, 9] == 1

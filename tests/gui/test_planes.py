@@ -436,7 +436,7 @@ def test_the_next_place_is_what_every_plane_shows(desk, planes, case_id, plane):
         wanted[shown] = index * display.scale[shown]
     for view in (planes._main, *planes.panes.values()):
         assert view.position == pytest.approx(wanted[view.axis]), view.plane
-    assert desk.session._presenter.current_slice() == (axis, place.index)
+    assert desk.session._presenter.slices.current_slice() == (axis, place.index)
 
 
 @pytest.mark.parametrize("role", ["scan", "annotation"])

@@ -406,7 +406,7 @@ def test_the_next_suggestion_opens_its_case_on_its_slice(opened):
     opened.session.suggestions.step()
     opened.wait(lambda: opened.session.cases.case_id == "beta")
     assert opened.session.suggestions.index == 0
-    assert opened.session._presenter.current_slice() == (1, 7)
+    assert opened.session._presenter.slices.current_slice() == (1, 7)
     assert tuple(opened.viewer.dims.order) == (1, 0, 2)
     assert opened.session.labels.slice_state[1].startswith("Coronal")
 

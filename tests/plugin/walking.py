@@ -277,7 +277,7 @@ class Walker:
             self.hand["plane"] = self.session.suggestions.places[0].plane
             if before != self.session.cases.case_id:
                 self.case.forget_history()
-            assert self.session._presenter.current_slice() == (1, 7)
+            assert self.session._presenter.slices.current_slice() == (1, 7)
             return True
         return False
 

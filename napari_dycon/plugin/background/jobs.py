@@ -45,6 +45,14 @@ class PredictionLoaded:
 
 
 @dataclass(frozen=True, slots=True)
+class MapsLoaded:
+    """The maps beside the latest prediction of a case, without the entropy; 0 to `SHADES`, for 0 to 1."""
+
+    case_id: str
+    maps: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
 class Edited:
     """The annotation of a case was changed in the background."""
 
@@ -304,6 +312,22 @@ def loading_prediction(study: Study, case_id: str) -> EventSource[PredictionLoad
     return source
 
 
+def further_maps(study: Study, case_id: str) -> EventSource[MapsLoaded]:
+    """Read the maps beside the latest prediction of a case, but for the entropy."""
+
+    def source(control: Control) -> Iterator[MapsLoaded]:
+        run = _run_shown(study, case_id)
+        names = set() if run is None else {*study.map_names(run, case_id)} - {ENTROPY}
+        maps = {}
+        for name in sorted(names):
+            values = None if run is None or control.stopped else study.prediction_map(run, case_id, name)
+            if values is not None:
+                maps[name] = as_shades(values)
+        yield MapsLoaded(case_id, maps)
+
+    return source
+
+
 def engine_facts(wish: str) -> EventSource[EngineReady]:
     """Tell which methods and which device there are, without loading PyTorch: most who look do not train."""
 
@@ -330,17 +354,25 @@ def reading_run(study: Study) -> EventSource[RunRead]:
 
 
 def _read_prediction(study: Study, case_id: str) -> PredictionLoaded:
-    run = study.active_run
-    if run is None or not study.prediction_summary(run).get(case_id, {}).get("ready", True):
+    run = _run_shown(study, case_id)
+    if run is None:
         return PredictionLoaded(case_id, None, None)
     entropy = study.prediction_map(run, case_id, ENTROPY)
     shades = None if entropy is None else as_shades(entropy)
     return PredictionLoaded(case_id, study.prediction(run, case_id), shades)
 
 
-def as_shades(entropy: np.ndarray) -> np.ndarray:
-    """Return entropy from 0 to 1 in the 255 steps it is kept with on disk: a quarter of the memory."""
-    return np.rint(entropy * np.float32(SHADES)).astype(np.uint8)
+def _run_shown(study: Study, case_id: str) -> str | None:
+    """Return the run whose prediction of a case is shown, or None where there is nothing to show yet."""
+    run = study.active_run
+    if run is None or not study.prediction_summary(run).get(case_id, {}).get("ready", True):
+        return None
+    return run
+
+
+def as_shades(values: np.ndarray) -> np.ndarray:
+    """Return a map from 0 to 1 in the 255 steps it is kept with on disk: a quarter of the memory."""
+    return np.rint(values * np.float32(SHADES)).astype(np.uint8)
 
 
 def spare_threads() -> int:

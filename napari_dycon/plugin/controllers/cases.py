@@ -214,7 +214,7 @@ class Cases:
         visits = visit is not None and visit.case == case.case_id
         self.logbook.enter(case, return_to_place=not visits)
         if visit is not None and visits:
-            self._presenter.go_to(visit)
+            self._presenter.slices.go_to(visit)
             self._views.follow_viewer()
         self.opened.emit(case.case_id)
         self.changed.emit()

@@ -77,7 +77,7 @@ class Desk:
         layer = self._presenter.annotation
         assert layer is not None
         self._hook.attach(layer)
-        self._seen_place = self._presenter.view_place()
+        self._seen_place = self._presenter.slices.view_place()
         self._presenter.brush.expect = case.editor.expect_mark
         self._presenter.brush.guard = case.editor.painting
         self.tell_slice()
@@ -87,12 +87,12 @@ class Desk:
         """Swap in a newer prediction of the open case; that of any other case is left alone."""
         if self.case is not None and latest.case_id == self.case.case_id:
             self.case.take_prediction(latest.prediction, latest.entropy)
-            self._presenter.show_prediction(latest.prediction, latest.entropy)
+            self._presenter.maps.show_prediction(latest.prediction, latest.entropy)
 
     def show_open_prediction(self, case: OpenCase) -> None:
         """Show what is left of the prediction to decide about."""
         if case is self.case and case.open_prediction is not None:
-            self._presenter.show_prediction(case.open_prediction, case.entropy)
+            self._presenter.maps.show_prediction(case.open_prediction, case.entropy)
 
     def toggle_slice_complete(self) -> None:
         """Declare the slice on screen complete, or open it again."""
@@ -171,12 +171,12 @@ class Desk:
     def tell_slice(self, event: object = None) -> None:
         """Report whether the slice on screen is complete; also takes events of the viewer."""
         del event
-        current = self._presenter.current_slice()
+        current = self._presenter.slices.current_slice()
         if self.case is None or current is None:
             self.slice_changed.emit(False, "")
             return
         complete = self.case.annotation.slice_is_complete(*current)
-        plane, index = self._presenter.plane_on_screen()
+        plane, index = self._presenter.slices.plane_on_screen()
         count = self.case.volume.geometry.shape[current[0]]
         self.slice_changed.emit(complete, f"{plane.capitalize()} {index + 1} of {count}")
 
@@ -188,7 +188,7 @@ class Desk:
         StudyError
             When slices are not on screen, but the volume.
         """
-        current = self._presenter.current_slice()
+        current = self._presenter.slices.current_slice()
         if current is None:
             raise StudyError("Slices can only be chosen in the 2D view: switch the viewer to 2D first.")
         return current
@@ -227,7 +227,7 @@ class Desk:
 
     def _touched(self) -> None:
         """Undo, redo and a mere change of slice look alike; only the first two leave the slice as it was."""
-        current, before = self._presenter.view_place(), self._seen_place
+        current, before = self._presenter.slices.view_place(), self._seen_place
         self._seen_place = current
         if current == before:
             self._touch_saver()

@@ -97,7 +97,7 @@ class Regions:
     ) -> None:
         self._current, self._dialogue, self._desk = current, dialogue, desk
         self._presenter, self._labels, self._views, self._loads = presenter, labels, views, loads
-        rows = presenter.list_layer
+        rows = presenter.stage.list_layer
         self._sketch = Sketch(lambda: presenter.viewer, self._drawn, self._sketch_left, rows)
         self._then: tuple[str, str] | None = None
         self._pieces: np.ndarray | None = None
@@ -210,7 +210,7 @@ class Regions:
         """Return how far the person has gone through the slices of the plane the outline is in."""
         case, point = self._desk.open_case(), self._views.meeting_point
         if point is not None:
-            place = self._presenter.voxel_at(point)
+            place = self._presenter.slices.voxel_at(point)
             voxel = None if place is None else case_voxel(case, place)
             return outline.index if voxel is None else voxel[outline.axis]
         axis, index = self._desk.slice_on_screen()
@@ -237,7 +237,7 @@ class Regions:
         self._presenter.point_at_piece(0 if voxel is None else int(pieces[voxel]))
 
     def _voxel_under_pointer(self, case: OpenCase) -> tuple[int, int, int] | None:
-        place = self._presenter.voxel_at(self._views.pointer)
+        place = self._presenter.slices.voxel_at(self._views.pointer)
         return None if place is None else case_voxel(case, place)
 
     # ---- inside ------------------------------------------------------------------------------

@@ -74,6 +74,7 @@ class Training:
         self.device = "auto"
         self._run_watch = RunWatch(self._on_run_adopted, lambda: not tasks.state.busy, on_failure)
         tasks.ended.connect(self._on_task_ended)
+        cases.opened.connect(self._look_for_maps)
 
     @intention
     def train(self, method: str, minutes: float) -> None:
@@ -150,6 +151,12 @@ class Training:
         if self._current.study is not None and event.case == self._desk.case_id:
             source = jobs.loading_prediction(self._current.study, event.case)
             self._loads.put("prediction", source, self._views.show_prediction)
+            self._look_for_maps(event.case)
+
+    def _look_for_maps(self, case_id: str) -> None:
+        """Show what lies beside the prediction of the open case; nobody waits for it."""
+        if self._current.study is not None:
+            self._chores.put("maps", jobs.further_maps(self._current.study, case_id), self._views.show_maps)
 
     def _on_training_ended(self) -> None:
         finished, self._finished = self._finished, None

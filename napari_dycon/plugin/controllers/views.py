@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_dycon.plugin.actions import ActionsOf
-from napari_dycon.plugin.background.jobs import PredictionLoaded
+from napari_dycon.plugin.background.jobs import MapsLoaded, PredictionLoaded
 from napari_dycon.plugin.canvases.single_plane import Caption, SinglePlane
 from napari_dycon.plugin.controllers.contrast import Contrast
 from napari_dycon.plugin.controllers.desk import Desk
 from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.layers.hand import Hand
+from napari_dycon.plugin.layers.maps import Overlay
 from napari_dycon.plugin.layers.napari_private import main_canvas, main_window
-from napari_dycon.plugin.layers.presenter import Overlay, Presenter
+from napari_dycon.plugin.layers.presenter import Presenter
 
 if TYPE_CHECKING:
     from napari_dycon.plugin.canvases.planes import LinkedPlanes
@@ -94,7 +95,7 @@ class Views:
     def show_plane(self, plane: str) -> None:
         """Show 2D slices of a plane: axial, coronal or sagittal."""
         if self._desk.case is not None:
-            self._presenter.show_plane(plane)
+            self._presenter.slices.show_plane(plane)
 
     @intention
     def step_slice(self, slices: int) -> None:
@@ -153,7 +154,7 @@ class Views:
 
     def _work_in_plane(self, place: tuple[int, float] | None) -> None:
         """Let slice marks be about the slice at ``(display axis, mm)``; None means the viewer's own."""
-        self._presenter.place_in_use = place
+        self._presenter.slices.place_in_use = place
         self._desk.tell_slice()
 
     # ---- what lies over the scan -------------------------------------------------------------
@@ -161,14 +162,14 @@ class Views:
     @property
     def overlay(self) -> Overlay:
         """What is shown on top of the scan; changed by `set_overlay`."""
-        return self._presenter.overlay
+        return self._presenter.maps.overlay
 
     @intention
     def set_overlay(
         self, prediction: bool | None = None, entropy: bool | None = None, opacity: float | None = None
     ) -> None:
         """Show or hide prediction and entropy, set the entropy's opacity (0 to 1); None leaves as it is."""
-        self._presenter.change_overlay(prediction, entropy, opacity)
+        self._presenter.maps.change_overlay(prediction, entropy, opacity)
         self.overlay_changed.emit()
 
     @intention
@@ -188,6 +189,11 @@ class Views:
         """Show a newer prediction of the open case; that of any other case is left alone."""
         self._desk.show_prediction(latest)
         self.overlay_changed.emit()
+
+    def show_maps(self, latest: MapsLoaded) -> None:
+        """Show the maps beside the prediction of the open case; those of any other case are left alone."""
+        if latest.case_id == self._desk.case_id:
+            self._presenter.maps.show_further(latest.maps)
 
     def show_known(self, event: object = None) -> None:
         """Show the known map of the open case, if that is wanted; also takes events of the viewer."""

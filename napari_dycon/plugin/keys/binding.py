@@ -10,7 +10,7 @@ from napari.utils.events import Event
 from napari_dycon.plugin.actions import ACTIONS, Action, ActionsOf
 from napari_dycon.plugin.keys.preferences import preferred_scheme
 from napari_dycon.plugin.keys.schemes import bound_keys
-from napari_dycon.plugin.layers.presenter import ROLES
+from napari_dycon.plugin.layers.styles import is_role
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -90,4 +90,4 @@ def rebind_keys() -> None:
 
 
 def _is_ours(layer: Layer) -> bool:
-    return isinstance(layer, Image | Labels) and layer.name in ROLES
+    return isinstance(layer, Image | Labels) and is_role(layer.name)

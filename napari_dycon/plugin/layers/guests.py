@@ -71,11 +71,11 @@ class Guests:
     def _removed(self, event: Event) -> None:
         if isinstance(event.value, Labels):
             event.value.events.paint.disconnect(self._painted)
-        if self._presenter.made(event.value) in (SCAN, ANNOTATION):
+        if self._presenter.stage.made(event.value) in (SCAN, ANNOTATION):
             QTimer.singleShot(0, lambda name=event.value.name: self._tell_removed(name))
 
     def _tell_removed(self, name: str) -> None:
         """Later, for a viewer that is closing removes its layers too."""
         missing = any(self._presenter.layer(role) is None for role in (SCAN, ANNOTATION))
-        if missing and self._case_open() and self._presenter.on_screen:
+        if missing and self._case_open() and self._presenter.stage.on_screen:
             self._say("warning", TAKEN_OUT.format(name=name))

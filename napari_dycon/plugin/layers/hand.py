@@ -54,7 +54,7 @@ class Hand:
 
     def step(self, slices: int) -> None:
         """Go on by ``slices`` on the axis that the viewer slices."""
-        place, dims = self._presenter.slice_place(), self._presenter.viewer.dims
+        place, dims = self._presenter.slices.slice_place(), self._presenter.viewer.dims
         if place is not None:
             axis = place[0] + dims.ndim - 3
             dims.set_current_step(axis, dims.current_step[axis] + slices)

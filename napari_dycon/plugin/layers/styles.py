@@ -1,6 +1,6 @@
 """How every layer of ours looks, in one place."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from napari_dycon.plugin.layers.brush import BrushedLabels, Says
 from napari_dycon.plugin.layers.known_map import LOOKS
 from napari_dycon.plugin.layers.open_case import SHADES
 from napari_dycon.plugin.layers.sheet import Sheet
+from napari_dycon.study.store.runs import probability_map
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.truth.annotations import Known
 
@@ -23,6 +24,9 @@ SKETCH = "region"
 VERSION = "older version"
 PREVIEW = "preview"
 PIECE = "piece"
+ROLES = (SCAN, ENTROPY, KNOWN, PREDICTION, ANNOTATION, VERSION, PREVIEW, PIECE)
+"""Layers of ours, from below."""
+MAP = "map of "
 
 VEILS = ("#29d4ed", "#ff4df0", "#fff04d", "#a6ff33")
 """Colours for uncertainty, each far from every grey of a scan; the first is far from the colours that
@@ -85,11 +89,36 @@ def _rgb(colour: str) -> np.ndarray:
     return np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
 
 
+def map_role(name: str) -> str:
+    """Return the role of a map beside the prediction, as ``predictions/RUN/CASE.NAME.nii.gz`` names it."""
+    return f"{MAP}{name}"
+
+
+def is_role(name: str) -> bool:
+    """Return whether a layer of ours is called so."""
+    return name in ROLES or name.startswith(MAP)
+
+
+def level_of(role: str) -> int:
+    """Return how high a role lies over the scan; the maps of all names lie where the entropy does."""
+    return ROLES.index(ENTROPY if role.startswith(MAP) else role)
+
+
+def map_colours(names: Sequence[str], structures: Sequence[Structure]) -> dict[str, str]:
+    """Return a colour for each map: that of its structure, or one that neither they nor the entropy have."""
+    by_name = {probability_map(structure.value): structure.color for structure in structures}
+    others = [veil for veil in VEILS if veil != veil_colour(structures)]
+    free = [name for name in names if name not in by_name]
+    return {
+        name: by_name[name] if name in by_name else others[free.index(name) % len(others)] for name in names
+    }
+
+
 def make_layer(role: str, data: np.ndarray, **settings: object) -> Layer:
     """Return a new layer of the kind and look that ``role`` has; ``data`` is ``(z, y, x)``."""
     if role == SCAN:
         return Image(data, colormap="gray", **settings)
-    if role == ENTROPY:
+    if role == ENTROPY or role.startswith(MAP):
         look = {"colormap": entropy_colours(), "contrast_limits": (0, SHADES), "blending": "translucent"}
         return Image(data, opacity=ENTROPY_OPACITY, **look, **settings)
     if role == KNOWN:

@@ -79,12 +79,12 @@ def test_a_case_opened_again_is_shown_as_it_was_left(opened):
     viewer.dims.set_point(1, 7.0)
     viewer.scene.camera.zoom = 9.5
     viewer.scene.camera.center = (0, 11.0, 4.0)
-    here = session._presenter.current_slice()
+    here = session._presenter.slices.current_slice()
     opened.open("beta")
-    assert session._presenter.plane_on_screen()[0] == "coronal"
+    assert session._presenter.slices.plane_on_screen()[0] == "coronal"
     session.views.show_plane("axial")
     opened.open("alpha")
-    assert session._presenter.current_slice() == here
+    assert session._presenter.slices.current_slice() == here
     assert viewer.scene.camera.zoom == 9.5
     assert tuple(viewer.scene.camera.center)[1:] == (11.0, 4.0)
 
@@ -106,15 +106,15 @@ def test_a_study_opened_again_goes_on_where_it_was_left(opened, make_session, st
     viewer.scene.camera.zoom = 6.25
     layer = opened.layer("annotation")
     layer.mode, layer.brush_size = "erase", 17
-    here = session._presenter.current_slice()
+    here = session._presenter.slices.current_slice()
     session.close()
     other = ViewerModel()
     again = make_session(other)
     again.open_study(study_path)
     qtbot.waitUntil(lambda: again.cases.case_id is not None, timeout=15_000)
     assert again.cases.case_id == "gamma"
-    assert again._presenter.current_slice() == here
-    assert again._presenter.plane_on_screen()[0] == "sagittal"
+    assert again._presenter.slices.current_slice() == here
+    assert again._presenter.slices.plane_on_screen()[0] == "sagittal"
     assert other.scene.camera.zoom == 6.25
     assert (str(other.layers["annotation"].mode), other.layers["annotation"].brush_size) == ("erase", 17)
     assert again.structures.active_value == 3

@@ -225,7 +225,7 @@ def test_the_outline_of_what_is_decided_is_gone_and_comes_back_with_undo(predict
     session.labels.redo()
     session.regions.decide(what, "slice")
     predicted.rest()
-    axis, index = session._presenter.current_slice()
+    axis, index = session._presenter.slices.current_slice()
     left[(slice(None),) * axis + (index,)] = 0
     assert np.array_equal(shown(predicted, left), predicted.layer("prediction").data)
     session.regions.decide("reject" if what == "accept" else "accept", "case")

@@ -150,7 +150,7 @@ def test_a_stroke_goes_where_it_is_seen_in_whatever_order_the_axes_are_shown(pai
         step()
     assert stroke_lands_where_it_is_seen(painted)
     painted.session.labels.toggle_slice_complete()
-    axis, index = painted.session._presenter.current_slice()
+    axis, index = painted.session._presenter.slices.current_slice()
     assert painted.session._desk.case.annotation.slice_is_complete(axis, index)
     shown = dims.order[0]
     assert painted.session._desk.case.display.to_display(axis, index) == (shown, dims.current_step[shown])

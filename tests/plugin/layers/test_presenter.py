@@ -133,7 +133,7 @@ def test_layers_of_others_stay_as_they_are(qtbot, make_session, study_path, open
 def test_a_viewer_that_shows_a_time_series_still_finds_its_slices(opened):
     opened.viewer.add_image(np.zeros((3, 4, 5, 6)), name="series")
     opened.viewer.dims.set_point(1, 7.5)
-    axis, index = opened.session._presenter.current_slice()
+    axis, index = opened.session._presenter.slices.current_slice()
     assert (axis, index) == opened.session._desk.case.display.to_source(0, 3)
 
 
