@@ -182,19 +182,19 @@ def test_variants_are_rows_of_their_own_beside_those_of_the_method_as_it_is(scan
     assert content["rows"][0].pop("test_seconds") > 0
     out.write_text(json.dumps(content))  # as a version without variants wrote it
 
-    wanted = ("--methods", "supervised,dycon", "--variants", "without-fecl,without-late-start")
+    wanted = ("--methods", "supervised,dycon", "--variants", "with-fecl,without-late-start")
     first = benchmark(scans, out, *wanted)
     assert first.returncode == 0, first.stderr
     rows = json.loads(out.read_text())["rows"]
     assert [(row["method"], row["variant"], row["variant_settings"]) for row in rows] == [
         ("dycon", "", {}),
         ("supervised", "", {}),
-        ("dycon", "without-fecl", {"fecl_weight": 0.0}),
+        ("dycon", "with-fecl", {"fecl_weight": 0.1}),
         ("dycon", "without-late-start", {"start": 0.0}),
     ]
     assert all(row["overrides"] == rows[0]["overrides"] for row in rows)
     assert len({row["mean_dice"] for row in rows if row["method"] == "dycon"}) > 1
-    assert "dycon without-fecl" in first.stdout and "(kept)" not in first.stdout
+    assert "dycon with-fecl" in first.stdout and "(kept)" not in first.stdout
 
     content = out.read_bytes()
     for again in (wanted, ("--methods", "dycon")):

@@ -12,10 +12,11 @@ from napari_dycon.learning.methods.base import get_method
 Settings = Mapping[str, Any]
 
 ALL = "all"
-BARE: Settings = {"pseudo_weight": 0.0, "copy_paste": False}
+BARE: Settings = {"pseudo_weight": 0.0, "copy_paste": False, "uncl_weight": 1.0}
 """DyCON without what the paper does not have, on which its terms are built up one by one."""
 
 UNCL: Settings = {**BARE, "fecl_weight": 0.0}
+FECL: Settings = {**BARE, "fecl_weight": 0.1}
 
 VARIANTS: Mapping[str, Mapping[str, Mapping[str, Settings]]] = {
     "dycon": {
@@ -30,23 +31,21 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, Settings]]] = {
         # Its table 6; the row without FeCL is the last one above.
         "fecl": {
             "uncl-adaptive": UNCL,
-            "fecl-focal": {**BARE, "hard_negatives": 0, "entropy_weights": False},
-            "fecl-hard-negatives": {**BARE, "entropy_weights": False},
-            "fecl-entropy": {**BARE, "hard_negatives": 0},
-            "fecl-all": BARE,
+            "fecl-focal": {**FECL, "hard_negatives": 0, "entropy_weights": False},
+            "fecl-hard-negatives": {**FECL, "entropy_weights": False},
+            "fecl-entropy": {**FECL, "hard_negatives": 0},
+            "fecl-all": FECL,
         },
-        # The whole method, and what it loses with each of its parts.
+        # The whole method, what it loses without each of its parts, and what UnCL and FeCL add.
         "parts": {
             "": {},
-            "without-uncl": {"uncl_weight": 0.0},
-            "without-fecl": {"fecl_weight": 0.0},
+            "with-uncl": {"uncl_weight": 1.0},
+            "with-fecl": {"fecl_weight": 0.1},
             "without-pseudo-labels": {"pseudo_weight": 0.0},
             "without-copy-paste": {"copy_paste": False},
             "two-pairs": {"pairs": 2},
             "one-whole": {"whole": 1},
-            "without-unlabelled-anchors": {"unlabelled_anchors_start": 1.0},
             "without-late-start": {"start": 0.0},
-            "without-entropy-cap": {"entropy_cap": None},
         },
     }
 }

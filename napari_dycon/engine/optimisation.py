@@ -16,8 +16,8 @@ from napari_dycon.learning.methods.base import Method
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision on stderr
 
-WARM_UP = 0.01
-"""Share of the progress over which the learning rate rises from 0."""
+WARM_UP_STEPS = 10
+"""Steps over which the learning rate rises, also where a run goes on from a model of before: moments are new."""
 
 
 class Unstable(RuntimeError):
@@ -66,7 +66,7 @@ class Optimisation:
         """
         torch.manual_seed(_mix(self._seed, iteration))
         for group in self._optimiser.param_groups:
-            group["lr"] = self.rate_factor * learning_rate(self._plan, progress)
+            group["lr"] = self.rate_factor * learning_rate(self._plan, iteration, progress)
         self.method.train()
         batch = batch.to(self.device)
         self._wrapped.zero_grad()
@@ -134,9 +134,9 @@ class _Losses(nn.Module):
         return losses
 
 
-def learning_rate(plan: Plan, progress: float) -> float:
+def learning_rate(plan: Plan, iteration: int, progress: float) -> float:
     """Polynomial decay after a short rise."""
-    rise = min(1.0, (progress + 1e-3) / WARM_UP)
+    rise = min(1.0, (iteration + 1) / WARM_UP_STEPS)
     return float(plan.learning_rate * rise * max(0.0, 1.0 - progress) ** 0.9)
 
 

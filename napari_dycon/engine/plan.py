@@ -122,10 +122,11 @@ class Plan(BaseModel):
     intensity: Intensity = Intensity()
     augmentation: Augmentation = Augmentation()
     foreground_share: float = Field(default=0.5, ge=0, le=1)
-    optimiser: Literal["sgd", "adamw"] = "sgd"
-    learning_rate: float = Field(default=0.02, gt=0)
+    optimiser: Literal["sgd", "adamw"] = "adamw"
+    learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=3e-5, ge=0)
     momentum: float = 0.9
+    """Of "sgd" alone."""
     gradient_clip: float = Field(default=5.0, gt=0)
     warm_start_progress: float = Field(default=0.3, ge=0, lt=1)
     """Where the schedules begin when a run continues from an earlier one."""

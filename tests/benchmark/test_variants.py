@@ -38,7 +38,12 @@ def test_the_tables_of_the_paper_build_up_its_terms_without_our_additions():
             assert settings["pseudo_weight"] == settings["copy_paste"] == 0
     last = _settings(contenders(["dycon"], ["fecl"])[-1])
     whole = _settings(Contender("dycon"))
-    assert {name for name in whole if whole[name] != last[name]} == {"pseudo_weight", "copy_paste"}
+    assert {name for name in whole if whole[name] != last[name]} == {
+        "pseudo_weight",
+        "copy_paste",
+        "uncl_weight",
+        "fecl_weight",
+    }
 
 
 def test_each_part_is_left_out_alone():
@@ -48,9 +53,9 @@ def test_each_part_is_left_out_alone():
 
 
 def test_methods_without_variants_take_part_as_they_are():
-    chosen = contenders(["supervised", "dycon"], ["without-fecl", "uncl"])
+    chosen = contenders(["supervised", "dycon"], ["with-fecl", "uncl"])
     assert chosen[0] == Contender("supervised")
-    assert [contender.variant for contender in chosen[1:3]] == ["without-fecl", "no-uncl"]
+    assert [contender.variant for contender in chosen[1:3]] == ["with-fecl", "no-uncl"]
     assert contenders(["supervised", "dycon"]) == (Contender("supervised"), Contender("dycon"))
 
 

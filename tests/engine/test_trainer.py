@@ -315,7 +315,7 @@ def test_what_nobody_labelled_cannot_influence_training(make_study, train):
     first = train(clean, "dycon", iterations=8, holdout=False)
     second = train(garbage, "dycon", iterations=8, holdout=False)
     assert losses(first) == losses(second)
-    assert "uncl" in losses(first)[-1]
+    assert "pseudo" in losses(first)[-1]
     assert same_weights(weights(clean, "001-dycon"), weights(garbage, "001-dycon"))
 
 
@@ -570,7 +570,7 @@ def test_resume_passes_over_finished_runs_to_the_last_unfinished_one(make_study,
     [
         ("bcp", {}, "method supervised, not bcp"),
         (None, {"seed": 4}, "seed 0, not 4"),
-        (None, {"overrides": {**TINY, "learning_rate": 0.5}}, "learning_rate 0.02, not 0.5"),
+        (None, {"overrides": {**TINY, "learning_rate": 0.5}}, "learning_rate 0.001, not 0.5"),
         (None, {"overrides": {"method_settings": {"alpha": 1}}}, "method_settings"),
         (None, {"overrides": {"patch_size": (8, 8, 8)}}, "patch_size"),
     ],

@@ -27,7 +27,8 @@ class DyCONSettings(MethodSettings):
     start, ramp_length
         Progress at which the unlabelled scans begin to teach, and over which their weight grows.
     uncl_weight, fecl_weight, pseudo_weight
-        Full weight of UnCL, of FeCL and of the supervised loss with confident pseudo-labels.
+        Full weight of UnCL, of FeCL and of the supervised loss with confident pseudo-labels. The first two
+        are off: with weights of 1 and 0.1 nothing followed but a dearer step (docs/explanation/benchmarks.md).
     beta_first, beta_last
         UnCL's beta at the start and the end of training, in units of normalised entropy; equal for a
         fixed beta, both 0 for none.
@@ -53,10 +54,10 @@ class DyCONSettings(MethodSettings):
         Least share of such a patch that must be confident and of its class.
     """
 
-    start: Share = 0.4
+    start: Share = 0.2
     ramp_length: Share = 0.2
-    uncl_weight: Weight = 1.0
-    fecl_weight: Weight = 0.1
+    uncl_weight: Weight = 0.0
+    fecl_weight: Weight = 0.0
     pseudo_weight: Weight = 1.0
     beta_first: Weight = 0.7
     beta_last: Weight = 0.07
@@ -115,11 +116,12 @@ class DyCON(Method):
     settings: DyCONSettings
 
     def forward(self, batch: Batch, progress: float) -> Losses:
-        """Return `{"supervised"}`, from the start of consistency also `{"uncl", "fecl", "pseudo"}`."""
+        """Return `{"supervised"}`, from the start also those of `{"uncl", "fecl", "pseudo"}` that are on."""
         settings = self.settings
         strength = ramp(progress, settings.start, settings.ramp_length)
         self.monitors = {}
-        if strength == 0.0:
+        alone = batch.weak is None and settings.uncl_weight == settings.fecl_weight == 0
+        if strength == 0.0 or alone:
             return self.supervised(batch)
         views = self._look(batch)
         whole, mixed = slice(views.whole), slice(views.whole, None)
@@ -155,10 +157,11 @@ class DyCON(Method):
         if weight is not None:
             weight = torch.cat([weight, torch.ones_like(weight[:1]).expand(unlabelled, *weight.shape[1:])])
         image, target = torch.cat([batch.image, batch.strong]), torch.cat([known, batch.blank])
-        teacher = self._teach_both(batch, batch.weak)
+        whole = max(1, labelled - unlabelled)
+        teacher = self._teach_both(batch, batch.weak, whole)
         if not self.settings.copy_paste:
             return self._compare(image, teacher, target, weight, labelled)
-        whole, pasted = max(1, labelled - unlabelled), self._boxes(unlabelled, known)
+        pasted = self._boxes(unlabelled, known)
         partner = labelled - 1 - torch.arange(unlabelled) % max(1, labelled - whole)
 
         def mix(both: Tensor, where: Tensor = pasted) -> Tensor:
@@ -187,12 +190,22 @@ class DyCON(Method):
         seen: Output = self.teacher(image, project=compared)
         return seen
 
-    def _teach_both(self, batch: Batch, weak: Tensor) -> Output:
+    def _teach_both(self, batch: Batch, weak: Tensor, whole: int) -> Output:
         """Return what the teacher says of labelled and weak patches; of the former only where it is used."""
-        if batch.partly_labelled or (self.settings.fecl_weight > 0 and self.settings.hard_negatives > 0):
-            return self._teach(torch.cat([batch.image, weak]))
-        logits = self._teach(weak).logits
-        return Output(torch.cat([logits.new_zeros(len(batch.image), *logits.shape[1:]), logits]), None)
+        unheard = self._unheard(batch, whole)
+        seen = self._teach(torch.cat([batch.image[unheard:], weak]))
+        if not unheard:
+            return seen
+        return Output(torch.cat([seen.logits.new_zeros(unheard, *seen.logits.shape[1:]), seen.logits]), None)
+
+    def _unheard(self, batch: Batch, whole: int) -> int:
+        """How many labelled patches, the whole ones first, nothing is asked of the teacher about."""
+        if self.settings.fecl_weight > 0 and self.settings.hard_negatives > 0:
+            return 0
+        if batch.partly_labelled and self.settings.uncl_weight > 0:
+            return 0
+        mixed = batch.partly_labelled and self.settings.copy_paste and self.settings.pseudo_weight > 0
+        return whole if mixed else len(batch.image)
 
     @torch.no_grad()
     def _fill(self, target: Tensor, logits: Tensor) -> Tensor:

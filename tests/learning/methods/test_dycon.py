@@ -24,7 +24,7 @@ def _batch(unlabelled=2):
 
 def _method(**settings):
     torch.manual_seed(0)
-    return DyCON(SPEC, DyCONSettings(**settings))
+    return DyCON(SPEC, DyCONSettings(**{"uncl_weight": 1.0, "fecl_weight": 0.1, **settings}))
 
 
 def _losses(batch=None, progress=LATE, **settings):
@@ -42,13 +42,17 @@ def test_all_terms_are_there_late_and_their_weights_scale_them():
         assert doubled[name].item() == pytest.approx(2 * losses[name].item(), rel=1e-6)
 
 
+def test_uncl_and_fecl_are_off_unless_asked_for():
+    assert set(DyCON(SPEC)(_batch(), LATE)) == {"supervised", "pseudo"}
+
+
 @pytest.mark.parametrize("term", ["uncl", "fecl", "pseudo"])
 def test_a_term_of_weight_zero_is_left_out(term):
     assert term not in _losses(**{f"{term}_weight": 0.0})
 
 
 def test_the_terms_grow_after_the_start():
-    early, late = (_losses(progress=p, beta_first=0.5, beta_last=0.5) for p in (0.45, 0.65))
+    early, late = (_losses(progress=p, beta_first=0.5, beta_last=0.5) for p in (0.25, 0.35))
     assert 0 < early["uncl"] < 0.5 * late["uncl"]
     assert 0 < early["fecl"] < 0.5 * late["fecl"]
 
@@ -145,7 +149,7 @@ def test_in_a_late_step_no_labelled_voxel_counts_twice():
 
 def test_a_late_step_takes_a_pair_beside_the_whole_patches():
     method = _method()
-    assert method.patches(0.2, 2, 2) == (2, 0)
+    assert method.patches(0.1, 2, 2) == (2, 0)
     assert method.patches(0.5, 2, 2) == (3, 1)
     assert method.patches(0.5, 2, 0) == (2, 0)
     assert _method(whole=1, pairs=2).patches(0.5, 2, 2) == (3, 2)
@@ -154,7 +158,13 @@ def test_a_late_step_takes_a_pair_beside_the_whole_patches():
 
 @pytest.mark.parametrize(
     ("settings", "partly", "asked"),
-    [({}, False, 4), ({"fecl_weight": 0}, False, 1), ({"fecl_weight": 0}, True, 4)],
+    [
+        ({}, False, 4),
+        ({"fecl_weight": 0}, False, 1),
+        ({"fecl_weight": 0}, True, 4),
+        ({"fecl_weight": 0, "uncl_weight": 0}, True, 2),
+        ({"fecl_weight": 0, "uncl_weight": 0, "copy_paste": False}, True, 1),
+    ],
 )
 def test_the_teacher_is_asked_about_labelled_patches_only_where_its_answer_is_used(settings, partly, asked):
     method, batch = _method(**settings), _late_batch()
