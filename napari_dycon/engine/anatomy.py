@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ FEWEST_ONE_SIDED = 5
 LIKE_SIZE = 3.0
 """Twins differ in volume by at most this factor."""
 
+FEWEST_VOXELS = 8
+"""A piece of fewer voxels of the scan may be a slip of the hand."""
 WHOLE = 0.98
 """A structure is one piece where its largest holds so much of it; the rest are slips of the hand."""
 FEWEST_WHOLE = 3
@@ -92,6 +95,9 @@ class LabelledShape:
         there, 0 to 1.
     complete
         Whether all of the scan is labelled.
+    pieces
+        Sizes of all its pieces, but those of very few voxels, as in `size`; of the largest alone where only a
+        part of the scan is labelled.
     """
 
     patient: str
@@ -103,6 +109,7 @@ class LabelledShape:
     cluster: int
     clustered: float
     complete: bool
+    pieces: tuple[float, ...] = ()
 
     @property
     def side(self) -> int:
@@ -130,10 +137,29 @@ def labelled_shapes(
     }
 
 
-def smallest_size(shapes: Sequence[Mapping[int, LabelledShape]]) -> float | None:
-    """Size in mm of the smallest structure of all scans; None where nothing is labelled."""
-    sizes = [shape.size for case in shapes for shape in case.values()]
-    return min(sizes, default=None)
+def smallest_size(
+    shapes: Sequence[Mapping[int, LabelledShape]], names: Mapping[int, str] | None = None
+) -> float | None:
+    """Size in mm of the smallest structure of all scans; None where nothing is labelled.
+
+    Of a structure that comes in pieces, such as lesions, every piece counts, but for the smallest tenth; of
+    another one the largest, beside which others are slips of the hand.
+    """
+    values = {value for case in shapes for value in case}
+    found = (
+        _typical_small([case[value] for case in shapes if value in case], (names or {}).get(value, ""))
+        for value in values
+    )
+    return min(found, default=None)
+
+
+def _typical_small(shapes: Sequence[LabelledShape], name: str) -> float:
+    whole = median(shape.largest for shape in shapes) >= WHOLE
+    pieces = sorted(size for shape in shapes for size in shape.pieces)
+    largest = min(shape.size for shape in shapes)
+    if (whole and not _may_be_several(name)) or not pieces:
+        return largest
+    return min(largest, pieces[len(pieces) // 10])
 
 
 def single_structures(
@@ -225,25 +251,30 @@ def _shape(
     total = int(inside.sum())
     x, y, z = (float((c * p).sum() / total * s) for c, p, s in zip(counts, places, scan.spacing, strict=True))
     right = float((counts[0] * (places[0] > 0)).sum() + 0.5 * (counts[0] * (places[0] == 0)).sum()) / total
-    largest = largest_piece(inside)
+    numbers, voxels = numbered_pieces(inside)
+    sizes = _sizes(numbers, scan.spacing)
+    largest = int(np.argmax(voxels))
     shares = np.bincount(clusters[inside])
     return LabelledShape(
         patient=scan.patient,
-        size=_size(largest, scan.spacing),
+        size=sizes[largest],
         volume=float(total * np.prod(scan.spacing)),
         right=right if scan.wide else None,
         centre=(x, y, z),
-        largest=float(largest.sum()) / total,
+        largest=float(voxels[largest]) / total,
         cluster=int(shares.argmax()),
         clustered=float(shares.max()) / total,
         complete=scan.complete,
+        pieces=tuple(size for size, n in zip(sizes, voxels, strict=True) if n >= FEWEST_VOXELS)
+        if scan.complete
+        else (sizes[largest],),
     )
 
 
 def largest_piece(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The largest piece of a mask with any voxel; voxels that share a corner hang together."""
-    numbers = pieces(inside)
-    return np.asarray(numbers == 1 + int(np.argmax(np.bincount(numbers.ravel())[1:])))
+    numbers, sizes = numbered_pieces(inside)
+    return inside if len(sizes) == 1 else np.asarray(numbers == 1 + int(np.argmax(sizes)))
 
 
 def pieces(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> NDArray[np.int32]:
@@ -252,9 +283,17 @@ def pieces(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> NDArray[np.int32]:
     return np.asarray(numbers, dtype=np.int32)
 
 
-def _size(piece: NDArray[np.bool_], spacing: Sequence[float]) -> float:
-    box = ndimage.find_objects(piece.astype(np.uint8))[0]
-    return sorted(float((part.stop - part.start) * s) for part, s in zip(box, spacing, strict=True))[1]
+def numbered_pieces(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+    """As `pieces`, and how many voxels each piece has."""
+    numbers = pieces(mask)
+    return numbers, np.bincount(numbers.ravel())[1:]
+
+
+def _sizes(numbers: NDArray[np.int32], spacing: Sequence[float]) -> list[float]:
+    """Middle one of the three sides of each piece, in mm."""
+    boxes = ndimage.find_objects(numbers)
+    sides = ([(part.stop - part.start) * s for part, s in zip(box, spacing, strict=True)] for box in boxes)
+    return [float(sorted(side)[1]) for side in sides]
 
 
 def _always_on_one_side(found: Sequence[LabelledShape]) -> bool:

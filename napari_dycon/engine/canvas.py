@@ -19,6 +19,8 @@ from napari_dycon.io.geometry import Geometry, Reorientation
 SOURCE_MAPS = 12
 """So many float32 maps of the part at hand are in memory at once, beside what is kept."""
 PLAN_MAPS = 6
+PLAN_SHARE = 0.75
+"""Of the memory, what is for maps on the plan's grid; maps on the scan's grid are made in slabs."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +75,18 @@ class Canvas:
         """Rows of the scan by parts, as few as fit into `memory` bytes with the mean of so many groups.
 
         Windows at the edge of a part are predicted for both parts, so a part is never thinner than a quarter
-        of a window.
+        of a window, and most of the memory is for what a part has on the plan's grid.
         """
-        length, step = self._shape[0], self._grid[0] / self._shape[0]
+        step = self._grid[0] / self._shape[0]
         plan_row = 4 * math.prod(self._grid[1:]) * (groups * self._plan.classes + PLAN_MAPS)
-        row = 4 * math.prod(self._shape[1:]) * SOURCE_MAPS + step * plan_row
-        fitting = int((memory - 2 * plan_row) / row)
+        fitting = int((PLAN_SHARE * memory - 2 * plan_row) / (step * plan_row))
         thinnest = math.ceil(self._plan.patch_size[0] / 4 / step)
-        count = math.ceil(length / max(1, min(length, max(fitting, thinnest))))
-        edges = [round(part * length / count) for part in range(count + 1)]
-        return [slice(low, high) for low, high in pairwise(edges)]
+        return _even_parts(slice(0, self._shape[0]), max(fitting, thinnest))
+
+    def slabs(self, rows: slice, memory: float) -> list[slice]:
+        """Rows of a part of `blocks` by thinner parts, to be added one by one."""
+        row = 4 * math.prod(self._shape[1:]) * SOURCE_MAPS
+        return _even_parts(rows, int((1 - PLAN_SHARE) * memory / row))
 
     def needed(self, rows: slice) -> slice:
         """Rows of the plan's grid from which these rows of the scan follow."""
@@ -148,6 +152,13 @@ def _keep_clusters(mask: NDArray[np.uint8], groups: Sequence[Sequence[int]]) -> 
         shares = np.bincount(clusters[members])
         if len(shares):
             mask[box[0]][members & (clusters != shares.argmax())] = 0
+
+
+def _even_parts(rows: slice, longest: int) -> list[slice]:
+    length = rows.stop - rows.start
+    count = math.ceil(length / max(1, min(length, longest)))
+    edges = [rows.start + round(part * length / count) for part in range(count + 1)]
+    return [slice(low, high) for low, high in pairwise(edges)]
 
 
 def _keep_largest_pieces(mask: NDArray[np.uint8], values: Sequence[int]) -> None:

@@ -1,10 +1,12 @@
 """What a study looks like to the planner."""
 
+import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+from scipy import ndimage
 
 from napari_dycon.engine.anatomy import (
     LabelledShape,
@@ -15,8 +17,16 @@ from napari_dycon.engine.anatomy import (
     smallest_size,
 )
 from napari_dycon.engine.control import Control
-from napari_dycon.engine.intensity import Intensity, looks_like_ct
+from napari_dycon.engine.intensity import (
+    FloatArray,
+    Intensity,
+    StructureValues,
+    common_window,
+    looks_like_ct,
+    needed_tail,
+)
 from napari_dycon.errors import DyconError
+from napari_dycon.learning.batch import IGNORE
 from napari_dycon.study.store.scans import CT_AIR
 from napari_dycon.study.store.schema import CaseRecord
 from napari_dycon.study.study import Study
@@ -24,6 +34,10 @@ from napari_dycon.study.study import Study
 Triple = tuple[float, float, float]
 SAMPLED_SCANS = 6
 SAMPLED_LABELS = 40
+SAMPLED_BOX = 2_000_000
+FEWEST_VALUES = 8
+RIM = 3
+"""What surrounds a structure is looked at so many voxels deep."""
 
 
 class CaseFingerprint(BaseModel):
@@ -103,7 +117,7 @@ def fingerprint_study(
         cases=tuple(cases),
         structures=structures,
         intensity=_intensity(study, ranked[:SAMPLED_SCANS], control),
-        smallest=smallest_size(shapes),
+        smallest=smallest_size(shapes, dict(structures)),
         sided=sided_places(shapes),
         single=single_structures(shapes, dict(structures)),
         joint=joint_structures(shapes, dict(structures)),
@@ -138,7 +152,7 @@ def _shapes(study: Study, records: Sequence[CaseRecord], control: Control) -> li
 
 
 def _intensity(study: Study, records: Sequence[CaseRecord], control: Control) -> Intensity:
-    inside, everywhere, hounsfield = [], [], []
+    everywhere, hounsfield, values = list[FloatArray](), list[bool](), list[StructureValues]()
     for record in records:
         control.raise_if_stopped()
         try:
@@ -148,33 +162,42 @@ def _intensity(study: Study, records: Sequence[CaseRecord], control: Control) ->
         sample = array[::2, ::2, ::2].astype(np.float32)
         sample = sample[np.isfinite(sample)]
         hounsfield.append(looks_like_ct(sample))
-        if not hounsfield[-1]:
-            continue
-        everywhere.append(sample[sample > CT_AIR])
+        if hounsfield[-1]:
+            everywhere.append(sample[sample > CT_AIR])
         if record.known_fraction > 0:
-            inside.append(_known_foreground(study, record.id, array))
-    if not hounsfield or sum(hounsfield) * 2 <= len(hounsfield):
-        return Intensity()
-    values = np.concatenate(inside) if sum(map(len, inside)) >= 100 else np.concatenate(everywhere)
-    return _window(values)
+            values += _structure_values(study, record.id, array, sample)
+    if sum(hounsfield) * 2 > len(hounsfield):
+        in_ct = [entry for entry in values if entry.hounsfield]
+        return common_window(in_ct or [StructureValues(np.concatenate(everywhere))])
+    return Intensity(tail=needed_tail(values))
 
 
-def _known_foreground(study: Study, case: str, array: NDArray[np.generic]) -> NDArray[np.float32]:
-    values = [structure.value for structure in study.structures]
-    target = study.annotation(case).training_target(values)
-    found = array[(target > 0) & (target < 254)].astype(np.float32)
-    return found[np.isfinite(found)]
+def _structure_values(
+    study: Study, case: str, array: NDArray[np.generic], sample: FloatArray
+) -> list[StructureValues]:
+    """What the known structures of a case look like, and what lies around them."""
+    structures = [structure.value for structure in study.structures]
+    target = study.annotation(case).training_target(structures)
+    target[target >= IGNORE] = 0
+    hounsfield = looks_like_ct(sample)
+    found = []
+    for value, box in enumerate(ndimage.find_objects(target), start=1):
+        if box is not None:
+            inside, around = _inside_and_around(array, target, value, box)
+            found.append(StructureValues(inside, around, sample, hounsfield))
+    return [entry for entry in found if entry.inside.size >= FEWEST_VALUES]
 
 
-def _window(values: NDArray[np.float32]) -> Intensity:
-    """Window and moments of CT values, as nnU-Net takes them (0.5th to 99.5th percentile)."""
-    low, high = (float(v) for v in np.percentile(values, (0.5, 99.5)))
-    if high - low < 1:
-        low, high = low - 50, high + 50
-    clipped = np.clip(values, low, high)
-    return Intensity(
-        kind="ct", low=low, high=high, mean=float(clipped.mean()), std=max(float(clipped.std()), 1.0)
-    )
+def _inside_and_around(
+    array: NDArray[np.generic], target: NDArray[np.uint8], value: int, box: tuple[slice, ...]
+) -> tuple[FloatArray, FloatArray]:
+    """Values of a structure and of a rim around it; of a large one not every voxel is looked at."""
+    step = max(1, round((math.prod(part.stop - part.start for part in box) / SAMPLED_BOX) ** (1 / 3)))
+    wide = tuple(slice(max(0, part.start - RIM * step), part.stop + RIM * step, step) for part in box)
+    values, mask = array[wide].astype(np.float32), target[wide] == value
+    finite = np.isfinite(values)
+    around = ndimage.binary_dilation(mask, iterations=RIM) & (target[wide] != value)
+    return values[mask & finite], values[around & finite]
 
 
 def _median(rows: Sequence[Triple]) -> Triple:

@@ -4,7 +4,7 @@ import copy
 import gc
 import traceback
 from collections.abc import Generator, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from napari_dycon.engine.readiness import Quality, read_quality, write_quality
 from napari_dycon.engine.resampling import resample
 from napari_dycon.engine.runs import RunFolder
 from napari_dycon.engine.steps import finish
-from napari_dycon.engine.windows import predict_windows
+from napari_dycon.engine.windows import glance, predict_windows
 from napari_dycon.errors import DyconError, TrainingError
 from napari_dycon.io.geometry import Reorientation
 from napari_dycon.io.masks import label_counts
@@ -45,8 +45,14 @@ from napari_dycon.study.study import Study
 
 MEMORY_SHARE = 0.4
 """Of the memory that is free, prediction takes at most this share for what it is working on."""
+MOST_MEMORY = 2 * 2**30
+"""Nor more than so many bytes: larger parts of a scan save little time."""
+GLANCE_SHARE = 0.1
+"""Of the progress of a prediction, what the first quick look at the scan is shown as."""
 BAND_VOXELS = 2
 """The mean entropy of a case is taken over the predicted structures and this margin around them."""
+
+_Result = TypeVar("_Result")
 
 
 class Predictor:
@@ -119,7 +125,12 @@ class Predictor:
         if sorted(self.deciding) != list(range(len(self._committee))):
             means.append(list(range(len(self._committee))))
         canvas = Canvas(self.plan, self.temperature, volume.geometry, image.shape, probabilities)
-        blocks = canvas.blocks(len(means), self.memory_share * free_memory())
+        memory = min(self.memory_share * free_memory(), MOST_MEMORY)
+        blocks = canvas.blocks(len(means), memory)
+        glancing = glance(self.deciders, image, self.plan, self.device, control)
+        places = yield from _part(glancing, 0, 1, upto=GLANCE_SHARE)
+        if places is None:
+            return None
         for done, rows in enumerate(blocks):
             needed = canvas.needed(rows)
             steps = predict_windows(
@@ -131,11 +142,15 @@ class Predictor:
                 means=means,
                 rows=needed,
                 views=self.plan.views,
+                places=places,
             )
-            found = yield from _part(steps, done, len(blocks))
+            found = yield from _part(steps, done, len(blocks), GLANCE_SHARE)
             if found is None:
                 return None
-            canvas.add(found.numpy(), needed, rows)
+            for slab in canvas.slabs(rows, memory):
+                own = canvas.needed(slab)
+                part = slice(own.start - needed.start, own.stop - needed.start)
+                canvas.add(found[:, :, part].numpy(), own, slab)
         return canvas.prediction()
 
     def members(self, volume: Volume) -> NDArray[np.float32]:
@@ -154,16 +169,16 @@ class Predictor:
 
 
 def _part(
-    steps: Generator[float, None, torch.Tensor | None], done: int, total: int
-) -> Generator[float, None, torch.Tensor | None]:
+    steps: Generator[float, None, _Result], done: int, total: int, after: float = 0.0, upto: float = 1.0
+) -> Generator[float, None, _Result]:
     """Yield the fraction of the whole while one of its parts is made."""
     while True:
         try:
             fraction = next(steps)
         except StopIteration as end:
-            found: torch.Tensor | None = end.value
+            found: _Result = end.value
             return found
-        yield (done + fraction) / total
+        yield after + (upto - after) * (done + fraction) / total
 
 
 def predict(

@@ -1,5 +1,7 @@
 """From scanner values to what a network sees, whatever the scanner, its padding and its outliers."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -15,6 +17,12 @@ SAMPLED_VOXELS = 2_000_000
 FEWEST_VOXELS = 64
 FAR_SPREADS, NEAR_SPREADS = 3, 1
 """Values further than so many times the range of the others are outliers, and brought this near."""
+BEYOND, FURTHEST = 50.0, 200.0
+"""The window of a CT reaches at least and at most so many HU beyond the values of every structure."""
+TAILS = (0.5, 0.05, 0.005)
+"""Percent of the values of an MR that may be cut at either end."""
+MOST_CUT = 0.2
+"""No structure of an MR has more of its voxels cut than this share."""
 
 
 class Intensity(BaseModel):
@@ -27,6 +35,8 @@ class Intensity(BaseModel):
         units; others among them, such as an MR, by their own.
     low, high, mean, std
         The window and moments of a CT in scanner units (HU); unused for MR.
+    tail
+        Percent of the values of an MR that are cut at either end.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,11 +46,12 @@ class Intensity(BaseModel):
     high: float = 0.0
     mean: float = 0.0
     std: float = 1.0
+    tail: float = 0.5
 
     def of(self, values: FloatArray) -> "Intensity":
         """How the values ``(x, y, z)`` of one scan are scaled: by the common window only if they are HU."""
         if self.kind == "ct" and not self._in_hounsfield_units(values):
-            return Intensity()
+            return Intensity(tail=self.tail)
         return self
 
     def _in_hounsfield_units(self, values: FloatArray) -> bool:
@@ -50,6 +61,66 @@ class Intensity(BaseModel):
             return True
         inside = (sample >= self.low) & (sample <= self.high)
         return bool(sample.size and sample.min() < 0 and _whole(sample) and inside.mean() > 0.5)
+
+
+@dataclass(frozen=True)
+class StructureValues:
+    """What a structure looks like in one scan.
+
+    Attributes
+    ----------
+    inside : of its voxels, in scanner units
+    around : of the voxels next to it
+    scan : of all the scan, a sample
+    hounsfield : whether the scan is a CT
+    """
+
+    inside: FloatArray
+    around: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
+    scan: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
+    hounsfield: bool = True
+
+
+def common_window(structures: Sequence[StructureValues]) -> Intensity:
+    """Window and moments of CT values in which every structure stands out from what lies around it.
+
+    It holds the 0.5th to 99.5th percentile of each structure in each scan, as nnU-Net's does of all of them
+    together, and a part of the surroundings: what is cut has another value than the structure. Every
+    structure counts alike, so that a large one does not decide what a small one looks like.
+    """
+    edges = [_edges(entry) for entry in structures]
+    low, high = min(edge[0] for edge in edges), max(edge[1] for edge in edges)
+    clipped = [np.clip(entry.inside, low, high) for entry in structures]
+    means = np.array([float(values.mean(dtype=np.float64)) for values in clipped])
+    squares = np.array([float(values.var(dtype=np.float64)) for values in clipped]) + means**2
+    mean = float(means.mean())
+    spread = max(0.0, float(squares.mean()) - mean**2) ** 0.5
+    return Intensity(kind="ct", low=low, high=high, mean=mean, std=max(spread, 1.0))
+
+
+def needed_tail(structures: Sequence[StructureValues]) -> float:
+    """Percent of the values of an MR to cut at either end, such that no structure is cut against others."""
+    return next((tail for tail in TAILS if not any(_is_cut(entry, tail) for entry in structures)), TAILS[-1])
+
+
+def _edges(structure: StructureValues) -> tuple[float, float]:
+    low, high = (float(v) for v in np.percentile(structure.inside, (0.5, 99.5)))
+    below, above = low, high
+    if structure.around.size:
+        below, above = (float(v) for v in np.percentile(structure.around, (5, 95)))
+    return (
+        max(low - FURTHEST, min(low - BEYOND, below)),
+        min(high + FURTHEST, max(high + BEYOND, above)),
+    )
+
+
+def _is_cut(structure: StructureValues, tail: float) -> bool:
+    shown = structure.scan[structure.scan != 0]
+    if shown.size < FEWEST_VOXELS:
+        return False
+    low, high = np.percentile(shown, (tail, 100 - tail))
+    cut = (structure.inside < min(low, 0.0)) | (structure.inside > high)
+    return bool(cut.mean() > MOST_CUT)
 
 
 def looks_like_ct(values: FloatArray) -> bool:
@@ -86,8 +157,8 @@ def without_outliers(values: FloatArray) -> FloatArray:
 def normalise(image: FloatArray, intensity: Intensity) -> FloatArray:
     """Scale intensities; a scan with one value everywhere becomes zero, and no other does.
 
-    MR: values are cut at the 0.5th and 99.5th percentile of what is not exactly zero (the filled
-    background) and z-scored there. CT: the plan's window and moments.
+    MR: values are cut at percentiles of what is not exactly zero (the filled background) and z-scored there.
+    CT: the plan's window and moments.
     """
     if intensity.kind == "ct":
         clipped = np.clip(image, intensity.low, intensity.high)
@@ -96,7 +167,7 @@ def normalise(image: FloatArray, intensity: Intensity) -> FloatArray:
     inside = image[image != 0]
     if inside.size < FEWEST_VOXELS or inside.min() == inside.max():
         inside = image.ravel()
-    low, high = np.percentile(inside, (0.5, 99.5))
+    low, high = np.percentile(inside, (intensity.tail, 100 - intensity.tail))
     if low == high:
         low, high = inside.min(), inside.max()
     inside = np.clip(inside, low, high)

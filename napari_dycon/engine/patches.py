@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from napari_dycon.engine.anatomy import numbered_pieces
 from napari_dycon.engine.augmentation import identity_warp, perturb, random_warp, sample_patch
 from napari_dycon.engine.plan import Plan
 from napari_dycon.learning.batch import IGNORE, UNKNOWN, Batch
@@ -19,6 +21,8 @@ from napari_dycon.learning.batch import IGNORE, UNKNOWN, Batch
 REMEMBERED_VOXELS = 20_000
 """Of each structure of a case at most this many voxels are remembered as possible patch centres."""
 
+RARE = 64
+ANYWHERE = -1
 Voxels = NDArray[np.int64]
 
 
@@ -44,9 +48,10 @@ class PatchSampler:
     """Draws batches.
 
     The labelled stream takes cases with known voxels only; a share of its patches is centred on a known
-    voxel of a structure drawn at random, so that a tiny structure is seen as often as a large one, and the
-    others on any known voxel. The unlabelled stream never looks at labels, except to prefer voxels of
-    partly labelled cases that are still unknown.
+    voxel of a structure drawn at random, so that a tiny structure is seen as often as a large one, and of a
+    piece of it drawn by its diameter, so that a small lesion is not lost beside a large one. The others are
+    centred on any known voxel where the scan shows something. The unlabelled stream never looks at labels,
+    except to prefer voxels of partly labelled cases that are still unknown.
 
     Raises
     ------
@@ -57,11 +62,11 @@ class PatchSampler:
     def __init__(self, cases: Sequence[TrainingCase], plan: Plan, seed: int) -> None:
         self._plan = plan
         self._seed = seed
-        self._labelled: list[tuple[TrainingCase, NDArray[np.uint8], dict[int, Voxels]]] = []
+        self._labelled: list[tuple[TrainingCase, NDArray[np.uint8], dict[int, _Centres]]] = []
         self._unlabelled: list[tuple[TrainingCase, Voxels | None]] = []
         random = np.random.default_rng((seed, 11))
         for case in cases:
-            if case.target is not None and (known := _centres(case.target, random)):
+            if case.target is not None and (known := _centres(case.image, case.target, random)):
                 self._labelled.append((case, case.target, known))
             if case.unlabelled:
                 self._unlabelled.append((case, _unknown(case.target, random)))
@@ -139,8 +144,7 @@ class PatchSampler:
             wanted = self._structures[int(random.integers(len(self._structures)))]
         able = [entry for entry in self._labelled if wanted is None or wanted in entry[2]]
         case, target, known = able[int(random.integers(len(able)))]
-        voxels = known[wanted] if wanted is not None else known[-1]
-        flat = int(voxels[int(random.integers(len(voxels)))])
+        flat = known[ANYWHERE if wanted is None else wanted].draw(random)
         return case, target, np.array(np.unravel_index(flat, target.shape))
 
     def _unlabelled_patches(
@@ -171,30 +175,76 @@ def _stacked(weights: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
     return torch.stack([torch.ones_like(lesser) if weight is None else weight for weight in weights])
 
 
-def _centres(target: NDArray[np.uint8], random: np.random.Generator) -> dict[int, Voxels]:
-    """Known voxels by class; under -1 a sample of all known voxels."""
-    flat = target.ravel()
-    everything = np.flatnonzero(flat < IGNORE)
-    if not len(everything):
+@dataclass(frozen=True)
+class _Centres:
+    """Voxels that a patch may be centred on, by flat index, and the share of patches up to each."""
+
+    voxels: Voxels
+    up_to: NDArray[np.float64]
+
+    @classmethod
+    def alike(cls, voxels: Voxels) -> "_Centres":
+        return cls(voxels, np.arange(1, len(voxels) + 1) / len(voxels))
+
+    def draw(self, random: np.random.Generator) -> int:
+        place = int(np.searchsorted(self.up_to, random.random(), side="right"))
+        return int(self.voxels[min(place, len(self.voxels) - 1)])
+
+
+def _centres(
+    image: NDArray[np.float16], target: NDArray[np.uint8], random: np.random.Generator
+) -> dict[int, _Centres]:
+    """Known voxels by class; under `ANYWHERE` a sample of all known voxels."""
+    known = target < IGNORE
+    shown = known & (image > image.min())
+    everywhere = _sample(shown if shown.any() else known, random)
+    if not len(everywhere):
         return {}
-    found = {-1: _some(everything, random)}
-    for value in np.unique(flat[everything]).tolist():
-        if value > 0:
-            found[value] = _some(np.flatnonzero(flat == value), random)
+    found = {ANYWHERE: _Centres.alike(everywhere)}
+    for value, box in enumerate(ndimage.find_objects(np.where(known, target, np.uint8(0))), start=1):
+        if box is not None:
+            found[value] = _by_piece(target[box] == value, box, target.shape, random)
     return found
+
+
+def _by_piece(
+    inside: NDArray[np.bool_], box: tuple[slice, ...], shape: Sequence[int], random: np.random.Generator
+) -> _Centres:
+    """Voxels of a structure, each piece drawn by its diameter."""
+    pieces, sizes = numbered_pieces(inside)
+    flat = np.flatnonzero(inside)
+    owner = pieces.ravel()[flat] - 1
+    chance = np.cumsum(np.cbrt(sizes)[owner] / sizes[owner])
+    if len(flat) > REMEMBERED_VOXELS:
+        shares = (np.arange(REMEMBERED_VOXELS) + random.random(REMEMBERED_VOXELS)) / REMEMBERED_VOXELS
+        flat = flat[np.searchsorted(chance, shares * chance[-1]).clip(max=len(flat) - 1)]
+        chance = np.arange(1, REMEMBERED_VOXELS + 1, dtype=np.float64)
+    places = np.unravel_index(flat, inside.shape)
+    start = [part.start for part in box]
+    voxels = np.ravel_multi_index([place + s for place, s in zip(places, start, strict=True)], shape)
+    return _Centres(voxels, chance / chance[-1])
 
 
 def _unknown(target: NDArray[np.uint8] | None, random: np.random.Generator) -> Voxels | None:
     if target is None:
         return None
-    voxels = np.flatnonzero(target.ravel() == UNKNOWN)
-    return _some(voxels, random) if len(voxels) else None
+    voxels = _sample(target == UNKNOWN, random)
+    return voxels if len(voxels) else None
 
 
-def _some(voxels: Voxels, random: np.random.Generator) -> Voxels:
-    if len(voxels) <= REMEMBERED_VOXELS:
-        return voxels
-    return np.sort(random.choice(voxels, REMEMBERED_VOXELS, replace=False))
+def _sample(mask: NDArray[np.bool_], random: np.random.Generator) -> Voxels:
+    """Some voxels of a mask by flat index, each as likely; without a list of all where they are many."""
+    flat = mask.ravel()
+    count = int(np.count_nonzero(flat))
+    if count <= max(REMEMBERED_VOXELS, flat.size // RARE):
+        found = np.flatnonzero(flat)
+    else:
+        tries = 2 * REMEMBERED_VOXELS * flat.size // count
+        tried = np.unique(random.integers(flat.size, size=tries))
+        found = tried[flat[tried]]
+    if len(found) <= REMEMBERED_VOXELS:
+        return found
+    return np.sort(random.choice(found, REMEMBERED_VOXELS, replace=False))
 
 
 def _place(

@@ -30,6 +30,9 @@ FEW_CLASSES, BYTES_OF_A_CLASS = 8, 48
 VOXELS_ACROSS = 3
 """So many voxels wide the smallest labelled structure should stay."""
 
+MOST_CACHE = 2**30
+"""Prepared scans are held in memory up to so many bytes; the system keeps files in spare memory anyway."""
+
 SMALLEST_PATCH = 16
 """No side of a patch is planned below this many voxels, but across thick slices; smaller scans are padded."""
 
@@ -204,7 +207,7 @@ def make_plan(
         ),
         single=fingerprint.single,
         joint=fingerprint.joint,
-        cache_bytes=min(4 * 2**30, psutil.virtual_memory().available // 3),
+        cache_bytes=min(MOST_CACHE, psutil.virtual_memory().available // 3),
     )
     plan = change_plan(plan, wishes)
     if "patch_size" in wishes:

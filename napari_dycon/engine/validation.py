@@ -15,7 +15,7 @@ from napari_dycon.engine.plan import Plan, smaller_patch
 from napari_dycon.engine.prepared import PreparedCase
 from napari_dycon.engine.readiness import Quality
 from napari_dycon.engine.steps import finish
-from napari_dycon.engine.windows import PLAIN, predict_windows
+from napari_dycon.engine.windows import PLAIN, glance, predict_windows
 from napari_dycon.learning.batch import IGNORE, UNKNOWN
 from napari_dycon.learning.networks import SegmentationNetwork
 
@@ -93,8 +93,11 @@ class Validator:
         findings = _Findings(np.zeros((structures, 4), dtype=np.int64))
         for case in self._cases if everything else self._cases[:CASES_ON_THE_WAY]:
             together = [range(len(networks))]
+            places = finish(glance(networks, case.image, self._plan, device, control))
+            if places is None:
+                return None
             steps = predict_windows(
-                networks, case.image, self._plan, device, control, means=together, views=views
+                networks, case.image, self._plan, device, control, means=together, views=views, places=places
             )
             found = finish(steps)
             if found is None:

@@ -16,6 +16,49 @@ from napari_dycon.learning.networks import SegmentationNetwork
 PLAIN: tuple[tuple[int, ...], ...] = ((),)
 """A window as it is, and no other view of it."""
 
+MANY_WINDOWS = 48
+"""A scan of more windows is glanced at first, to look closely only where a structure may be."""
+GLANCE_OVERLAP = 0.25
+WORTH_A_LOOK = 0.02
+"""Where no voxel of a window has a foreground probability above this at a glance, it holds nothing."""
+
+Place = tuple[int, int, int]
+
+
+def glance(
+    networks: Sequence[SegmentationNetwork],
+    image: NDArray[np.float16],
+    plan: Plan,
+    device: torch.device | str,
+    control: Control | None = None,
+) -> Generator[float, None, list[Place] | None]:
+    """Find the windows of a large scan that may hold a structure, with one quick look at all of it.
+
+    Windows overlap little and are looked at once, in one view. What shows one value everywhere, such as the
+    air around a body, is passed over. Parameters as in `predict_windows`.
+
+    Returns
+    -------
+    Places to hand to `predict_windows`, all of them where the scan is small; None when stopped.
+    """
+    padded, _ = _padded(image, plan.patch_size)
+    box = _shown(padded, plan.patch_size)
+    every = _starts(box, plan.patch_size, plan.overlap)
+    if len(every) <= MANY_WINDOWS:
+        return every
+    values, quick = torch.from_numpy(padded), _starts(box, plan.patch_size, GLANCE_OVERLAP)
+    found = torch.zeros(padded.shape, dtype=torch.float16)
+    for done, place in enumerate(quick, start=1):
+        if not _goes_on(control):
+            return None
+        window = _window(place, plan.patch_size)
+        patch = values[window]
+        if bool((patch != patch[0, 0, 0]).any()):
+            background = _probabilities(networks, patch[None, None].float().to(device), plan, PLAIN)[:, 0]
+            found[window] = torch.maximum(found[window], 1 - background.mean(dim=0).half())
+        yield done / len(quick)
+    return [place for place in every if bool((found[_window(place, plan.patch_size)] > WORTH_A_LOOK).any())]
+
 
 def predict_windows(
     networks: Sequence[SegmentationNetwork],
@@ -27,6 +70,7 @@ def predict_windows(
     means: Sequence[Sequence[int]] | None = None,
     rows: slice | None = None,
     views: Sequence[Sequence[int]] = PLAIN,
+    places: Sequence[Place] | None = None,
 ) -> Generator[float, None, Tensor | None]:
     """Yield the finished fraction after every window.
 
@@ -41,6 +85,8 @@ def predict_windows(
         Only these voxels along x, by default all; they come out the same, and take less memory.
     views
         Axes to flip a window along, for each view of it; what a network says of them is averaged.
+    places
+        From `glance`; what no window covers is background. All of the scan by default.
 
     Returns
     -------
@@ -54,14 +100,12 @@ def predict_windows(
     shape = (last - first, *padded.shape[1:])
     total, weights = torch.zeros((len(groups), plan.classes, *shape)), torch.zeros(shape)
     importance = _importance(plan.patch_size)
-    starts = window_starts(padded.shape, plan.patch_size, plan.overlap)
-    places = [start for start in starts if start[0] < last and start[0] + plan.patch_size[0] > first]
-    for done, place in enumerate(places, start=1):
-        if control is not None:
-            control.wait_while_paused()
-            if control.stopped:
-                return None
-        window = tuple(slice(s, s + p) for s, p in zip(place, plan.patch_size, strict=True))
+    starts = window_starts(padded.shape, plan.patch_size, plan.overlap) if places is None else places
+    here_about = [start for start in starts if start[0] < last and start[0] + plan.patch_size[0] > first]
+    for done, place in enumerate(here_about, start=1):
+        if not _goes_on(control):
+            return None
+        window = _window(place, plan.patch_size)
         found = _probabilities(networks, values[window][None, None].float().to(device), plan, views)
         low, high = max(first, window[0].start), min(last, window[0].stop)
         part = slice(low - window[0].start, high - window[0].start)
@@ -70,9 +114,40 @@ def predict_windows(
             mean = found[group[0]] if len(group) == 1 else found[list(group)].mean(dim=0)
             total[number, :, here[0], here[1], here[2]] += mean[:, part] * importance[part]
         weights[here] += importance[part]
-        yield done / len(places)
+        yield done / len(here_about)
+    if places is not None:
+        total[:, 0][:, weights == 0] = 1
+        weights[weights == 0] = 1
     total /= weights
     return total[:, :, :, inner[1], inner[2]]
+
+
+def _goes_on(control: Control | None) -> bool:
+    if control is not None:
+        control.wait_while_paused()
+    return control is None or not control.stopped
+
+
+def _window(place: Place, patch: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(s, s + p) for s, p in zip(place, patch, strict=True))
+
+
+def _shown(image: NDArray[np.float16], patch: Sequence[int]) -> tuple[slice, ...]:
+    """The box of what is not the lowest value, at least as large as a window; all where that is nothing."""
+    shown = image > image.min()
+    box = []
+    for axis, (n, p) in enumerate(zip(image.shape, patch, strict=True)):
+        along = np.flatnonzero(shown.any(axis=tuple(a for a in range(3) if a != axis)))
+        low, high = (int(along[0]), int(along[-1]) + 1) if len(along) else (0, n)
+        low = max(0, min(low, n - p, (low + high - p) // 2))
+        box.append(slice(low, max(high, low + p)))
+    return tuple(box)
+
+
+def _starts(box: Sequence[slice], patch: Sequence[int], overlap: float) -> list[Place]:
+    x, y, z = (part.start for part in box)
+    sides = [part.stop - part.start for part in box]
+    return [(x + a, y + b, z + c) for a, b, c in window_starts(sides, patch, overlap)]
 
 
 def _edges(rows: slice | None, length: int) -> tuple[int, int]:

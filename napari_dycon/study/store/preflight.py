@@ -20,8 +20,8 @@ SPACING_RATIO = 4.0
 CONTRAST_RATIO = 20.0
 CPU_VOXELS = 96 * 96 * 64
 """Into so many voxels a scan is divided on a processor without a graphics card."""
-MOST_CPU_VOXELS = 8 * CPU_VOXELS
-"""At most so many where a small structure needs it."""
+MOST_CPU_VOXELS = 80 * CPU_VOXELS
+"""At most so many where a small structure needs it: a prediction glances at most of them only."""
 FEWEST_VOXELS = 8
 """A structure of fewer voxels of the grid can hardly be learned."""
 
