@@ -4,11 +4,12 @@
     python benchmarks/lesions.py measure ct --sizes 3,5,8 --minutes 15
     python benchmarks/lesions.py measure cine --into cardiac --sizes 5,8 --minutes 15
 
-Each makes scans in its folder, trains on the first of them, predicts the last and writes `--json`. By default a
-scan is a phantom CT of 512 x 512 x 300 voxels of 0.75 x 0.75 x 1 mm: a body with fat, muscle, spine, gas, a
-bright organ of 98 HU with vessels, and noise of 18 HU. Lesions are round, 55 HU, inside the organ, and labelled;
-nodes of the same size and value lie in the fat, and are not. With `--into cardiac` bright lesions are put into
-the wall of the left ventricle of real cine stacks instead, with the grain of the scan: semi-synthetic.
+Each makes scans in its folder, trains on the first of them, predicts the last and writes `--json`. By default
+a scan is a phantom CT of 512 x 512 x 300 voxels of 0.75 x 0.75 x 1 mm: a body with fat, muscle, spine, gas, a
+bright organ of 98 HU with vessels, and noise of 18 HU. Lesions are round, 55 HU, inside the organ, and
+labelled; nodes of the same size and value lie in the fat, and are not. With `--into cardiac` bright lesions
+are put into the wall of the left ventricle of real cine stacks instead, with the grain of the scan:
+semi-synthetic.
 
 A lesion is found when a predicted voxel lies in it; a piece of a prediction that touches no lesion is a false
 alarm. Every scan is of another patient.

@@ -19,7 +19,7 @@ from napari_dycon.engine.inference import Predictor, predict
 from napari_dycon.engine.plan import Augmentation, Plan, change_plan
 from napari_dycon.engine.runs import build_method
 from napari_dycon.engine.steps import finish
-from napari_dycon.engine.windows import predict_windows, window_starts
+from napari_dycon.engine.windows import glance, predict_windows, window_starts
 from napari_dycon.errors import TrainingError
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.volumes import read_volume
@@ -255,6 +255,55 @@ def test_what_is_far_from_most_of_its_group_is_taken_away_and_what_touches_it_st
     assert not empty.any()
 
 
+class Counting(Threshold):
+    """Counts how many windows it is shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.shown = 0
+
+    def forward(self, x, *, project=False):
+        self.shown += 1
+        return super().forward(x)
+
+
+def large_scan_with_two_small_structures():
+    random = np.random.default_rng(0)
+    image = np.full((150, 140, 100), -9, np.float16)
+    image[10:140, 20:130, 8:90] = -1 - random.random((130, 110, 82))
+    image[30:33, 40:43, 20:23] = 1
+    image[118:123, 101:104, 79:82] = 1
+    return image
+
+
+def test_a_large_scan_is_looked_at_closely_only_where_something_may_be():
+    plan, network = bright_plan(), Counting()
+    image = large_scan_with_two_small_structures()
+    everywhere = len(window_starts(image.shape, plan.patch_size, plan.overlap)) * len(plan.views)
+    places = finish(glance([network], image, plan, "cpu"))
+    found = finish(predict_windows([network], image, plan, "cpu", views=plan.views, places=places))
+    np.testing.assert_array_equal(found[0].argmax(0).numpy(), image > 0)
+    torch.testing.assert_close(found.sum(1), torch.ones_like(found[:, 0]))
+    assert network.shown < everywhere / 8
+    rows = finish(predict_windows([network], image, plan, "cpu", places=places, rows=slice(25, 90)))
+    np.testing.assert_allclose(rows[0, 1], found[0, 1, 25:90], atol=1e-5)
+
+
+def test_the_air_around_a_body_is_not_looked_at():
+    plan, network = bright_plan(), Counting()
+    image = np.full((150, 140, 100), -9, np.float16)
+    image[60:124, 60:110, 30:80] = -1 - np.random.default_rng(0).random((64, 50, 50))
+    assert finish(glance([network], image, plan, "cpu")) == []
+    assert 0 < network.shown <= 6 * 5 * 5
+
+
+def test_a_small_scan_is_looked_at_everywhere_at_once():
+    plan, network = bright_plan(), Counting()
+    image = np.random.default_rng(0).normal(size=(40, 32, 30)).astype(np.float16)
+    assert finish(glance([network], image, plan, "cpu")) == window_starts(image.shape, plan.patch_size, 0.5)
+    assert network.shown == 0
+
+
 class Lopsided(torch.nn.Module):
     """Believes what lies at low indices more."""
 
@@ -335,11 +384,16 @@ def test_the_parts_of_a_large_scan_fit_into_memory_however_many_structures_there
         patch_size=(160, 160, 96),
     )
     geometry = Geometry((512, 512, 300), np.diag([0.7, 0.7, 1.0, 1.0]))
-    blocks = Canvas(plan, 1.0, geometry, (256, 256, 160), keep=False).blocks(2, 4 * 2**30)
+    memory = 4 * 2**30
+    canvas = Canvas(plan, 1.0, geometry, (256, 256, 160), keep=False)
+    blocks = canvas.blocks(2, memory)
     assert blocks[0].start == 0 and blocks[-1].stop == geometry.shape[0]
     thickest = max(rows.stop - rows.start for rows in blocks)
     accumulated = 4 * 2 * (structures + 1) * (thickest / 2 + 2) * 256 * 160
-    assert accumulated + 4 * 8 * thickest * 512 * 300 < 4 * 2**30
+    slabs = [slab for rows in blocks for slab in canvas.slabs(rows, memory)]
+    assert [slab.start for slab in slabs[1:]] == [slab.stop for slab in slabs[:-1]]
+    assert slabs[0].start == 0 and slabs[-1].stop == geometry.shape[0]
+    assert accumulated + 4 * 8 * max(slab.stop - slab.start for slab in slabs) * 512 * 300 < memory
     assert len(blocks) <= 8
 
 

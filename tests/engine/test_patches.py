@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_dycon.engine import patches
 from napari_dycon.engine.augmentation import identity_warp, perturb, random_warp, sample_patch
 from napari_dycon.engine.patches import PatchSampler, TrainingCase
 from napari_dycon.engine.plan import Augmentation, Plan
@@ -73,6 +74,44 @@ def test_a_structure_of_one_case_is_found_among_many():
     sampler = PatchSampler(cases, plan_with(augmentation=still()), 0)
     seen = [(sampler.batch(iteration).target == 2).any() for iteration in range(30)]
     assert sum(map(int, seen)) >= 5
+
+
+def test_a_small_piece_is_seen_beside_a_large_one_of_the_same_structure():
+    target = np.zeros((60, 60, 40), np.uint8)
+    target[4:40, 4:40, 4:36] = 1
+    target[54:57, 54:57, 35:38] = 1
+    image = np.zeros(target.shape, np.float16)
+    image[54:57, 54:57, 35:38] = 100
+    sampler = PatchSampler(
+        [TrainingCase(image, target, False)], plan_with(augmentation=still(), foreground_share=1.0), 0
+    )
+    seen = [(sampler.batch(i).image > 50).flatten(1).any(1).float().mean() for i in range(100)]
+    assert 0.03 < np.mean(seen) < 0.3
+
+
+def test_many_voxels_are_remembered_by_piece_too(monkeypatch):
+    monkeypatch.setattr(patches, "REMEMBERED_VOXELS", 200)
+    target = np.zeros((60, 60, 40), np.uint8)
+    target[4:40, 4:40, 4:36] = 1
+    target[54:57, 54:57, 35:38] = 1
+    found = patches._centres(target.astype(np.float16), target, np.random.default_rng(0))
+    drawn = [np.unravel_index(found[1].draw(np.random.default_rng(i)), target.shape) for i in range(400)]
+    assert all(target[place] == 1 for place in drawn)
+    assert 0.03 < np.mean([place[0] >= 54 for place in drawn]) < 0.3
+    known = [np.unravel_index(found[-1].draw(np.random.default_rng(i)), target.shape) for i in range(400)]
+    assert len(set(known)) > 100
+
+
+def test_no_patch_is_spent_on_the_air_around_a_body():
+    image = np.zeros((80, 80, 40), np.float16)
+    image[50:70, 50:70, 10:30] = 1 + np.random.default_rng(0).random((20, 20, 20))
+    target = np.zeros(image.shape, np.uint8)
+    target[55:57, 55:57, 15:17] = 1
+    sampler = PatchSampler(
+        [TrainingCase(image, target, False)], plan_with(augmentation=still(), foreground_share=0.0), 0
+    )
+    assert all((sampler.batch(i).image > 0).flatten(1).any(1).all() for i in range(40))
+    assert any((sampler.batch(i).image == 0).any() for i in range(40))
 
 
 def test_nothing_is_learned_from_outside_the_scan():

@@ -11,13 +11,15 @@ from pydantic import ValidationError
 
 from napari_dycon.engine import setup
 from napari_dycon.engine.fingerprint import CaseFingerprint, Fingerprint, fingerprint_study
+from napari_dycon.engine.intensity import Intensity, normalise
 from napari_dycon.engine.plan import Machine, Plan, change_plan, make_plan, smaller_patch
 from napari_dycon.errors import TrainingError
 from napari_dycon.learning.methods.base import get_method
 from napari_dycon.learning.networks import build_network
 from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.preflight import MOST_CPU_VOXELS
-from tests.engine.conftest import TINY
+from napari_dycon.study.truth.annotations import Annotation
+from tests.engine.conftest import TINY, save_scan
 
 CPU = Machine(device="cpu", memory=16 * 2**30, cores=4)
 GPU = Machine(device="cuda", memory=24 * 2**30, cores=8, bfloat16=True)
@@ -238,12 +240,73 @@ def test_another_network_is_trained_by_its_name_or_refused_with_settings_that_fi
 
 
 def test_a_small_structure_keeps_the_grid_fine_as_far_as_can_be_afforded():
-    large = study_of((320, 320, 120), (0.7, 0.7, 0.7))
+    shape, step = (512, 512, 400), 0.7
+    large = study_of(shape, (step, step, step))
     for machine, most in ((CPU, MOST_CPU_VOXELS), (GPU, 4 * 256 * 256 * 160)):
         usual = make_plan(large, machine).spacing
         for size in (60.0, 5.0, 2.0):
             spacing = make_plan(large.model_copy(update={"smallest": size}), machine).spacing
             assert spacing[0] <= usual[0]
-            voxels = math.prod(n * 0.7 / s for n, s in zip((320, 320, 120), spacing, strict=True))
-            assert spacing[0] <= max(0.7, size / 3) or (voxels <= most * 1.01 and voxels > 0.9 * most)
+            voxels = math.prod(n * step / s for n, s in zip(shape, spacing, strict=True))
+            assert spacing[0] <= max(step, size / 3) or (voxels <= most * 1.01 and voxels > 0.9 * most)
         assert make_plan(large.model_copy(update={"smallest": 60.0}), machine).spacing == usual
+
+
+@pytest.mark.parametrize("size", [3.0, 5.0, 8.0])
+def test_a_lesion_in_a_large_ct_stays_three_voxels_wide_without_a_graphics_card(size):
+    large = study_of((512, 512, 300), (0.75, 0.75, 1.0)).model_copy(update={"smallest": size})
+    assert max(make_plan(large, CPU).spacing) <= max(1.0, size / 3) * 1.01
+
+
+def test_the_smallest_of_many_lesions_counts_and_not_the_largest(make_study, tmp_path):
+    study = make_study(cases=0)
+    image, labels = np.zeros((60, 60, 40), np.int16), np.zeros((60, 60, 40), np.uint8)
+    image[0, 0, 0] = 1
+    for number, side in enumerate((8, 2, 2, 2)):
+        labels[5 + 12 * number : 5 + 12 * number + side, 5 : 5 + side, 5 : 5 + side] = 7
+    labels[50, 50, 30] = 7
+    record = importing.add_scan(study, save_scan(tmp_path / "a.nii.gz", image, np.diag([1.0, 1, 1, 1])))
+    study.save_annotation(record.id, Annotation.full(labels), "import")
+    assert fingerprint_study(study).smallest == pytest.approx(2.0)
+
+
+def test_the_window_of_a_ct_shows_a_small_dark_lesion_against_what_lies_around_it(make_study, tmp_path):
+    random = np.random.default_rng(0)
+    labels = np.zeros((40, 40, 30), np.uint8)
+    labels[5:35, 5:35, 5:25] = 3
+    labels[20:24, 20:24, 12:16] = 7
+    values = {0: -100.0, 3: 98.0, 7: 55.0}
+    image = np.select([labels == value for value in values], list(values.values()))
+    image = np.rint(image + 18 * random.normal(size=image.shape)).astype(np.int16)
+    image[:2], image[-2:] = -1000, 900
+    study = make_study(cases=0)
+    record = importing.add_scan(study, save_scan(tmp_path / "ct.nii.gz", image))
+    study.save_annotation(record.id, Annotation.full(labels), "import")
+    intensity = fingerprint_study(study).intensity
+    shown = normalise(image.astype(np.float32), intensity)
+    cut = (shown == shown.min()) | (shown == shown.max())
+    assert cut[labels > 0].mean() < 0.002
+    lesion = shown[labels == 7]
+    edge = shown.min()
+    assert lesion.min() - edge > lesion.std()
+
+
+def test_a_bright_lesion_of_an_mr_is_not_cut_to_what_is_around_it(make_study, tmp_path):
+    random = np.random.default_rng(0)
+    labels = np.zeros((60, 60, 40), np.uint8)
+    labels[30:33, 30:33, 20:23] = 7
+    image = 300 + 50 * random.normal(size=labels.shape)
+    image[:6, :6, :40] += 150
+    image[labels == 7] += 350
+    study = make_study(cases=0)
+    record = importing.add_scan(study, save_scan(tmp_path / "mr.nii.gz", image.astype(np.int16)))
+    study.save_annotation(record.id, Annotation.full(labels), "import")
+    intensity = fingerprint_study(study).intensity
+    shown = normalise(image.astype(np.float32), intensity)
+    assert intensity.kind == "mr"
+    assert np.median(shown[labels == 7]) > shown[labels == 0].max()
+    image[labels == 7] = 300
+    again = make_study(cases=0, name="usual")
+    record = importing.add_scan(again, save_scan(tmp_path / "usual.nii.gz", image.astype(np.int16)))
+    again.save_annotation(record.id, Annotation.full(labels), "import")
+    assert fingerprint_study(again).intensity == Intensity()
