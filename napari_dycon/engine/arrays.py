@@ -3,11 +3,24 @@
 import contextlib
 import hashlib
 import io
+import mmap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+def let_go(*arrays: NDArray[Any] | None) -> None:
+    """Take what was read of mapped files out of the process's memory.
+
+    The system keeps it at hand while memory is spare; without this a training on many large scans would come
+    to hold all of them.
+    """
+    for array in arrays:
+        mapped = getattr(array, "_mmap", None)
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def npy_bytes(array: NDArray[Any]) -> bytes:

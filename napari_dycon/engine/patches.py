@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_dycon.engine.anatomy import numbered_pieces
+from napari_dycon.engine.arrays import let_go
 from napari_dycon.engine.augmentation import identity_warp, perturb, random_warp, sample_patch
 from napari_dycon.engine.plan import Plan
 from napari_dycon.learning.batch import IGNORE, UNKNOWN, Batch
@@ -70,6 +71,7 @@ class PatchSampler:
                 self._labelled.append((case, case.target, known))
             if case.unlabelled:
                 self._unlabelled.append((case, _unknown(case.target, random)))
+            let_go(case.image, case.target)
         if not self._labelled:
             raise ValueError("no case has a known voxel")
         self._structures = sorted({c for *_, known in self._labelled for c in known if c > 0})
@@ -134,6 +136,7 @@ class PatchSampler:
             image, labels, weight = sample_patch(
                 case.image, target, centre, plan.patch_size, identity_warp(), case.weight
             )
+        let_go(case.image, target, case.weight)
         return perturb(image, plan.augmentation, random), labels, weight
 
     def _labelled_centre(
@@ -161,6 +164,7 @@ class PatchSampler:
             centre = _place(np.array(np.unravel_index(flat, shape)), shape, plan.patch_size, random)
             warp = random_warp(plan.augmentation, plan.spacing, random)
             patch, blank, _ = sample_patch(case.image, None, centre, plan.patch_size, warp)
+            let_go(case.image)
             weak.append(patch)
             inside.append(blank == UNKNOWN)
             strong.append(perturb(patch, plan.augmentation, random, plan.augmentation.strong))

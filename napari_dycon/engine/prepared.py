@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_dycon.engine.arrays import let_go
+
 
 @dataclass(frozen=True)
 class PreparedCase:
@@ -31,6 +33,10 @@ class PreparedCase:
     def person(self) -> str:
         """Shared by all scans of one patient."""
         return self.patient or self.case
+
+    def let_go(self) -> None:
+        """Take what was read of it out of the process's memory, where it lies in files."""
+        let_go(self.image, self.target, self.weight, self.judged)
 
     @property
     def labelled(self) -> bool:

@@ -12,7 +12,7 @@ from napari_dycon.engine.control import Control
 from napari_dycon.engine.device import card_fault, configure_threads
 from napari_dycon.engine.events import ScanPreparation
 from napari_dycon.engine.fingerprint import fingerprint_study
-from napari_dycon.engine.holdout import HoldOut, choose_holdout
+from napari_dycon.engine.holdout import HoldOut, choose_holdout, has_known
 from napari_dycon.engine.plan import Machine, Plan, change_plan, make_plan
 from napari_dycon.engine.prepared import PreparedCase
 from napari_dycon.engine.recorder import reached_its_end
@@ -22,7 +22,6 @@ from napari_dycon.engine.start import has_unknown
 from napari_dycon.engine.store import CaseStore
 from napari_dycon.engine.warmstart import adopt_plan, new_structures, same_network
 from napari_dycon.errors import DyconError, TrainingError
-from napari_dycon.learning.batch import IGNORE
 from napari_dycon.learning.methods.base import get_method
 from napari_dycon.study.store.structures import read_notes
 from napari_dycon.study.store.studyfile import read_record
@@ -111,6 +110,8 @@ def _started(study: Study, request: Request, machine: Machine, control: Control)
         version=napari_dycon.__version__,
     )
     notes += _remarks(cases, get_method(name).learns_from_unlabelled, plan)
+    for case in cases:
+        case.let_go()
     bundle = Bundle(study.run_dir(request.run_id or study.new_run(name)))
     bundle.run.path.mkdir(parents=True, exist_ok=True)
     with bundle.run.locked():
@@ -272,8 +273,9 @@ def _prepared(
             notes.append(f"{case} was left out of the training: {left_out[case]}")
             continue
         notes.extend(cases[-1].notes)
+        cases[-1].let_go()
     _check_structures(study)
-    if not any(case.target is not None and bool((case.target < IGNORE).any()) for case in cases):
+    if not any(case.target is not None and has_known(case.target) for case in cases):
         raise TrainingError(_with_reasons(NOTHING_TO_LEARN, left_out))
     return cases
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_dycon.engine.arrays import let_go
 from napari_dycon.engine.calibration import fit_temperature, near_structures
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.holdout import HoldOut
@@ -111,6 +112,7 @@ class Validator:
                 findings.slices += counts
             if everything:
                 _sample(mean, classes, case.target, self._plan.spacing, findings)
+            let_go(case.image, case.target)
         dice, guess = self._scores(findings)
         return Quality(
             iteration=iteration,

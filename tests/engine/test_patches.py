@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,6 +114,27 @@ def test_no_patch_is_spent_on_the_air_around_a_body():
     )
     assert all((sampler.batch(i).image > 0).flatten(1).any(1).all() for i in range(40))
     assert any((sampler.batch(i).image == 0).any() for i in range(40))
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the size of a process is read from /proc")
+def test_scans_that_are_read_from_files_do_not_gather_in_memory(tmp_path):
+    def in_memory() -> float:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    cases = []
+    for number in range(4):
+        for kind in (np.float16, np.uint8):
+            np.save(tmp_path / f"{number}{np.dtype(kind)}.npy", np.ones((200, 200, 200), kind))
+        image, target = (
+            np.load(tmp_path / f"{number}{kind}.npy", mmap_mode="r") for kind in ("float16", "uint8")
+        )
+        cases += [TrainingCase(image, target, False), TrainingCase(image, None, True)]
+    before = in_memory()
+    sampler = PatchSampler(cases, plan_with(), 0)
+    for iteration in range(100):
+        sampler.batch(iteration)
+    assert in_memory() - before < 40
 
 
 def test_nothing_is_learned_from_outside_the_scan():
