@@ -125,7 +125,7 @@ class Predictor:
         if sorted(self.deciding) != list(range(len(self._committee))):
             means.append(list(range(len(self._committee))))
         canvas = Canvas(self.plan, self.temperature, volume.geometry, image.shape, probabilities)
-        memory = min(self.memory_share * free_memory(), MOST_MEMORY)
+        memory = self.memory_share * min(free_memory(), MOST_MEMORY / MEMORY_SHARE)
         blocks = canvas.blocks(len(means), memory)
         glancing = glance(self.deciders, image, self.plan, self.device, control)
         places = yield from _part(glancing, 0, 1, upto=GLANCE_SHARE)

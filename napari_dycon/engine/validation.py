@@ -61,7 +61,7 @@ class Validator:
             if target is not None:
                 window = _window(target, plan.patch_size)
                 whole = not bool((target == UNKNOWN).any())
-                self._cases.append(_Case(case.image[window], target[window], whole))
+                self._cases.append(_Case(case.image[window], target[window].copy(), whole))
 
     @property
     def possible(self) -> bool:

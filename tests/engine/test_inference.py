@@ -397,6 +397,22 @@ def test_the_parts_of_a_large_scan_fit_into_memory_however_many_structures_there
     assert len(blocks) <= 8
 
 
+def test_a_prediction_takes_two_gigabytes_of_many_and_less_when_these_were_too_many(monkeypatch, tmp_path):
+    monkeypatch.setattr(inference, "free_memory", lambda: 2**40)
+    original, asked = Canvas.blocks, []
+
+    def blocks(canvas, groups, memory):
+        asked.append(memory)
+        return original(canvas, groups, memory)
+
+    monkeypatch.setattr(Canvas, "blocks", blocks)
+    volume = read_volume(save_scan(tmp_path / "a.nii.gz", np.zeros((20, 20, 20), np.float32)))
+    predictor = Predictor(bright_plan(), Bright())
+    predictor.volume(volume)
+    predictor.smaller().volume(volume)
+    assert asked == [pytest.approx(2 * 2**30), pytest.approx(2**29)]
+
+
 def out_of_memory(monkeypatch, failing):
     """Memory runs out as often as `failing` says, in every case of that number."""
     original = inference.predict_windows
