@@ -17,7 +17,7 @@ from napari_dycon.learning.methods.base import Method
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision on stderr
 
 WARM_UP_STEPS = 10
-"""Steps over which the learning rate rises, also where a run goes on from a model of before: moments are new."""
+"""Steps over which the learning rate rises, also where a run goes on from another model: moments are new."""
 
 
 class Unstable(RuntimeError):

@@ -28,7 +28,8 @@ class DyCONSettings(MethodSettings):
         Progress at which the unlabelled scans begin to teach, and over which their weight grows.
     uncl_weight, fecl_weight, pseudo_weight
         Full weight of UnCL, of FeCL and of the supervised loss with confident pseudo-labels. The first two
-        are off: with weights of 1 and 0.1 nothing followed but a dearer step (docs/explanation/benchmarks.md).
+        are off: with weights of 1 and 0.1 nothing followed but a dearer step
+        (docs/explanation/benchmarks.md).
     beta_first, beta_last
         UnCL's beta at the start and the end of training, in units of normalised entropy; equal for a
         fixed beta, both 0 for none.

@@ -162,7 +162,8 @@ def test_nothing_is_learned_from_what_an_unlabelled_patch_shows_outside_its_scan
     target[:, 8:] = IGNORE
     inside = torch.zeros(batch.unlabelled, 16, 16, 16, dtype=torch.bool)
     inside[:, :8] = True
-    trusting = {"pseudo_threshold": 0.0} if "pseudo_threshold" in get_method(name).Settings.model_fields else {}
+    fields = get_method(name).Settings.model_fields
+    trusting = {"pseudo_threshold": 0.0} if "pseudo_threshold" in fields else {}
     method = _build(name, **trusting)
     seen = []
 
