@@ -10,27 +10,17 @@ labelled or chosen. beta rises exponentially over the rounds, from 1 to 100, so 
 published with the mean of five models; here it is one averaged model in mirrored views.
 """
 
-from collections.abc import Generator, Iterator, Sequence
-
-import numpy as np
+from collections.abc import Generator, Iterator
 
 from napari_dycon.engine.control import Control
+from napari_dycon.guidance.noise import noised_order
 from napari_dycon.guidance.predicted import Predicted, answer, looking
 from napari_dycon.guidance.slices import Spot, choose
 from napari_dycon.guidance.suggestions import CaseLooked, Suggestions, Wanted, strategies
 from napari_dycon.study.study import Study
 
 STRATIFIED_SHARE = 0.66
-FIRST_BETA, LAST_BETA = 1.0, 100.0
-ROUNDS = 5
-"""beta has reached its last value in this round and keeps it, however many follow."""
 REASON = "unsure, with some chance"
-
-
-def beta(round_number: int) -> float:
-    """How sharply the scores decide in a round, counted from 1: 1, 3, 10, 32, 100, 100, ..."""
-    share = min(1.0, max(0, round_number - 1) / (ROUNDS - 1))
-    return float(FIRST_BETA * (LAST_BETA / FIRST_BETA) ** share)
 
 
 @strategies("clasp_pe")
@@ -39,12 +29,13 @@ def clasp_pe(
 ) -> Generator[CaseLooked, None, Suggestions]:
     """Choose slices by ClaSP PE."""
     spots, left_out = yield from looking(study, run, control, _scored)
-    rng, sharpness = wanted.chance(study, run), beta(wanted.round)
+    rng = wanted.chance(study, run)
     values: list[int | None] = [structure.value for structure in study.structures]
-    rankings = {
-        value: _noised([spot for spot in spots if spot.structure == value], sharpness, rng)
-        for value in (*values, None)
-    }
+    rankings = dict[int | None, list[Spot]]()
+    for value in (*values, None):
+        some = [spot for spot in spots if spot.structure == value and spot.score > 0]
+        order = noised_order([spot.score for spot in some], wanted.round, rng)
+        rankings[value] = [some[place] for place in order]
     chosen = list[Spot]()
     for turn in range(round(STRATIFIED_SHARE * wanted.count)):
         chosen += choose(rankings[values[turn % len(values)]], 1, chosen)
@@ -58,10 +49,3 @@ def _scored(predicted: Predicted) -> Iterator[Spot]:
         unsure = predicted.entropy * predicted.probability(structure.value)
         yield from predicted.scored(unsure, structure.value)
     yield from predicted.scored(predicted.entropy)
-
-
-def _noised(spots: Sequence[Spot], sharpness: float, rng: np.random.Generator) -> list[Spot]:
-    """The spots with any uncertainty, best first."""
-    some = [spot for spot in spots if spot.score > 0]
-    keys = np.log([spot.score for spot in some]) + rng.gumbel(0, 1 / sharpness, len(some))
-    return [some[place] for place in np.argsort(-keys, kind="stable")]

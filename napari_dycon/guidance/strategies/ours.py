@@ -1,7 +1,14 @@
-"""Where to annotate next: slices whose prediction is unsure, spread over structures, cases and planes.
+"""Where to annotate next: slices on which much can be mended in little time, spread over cases.
 
-Uncertainty counts near the predicted structures only, structures are balanced as in ClaSP PE, neighbours are
-kept apart, and a small random share stays, without which nobody could tell whether the guidance helps.
+A slice is worth the area that is expected to be wrong on it, by the seconds that mending takes,
+
+    gain(s) = sum over the unknown pixels of s of a w min(p, 1 - p)
+    worth(s) = gain(s) / (c_slice + c_click + c_mm gain(s) / depth)
+
+with the area a of a pixel, the probability p that follows from its entropy, and a weight w that rises from 0
+on the predicted contour to 1 where a contour is too far off to be left. Chance gives way to worth as in ClaSP
+PE, structures are balanced, neighbours are kept apart, and a random share stays, without which nobody could
+tell whether the guidance helps.
 """
 
 import math
@@ -11,256 +18,167 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_dycon.engine.control import Control
+from napari_dycon.guidance.annotator import Costs
 from napari_dycon.guidance.first import first_slices
+from napari_dycon.guidance.noise import noised_order
+from napari_dycon.guidance.predicted import Predicted, looking, open_cases, ready_cases
+from napari_dycon.guidance.regions import Region, extent, nearest
 from napari_dycon.guidance.slices import too_close
-from napari_dycon.guidance.suggestions import (
-    Box,
-    CaseLooked,
-    Suggestion,
-    Suggestions,
-    Wanted,
-    leaving_out,
-    strategies,
-)
+from napari_dycon.guidance.suggestions import CaseLooked, Suggestion, Suggestions, Wanted, strategies
 from napari_dycon.io.geometry import PLANES, Geometry, plane_axis
-from napari_dycon.study.store.runs import ENTROPY
 from napari_dycon.study.store.schema import CaseRecord, Structure
 from napari_dycon.study.study import Study
-from napari_dycon.study.truth.annotations import Annotation, Known
+from napari_dycon.study.truth.annotations import Known
 
-BAND_MM = 10.0
-"""Entropy counts in the predicted structure and so far around it."""
-EDGE_MM = 3.0
-TOP_SHARE = 0.05
-FEWEST_VOXELS = 20
-"""A slice is scored by the mean of its most unsure voxels: 5 % of those in the band, but at least so many."""
+LEFT_MM = 2.0
+"""A contour that is so far off is corrected."""
+DEPTH_MM = 4.0
+"""What is corrected is about so deep, which tells how long a contour an area of errors has."""
 PER_CASE = 2
 STRATIFIED_SHARE = 2 / 3
 RANDOM_SHARE = 1 / 8
 SHORTLIST = 4
-"""Only so many times the wanted number of cases are read, those with the highest mean entropy."""
+"""Only so many times the wanted number of cases are read, with a high mean entropy and some chance."""
+CHECK = "random check slice, to see what the guidance misses"
+_P = np.linspace(0, 0.5, 1025)
+_BITS = np.array([0.0, *(-p * math.log2(p) - (1 - p) * math.log2(1 - p) for p in _P[1:])])
+"""Entropy of two classes in bits, by the probability of the less likely one."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     suggestion: Suggestion
     spacing: float
-    uncertainty: float
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """Sorts the best first; of slices with like scores the one with most uncertainty in all."""
-        return -round(self.suggestion.score, 2), -self.uncertainty
+    worth: float
 
 
 @strategies("ours")
-def most_unsure(
+def most_worth(
     study: Study, run: str | None, wanted: Wanted, control: Control
 ) -> Generator[CaseLooked, None, Suggestions]:
-    """Choose the most unsure slices near the predicted structures; at most two of a case.
+    """Choose the slices that are worth most near the predicted structures; at most two of a case.
 
     Evenly spread slices of unlabelled cases when there is no prediction yet, or none by a ready model.
     """
-    open_cases = [case for case in study.cases if case.status != "complete"]
-    candidates, left_out = list[_Candidate](), dict[str, str]()
-    shortlist = _shortlist(study, run, open_cases, wanted.count)
-    for done, case in enumerate(shortlist, start=1):
-        if control.stopped or run is None:
-            break
-        with leaving_out(case.id, left_out):
-            candidates += _candidates(study, run, case)
-        yield CaseLooked(case.id, done, len(shortlist))
+    rng = wanted.chance(study, run)
+    shortlist = _shortlist(study, run, wanted, rng)
+    candidates, left_out = yield from looking(study, run, control, _candidates, shortlist)
     if not candidates:
-        return Suggestions(tuple(first_slices(study, open_cases, wanted.count, left_out)), left_out)
-    return Suggestions(tuple(_choose(candidates, wanted.count, wanted.chance(study, run))), left_out)
+        return Suggestions(tuple(first_slices(study, open_cases(study), wanted.count, left_out)), left_out)
+    return Suggestions(tuple(_choose(candidates, wanted, rng)), left_out)
 
 
-def _shortlist(study: Study, run: str | None, cases: Sequence[CaseRecord], count: int) -> list[CaseRecord]:
-    summary = study.prediction_summary(run) if run is not None else {}
-    early = study.unready_predictions(run) if run is not None else set()
-    predicted = [case for case in cases if case.id in summary and case.id not in early]
-    most_unsure = sorted(predicted, key=lambda case: _urgency(summary[case.id]), reverse=True)
-    return most_unsure[: SHORTLIST * count]
+def _shortlist(study: Study, run: str | None, wanted: Wanted, rng: np.random.Generator) -> list[CaseRecord]:
+    ready = ready_cases(study, run)
+    if run is None or len(ready) <= SHORTLIST * wanted.count:
+        return ready
+    summary = study.prediction_summary(run)
+    order = noised_order([_urgency(summary[case.id]) for case in ready], wanted.round, rng)
+    return [ready[place] for place in order[: SHORTLIST * wanted.count]]
 
 
 def _urgency(entry: Any) -> float:
-    return 1.0 if entry["empty"] else float(entry["mean_entropy"])
+    return 1.0 if entry["empty"] else max(1e-6, float(entry["mean_entropy"]))
 
 
-def _candidates(study: Study, run: str, case: CaseRecord) -> Iterator[_Candidate]:
-    mask, entropy = study.prediction(run, case.id), study.prediction_map(run, case.id, ENTROPY)
-    if mask is None or entropy is None:
-        return
-    geometry = study.geometry(case.id)
-    annotation = study.annotation(case.id)
-    unsure = np.where(annotation.known == Known.UNKNOWN, entropy, np.float32(0))
-    for structure in study.structures:
-        region = _Region.around(mask == structure.value, unsure, geometry)
+def _candidates(predicted: Predicted) -> Iterator[_Candidate]:
+    free = predicted.annotation.known == Known.UNKNOWN
+    unsure = np.where(free, predicted.entropy, np.float32(0))
+    for structure in predicted.study.structures:
+        region = Region.around(predicted.mask, structure.value, unsure, predicted.geometry)
         if region is not None:
-            yield from _slices(region, case, structure, geometry, annotation)
+            yield from _slices(region, structure, predicted)
 
 
-@dataclass(frozen=True)
-class _Region:
-    """A structure with its band, cut out of the volume; arrays have the shape of the cut-out."""
-
-    offset: tuple[int, int, int]
-    unsure: NDArray[np.float32]
-    depth: NDArray[np.float64]
-    found: bool
-
-    @classmethod
-    def around(
-        cls, inside: NDArray[np.bool_], unsure: NDArray[np.float32], geometry: Geometry
-    ) -> "_Region | None":
-        """Cut out; without a predicted voxel the whole volume counts. None where all is known or sure."""
-        found = bool(inside.any())
-        cut = _grown_box(inside, geometry) if found else (slice(None),) * 3
-        inside, unsure = inside[cut], unsure[cut]
-        depth = np.zeros(inside.shape)
-        if found:
-            depth = _edt(inside, geometry) - _edt(~inside, geometry)
-            unsure = np.where(depth >= -BAND_MM, unsure, np.float32(0))
-        if not unsure.any():
-            return None
-        offset = tuple(int(window.start or 0) for window in cut)
-        return cls((offset[0], offset[1], offset[2]), unsure, depth, found)
-
-
-def _grown_box(inside: NDArray[np.bool_], geometry: Geometry) -> tuple[slice, ...]:
-    box = ndimage.find_objects(inside.astype(np.uint8))[0]
-    margins = [math.ceil(BAND_MM / spacing) for spacing in geometry.spacing]
-    return tuple(
-        slice(max(0, window.start - margin), window.stop + margin)
-        for window, margin in zip(box, margins, strict=True)
-    )
-
-
-def _edt(inside: NDArray[np.bool_], geometry: Geometry) -> NDArray[np.float64]:
-    if inside.all():
-        return np.full(inside.shape, BAND_MM)
-    return np.asarray(ndimage.distance_transform_edt(inside, sampling=geometry.spacing), dtype=np.float64)
-
-
-def _slices(
-    region: _Region, case: CaseRecord, structure: Structure, geometry: Geometry, annotation: Annotation
-) -> Iterator[_Candidate]:
+def _slices(region: Region, structure: Structure, predicted: Predicted) -> Iterator[_Candidate]:
+    wrong = _expected_errors(region, predicted.geometry, len(predicted.study.structures) + 1)
     for plane in PLANES:
-        axis = plane_axis(geometry, plane)
-        spacing = geometry.spacing[axis]
-        labelled = annotation.complete_slices(axis)
-        scores = _slice_scores(region.unsure, axis)
-        for local in map(int, np.flatnonzero(scores > 0)):
+        axis = plane_axis(predicted.geometry, plane)
+        spacing, labelled = predicted.geometry.spacing[axis], predicted.annotation.complete_slices(axis)
+        gains, unsure = _sums(wrong, axis), _sums(region.unsure, axis)
+        pixel = predicted.geometry.voxel_volume_mm3 / spacing
+        for local in map(int, np.flatnonzero(gains > 0)):
             index = local + region.offset[axis]
             if any(too_close(index, other, spacing) for other in labelled):
                 continue
-            what = f"{structure.name} {_what(region, axis, local)} {_extent(scores, local)}"
+            what = f"{structure.name} {region.what(axis, local)} {extent(unsure, local)}"
             place = Suggestion(
-                case=case.id,
+                case=predicted.case.id,
                 plane=plane,
                 axis=axis,
                 index=index,
-                box=_box(region, axis, local),
+                box=region.box(axis, local),
                 structure=structure.value,
                 structure_name=structure.name,
-                score=round(float(scores[local]), 4),
-                reason=f"{what}; {_nearest(index, labelled, spacing, plane)}",
+                score=0.0,
+                reason=f"{what}; {nearest(index, labelled, spacing, plane)}",
             )
-            yield _Candidate(place, spacing, float(np.take(region.unsure, local, axis=axis).sum()))
+            yield _Candidate(place, spacing, worth(pixel * float(gains[local])))
 
 
-def _slice_scores(unsure: NDArray[np.float32], axis: int) -> NDArray[np.float64]:
-    """Mean of the most unsure voxels of every slice."""
-    slices = np.moveaxis(unsure, axis, 0).reshape(unsure.shape[axis], -1)
-    scores = np.zeros(len(slices))
-    for index, values in enumerate(slices):
-        positive = values[values > 0]
-        if positive.size:
-            top = max(FEWEST_VOXELS, math.ceil(TOP_SHARE * positive.size))
-            scores[index] = float(np.sort(positive)[-top:].sum()) / top
-    return scores
-
-
-def _most_unsure(region: _Region, axis: int, local: int) -> NDArray[np.bool_]:
-    """The most unsure voxels of one slice, as a volume-shaped mask of thickness one."""
-    values = np.take(region.unsure, [local], axis=axis)
-    return np.asarray((values >= 0.5 * values.max()) & (values > 0))
-
-
-def _box(region: _Region, axis: int, local: int) -> Box:
-    window = ndimage.find_objects(_most_unsure(region, axis, local).astype(np.uint8))[0]
-    ranges = [
-        (int(part.start) + start, int(part.stop) + start)
-        for part, start in zip(window, region.offset, strict=True)
-    ]
-    ranges[axis] = (local + region.offset[axis], local + region.offset[axis] + 1)
-    return ranges[0], ranges[1], ranges[2]
-
-
-def _extent(scores: NDArray[np.float64], local: int) -> str:
-    """On how many neighbouring slices it is nearly as unsure."""
-    blocks, _ = ndimage.label(scores >= 0.7 * scores[local])
-    count = int(np.count_nonzero(blocks == blocks[local]))
-    return f"over {count} slices" if count > 1 else "on this slice"
-
-
-def _what(region: _Region, axis: int, local: int) -> str:
+def _expected_errors(region: Region, geometry: Geometry, classes: int) -> NDArray[np.float64]:
+    """Chance by voxel that it is wrong, less near the predicted contour, where it would be left as it is."""
+    chance = np.interp(region.unsure * math.log2(classes), _BITS, _P)
     if not region.found:
-        return "not found in this scan, unclear"
-    depth = np.take(region.depth, [local], axis=axis)[_most_unsure(region, axis, local)]
-    middle = float(np.median(depth))
-    if abs(middle) <= EDGE_MM:
-        return "edge unclear"
-    return "inside unclear" if middle > 0 else "extent unclear"
+        return np.asarray(chance)
+    off = (np.abs(region.depth) - min(geometry.spacing) / 2) / LEFT_MM
+    return np.asarray(chance * np.clip(off, 0, 1))
 
 
-def _nearest(index: int, labelled: Sequence[int], spacing: float, plane: str) -> str:
-    if not labelled:
-        return f"no labelled {plane} slice in this scan yet"
-    distance = min(abs(index - other) for other in labelled) * spacing
-    return f"nearest labelled slice {distance:.0f} mm away"
+def _sums(values: NDArray[np.floating], axis: int) -> NDArray[np.float64]:
+    """Sum over every slice along an axis."""
+    others = tuple(other for other in range(3) if other != axis)
+    return np.asarray(values.sum(axis=others, dtype=np.float64))
 
 
-def _choose(candidates: Sequence[_Candidate], count: int, rng: np.random.Generator) -> list[Suggestion]:
-    ranked = sorted(candidates, key=lambda candidate: candidate.rank)
+def worth(gain: float, costs: Costs | None = None) -> float:
+    """Mended area by the seconds it takes, in mm^2 / s."""
+    costs = costs or Costs()
+    return gain / (costs.slice + costs.click + costs.millimetre * gain / DEPTH_MM)
+
+
+def _choose(candidates: Sequence[_Candidate], wanted: Wanted, rng: np.random.Generator) -> list[Suggestion]:
+    order = noised_order([candidate.worth for candidate in candidates], wanted.round, rng)
+    ranked, count = [candidates[place] for place in order], wanted.count
     chosen: list[_Candidate] = []
     random_count = round(RANDOM_SHARE * count)
     stratified = round(STRATIFIED_SHARE * (count - random_count))
     structures = sorted({candidate.suggestion.structure for candidate in ranked})
     for turn in range(stratified):
         value = structures[turn % len(structures)]
-        _take(chosen, (c for c in ranked if c.suggestion.structure == value))
+        _take(chosen, [c for c in ranked if c.suggestion.structure == value])
     while len(chosen) < count - random_count and _take(chosen, ranked):
         pass
-    chosen.sort(key=lambda candidate: candidate.rank)
+    chosen.sort(key=lambda candidate: -candidate.worth)
     shuffled = [ranked[place] for place in rng.permutation(len(ranked))]
-    while len(chosen) < count and _take(
-        chosen, shuffled, "random check slice, to see what the guidance misses"
-    ):
+    checks: list[_Candidate] = []
+    while len(chosen) + len(checks) < count and _take(checks, shuffled, chosen):
         pass
-    return [candidate.suggestion for candidate in chosen]
+    best = max(candidate.worth for candidate in candidates)
+    return [_scored(c, best) for c in chosen] + [replace(_scored(c, best), reason=CHECK) for c in checks]
 
 
-def _take(chosen: list[_Candidate], offered: Iterable[_Candidate], reason: str | None = None) -> bool:
-    """Add the first candidate that is far enough from the chosen ones; tell whether there was one."""
-    for candidate in offered:
-        if _fits(candidate, chosen):
-            chosen.append(candidate if reason is None else _with_reason(candidate, reason))
-            return True
+def _scored(candidate: _Candidate, best: float) -> Suggestion:
+    return replace(candidate.suggestion, score=round(candidate.worth / best, 4))
+
+
+def _take(chosen: list[_Candidate], offered: Sequence[_Candidate], beside: Iterable[_Candidate] = ()) -> bool:
+    """Add the first candidate that fits, of a case without any if it can be; tell whether there was one."""
+    others = [*chosen, *beside]
+    for most in range(1, PER_CASE + 1):
+        for candidate in offered:
+            if _fits(candidate, others, most):
+                chosen.append(candidate)
+                return True
     return False
 
 
-def _with_reason(candidate: _Candidate, reason: str) -> _Candidate:
-    return replace(candidate, suggestion=replace(candidate.suggestion, reason=reason))
-
-
-def _fits(candidate: _Candidate, chosen: Sequence[_Candidate]) -> bool:
+def _fits(candidate: _Candidate, chosen: Sequence[_Candidate], most: int) -> bool:
     new = candidate.suggestion
     same_case = [other.suggestion for other in chosen if other.suggestion.case == new.case]
-    if len(same_case) >= PER_CASE:
+    if len(same_case) >= most:
         return False
     return not any(
         other.axis == new.axis and too_close(new.index, other.index, candidate.spacing) for other in same_case

@@ -7,8 +7,8 @@ import pytest
 
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.steps import finish
+from napari_dycon.guidance.noise import beta
 from napari_dycon.guidance.slices import SLICES_APART, labelled_axes
-from napari_dycon.guidance.strategies.clasp_pe import beta
 from napari_dycon.guidance.suggestions import Wanted, strategies, suggest
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.study.truth.annotations import Annotation

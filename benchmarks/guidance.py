@@ -1,0 +1,96 @@
+"""What slices are worth that a strategy asks for, without any training: errors mended by time of labelling.
+
+A study with predictions of its active run is asked for places by every strategy and seed; the simulated
+annotator of `dycon simulate` answers each from the label maps, on the study as it is. Prints by strategy
+the wrong area that a slice shows, how much of it is mended, what that takes, and the area mended in a minute.
+What a model would learn from it is not measured; that takes `dycon simulate`.
+
+    python benchmarks/guidance.py STUDY LABELS --strategies ours,random_foreground --seeds 8
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from napari_dycon.engine.control import Control
+from napari_dycon.engine.steps import finish
+from napari_dycon.guidance.annotator import Annotator, Costs, Habits
+from napari_dycon.guidance.suggestions import Suggestion, Wanted, strategies
+from napari_dycon.io.masks import read_mask
+from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Known, slice_of
+
+
+@dataclass
+class Worth:
+    """One slice: areas in mm^2."""
+
+    wrong: float
+    mended: float
+    seconds: float
+    contour_mm: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", type=Path)
+    parser.add_argument("labels", type=Path)
+    parser.add_argument("--strategies", default=",".join(strategies.names()))
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--rounds", default="1,5", help="as which round strategies are asked")
+    parser.add_argument("--count", type=int, default=8)
+    wanted = parser.parse_args()
+    print(f"{'strategy':20}round  cases  wrong  mended  contour mm  seconds  mended mm2 a minute (+- s.e.)")
+    with Study.open(wanted.study, read_only=True) as study:
+        for name in wanted.strategies.split(","):
+            for number in map(int, wanted.rounds.split(",")):
+                asked = [
+                    _asked(study, name, Wanted(wanted.count, number, seed)) for seed in range(wanted.seeds)
+                ]
+                _report(name, number, study, wanted.labels, asked)
+
+
+def _asked(study: Study, name: str, wanted: Wanted) -> tuple[Suggestion, ...]:
+    return finish(strategies.get(name)(study, study.active_run, wanted, Control())).places
+
+
+def _report(name: str, number: int, study: Study, labels: Path, asked: list[tuple[Suggestion, ...]]) -> None:
+    batches = [list(_answered(study, labels, places)) for places in asked]
+    every = [worth for batch in batches for worth in batch]
+    rates = [60 * sum(w.mended for w in batch) / sum(w.seconds for w in batch) for batch in batches]
+    cases = np.mean([len({place.case for place in places}) for places in asked])
+    wrong, mended, contour, seconds = (
+        float(np.mean([getattr(worth, field) for worth in every]))
+        for field in ("wrong", "mended", "contour_mm", "seconds")
+    )
+    error = np.std(rates, ddof=1) / len(rates) ** 0.5 if len(rates) > 1 else float("nan")
+    print(
+        f"{name:20}{number:5}{cases:7.1f}{wrong:7.0f}{mended:8.0f}{contour:12.0f}{seconds:9.1f}"
+        f"{np.mean(rates):12.0f} +- {error:.0f}",
+        flush=True,
+    )
+
+
+def _answered(study: Study, labels: Path, places: tuple[Suggestion, ...]) -> Iterator[Worth]:
+    for place in places:
+        geometry = study.geometry(place.case)
+        truth = read_mask(labels / study.scan_path(place.case).name, geometry)
+        annotation, prediction = study.annotation(place.case), study.prediction(study.active_run, place.case)
+        plane = slice_of(place.axis, place.index)
+        pixel = np.prod(geometry.spacing) / geometry.spacing[place.axis]
+        free = annotation.known[plane] == Known.UNKNOWN
+        before = free & (prediction[plane] != truth[plane])
+        person = Annotator(truth, geometry.spacing, Habits(), Costs())
+        answer = person.label(annotation, place.axis, place.index, prediction)
+        after = free & (annotation.labels[plane] != truth[plane])
+        wrong, left = float(before.sum() * pixel), float(after.sum() * pixel)
+        yield Worth(wrong, wrong - left, answer.seconds, answer.contour_mm)
+
+
+if __name__ == "__main__":
+    main()
