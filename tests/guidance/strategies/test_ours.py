@@ -3,7 +3,7 @@ import pytest
 
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.steps import finish
-from napari_dycon.guidance.suggestions import suggest, suggesting
+from napari_dycon.guidance.suggestions import Wanted, strategies, suggest, suggesting
 from napari_dycon.study.truth.annotations import Annotation
 from tests.guidance.conftest import SHAPE, SPACING, everywhere, prediction, save
 
@@ -145,3 +145,41 @@ def test_looking_for_places_tells_how_far_it_is_and_can_be_stopped(study):
     assert [event.done for event in looked] == [1, 2] and looked[0].total >= 5
     control.stop()
     assert {place.case for place in finish(steps).places} <= {event.case for event in looked}
+
+
+def test_every_case_has_its_turn_before_any_has_a_second(study):
+    for number, case in enumerate(study.cases):
+        save(study, case.id, everywhere(0.9 if number == 3 else 0.4))
+    for seed in range(3):
+        places = finish(suggesting(study, count=6, seed=seed)).places
+        assert len({place.case for place in places}) == 6
+
+
+def test_a_slice_with_much_unsure_comes_before_one_with_a_small_spot_that_is_more_so(study):
+    entropy = np.zeros(SHAPE)
+    entropy[14:26, 12:24, 8] = 0.5
+    entropy[20, 18, 14] = 1.0
+    save(study, "scan_1", entropy)
+    for seed in range(3):
+        first = finish(suggesting(study, count=1, seed=seed)).places[0]
+        assert (first.plane, first.index, first.score) == ("axial", 8, 1.0)
+
+
+def test_what_is_unsure_counts_for_the_structure_that_is_nearest(study):
+    entropy = np.zeros(SHAPE)
+    entropy[30:34, 28:32, 9:15] = 0.8
+    save(study, "scan_1", entropy)
+    places = [p for seed in range(3) for p in finish(suggesting(study, count=4, seed=seed)).places]
+    assert {place.structure_name for place in places} == {"nodule"}
+
+
+def test_chance_gives_way_as_the_rounds_go_on(study):
+    for number, case in enumerate(study.cases):
+        save(study, case.id, everywhere(0.3 + 0.1 * number))
+
+    def spread(round_number):
+        asked = [Wanted(1, round_number, seed) for seed in range(8)]
+        steps = (strategies.get("ours")(study, study.active_run, wanted, Control()) for wanted in asked)
+        return len({finish(step).places for step in steps})
+
+    assert spread(5) < spread(1)
