@@ -263,6 +263,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("predict", "Predict all cases", MODEL, NO_KEYS, PREDICT),
     Action("predict_case", "Predict this case", MODEL, NO_KEYS, (*PREDICT, need_case)),
+    Action("own_process", "Train in a process of its own from now on", MODEL, NO_KEYS),
     Action("keys", "List of keys", HELP, ("F1 ?",) * 3, by_dock=True),
 )
 BY_ID = {action.id: action for action in ACTIONS}

@@ -29,6 +29,7 @@ from napari_dycon.plugin.controllers.exchange import Exchange
 from napari_dycon.plugin.controllers.folder_choice import name_of
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.labels import Labels
+from napari_dycon.plugin.controllers.own_process import OwnProcess
 from napari_dycon.plugin.controllers.question import CANCEL
 from napari_dycon.plugin.controllers.regions import Regions
 from napari_dycon.plugin.controllers.structures import Structures
@@ -87,6 +88,7 @@ class Session:
         self.suggestions = Suggestions(
             self._current, self.dialogue, self.cases, self.structures, self._chores
         )
+        self.own_process = OwnProcess(self.dialogue)
         self.training = Training(
             *work,
             self.cases,
@@ -95,6 +97,7 @@ class Session:
             self._loads,
             self._chores,
             self.tasks,
+            self.own_process,
             self._on_failure,
         )
         self.exchange = Exchange(
@@ -112,6 +115,7 @@ class Session:
                 self.suggestions,
                 self.versions,
                 self.training,
+                self.own_process,
             ),
             self._read_situation,
         )

@@ -10,6 +10,7 @@ from napari_dycon.plugin.controllers.contrast import Contrast
 from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.labels import Labels
+from napari_dycon.plugin.controllers.own_process import OwnProcess
 from napari_dycon.plugin.controllers.regions import Regions
 from napari_dycon.plugin.controllers.structures import Structures
 from napari_dycon.plugin.controllers.suggestions import Suggestions
@@ -89,6 +90,7 @@ def deeds(
     suggestions: Suggestions,
     versions: Versions,
     training: Training,
+    own_process: OwnProcess,
 ) -> dict[str, Callable[[], None]]:
     """Return what each action does, by its id."""
     return {
@@ -132,6 +134,7 @@ def deeds(
         "versions": versions.show,
         "predict": training.predict,
         "predict_case": training.predict_case,
+        "own_process": own_process.use,
     }
 
 

@@ -17,6 +17,7 @@ from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.desk import Desk
 from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.intention import intention
+from napari_dycon.plugin.controllers.own_process import OwnProcess
 from napari_dycon.plugin.controllers.suggestions import Suggestions
 from napari_dycon.plugin.controllers.views import Views
 from napari_dycon.plugin.keys.preferences import preferred_device, prefers_own_process
@@ -38,6 +39,8 @@ class Training:
         Show what was predicted.
     loads, chores, tasks
         Work in the background.
+    own_process
+        Hears of faults that a training apart would have kept from the window.
     on_failure
         Called with a sentence and details when runs of others cannot be looked for.
 
@@ -63,11 +66,13 @@ class Training:
         loads: JobQueue,
         chores: JobQueue,
         tasks: Tasks,
+        own_process: OwnProcess,
         on_failure: Callable[[str, str], None],
     ) -> None:
         self._current, self._dialogue, self._desk = current, dialogue, desk
         self._cases, self._suggestions, self._views = cases, suggestions, views
         self._loads, self._chores, self._tasks = loads, chores, tasks
+        self._own_process = own_process
         self._finished: RunFinished | None = None
         self._interrupted: str | None = None
         self.methods: list[tuple[str, str]] = []
@@ -91,6 +96,7 @@ class Training:
         source = jobs.training(
             study, method, wanted, preferred_device(), self._desk.flush, resume, apart=prefers_own_process()
         )
+        self._own_process.consider_memory()
         self._tasks.run("training", "Preparing", source, self._on_trained, self._on_training_ended)
         self._interrupted = None
         if resume is None:
@@ -115,7 +121,7 @@ class Training:
     def open_study(self, study: Study) -> None:
         """Show the last run of ``study``, and load the engine."""
         self._run_watch.open_study(study)
-        self._chores.put("curves", jobs.reading_run(study), self._on_run_read)
+        self._chores.put("curves", jobs.reading_run(study), self._on_run_found)
         self._chores.put("engine", jobs.engine_facts(preferred_device()), self._on_engine_ready)
 
     def close(self) -> None:
@@ -163,6 +169,8 @@ class Training:
         if finished is None:
             return
         failed = finished.reason == "failed"
+        if failed:
+            self._own_process.consider_failure(finished.message)
         self._dialogue.say("error" if failed else "info", finished.message)
         if not failed and self._current.study is not None and self._current.study.active_run is not None:
             self.predict()
@@ -170,6 +178,7 @@ class Training:
     def _on_task_ended(self, kind: str, sentence: str) -> None:
         """A training that failed may go on from its last checkpoint."""
         if sentence and kind == "training" and self._current.study is not None:
+            self._own_process.consider_failure(sentence)
             self._chores.put("curves", jobs.reading_run(self._current.study), self._on_run_read)
 
     def _on_run_adopted(self, run: str) -> None:
@@ -179,6 +188,12 @@ class Training:
         self._dialogue.say("info", text)
         if self._current.study is not None and not self._tasks.state.busy:
             self.predict()
+
+    def _on_run_found(self, event: jobs.RunRead) -> None:
+        """Show the last run of a study that was just opened; the program may have ended with it."""
+        self._on_run_read(event)
+        if event.run == self._interrupted:
+            self._own_process.offer()
 
     def _on_run_read(self, event: jobs.RunRead) -> None:
         if self._tasks.state.busy:

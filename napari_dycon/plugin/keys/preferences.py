@@ -6,6 +6,8 @@ from typing import Any
 from napari.settings import get_plugin_settings
 from psygnal import Signal
 
+from napari_dycon.errors import StudyError
+
 PLUGIN = "napari-dycon"
 DEFAULT_SCHEME = "napari"
 
@@ -21,6 +23,14 @@ def prefers_own_process() -> bool:
         return bool(get_plugin_settings(PLUGIN).training.own_process)
     except KeyError:  # napari does not know the plugin
         return False
+
+
+def prefer_own_process() -> None:
+    """Train in a process of its own from now on, and after the next start."""
+    try:
+        get_plugin_settings(PLUGIN).training.own_process = True
+    except KeyError as error:
+        raise StudyError("napari does not know the plugin, so its preferences cannot be changed.") from error
 
 
 def preferred_scheme() -> str:

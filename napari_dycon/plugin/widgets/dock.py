@@ -206,6 +206,7 @@ class DyconDock(QWidget):
             (self.training.train_requested, session.training.train),
             (self.training.pause_requested, session.tasks.pause),
             (self.training.resume_requested, session.tasks.resume),
+            (self.training.own_process_requested, partial(perform, "own_process")),
             (self.training.stop_requested, session.tasks.stop),
             (self.review.prediction_shown_requested, self._ask_prediction_shown),
             (self.review.uncertainty_shown_requested, self._ask_uncertainty_shown),
@@ -229,6 +230,7 @@ class DyconDock(QWidget):
             (session.tasks.curves_changed, self._on_curves_changed),
             (session.structures.changed, self._on_structures_changed),
             (session.suggestions.changed, self._on_suggestions_changed),
+            (session.own_process.changed, self._on_offer_changed),
             (session.dialogue.message, self._on_message),
             (session.exchange.reported, self._on_reported),
             (session.exchange.pairs_found, self._on_pairs_found),
@@ -279,6 +281,10 @@ class DyconDock(QWidget):
     @while_alive
     def _on_suggestions_changed(self) -> None:
         self._show_suggestion()
+
+    @while_alive
+    def _on_offer_changed(self) -> None:
+        self.training.set_offer(self.session.own_process.offered)
 
     @while_alive
     def _on_reported(self, report: Report) -> None:
@@ -335,6 +341,7 @@ class DyconDock(QWidget):
         self.header.set_saved(*self.session.labels.saved)
         self.header.set_planes(self.session.views.planes_shown)
         self.structures.set_slice_state(*self.session.labels.slice_state)
+        self.training.set_offer(self.session.own_process.offered)
         self._show_engine()
         self._show_structures()
         self._show_cases()

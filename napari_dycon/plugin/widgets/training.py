@@ -23,12 +23,18 @@ from napari_dycon.plugin.widgets.parts import (
     ProgressLine,
     allow,
     as_tooltip,
+    flat_button,
     plain_label,
     push_button,
     row,
 )
 from napari_dycon.plugin.widgets.theme import Theme
 
+OFFER = "Train in a process of its own"
+OFFER_TIP = (
+    "Whatever happens to a training then, running out of memory for example, this window goes on. "
+    "From now on, until Preferences > Plugins > DyCON says otherwise."
+)
 TITLES = {
     "idle": "Train",
     "training": "Training",
@@ -81,6 +87,7 @@ class TrainingPanel(QWidget):
     pause_requested = Signal()
     resume_requested = Signal()
     stop_requested = Signal()
+    own_process_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,6 +108,8 @@ class TrainingPanel(QWidget):
             "Train", "Train on what is labelled so far, in the background", self.train, "primary"
         )
         self.train_button.setFixedWidth(92)
+        self.own_process = flat_button(OFFER, OFFER_TIP, self.own_process_requested.emit)
+        self.own_process.hide()
         self.time_left = ElidedLabel()
         self.pause_button = push_button("Pause", "Pause after this step", self._pause_or_resume)
         self.stop_button = push_button("Stop", "Stop and keep what was learned so far", self.stop_requested)
@@ -123,7 +132,7 @@ class TrainingPanel(QWidget):
             page.setLayout(layout)
             self._pages.addWidget(page)
         self._pages.setFixedHeight(26)
-        title = row(self.title, self.status)
+        title = row(self.title, self.status, self.own_process)
         title.setStretch(1, 1)
         controls = row(self._pages, self.train_button)
         controls.setStretch(0, 1)
@@ -180,6 +189,10 @@ class TrainingPanel(QWidget):
     def set_blocked(self, reason: str) -> None:
         """Disable training with the reason; an empty text enables it."""
         allow(self.train_button, reason)
+
+    def set_offer(self, offered: bool) -> None:
+        """Offer a process of its own for the training, or no longer."""
+        self.own_process.setVisible(offered)
 
     def set_theme(self, theme: Theme) -> None:
         """Use the colours of ``theme``."""

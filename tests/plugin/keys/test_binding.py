@@ -40,6 +40,7 @@ WITHOUT_KEY = {
     "train",
     "predict",
     "predict_case",
+    "own_process",
 }
 
 

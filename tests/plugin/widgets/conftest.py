@@ -118,6 +118,10 @@ class Training(Part):
     engine_ready = Signal()
 
 
+class OwnProcess(Part):
+    changed = Signal()
+
+
 class Exchange(Part):
     reported = Signal(object)
     pairs_found = Signal(object)
@@ -161,6 +165,7 @@ class Recorder:
             ("dycon", "DyCON: learns from all"),
         ]
         self.training = Training(asked, "training", methods=methods, device="CPU")
+        self.own_process = OwnProcess(asked, "own_process", offered=False)
         self.exchange = Exchange(asked, "exchange")
         self.actions = SimpleNamespace(perform=self._perform, situation=self._read_situation)
 
@@ -176,6 +181,7 @@ class Recorder:
             self.suggestions,
             self.versions,
             self.training,
+            self.own_process,
         )[name]()
 
     def _read_situation(self) -> Situation:

@@ -304,6 +304,17 @@ def test_the_dock_does_what_needs_it_or_says_why_not(dock, session, monkeypatch)
     assert session.asked[-1] == ("dialogue.say", "info", actions.READ_ONLY)
 
 
+def test_a_process_of_its_own_is_offered_beside_the_title_and_taken(qtbot, dock, session):
+    button = dock.training.own_process
+    assert not button.isVisible()
+    session.own_process.offered = True
+    session.own_process.changed.emit()
+    assert button.isVisible()
+    assert dock._scroll.verticalScrollBar().maximum() == 0
+    qtbot.mouseClick(button, LEFT)
+    assert session.asked[-1] == ("own_process.use",)
+
+
 def test_train_waits_for_labels_and_says_so(make_dock, session, make_row):
     session.open_with([make_row("a", "scan 1")])
     dock = make_dock()
