@@ -41,7 +41,7 @@ def begin(user: User, folder: Path) -> None:
     """Make a study of scans without any label."""
     user.session.new_study(folder / "Atria", [Structure(value=1, name="left atrium", color="#e8743b")])
     user.session.exchange.add_scans(sorted((ATRIA / "images").glob("*.nii.gz"))[:24])
-    user.wait_until(lambda: len(user.session.cases.rows()) == 24, 60, "the scans were not imported")
+    user.wait_until(lambda: len(user.session.cases.list.rows()) == 24, 60, "the scans were not imported")
     user.wait_until_idle(60)
 
 
@@ -163,7 +163,7 @@ def press(user: User, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardMo
 
 def known(user: User) -> float:
     """Return the known share of the open case, as the list shows it."""
-    row = next(row for row in user.session.cases.rows() if row.id == user.session.cases.case_id)
+    row = next(row for row in user.session.cases.list.rows() if row.id == user.session.cases.case_id)
     return row.known_fraction
 
 

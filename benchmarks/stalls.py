@@ -198,9 +198,9 @@ def use(person: Person, folder: Path, viewer: napari.Viewer) -> None:
             cases.filter.search.setText(text)
             person.wait(0.4)
     with person.doing("flag, note"):
-        session.cases.flag([session.cases.case_id], True)
+        session.cases.list.flag([session.cases.case_id], True)
         person.wait(0.3)
-        session.cases.set_note(session.cases.case_id, "a note")
+        session.cases.list.set_note(session.cases.case_id, "a note")
     with person.doing("open small cases"):
         for number in (10, 20, 30):
             person.open(f"scans-{number:04d}")

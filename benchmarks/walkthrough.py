@@ -34,7 +34,7 @@ def whole_job(user: User, folder: Path, minutes: float) -> None:
         (labels / scan.name).write_bytes((ATRIA / "labels" / scan.name).read_bytes())
     session.new_study(folder / "Left atria", [Structure(value=1, name="left atrium", color="#e8743b")])
     session.exchange.add_scans(scans, labels)
-    user.wait_until(lambda: len(session.cases.rows()) == 24, 60, "the scans were not imported")
+    user.wait_until(lambda: len(session.cases.list.rows()) == 24, 60, "the scans were not imported")
     user.wait_until_idle(60)
     user.open_case("LA_001")
     user.picture("2-cases")

@@ -164,7 +164,7 @@ class Session:
 
     def save_now(self) -> None:
         """Put everything painted on disk before going on."""
-        self.cases.logbook.look()
+        self.cases.list.logbook.look()
         self._desk.flush()
 
     def close(self) -> None:
@@ -203,7 +203,7 @@ class Session:
         for signal in (
             self.study_changed,
             self.structures.changed,
-            self.cases.changed,
+            self.cases.list.changed,
             self.suggestions.changed,
         ):
             signal.emit()
@@ -225,11 +225,11 @@ class Session:
     def _on_failure(self, sentence: str, details: str) -> None:
         logger.error("%s", details)
         self.dialogue.say("error", sentence)
-        self.cases.look_for_scans()  # it may be the scans
+        self.cases.list.look_for_scans()  # it may be the scans
 
     def _on_end(self, kind: str, sentence: str, details: str) -> None:
         del kind
-        self.cases.changed.emit()
+        self.cases.list.changed.emit()
         if sentence:
             self._on_failure(sentence, details)
 

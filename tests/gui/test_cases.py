@@ -54,7 +54,7 @@ def test_one_goes_on_where_one_left_in_case_slice_zoom_and_tool(desk, make_napar
     assert viewer.scene.camera.zoom == pytest.approx(7.5)
     assert (again.mode, again.brush_size) == (Mode.PAINT, 6)
     assert again.data[4, 9, 9] == 1
-    row = next(row for row in session.cases.rows() if row.id == "patient-01")
+    row = next(row for row in session.cases.list.rows() if row.id == "patient-01")
     assert (row.note, row.flagged) == ("cough", True)
     assert row.seconds > 0
     session.close()

@@ -103,7 +103,7 @@ def test_the_first_stroke_takes_few_clicks_whatever_folder_is_chosen(newcomer, s
     newcomer.stroke()
     newcomer.wait(lambda: newcomer.painted.tolist() == [1])
     assert newcomer.clicks <= 8
-    assert len(newcomer.session.cases.rows()) == 2
+    assert len(newcomer.session.cases.list.rows()) == 2
     assert (scans / "study.json").exists() is False
 
 
@@ -146,7 +146,7 @@ def test_the_first_brush_fits_the_scan(desk, tmp_path, side):
 def test_a_brush_that_the_person_chose_stays_in_the_next_case_and_the_next_time(desk, study_path):
     layer = desk.viewer.layers["annotation"]
     layer.mode, layer.brush_size = "paint", 7
-    desk.session.cases.logbook.touch()
+    desk.session.cases.list.logbook.touch()
     desk.open("patient-04")
     assert layer.brush_size == 7
     desk.session.save_now()

@@ -175,7 +175,7 @@ def test_a_job_that_is_stopped_before_it_begins_touches_no_case(opened, make, tm
 
 def test_many_events_at_once_are_few_changes_of_the_table(opened):
     session, told = opened.session, []
-    session.cases.changed.connect(lambda: told.append(None))
+    session.cases.list.changed.connect(lambda: told.append(None))
     events = [
         ImportEvent(path=opened.study.path, case=None, problem=None, done=n, total=500) for n in range(500)
     ]
@@ -199,7 +199,7 @@ def test_the_window_waits_for_nothing_while_a_study_is_rewritten(opened):
     holder.start()
     try:
         assert held.wait(5)
-        rows = threading.Thread(target=opened.session.cases.rows)
+        rows = threading.Thread(target=opened.session.cases.list.rows)
         rows.start()
         rows.join(5)
         assert not rows.is_alive()
@@ -289,9 +289,9 @@ def test_clicks_during_a_merge_of_many_cases_wait_for_nothing(opened, notes, mon
     unheard.start()
     for case in study.cases:
         session.cases.open(case.id)
-        session.cases.set_note(case.id, "looked at")
-        session.cases.flag([case.id], True)
-        session.cases.rows()
+        session.cases.list.set_note(case.id, "looked at")
+        session.cases.list.flag([case.id], True)
+        session.cases.list.rows()
     for value in (1, 3):
         session.structures.select(value)
         session.structures.rename(value, "other")

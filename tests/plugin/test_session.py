@@ -170,9 +170,9 @@ def test_on_a_full_disk_the_loud_word_is_about_labels(opened, monkeypatch, notes
         monkeypatch.setattr(opened.study, "save_annotation", full)
         opened.paint((4, 10, 8), value=3)
         opened.wait(lambda: not opened.session.labels.saved[1], seconds=6)
-    opened.session.cases.set_note("alpha", "odd")
+    opened.session.cases.list.set_note("alpha", "odd")
     opened.rest()
-    opened.wait(lambda: not opened.session.cases.logbook._queue.busy)
+    opened.wait(lambda: not opened.session.cases.list.logbook._queue.busy)
     loud = [text for level, text in notes if level == "error"]
     quiet = [text for level, text in notes if level == "warning"]
     assert bool(loud) == labels_too and not any("Notes" in text for text in loud)
@@ -220,7 +220,7 @@ def test_a_complete_case_is_complete_in_the_table(opened):
     opened.session.labels.complete_case()
     opened.rest()
     opened.session.save_now()
-    row = opened.session.cases.rows()[0]
+    row = opened.session.cases.list.rows()[0]
     assert (row.status, row.known_fraction, row.open) == ("complete", 1.0, True)
     assert row.volume_ml == 0.0
 
@@ -285,8 +285,8 @@ def test_training_ends_in_predictions_of_the_open_case_first_and_in_suggestions(
     assert opened.session.tasks.curves.losses["supervised"][0] == [1, 2, 3, 4, 5]
     assert opened.session.tasks.curves.dice == ([5], [0.8])
     assert opened.session.suggestions.places[0].case == "gamma"
-    assert opened.session.cases.rows()[1].uncertainty == 0.25
-    assert opened.session.cases.rows()[1].volume_ml == 1.5
+    assert opened.session.cases.list.rows()[1].uncertainty == 0.25
+    assert opened.session.cases.list.rows()[1].volume_ml == 1.5
     assert opened.layer("prediction").data.any()
     assert opened.layer("entropy").data.dtype == np.uint8
     assert opened.layer("entropy").data.max() / 255 == pytest.approx(0.5, abs=0.01)
@@ -487,7 +487,7 @@ def test_scans_are_added_in_the_background_and_bad_files_told(opened, notes, tmp
     opened.session.exchange.add_scans([good, bad])
     assert opened.session.tasks.state.kind == "importing"
     opened.rest()
-    assert [row.name for row in opened.session.cases.rows()][-1] == "delta"
+    assert [row.name for row in opened.session.cases.list.rows()][-1] == "delta"
     assert ("info", "1 scan was added.") in notes
     assert any(level == "warning" and "broken" in text for level, text in notes)
 
@@ -617,7 +617,7 @@ def test_a_new_study_replaces_the_old_one_and_saves_it(opened, tmp_path, study_p
     opened.paint((4, 10, 8), value=3)
     opened.session.new_study(tmp_path / "other", [Structure(value=1, name="x")])
     assert opened.session.study.name == "other"
-    assert opened.session.cases.rows() == []
+    assert opened.session.cases.list.rows() == []
     with Study.open(study_path) as study:
         assert not study.read_only
         assert (study.annotation("alpha").labels == 3).any()

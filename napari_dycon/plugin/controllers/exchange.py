@@ -120,7 +120,7 @@ class Exchange:
         if isinstance(event, CollectingScans):
             return
         self._news.add(event)
-        self._cases.change_soon()
+        self._cases.list.change_soon()
         if event.case is None or event.outcome == "already there":
             return
         case_id = event.case.id
@@ -136,13 +136,13 @@ class Exchange:
         elif event.problem:
             self._dialogue.say("warning", event.problem)
         elif event.case is not None:
-            self._cases.change_soon()
+            self._cases.list.change_soon()
             if event.case.id in (self._cases.case_id, self._cases.wanted):
                 self._desk.put_away()
                 self._cases.open(event.case.id)
 
     def _tell_import(self) -> None:
-        self._cases.look_again()
+        self._cases.list.look_again()
         news, self._news = self._news, ImportNews()
         if self._current.study is not None:
             self._structures.take_first()

@@ -153,7 +153,7 @@ class Training:
 
     def show_predicted(self, event: CasePredicted) -> None:
         """Show that a case was predicted, and how, if it is open."""
-        self._cases.change_soon()
+        self._cases.list.change_soon()
         if self._current.study is not None and event.case == self._desk.case_id:
             source = jobs.loading_prediction(self._current.study, event.case)
             self._loads.put("prediction", source, self._views.show_prediction)
@@ -183,7 +183,7 @@ class Training:
 
     def _on_run_adopted(self, run: str) -> None:
         """Show what a run says that was trained beside this window."""
-        self._cases.changed.emit()
+        self._cases.list.changed.emit()
         text = f"Run {run}, which was trained outside this window, is the active one now."
         self._dialogue.say("info", text)
         if self._current.study is not None and not self._tasks.state.busy:

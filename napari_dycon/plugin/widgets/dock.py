@@ -67,7 +67,7 @@ class DyconDock(QWidget):
         self.messages = MessageLine()
         WindowMenu(self.tools.window_menu, self.session)
         self.keys = DockKeys(self, self.session)
-        self.cases.removed_cases = self.session.cases.removed
+        self.cases.removed_cases = self.session.cases.list.removed
         self.setAcceptDrops(True)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         memory = window_memory.recall()

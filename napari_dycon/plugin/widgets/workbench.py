@@ -102,10 +102,10 @@ class Workbench(QObject):
             (dock.header.planes_requested, partial(perform, "planes")),
             (dock.cases.open_case_requested, session.cases.open),
             (dock.cases.predict_requested, session.training.predict),
-            (dock.cases.order_changed, session.cases.set_order),
-            (dock.cases.note_requested, session.cases.set_note),
-            (dock.cases.flag_requested, session.cases.flag),
-            (dock.cases.review_requested, session.cases.review),
+            (dock.cases.order_changed, session.cases.list.set_order),
+            (dock.cases.note_requested, session.cases.list.set_note),
+            (dock.cases.flag_requested, session.cases.list.flag),
+            (dock.cases.review_requested, session.cases.list.review),
             (dock.cases.next_requested, partial(perform, "next_case")),
             (dock.cases.previous_requested, partial(perform, "previous_case")),
             (dock.cases.remove_requested, session.cases.remove),
@@ -139,7 +139,7 @@ class Workbench(QObject):
         session = self._session
         for signal, slot in (
             (session.study_changed, self._on_study_changed),
-            (session.cases.changed, self._show_cases),
+            (session.cases.list.changed, self._show_cases),
             (session.cases.opened, self._on_case_opened),
             (session.labels.saved_changed, self._on_saved_changed),
             (session.tasks.changed, self._show_task),
@@ -236,7 +236,7 @@ class Workbench(QObject):
 
     @while_alive
     def _show_cases(self) -> None:
-        rows = self._session.cases.rows()
+        rows = self._session.cases.list.rows()
         self._dock.cases.set_rows(rows)
         self._dock.structures.set_case_state(any(row.open and row.status == "complete" for row in rows))
         self._show_reasons()

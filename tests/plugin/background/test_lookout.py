@@ -46,7 +46,7 @@ def opened_after(make_session, study_path, qtbot):
 
 
 def rows(session):
-    return {row.id: row for row in session.cases.rows()}
+    return {row.id: row for row in session.cases.list.rows()}
 
 
 @pytest.mark.parametrize("what", [moved, replaced, damaged])

@@ -1,5 +1,7 @@
 """The list of cases as one works through it: on and back, marked, removed and put back, left and resumed."""
 
+from operator import attrgetter
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -18,7 +20,7 @@ def go(opened, intention, case):
 
 def test_the_next_case_is_saved_before_and_follows_the_list_as_it_is_shown(opened):
     session = opened.session
-    session.cases.set_order(["gamma", "alpha", "beta"])
+    session.cases.list.set_order(["gamma", "alpha", "beta"])
     opened.paint((4, 10, 8), value=3)
     go(opened, session.cases.open_next, "beta")
     assert (opened.study.annotation("alpha").labels == 3).any(), "what was painted is on disk"
@@ -33,7 +35,7 @@ def test_complete_cases_are_passed_over_unless_they_are_to_be_reviewed(opened):
     opened.wait(lambda: opened.study.case("beta").status == "complete")
     opened.open("alpha")
     go(opened, session.cases.open_next, "gamma")
-    session.cases.review(["beta"], True)
+    session.cases.list.review(["beta"], True)
     opened.open("alpha")
     go(opened, session.cases.open_next, "beta")
 
@@ -50,17 +52,17 @@ def test_one_can_go_back_over_the_cases_that_were_open(opened):
 
 def test_notes_and_marks_are_on_disk_and_in_the_rows(opened, study_path):
     session = opened.session
-    session.cases.set_note("beta", "  motion\nat the apex ")
-    session.cases.flag(["alpha", "beta"], True)
-    session.cases.review(["beta"], True)
-    rows = {row.id: row for row in session.cases.rows()}
+    session.cases.list.set_note("beta", "  motion\nat the apex ")
+    session.cases.list.flag(["alpha", "beta"], True)
+    session.cases.list.review(["beta"], True)
+    rows = {row.id: row for row in session.cases.list.rows()}
     assert rows["beta"].note == "motion at the apex"
     assert (rows["alpha"].flagged, rows["alpha"].to_review) == (True, False)
     opened.wait(lambda: not session.study.notebook.changed)
     with Study.open(study_path, read_only=True) as reader:
         assert reader.notebook.page("beta").to_review
-    session.cases.flag(["alpha"], False)
-    assert not {row.id: row for row in session.cases.rows()}["alpha"].flagged
+    session.cases.list.flag(["alpha"], False)
+    assert not {row.id: row for row in session.cases.list.rows()}["alpha"].flagged
 
 
 def test_time_at_work_is_counted_for_the_open_case(opened):
@@ -68,7 +70,7 @@ def test_time_at_work_is_counted_for_the_open_case(opened):
     opened.qtbot.wait(60)
     opened.viewer.dims.set_current_step(0, 3)
     opened.open("beta")
-    seconds = {row.id: row.seconds for row in session.cases.rows()}
+    seconds = {row.id: row.seconds for row in session.cases.list.rows()}
     assert seconds["alpha"] > 0
     assert seconds["gamma"] == 0
 
@@ -135,21 +137,21 @@ def test_a_removed_case_goes_and_the_next_one_is_shown_and_it_can_be_put_back(op
     session = opened.session
     opened.paint((4, 10, 8), value=3)
     painted = opened.layer("annotation").data.copy()
-    session.cases.set_note("alpha", "keep")
+    session.cases.list.set_note("alpha", "keep")
     session.cases.remove(["alpha"])
     opened.wait(lambda: session.cases.case_id == "beta")
-    assert [row.id for row in session.cases.rows()] == ["beta", "gamma"]
-    (item,) = session.cases.removed()
+    assert [row.id for row in session.cases.list.rows()] == ["beta", "gamma"]
+    (item,) = session.cases.list.removed()
     assert item.name == "alpha"
     session.cases.restore(item.folder)
     opened.wait(lambda: session.cases.case_id == "alpha")
     assert np.array_equal(opened.layer("annotation").data, painted)
-    assert {row.id: row.note for row in session.cases.rows()}["alpha"] == "keep"
+    assert {row.id: row.note for row in session.cases.list.rows()}["alpha"] == "keep"
 
 
 def test_removing_another_case_leaves_the_open_one_on_screen(opened):
     opened.session.cases.remove(["gamma"])
-    opened.wait(lambda: len(opened.session.cases.rows()) == 2)
+    opened.wait(lambda: len(opened.session.cases.list.rows()) == 2)
     opened.rest()
     assert opened.session.cases.case_id == "alpha"
     assert opened.layer("annotation").editable
@@ -160,7 +162,7 @@ def test_when_the_last_case_is_removed_nothing_can_be_painted(opened):
     opened.wait(lambda: opened.session.cases.case_id is None)
     assert not opened.layer("annotation").visible
     assert not opened.layer("annotation").editable
-    assert len(opened.session.cases.removed()) == 3
+    assert len(opened.session.cases.list.removed()) == 3
 
 
 def test_a_removal_that_fails_says_so_and_shows_the_case_again(opened, notes, monkeypatch):
@@ -182,21 +184,21 @@ def test_no_case_is_removed_while_the_model_learns(opened, engine, notes):
     opened.session.training.train("dycon", 1)
     opened.session.cases.remove(["beta"])
     assert "under way" in errors(notes)[0]
-    assert len(opened.session.cases.rows()) == 3
+    assert len(opened.session.cases.list.rows()) == 3
     opened.session.tasks.stop()
     opened.rest()
 
 
 @pytest.mark.parametrize(
     ("intention", "arguments"),
-    [("set_note", ("beta", "x")), ("flag", (["beta"], True)), ("remove", (["beta"],))],
+    [("list.set_note", ("beta", "x")), ("list.flag", (["beta"], True)), ("remove", (["beta"],))],
 )
 def test_who_only_looks_changes_nothing(opened, make_session, study_path, notes, intention, arguments):
     other = make_session()
     other.open_study(study_path)
     opened.wait(lambda: other.cases.case_id is not None)
-    getattr(other.cases, intention)(*arguments)
+    attrgetter(intention)(other.cases)(*arguments)
     assert "only look" in errors(notes)[-1]
-    assert len(other.cases.rows()) == 3
-    assert not other.cases.rows()[1].note
-    assert other.cases.removed() == []
+    assert len(other.cases.list.rows()) == 3
+    assert not other.cases.list.rows()[1].note
+    assert other.cases.list.removed() == []

@@ -300,11 +300,11 @@ def test_a_complete_case_can_be_opened_again(predicted):
     predicted.session.labels.toggle_case_complete()
     predicted.rest()
     predicted.session.save_now()
-    assert predicted.session.cases.rows()[0].status == "complete"
+    assert predicted.session.cases.list.rows()[0].status == "complete"
     predicted.session.labels.toggle_case_complete()
     predicted.rest()
     predicted.session.save_now()
-    assert predicted.session.cases.rows()[0].status == "partial"
+    assert predicted.session.cases.list.rows()[0].status == "partial"
     assert (annotation(predicted).labels == 3).any()
 
 

@@ -92,18 +92,21 @@ class Tools(Part):
     changed = Signal()
 
 
-class Cases(Part):
+class CaseList(Part):
     changed = Signal()
-    opened = Signal(str)
 
     def set_order(self, case_ids: list[str]) -> None:
         self.order = case_ids
 
+    def rows(self) -> list[Row]:
+        return self.listed
+
     def removed(self) -> list[SimpleNamespace]:
         return []
 
-    def rows(self) -> list[Row]:
-        return self.listed
+
+class Cases(Part):
+    opened = Signal(str)
 
 
 class Versions(Part):
@@ -157,7 +160,8 @@ class Recorder:
             intensity_bounds=(0.0, 1.0),
         )
         self.regions = Part(asked, "regions")
-        self.cases = Cases(asked, "cases", case_id=None, has_prediction=False, listed=[])
+        one = CaseList(asked, "cases.list", listed=[])
+        self.cases = Cases(asked, "cases", case_id=None, has_prediction=False, list=one)
         self.versions = Versions(asked, "versions", shown=None)
         self.suggestions = Suggestions(asked, "suggestions", places=[], index=-1)
         methods = [
@@ -186,7 +190,7 @@ class Recorder:
 
     def _read_situation(self) -> Situation:
         if self.study is not None:
-            self.study.cases = self.cases.listed
+            self.study.cases = self.cases.list.listed
         return read_situation(self.study, self.tasks, self.cases, self.versions, self.training)
 
     def __getattr__(self, name: str) -> Any:
@@ -197,7 +201,7 @@ class Recorder:
     def open_with(self, rows: list[Row], read_only: bool = False) -> None:
         """Have a study of ``rows`` open."""
         record = SimpleNamespace(name="Left atrium")
-        self.cases.listed = rows
+        self.cases.list.listed = rows
         self.study = SimpleNamespace(
             record=record, path=Path("/somewhere"), read_only=read_only, cases=rows, active_run=None
         )

@@ -236,7 +236,7 @@ def test_a_deleted_dock_leaves_the_session_working(qtbot, viewer, session, rows)
     viewer.theme = "light"
     del dock
     gc.collect()
-    session.cases.changed.emit()
+    session.cases.list.changed.emit()
     assert len(session.tasks.changed) == 0, "a dead dock is not kept"
 
 
@@ -320,8 +320,8 @@ def test_train_waits_for_labels_and_says_so(make_dock, session, make_row):
     dock = make_dock()
     assert not dock.training.train_button.isEnabled()
     assert actions.NO_LABELS in dock.training.train_button.toolTip()
-    session.cases.listed = [make_row("a", "scan 1", "partial", 0.01)]
-    session.cases.changed.emit()
+    session.cases.list.listed = [make_row("a", "scan 1", "partial", 0.01)]
+    session.cases.list.changed.emit()
     assert dock.training.train_button.isEnabled()
 
 
