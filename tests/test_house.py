@@ -236,6 +236,18 @@ sys.exit(", ".join(taken) or 0)
     assert run.returncode == 0, run.stderr
 
 
+NOUNS = {"training", "meaning"}
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "plugin").rglob("*.py")), ids=lambda path: path.stem)
+def test_functions_of_the_plugin_are_not_named_by_what_is_going_on(path):
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
+    states = {id(one) for one in functions if "property" in map(ast.unparse, one.decorator_list)}
+    public = {one.name for one in functions if not one.name.startswith("_") and id(one) not in states}
+    assert not {name for name in public if name.split("_")[0].endswith("ing")} - NOUNS
+
+
 @pytest.mark.parametrize("module", ["session", "widgets.dock", "background.jobs", "manifest.launch"])
 def test_the_window_opens_without_torch(module):
     code = (

@@ -126,7 +126,7 @@ class Session:
         self.keys.changed.connect(rebind_keys)
         self.tasks.ended.connect(self._on_end)
         if not is_warm():
-            self._warming.put("warming", jobs.warming(), lambda event: None)  # of no study: none waits for it
+            self._warming.put("warming", jobs.warm(), lambda event: None)  # of no study: none waits for it
         case_open = lambda: self._desk.case is not None  # noqa: E731
         self._guests = Guests(viewer, presenter, case_open, self.dialogue.say)
         self._lifecycle = Lifecycle(main_window(viewer), self.save_now, self.close)
@@ -159,7 +159,7 @@ class Session:
         if (Path(folder) / "study.json").exists():
             self.open_study(folder)
             return
-        source = jobs.making_demo(Path(folder))
+        source = jobs.make_demo(Path(folder))
         self.tasks.run("importing", "Making the demo study", source, lambda made: self._adopt(made.study))
 
     def save_now(self) -> None:

@@ -160,14 +160,15 @@ def test_a_closed_window_leaves_no_thread_behind(opened, slow_export, tmp_path):
     assert not [one.name for one in threading.enumerate() if one.name == "dycon-worker"]
 
 
-@pytest.mark.parametrize("make", [jobs.exporting, jobs.importing], ids=["export", "import"])
+@pytest.mark.parametrize("make", [jobs.export_masks, jobs.import_scans], ids=["export", "import"])
 def test_a_job_that_is_stopped_before_it_begins_touches_no_case(opened, make, tmp_path):
     label_all(opened)
     control = Control()
     control.stop()
-    more = {"exporting": (ExportRequest(tmp_path / "out"),), "importing": ([write_more(tmp_path)], None)}[
-        make.__name__
-    ]
+    more = {
+        "export_masks": (ExportRequest(tmp_path / "out"),),
+        "import_scans": ([write_more(tmp_path)], None),
+    }[make.__name__]
     list(make(opened.study, *more, lambda: True)(control))
     assert not list(tmp_path.glob("out/*"))
     assert [case.id for case in opened.study.cases] == ["alpha", "beta", "gamma"]

@@ -176,7 +176,7 @@ def suggestions(study: Study) -> EventSource[Searching | CaseLooked | Note | Sug
     return source
 
 
-def importing(
+def import_scans(
     study: Study, paths: Sequence[Path], labels: Path | None, save_first: Callable[[], bool]
 ) -> EventSource[CollectingScans | ImportEvent]:
     """Add scans to the study, one event a file; what is painted already is saved before, and stays."""
@@ -190,7 +190,9 @@ def importing(
     return source
 
 
-def seeking(study: Study, folder: Path, save_first: Callable[[], bool]) -> EventSource[Sought | SearchEnded]:
+def find_scans(
+    study: Study, folder: Path, save_first: Callable[[], bool]
+) -> EventSource[Sought | SearchEnded]:
     """Look in ``folder`` for scans that are not where they were, one event a file."""
 
     def source(control: Control) -> Iterator[Sought | SearchEnded]:
@@ -202,7 +204,7 @@ def seeking(study: Study, folder: Path, save_first: Callable[[], bool]) -> Event
     return source
 
 
-def making_demo(folder: Path) -> EventSource[StudyMade]:
+def make_demo(folder: Path) -> EventSource[StudyMade]:
     """Make the phantom study in ``folder``."""
 
     def source(control: Control) -> Iterator[StudyMade]:
@@ -214,7 +216,7 @@ def making_demo(folder: Path) -> EventSource[StudyMade]:
     return source
 
 
-def pairing(
+def pair_labels(
     study: Study, pairs: Sequence[tuple[Path, Path]], save_first: Callable[[], bool]
 ) -> EventSource[ImportEvent]:
     """Take over label maps that the person paired with scans, one event a scan."""
@@ -229,7 +231,7 @@ def pairing(
     return source
 
 
-def exporting(
+def export_masks(
     study: Study, request: ExportRequest, save_first: Callable[[], bool]
 ) -> EventSource[CaseExported | Exported]:
     """Export masks and volumes, one event a case."""
@@ -241,7 +243,7 @@ def exporting(
     return source
 
 
-def loading(study: Study, case_id: str, save_first: Callable[[], bool]) -> EventSource[OpenCase]:
+def load_case(study: Study, case_id: str, save_first: Callable[[], bool]) -> EventSource[OpenCase]:
     """Read scan, annotation, prediction and entropy of a case."""
 
     def source(control: Control) -> Iterator[OpenCase]:
@@ -265,7 +267,7 @@ def loading(study: Study, case_id: str, save_first: Callable[[], bool]) -> Event
     return source
 
 
-def warming() -> EventSource[object]:
+def warm() -> EventSource[object]:
     """Let the first case be drawn without a wait."""
 
     def source(control: Control) -> Iterator[object]:
@@ -276,7 +278,7 @@ def warming() -> EventSource[object]:
     return source
 
 
-def editing(case_id: str, action: Callable[[], object], touch: Callable[[], None]) -> EventSource[Edited]:
+def edit(case_id: str, action: Callable[[], object], touch: Callable[[], None]) -> EventSource[Edited]:
     """Do something to an annotation that looks at every voxel, and have it saved whatever is open then."""
 
     def source(control: Control) -> Iterator[Edited]:
@@ -302,7 +304,7 @@ def save(save_first: Callable[[], bool]) -> None:
         )
 
 
-def loading_prediction(study: Study, case_id: str) -> EventSource[PredictionLoaded]:
+def load_prediction(study: Study, case_id: str) -> EventSource[PredictionLoaded]:
     """Read the latest prediction of a case."""
 
     def source(control: Control) -> Iterator[PredictionLoaded]:
@@ -312,7 +314,7 @@ def loading_prediction(study: Study, case_id: str) -> EventSource[PredictionLoad
     return source
 
 
-def further_maps(study: Study, case_id: str) -> EventSource[MapsLoaded]:
+def load_maps(study: Study, case_id: str) -> EventSource[MapsLoaded]:
     """Read the maps beside the latest prediction of a case, but for the entropy."""
 
     def source(control: Control) -> Iterator[MapsLoaded]:
@@ -338,7 +340,7 @@ def engine_facts(wish: str) -> EventSource[EngineReady]:
     return source
 
 
-def reading_run(study: Study) -> EventSource[RunRead]:
+def read_run(study: Study) -> EventSource[RunRead]:
     """Read the newest run back from its record."""
 
     def source(control: Control) -> Iterator[RunRead]:

@@ -146,7 +146,7 @@ def decision(
 
     def source(control: Control) -> Iterator[jobs.Edited | Note]:
         made: list[Edit] = []
-        yield from jobs.editing(case.case_id, lambda: made.append(action()), touch)(control)
+        yield from jobs.edit(case.case_id, lambda: made.append(action()), touch)(control)
         yield Note("info", outcome(made[0], what))
 
     return source

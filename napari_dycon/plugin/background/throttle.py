@@ -7,7 +7,7 @@ from qtpy.QtCore import QObject, QTimer
 PACE_MS = 150
 
 
-class Paced(QObject):
+class Pacer(QObject):
     """Calls ``action`` at once when asked, but again only after a while, and then for all that was asked.
 
     Parameters

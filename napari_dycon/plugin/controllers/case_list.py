@@ -7,7 +7,7 @@ from psygnal import Signal
 
 from napari_dycon.plugin.background.known_by import KnownBy
 from napari_dycon.plugin.background.lookout import Lookout
-from napari_dycon.plugin.background.throttle import Paced
+from napari_dycon.plugin.background.throttle import Pacer
 from napari_dycon.plugin.controllers.case_rows import CaseRow, case_rows, next_case
 from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.desk import Desk
@@ -63,7 +63,7 @@ class CaseList:
         self._current, self._dialogue, self._desk = current, dialogue, desk
         self._structures, self._labels = structures, labels
         self._order: list[str] = []
-        self.change_soon = Paced(self.changed.emit)
+        self.change_soon = Pacer(self.changed.emit)
         self._known = KnownBy(self.change_soon)
         self._lookout = Lookout(self.change_soon, self._tell_lost)
         self.logbook = Logbook(presenter, lambda: structures.active_value, self.change_soon, self._on_unkept)

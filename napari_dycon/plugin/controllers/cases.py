@@ -136,7 +136,7 @@ class Cases:
         self.open(place.case)
 
     def _load(self, study: Study, case_id: str) -> None:
-        self._loads.put("case", jobs.loading(study, case_id, self._desk.flush), self._on_loaded)
+        self._loads.put("case", jobs.load_case(study, case_id, self._desk.flush), self._on_loaded)
 
     def _on_loaded(self, case: OpenCase) -> None:
         if case.case_id == self.wanted:

@@ -137,7 +137,7 @@ class Labels:
     def complete_case(self) -> None:
         """Declare every voxel of the open case known."""
         case = self.editable()
-        source = jobs.editing(case.case_id, case.editor.complete_case, self._desk.toucher(case))
+        source = jobs.edit(case.case_id, case.editor.complete_case, self._desk.toucher(case))
         self._loads.put(f"complete {case.case_id}", source, self._on_edited)
 
     @intention

@@ -121,7 +121,7 @@ class Training:
     def open_study(self, study: Study) -> None:
         """Show the last run of ``study``, and load the engine."""
         self._run_watch.open_study(study)
-        self._chores.put("curves", jobs.reading_run(study), self._on_run_found)
+        self._chores.put("curves", jobs.read_run(study), self._on_run_found)
         self._chores.put("engine", jobs.engine_facts(preferred_device()), self._on_engine_ready)
 
     def close(self) -> None:
@@ -155,14 +155,14 @@ class Training:
         """Show that a case was predicted, and how, if it is open."""
         self._cases.list.change_soon()
         if self._current.study is not None and event.case == self._desk.case_id:
-            source = jobs.loading_prediction(self._current.study, event.case)
+            source = jobs.load_prediction(self._current.study, event.case)
             self._loads.put("prediction", source, self._views.show_prediction)
             self._look_for_maps(event.case)
 
     def _look_for_maps(self, case_id: str) -> None:
         """Show what lies beside the prediction of the open case; nobody waits for it."""
         if self._current.study is not None:
-            self._chores.put("maps", jobs.further_maps(self._current.study, case_id), self._views.show_maps)
+            self._chores.put("maps", jobs.load_maps(self._current.study, case_id), self._views.show_maps)
 
     def _on_training_ended(self) -> None:
         finished, self._finished = self._finished, None
@@ -179,7 +179,7 @@ class Training:
         """A training that failed may go on from its last checkpoint."""
         if sentence and kind == "training" and self._current.study is not None:
             self._own_process.consider_failure(sentence)
-            self._chores.put("curves", jobs.reading_run(self._current.study), self._on_run_read)
+            self._chores.put("curves", jobs.read_run(self._current.study), self._on_run_read)
 
     def _on_run_adopted(self, run: str) -> None:
         """Show what a run says that was trained beside this window."""

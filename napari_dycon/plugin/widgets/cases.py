@@ -6,7 +6,7 @@ from qtpy.QtCore import QModelIndex, QPoint, Qt, QTimer, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QMenu, QVBoxLayout, QWidget
 
-from napari_dycon.plugin.background.throttle import Paced
+from napari_dycon.plugin.background.throttle import Pacer
 from napari_dycon.plugin.controllers.case_rows import CaseRow
 from napari_dycon.plugin.widgets.case_filter import CaseFilter
 from napari_dycon.plugin.widgets.case_line import CaseLine
@@ -41,7 +41,7 @@ class CasesPanel(QWidget):
         self.model = CaseTableModel(self)
         self.proxy = CaseProxy(self)
         self.proxy.setSourceModel(self.model)
-        self._arrange_soon = Paced(self._arrange, ARRANGE_MS)
+        self._arrange_soon = Pacer(self._arrange, ARRANGE_MS)
         self.filter, self.view, self.line = CaseFilter(), CaseView(self.proxy), CaseLine()
         self.note_requested, self.next_requested = self.line.note_requested, self.line.next_requested
         self.flag_requested, self.review_requested = self.line.flag_requested, self.line.review_requested

@@ -5,7 +5,7 @@ from qtpy.QtGui import QColor, QLinearGradient, QPainter
 from qtpy.QtWidgets import QMenu, QSizePolicy, QSlider, QStyleOption, QVBoxLayout, QWidget
 from superqt import QToggleSwitch
 
-from napari_dycon.plugin.widgets.deciding import ACCEPT, REJECT, SplitButton
+from napari_dycon.plugin.widgets.decisions import ACCEPT, REJECT, SplitButton
 from napari_dycon.plugin.widgets.icons import icon
 from napari_dycon.plugin.widgets.parts import (
     ElidedLabel,

@@ -20,7 +20,6 @@ from qtpy.QtWidgets import (
 
 from napari_dycon.plugin.controllers.question import Question
 from napari_dycon.plugin.layers.known_map import LOOKS
-from napari_dycon.plugin.widgets.asking import QuestionStrip
 from napari_dycon.plugin.widgets.icons import icon, two_icons
 from napari_dycon.plugin.widgets.intensity import IntensityPanel, intensity_menu
 from napari_dycon.plugin.widgets.parts import (
@@ -29,6 +28,7 @@ from napari_dycon.plugin.widgets.parts import (
     push_button,
     set_tip,
 )
+from napari_dycon.plugin.widgets.question_strip import QuestionStrip
 from napari_dycon.plugin.widgets.theme import Theme
 from napari_dycon.study.truth.annotations import Known
 
