@@ -21,7 +21,7 @@ import argparse
 import json
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -61,7 +61,7 @@ class Found:
     lesions: dict[str, int]
     found: dict[str, int]
     false_alarms: list[int]
-    voxels_of_false_alarms: list[int]
+    median_voxels_of_a_false_alarm: float
 
 
 def ct(
@@ -172,6 +172,8 @@ def _places(
             if min(gaps, default=APART_MM) >= APART_MM:
                 found.append((size, place))
                 break
+        else:
+            raise SystemExit("There is no room for so many lesions.")
     return found
 
 
@@ -291,7 +293,10 @@ def measure(folder: Path, wish: argparse.Namespace) -> dict[str, object]:
         for _ in predict(study, run, test, device="cpu", threads=wish.threads):
             pass
         seconds["predict"] = (time.perf_counter() - started) / len(test)
-        found = count(folder, study, run, test, scans[-len(test) :])
+        wished = sorted((float(size) for size in wish.sizes.split(",")), reverse=True)
+        found = count(
+            folder, study, run, dict(zip(test, scans[-len(test) :], strict=True)), wished, wish.each
+        )
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return {
         "wish": vars(wish) | {"folder": str(folder)},
@@ -302,33 +307,27 @@ def measure(folder: Path, wish: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def count(folder: Path, study: Study, run: str, cases: Sequence[str], scans: Sequence[Path]) -> Found:
-    """Compare the masks of a run with the lesions."""
+def count(
+    folder: Path, study: Study, run: str, scans: Mapping[str, Path], sizes: Sequence[float], each: int
+) -> Found:
+    """Compare the masks of a run with the lesions, which are numbered by size, the largest first."""
     lesions: dict[str, int] = {}
     found: dict[str, int] = {}
-    alarms, voxels = [], []
-    for case, scan in zip(cases, scans, strict=True):
+    alarms, voxels = list[int](), list[int]()
+    for case, scan in scans.items():
         truth = np.asarray(nib.load(folder / "lesions" / f"{scan.name}.gz").dataobj)
-        spacing = nib.load(scan).header.get_zooms()[:3]
         mask = np.asarray(nib.load(study.path / "predictions" / run / f"{case}.nii.gz").dataobj) > 0
-        for size, hit in _lesions(truth, mask, float(np.prod(spacing))):
-            lesions[size] = lesions.get(size, 0) + 1
-            found[size] = found.get(size, 0) + hit
+        for value, box in enumerate(ndimage.find_objects(truth)):
+            if box is not None:
+                size = f"{sizes[value // each]:g} mm"
+                lesions[size] = lesions.get(size, 0) + 1
+                found[size] = found.get(size, 0) + bool(mask[box][truth[box] == value + 1].any())
         pieces, many = ndimage.label(mask, structure=np.ones((3, 3, 3)))
-        touching = set(np.unique(pieces[truth > 0]).tolist())
-        false = [piece for piece in range(1, many + 1) if piece not in touching]
+        own = np.bincount(pieces.ravel(), minlength=many + 1)
+        false = [int(own[piece]) for piece in set(range(1, many + 1)) - set(pieces[truth > 0].tolist())]
         alarms.append(len(false))
-        sizes = np.bincount(pieces.ravel(), minlength=many + 1)
-        voxels += [int(sizes[piece]) for piece in false]
-    return Found(lesions, found, alarms, voxels)
-
-
-def _lesions(truth: NDArray[np.uint8], mask: NDArray[np.bool_], voxel: float) -> Iterator[tuple[str, bool]]:
-    for value, box in enumerate(ndimage.find_objects(truth), start=1):
-        if box is not None:
-            inside = truth[box] == value
-            size = (6 * float(inside.sum()) * voxel / np.pi) ** (1 / 3)
-            yield f"{size:.0f} mm", bool(mask[box][inside].any())
+        voxels += false
+    return Found(lesions, found, alarms, float(np.median(voxels)) if voxels else 0.0)
 
 
 def main() -> None:
