@@ -11,13 +11,31 @@ from napari_dycon.engine.checkpoints import Checkpoint
 from napari_dycon.engine.device import DeviceName
 from napari_dycon.engine.holdout import HoldOut
 from napari_dycon.engine.patches import PatchSampler, TrainingCase
-from napari_dycon.engine.plan import Plan
+from napari_dycon.engine.plan import Augmentation, Plan
 from napari_dycon.engine.prepared import PreparedCase
 from napari_dycon.engine.runs import RunConfig, RunFolder, build_method
-from napari_dycon.engine.warmstart import transfer_weights
+from napari_dycon.engine.warmstart import fit_heads, transfer_weights
 from napari_dycon.errors import TrainingError
 from napari_dycon.learning.batch import UNKNOWN
 from napari_dycon.learning.methods.base import Method
+
+LOOKS = 6
+"""Batches to which a first head is fitted."""
+
+UNCHANGED = Augmentation(
+    mirror=(False, False, False),
+    rotation_p=0,
+    scale_p=0,
+    elastic_p=0,
+    contrast_p=0,
+    gamma_p=0,
+    noise_p=0,
+    blur_p=0,
+    low_resolution_p=0,
+    bias_p=0,
+    cutout_p=0,
+)
+"""Patches as they are in the scans."""
 
 
 @dataclass
@@ -59,7 +77,7 @@ def make_start(bundle: Bundle) -> Start:
                 f"The newest checkpoint is damaged; the training goes on from step {checkpoint.iteration}."
             )
     else:
-        method = _fresh(bundle, config, plan)
+        method = _fresh(bundle, config, plan, cases)
     budget = Budget(contents.minutes, contents.iterations)
     return Start(
         bundle.run, config, plan, contents.device, budget, method, cases, checkpoint, notes, contents.left_out
@@ -88,12 +106,16 @@ def has_unknown(case: PreparedCase) -> bool:
     return case.target is None or bool((case.target == UNKNOWN).any())
 
 
-def _fresh(bundle: Bundle, config: RunConfig, plan: Plan) -> Method:
+def _fresh(bundle: Bundle, config: RunConfig, plan: Plan, cases: Sequence[PreparedCase]) -> Method:
     torch.manual_seed(config.seed)
     method = build_method(config.method, plan)
     if config.continued_from is not None and bundle.start is not None:
         earlier_plan, model = bundle.start.method()
         transfer_weights(method, plan, model, earlier_plan)
+    elif plan.fitted_head:
+        plain = plan.model_copy(update={"augmentation": UNCHANGED, "foreground_share": 0.0})
+        sampler = make_sampler(cases, config.holdout, plain, config.seed, method)
+        fit_heads(method, [sampler.batch(n, (plan.batch_labelled, 0)) for n in range(LOOKS)])
     return method
 
 

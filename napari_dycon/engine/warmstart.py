@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from napari_dycon.engine.plan import Plan
+from napari_dycon.learning.batch import Batch
+from napari_dycon.learning.first_head import fit_head
 from napari_dycon.learning.methods.base import Method
 from napari_dycon.learning.networks import NetworkSpec, SegmentationNetwork, build_network
 
@@ -47,6 +49,12 @@ def transfer_weights(method: Method, plan: Plan, earlier: Method, earlier_plan: 
         source = networks.get(name, lead) if type(method) is type(earlier) else lead
         if _same_weights(network.spec, source.spec):
             _transfer(network, source, _pairs(plan, earlier_plan))
+
+
+def fit_heads(method: Method, batches: Sequence[Batch]) -> None:
+    """Fit the head of every network of a method to labelled patches, see `fit_head`."""
+    for network in _networks(method).values():
+        fit_head(network, batches)
 
 
 def _pairs(plan: Plan, earlier: Plan) -> list[tuple[int, int]]:
