@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from napari_dycon.learning.batch import IGNORE, Batch
 from napari_dycon.learning.networks import EncoderDecoder, SegmentationNetwork, SubpixelHead
 
-RIDGE, SHARPNESS = 0.01, 8.0
+RIDGE, SHARPNESS = 0.01, 2.0
 """Weight of the penalty of a fitted head, and factor of what it says."""
 
 CELLS = 20_000
