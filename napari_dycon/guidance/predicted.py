@@ -91,16 +91,26 @@ def looking(
     list, dict
         What was found, and of each case that cannot be read why.
     """
-    found, left_out = list[_Found](), dict[str, str]()
     shown = ready_cases(study, run) if cases is None else cases
-    for done, case in enumerate(shown, start=1):
-        if control.stopped or run is None:
+
+    def read(case: CaseRecord) -> Iterable[_Found]:
+        predicted = Predicted.read(study, run, case) if run is not None else None
+        return () if predicted is None else look(predicted)
+
+    return (yield from each_case(shown if run is not None else (), control, read))
+
+
+def each_case(
+    cases: Sequence[CaseRecord], control: Control, look: Callable[[CaseRecord], Iterable[_Found]]
+) -> Generator[CaseLooked, None, tuple[list[_Found], dict[str, str]]]:
+    """Look at some cases until stopped; return what was found, and of each that cannot be read why."""
+    found, left_out = list[_Found](), dict[str, str]()
+    for done, case in enumerate(cases, start=1):
+        if control.stopped:
             break
         with leaving_out(case.id, left_out):
-            predicted = Predicted.read(study, run, case)
-            if predicted is not None:
-                found += look(predicted)
-        yield CaseLooked(case.id, done, len(shown))
+            found += look(case)
+        yield CaseLooked(case.id, done, len(cases))
     return found, left_out
 
 

@@ -3,15 +3,15 @@
 from collections.abc import Generator
 
 from napari_dycon.engine.control import Control
-from napari_dycon.guidance.predicted import open_cases, suggestion
+from napari_dycon.guidance.predicted import each_case, open_cases, suggestion
 from napari_dycon.guidance.slices import Spot, complete_by_axis, in_widest_gap
 from napari_dycon.guidance.suggestions import (
     CaseLooked,
     Suggestions,
     Wanted,
-    leaving_out,
     strategies,
 )
+from napari_dycon.study.store.schema import CaseRecord
 from napari_dycon.study.study import Study
 
 REASON = "in the middle of the widest gap between labelled slices"
@@ -25,13 +25,12 @@ def even(
 
     Which of several such cases and planes comes first is left to chance.
     """
-    labelled, left_out, cases = dict[str, dict[int, list[int]]](), dict[str, str](), open_cases(study)
-    for done, case in enumerate(cases, start=1):
-        if control.stopped:
-            break
-        with leaving_out(case.id, left_out):
-            labelled[case.id] = complete_by_axis(study.annotation(case.id), study.geometry(case.id))
-        yield CaseLooked(case.id, done, len(cases))
+
+    def complete(case: CaseRecord) -> list[tuple[str, dict[int, list[int]]]]:
+        return [(case.id, complete_by_axis(study.annotation(case.id), study.geometry(case.id)))]
+
+    found, left_out = yield from each_case(open_cases(study), control, complete)
+    labelled = dict(found)
     rng, chosen = wanted.chance(study, run), list[Spot]()
     order = [list(labelled)[place] for place in rng.permutation(len(labelled))]
     first_axis = {case: int(rng.integers(3)) for case in order}
