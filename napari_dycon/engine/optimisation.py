@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -70,9 +70,8 @@ class Optimisation:
         self.method.train()
         batch = batch.to(self.device)
         self._wrapped.zero_grad()
-        losses: dict[str, Tensor] = self._model(
-            batch.image, batch.target, batch.weight, batch.weak, batch.strong, progress
-        )
+        parts = {field.name: getattr(batch, field.name) for field in fields(batch)}
+        losses: dict[str, Tensor] = self._model(progress, **parts)
         total = torch.stack([loss.float() for loss in losses.values()]).sum()
         if not bool(torch.isfinite(total)):
             raise Unstable
@@ -115,22 +114,14 @@ class Optimisation:
 
 
 class _Losses(nn.Module):
-    """Makes the method's losses the forward pass that Fabric wraps; Fabric cannot pass a frozen dataclass."""
+    """Makes the method's losses the forward pass that Fabric wraps, which cannot pass a frozen dataclass."""
 
     def __init__(self, method: Method) -> None:
         super().__init__()
         self.method = method
 
-    def forward(
-        self,
-        image: Tensor,
-        target: Tensor,
-        weight: Tensor | None,
-        weak: Tensor | None,
-        strong: Tensor | None,
-        progress: float,
-    ) -> dict[str, Tensor]:
-        losses: dict[str, Tensor] = self.method(Batch(image, target, weight, weak, strong), progress)
+    def forward(self, progress: float, **parts: Tensor | None) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = self.method(Batch(**parts), progress)  # type: ignore[arg-type]
         return losses
 
 
