@@ -23,6 +23,10 @@ LIKE_SIZE = 3.0
 
 FEWEST_VOXELS = 8
 """A piece of fewer voxels of the scan may be a slip of the hand."""
+FEWEST_PIECES = 5
+"""So many pieces in scans labelled all over show how small one can be."""
+SPECK = 0.25
+"""A piece of so small a share of the volume of the smallest labelled one is not believed."""
 WHOLE = 0.98
 """A structure is one piece where its largest holds so much of it; the rest are slips of the hand."""
 FEWEST_WHOLE = 3
@@ -98,6 +102,8 @@ class LabelledShape:
     pieces
         Sizes of all its pieces, but those of very few voxels, as in `size`; of the largest alone where only a
         part of the scan is labelled.
+    volumes
+        Of these pieces, in mm³; none where only a part of the scan is labelled.
     """
 
     patient: str
@@ -110,6 +116,7 @@ class LabelledShape:
     clustered: float
     complete: bool
     pieces: tuple[float, ...] = ()
+    volumes: tuple[float, ...] = ()
 
     @property
     def side(self) -> int:
@@ -151,6 +158,23 @@ def smallest_size(
         for value in values
     )
     return min(found, default=None)
+
+
+def largest_size(shapes: Sequence[Mapping[int, LabelledShape]]) -> float | None:
+    """Size in mm of the largest piece of any structure; None where nothing is labelled."""
+    return max((shape.size for case in shapes for shape in case.values()), default=None)
+
+
+def speck_volumes(shapes: Sequence[Mapping[int, LabelledShape]]) -> dict[int, float]:
+    """Volume in mm³ below which a predicted piece is not believed, by the value of its structure.
+
+    Of structures that scans labelled all over show in enough pieces.
+    """
+    found: dict[int, list[float]] = {}
+    for case in shapes:
+        for value, shape in case.items():
+            found.setdefault(value, []).extend(shape.volumes)
+    return {value: SPECK * min(own) for value, own in sorted(found.items()) if len(own) >= FEWEST_PIECES}
 
 
 def _typical_small(shapes: Sequence[LabelledShape], name: str) -> float:
@@ -255,19 +279,20 @@ def _shape(
     sizes = _sizes(numbers, scan.spacing)
     largest = int(np.argmax(voxels))
     shares = np.bincount(clusters[inside])
+    real = voxels >= FEWEST_VOXELS
+    voxel = float(np.prod(scan.spacing))
     return LabelledShape(
         patient=scan.patient,
         size=sizes[largest],
-        volume=float(total * np.prod(scan.spacing)),
+        volume=total * voxel,
         right=right if scan.wide else None,
         centre=(x, y, z),
         largest=float(voxels[largest]) / total,
         cluster=int(shares.argmax()),
         clustered=float(shares.max()) / total,
         complete=scan.complete,
-        pieces=tuple(size for size, n in zip(sizes, voxels, strict=True) if n >= FEWEST_VOXELS)
-        if scan.complete
-        else (sizes[largest],),
+        pieces=tuple(np.array(sizes)[real].tolist()) if scan.complete else (sizes[largest],),
+        volumes=tuple((voxels[real] * voxel).tolist()) if scan.complete else (),
     )
 
 

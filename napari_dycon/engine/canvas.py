@@ -1,7 +1,7 @@
 """From probabilities on the plan's grid to mask and maps on that of a scan, in parts that fit into memory."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_dycon.engine.anatomy import largest_piece, pieces
+from napari_dycon.engine.anatomy import largest_piece, numbered_pieces, pieces
 from napari_dycon.engine.calibration import ExpectedDice, Tempering
 from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.resampling import FloatArray, resample_rows, rows_needed
@@ -125,6 +125,7 @@ class Canvas:
             kept = np.stack([to_source(map_, self._reorientation) for map_ in self._kept])
         _keep_clusters(self._mask, self._plan.joint)
         _keep_largest_pieces(self._mask, self._plan.single)
+        _drop_specks(self._mask, self._plan.specks, math.prod(self._reorientation.spacing))
         return Prediction(
             mask=to_source(self._mask, self._reorientation),
             probabilities=kept,
@@ -169,6 +170,16 @@ def _keep_largest_pieces(mask: NDArray[np.uint8], values: Sequence[int]) -> None
         if box is not None:
             inside = mask[box] == value
             mask[box][inside & ~largest_piece(inside)] = 0
+
+
+def _drop_specks(mask: NDArray[np.uint8], least: Mapping[int, float], voxel: float) -> None:
+    """Take away, in place, pieces of a structure of less than a volume; a voxel has `voxel` mm³."""
+    boxes = ndimage.find_objects(mask)
+    for value, volume in least.items():
+        box = boxes[value - 1] if value <= len(boxes) else None
+        if box is not None:
+            numbers, sizes = numbered_pieces(mask[box] == value)
+            mask[box][(numbers > 0) & (np.append(0, sizes)[numbers] * voxel < volume)] = 0
 
 
 _Array = TypeVar("_Array", bound=NDArray[Any])

@@ -12,9 +12,11 @@ from napari_dycon.engine.anatomy import (
     LabelledShape,
     joint_structures,
     labelled_shapes,
+    largest_size,
     sided_places,
     single_structures,
     smallest_size,
+    speck_volumes,
 )
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.intensity import (
@@ -56,14 +58,16 @@ class Fingerprint(BaseModel):
 
     Parameters
     ----------
-    smallest
-        Size of the smallest labelled structure, in mm; None where nothing is labelled.
+    smallest, largest
+        Size of the smallest and of the largest labelled structure, in mm; None where nothing is labelled.
     sided
         Whether the labels show that left and right are not alike.
     single
         Values of structures that the labels show to be one piece in every patient.
     joint
         Groups of structures that hang together, as one piece, in every patient.
+    specks
+        By the value of a structure that comes in pieces, the volume in mm³ of what is none yet.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,9 +76,11 @@ class Fingerprint(BaseModel):
     structures: tuple[tuple[int, str], ...]
     intensity: Intensity = Intensity()
     smallest: float | None = None
+    largest: float | None = None
     sided: bool = False
     single: tuple[int, ...] = ()
     joint: tuple[tuple[int, ...], ...] = ()
+    specks: dict[int, float] = {}
 
     @property
     def median_spacing(self) -> Triple:
@@ -118,9 +124,11 @@ def fingerprint_study(
         structures=structures,
         intensity=_intensity(study, ranked[:SAMPLED_SCANS], control),
         smallest=smallest_size(shapes, dict(structures)),
+        largest=largest_size(shapes),
         sided=sided_places(shapes),
         single=single_structures(shapes, dict(structures)),
         joint=joint_structures(shapes, dict(structures)),
+        specks=speck_volumes(shapes),
     )
 
 

@@ -30,6 +30,13 @@ FEW_CLASSES, BYTES_OF_A_CLASS = 8, 48
 VOXELS_ACROSS = 3
 """So many voxels wide the smallest labelled structure should stay."""
 
+CONTEXT = 10
+"""A patch need not be more than so many times as wide as the largest labelled structure."""
+FEWEST_SIDE = 32
+"""Nor, for that reason, is a side of it made shorter than so many voxels."""
+MOST_PATCHES = 8
+"""Small patches come in larger batches, of up to so many labelled and unlabelled ones each."""
+
 MOST_CACHE = 2**30
 """Prepared scans are held in memory up to so many bytes; the system keeps files in spare memory anyway."""
 
@@ -143,6 +150,8 @@ class Plan(BaseModel):
     """Structures of whose prediction only the largest piece is kept, by label value."""
     joint: tuple[tuple[int, ...], ...] = ()
     """Groups of structures of whose prediction only what hangs together with most of the group is kept."""
+    specks: dict[int, float] = {}
+    """Volume in mm³, by label value, of which a predicted piece of a structure is too small to be one."""
     cache_bytes: int = 2 * 2**30
     """Prepared scans up to this size stay in memory; the rest is read from the study's cache folder."""
     method_settings: dict[str, Any] = {}
@@ -209,13 +218,18 @@ def make_plan(
         ),
         single=fingerprint.single,
         joint=fingerprint.joint,
+        specks=fingerprint.specks,
         cache_bytes=min(MOST_CACHE, psutil.virtual_memory().available // 3),
     )
     plan = change_plan(plan, wishes)
     if "patch_size" in wishes:
         return plan
     divisor, voxels = _divisor(plan.network.strides), _patch_voxels(machine, networks, plan.classes)
-    return change_plan(plan, {"patch_size": _patch_size(size, plan.spacing, divisor, voxels)})
+    usual = _patch_size(size, plan.spacing, divisor, voxels)
+    patch = _no_wider(usual, plan.spacing, divisor, fingerprint.largest)
+    more = max(1, min(math.prod(usual) // math.prod(patch), MOST_PATCHES // 2))
+    batch = {name: more * getattr(plan, name) for name in ("batch_labelled", "batch_unlabelled")}
+    return change_plan(plan, {"patch_size": patch} | {k: n for k, n in batch.items() if k not in wishes})
 
 
 def _with_plain_kernels(wishes: Mapping[str, Any]) -> dict[str, Any]:
@@ -340,6 +354,15 @@ def _patch_size(size: Size, spacing: Triple, divisor: Size, voxels: int) -> Size
     whole = [max(least, n // d * d) for n, d, least in zip(size, divisor, _least(spacing), strict=True)]
     x, y, z = (math.ceil(side / d) * d for side, d in zip(whole, divisor, strict=True))
     return _shrink((x, y, z), spacing, divisor, voxels)
+
+
+def _no_wider(size: Size, spacing: Triple, divisor: Size, largest: float | None) -> Size:
+    """A patch with no more around the largest structure than tells what it is."""
+    if largest is None:
+        return size
+    enough = (max(FEWEST_SIDE, math.ceil(CONTEXT * largest / side)) for side in spacing)
+    x, y, z = (min(n, math.ceil(e / d) * d) for n, e, d in zip(size, enough, divisor, strict=True))
+    return x, y, z
 
 
 def _shrink(size: Size, spacing: Triple, divisor: Size, voxels: int) -> Size:

@@ -325,6 +325,11 @@ def _remarks(cases: Sequence[PreparedCase], unlabelled: bool, plan: Plan) -> lis
             "is kept; a scan labelled with two pieces ends that."
         )
     notes += [
+        f"Of what is predicted of '{names[value]}', pieces below {volume:.3g} mm³ are not kept: the smallest "
+        "labelled one is four times as large."
+        for value, volume in plan.specks.items()
+    ]
+    notes += [
         f"One piece together in every labelled scan: {', '.join(names[value] for value in group)}. Of what "
         "is predicted of them, only the largest such piece is kept; a scan labelled with two ends that."
         for group in plan.joint

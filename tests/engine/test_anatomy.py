@@ -8,10 +8,12 @@ import pytest
 from napari_dycon.engine.anatomy import (
     joint_structures,
     labelled_shapes,
+    largest_size,
     sided_names,
     sided_places,
     single_structures,
     smallest_size,
+    speck_volumes,
 )
 from napari_dycon.engine.fingerprint import fingerprint_study
 from napari_dycon.engine.plan import Machine, make_plan
@@ -137,6 +139,23 @@ def test_the_size_of_a_structure_is_that_of_its_largest_piece_across():
     assert found[2].size == pytest.approx(13.5)
     assert smallest_size([found, {}]) == pytest.approx(4.5)
     assert smallest_size([{}]) is None
+    assert largest_size([found, {}]) == pytest.approx(13.5)
+    assert largest_size([{}]) is None
+
+
+def test_enough_pieces_in_scans_labelled_all_over_tell_how_small_one_is():
+    three = boxes((1, (2, 2, 2), (4, 4, 4)), (1, (12, 2, 2), (2, 2, 3)), (1, (22, 2, 2), (1, 1, 1)))
+    found = shapes(three, spacing=(1, 1, 2))
+    assert found[1].volumes == (128.0, 24.0)
+    assert speck_volumes([found, found, {}]) == {}
+    assert speck_volumes([found, found, found]) == {1: 6.0}
+
+    def partly(labels):
+        known = np.ones(labels.shape, np.uint8)
+        known[0] = Known.UNKNOWN
+        return Annotation(labels, known)
+
+    assert speck_volumes([shapes(three, annotation=partly)] * 9) == {}
 
 
 def patients(*labels):

@@ -244,6 +244,21 @@ def test_far_pieces_are_taken_away_where_a_structure_is_always_one(tmp_path, sin
     assert mask[8, 9, 9] == 9
 
 
+def test_pieces_too_small_to_be_one_are_taken_away(tmp_path):
+    image = np.zeros((30, 26, 22), np.float32)
+    for place, side in ((4, 9), (17, 3), (24, 4)):
+        image[place : place + side, 5 : 5 + side, 5 : 5 + side] = 100
+    volume = read_volume(save_scan(tmp_path / "a.nii.gz", image, np.diag([0.7, 1.3, 2.1, 1.0])))
+    every = Predictor(bright_plan(), Bright()).volume(volume).mask
+    sizes = sorted(np.bincount(ndimage.label(every)[0].ravel())[1:].tolist())
+    assert len(sizes) == 3
+    for left, voxels in enumerate([sizes[2] + 1, sizes[2], sizes[1], sizes[0]]):
+        specks = {9: voxels * 0.7 * 1.3 * 2.1 * 0.999, 5: 1e6}
+        mask = Predictor(bright_plan(specks=specks), Bright()).volume(volume).mask
+        assert ndimage.label(mask)[1] == left
+        assert np.all(every[mask > 0] == mask[mask > 0])
+
+
 def test_what_is_far_from_most_of_its_group_is_taken_away_and_what_touches_it_stays():
     mask = np.zeros((30, 20, 20), np.uint8)
     mask[2:8, 2:8, 2:8], mask[8:10, 2:8, 2:8], mask[10:12, 2:8, 2:8] = 5, 9, 5

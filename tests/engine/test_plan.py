@@ -258,6 +258,19 @@ def test_a_lesion_in_a_large_ct_stays_three_voxels_wide_without_a_graphics_card(
     assert max(make_plan(large, CPU).spacing) <= max(1.0, size / 3) * 1.01
 
 
+def test_where_all_is_small_patches_are_small_and_many():
+    large = study_of((512, 512, 300), (0.75, 0.75, 1.0)).model_copy(update={"smallest": 5.0})
+    usual = make_plan(large, CPU)
+    tiny = make_plan(large.model_copy(update={"largest": 6.0}), CPU)
+    assert tiny.patch_size == (40, 40, 40) and tiny.spacing == usual.spacing
+    assert (tiny.batch_labelled, tiny.batch_unlabelled) == (6, 6)
+    assert math.prod(tiny.patch_size) * 6 <= math.prod(usual.patch_size) * 2
+    assert make_plan(large.model_copy(update={"largest": 3.0}), CPU).patch_size == (32, 32, 32)
+    assert make_plan(large.model_copy(update={"largest": 60.0}), CPU) == usual
+    own = make_plan(large.model_copy(update={"largest": 6.0}), CPU, {"batch_labelled": 3})
+    assert (own.batch_labelled, own.batch_unlabelled) == (3, 6)
+
+
 def test_the_smallest_of_many_lesions_counts_and_not_the_largest(make_study, tmp_path):
     study = make_study(cases=0)
     image, labels = np.zeros((60, 60, 40), np.int16), np.zeros((60, 60, 40), np.uint8)
@@ -267,7 +280,13 @@ def test_the_smallest_of_many_lesions_counts_and_not_the_largest(make_study, tmp
     labels[50, 50, 30] = 7
     record = importing.add_scan(study, save_scan(tmp_path / "a.nii.gz", image, np.diag([1.0, 1, 1, 1])))
     study.save_annotation(record.id, Annotation.full(labels), "import")
-    assert fingerprint_study(study).smallest == pytest.approx(2.0)
+    found = fingerprint_study(study)
+    assert (found.smallest, found.largest) == (pytest.approx(2.0), pytest.approx(8.0))
+    assert found.specks == {}
+    other = importing.add_scan(study, save_scan(tmp_path / "b.nii.gz", image + 1, np.diag([1.0, 1, 1, 1])))
+    study.save_annotation(other.id, Annotation.full(labels), "import")
+    assert fingerprint_study(study).specks == {7: pytest.approx(2.0)}
+    assert make_plan(fingerprint_study(study), CPU).specks == {7: pytest.approx(2.0)}
 
 
 def test_the_window_of_a_ct_shows_a_small_dark_lesion_against_what_lies_around_it(make_study, tmp_path):

@@ -38,10 +38,10 @@ class DyCONSettings(MethodSettings):
         None is the paper's.
     pseudo_threshold
         Least probability of a pseudo-label.
-    copy_paste, whole, pairs, box
-        Whether labelled and unlabelled patches are pasted into each other; how many labelled patches a step
-        then shows whole, and how many pairs of another labelled and an unlabelled one as a mixture; and the
-        sides of the box that is copied, one way or the other, as a share of the patch.
+    copy_paste, mixed, box
+        Whether labelled and unlabelled patches are pasted into each other; of how many of the planned
+        unlabelled ones, each with a labelled one beyond those shown whole, a step then shows a mixture, as a
+        share; and the sides of the box that is copied, one way or the other, as a share of the patch.
     temperature, gamma, focal, entropy_weights, hard_negatives
         Of FeCL: temperature; focal exponent and whether it is used; whether uncertain positives count
         more; how many of the teacher's hardest negatives join (0 for none).
@@ -65,8 +65,7 @@ class DyCONSettings(MethodSettings):
     entropy_cap: Weight | None = 0.02
     pseudo_threshold: Share = 0.9
     copy_paste: bool = True
-    whole: PositiveInt = 2
-    pairs: PositiveInt = 1
+    mixed: Share = 0.5
     box: Share = 0.67
     temperature: Annotated[float, Field(gt=0)] = 0.6
     gamma: Weight = 2.0
@@ -145,7 +144,8 @@ class DyCON(Method):
             return labelled, 0
         if not self.settings.copy_paste:
             return labelled, unlabelled
-        return self.settings.whole + self.settings.pairs, self.settings.pairs
+        pairs = max(1, round(self.settings.mixed * unlabelled))
+        return labelled + pairs, pairs
 
     def _look(self, batch: Batch) -> Views:
         """Show the student the strong views, pasted into labelled patches, and the teacher the weak ones."""

@@ -152,7 +152,8 @@ def test_a_late_step_takes_a_pair_beside_the_whole_patches():
     assert method.patches(0.1, 2, 2) == (2, 0)
     assert method.patches(0.5, 2, 2) == (3, 1)
     assert method.patches(0.5, 2, 0) == (2, 0)
-    assert _method(whole=1, pairs=2).patches(0.5, 2, 2) == (3, 2)
+    assert method.patches(0.5, 8, 8) == (12, 4)
+    assert _method(mixed=1).patches(0.5, 2, 2) == (4, 2)
     assert _method(copy_paste=False).patches(0.5, 2, 3) == (2, 3)
 
 
