@@ -41,7 +41,7 @@ def _copy(folder: Path) -> None:
     """Put a copy beside each training scan, named to come after all of them."""
     for path in sorted((folder / "images").glob("*.nii.gz")):
         image = nib.load(path)
-        voxels = np.array(image.dataobj)
+        voxels = np.asarray(image.dataobj)
         voxels[0, 0, 0] = (voxels[0, 0, 0].astype(int) + 1) % 250
         nib.save(nib.Nifti1Image(voxels, image.affine, image.header), path.with_name(f"Z_{path.name}"))
         labels = folder / "labels" / path.name

@@ -55,7 +55,7 @@ def make(folder: Path, wish: argparse.Namespace) -> None:
 
 def _write(path: Path, like: Path, drawn: NDArray[np.int16], affine: NDArray[np.float64], index: int) -> None:
     if index >= DRAWN:
-        drawn = np.array(nib.load(like).dataobj)
+        drawn = np.asarray(nib.load(like).dataobj)
         drawn[:4, :4, 0] = -1000 + index
     nib.save(nib.Nifti1Image(drawn, affine), path)
 

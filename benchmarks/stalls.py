@@ -187,7 +187,7 @@ def use(person: Person, folder: Path, viewer: napari.Viewer) -> None:
     with person.doing("open the study"):
         session.open_study(folder / "study")
         person.until(lambda: session.cases.case_id is not None)
-    dock = next(iter(viewer.window._dock_widgets.values())).inner_widget()
+    dock = next(iter(viewer.window.dock_widgets.values()))
     cases = dock.cases
     with person.doing("sort"):
         cases.view.sortByColumn(1, Qt.SortOrder.DescendingOrder)

@@ -173,8 +173,8 @@ def _nearest(
         index = coordinate.round().to(torch.int32)
         inside &= (index >= 0) & (index < length)
         flat = flat * length + index.clamp_(0, length - 1)
-    values = torch.from_numpy(np.ascontiguousarray(volume)).reshape(-1)
-    found = values.index_select(0, flat.reshape(-1)).reshape(flat.shape)
+    values = np.ascontiguousarray(volume).reshape(-1)
+    found = torch.from_numpy(values.take(flat.numpy(), mode="clip"))  # a mapped file is no tensor
     return found.masked_fill_(~inside, outside)
 
 

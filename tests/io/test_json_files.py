@@ -48,7 +48,8 @@ def test_what_does_not_read_back_does_not_replace_the_file(tmp_path, monkeypatch
     path = tmp_path / "sheet.json"
     write_model(path, Sheet(size=2))
     before = path.read_bytes()
-    with pytest.raises(StudyError, match="could not be read again"):
+    wrong = pytest.warns(UserWarning, match="Expected `float`")
+    with wrong, pytest.raises(StudyError, match="could not be read again"):
         write_model(path, Sheet.model_construct(size="large"))
     read = type(path).read_bytes
     monkeypatch.setattr(type(path), "read_bytes", lambda self: read(self)[:-1])

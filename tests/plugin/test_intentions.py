@@ -9,6 +9,8 @@ from napari.utils.events import EmitterGroup
 from napari_dycon.plugin.keys import preferences
 from tests.plugin.walking import Walker
 
+pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")  # a person may turn a layer
+
 
 @pytest.fixture(autouse=True)
 def _own_preferences(monkeypatch):

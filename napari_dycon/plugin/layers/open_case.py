@@ -100,7 +100,7 @@ def contrast_limits(values: np.ndarray, samples: int = 200_000) -> tuple[float, 
 def intensity_range(values: np.ndarray) -> tuple[float, float]:
     """Return the smallest and largest finite value, widened to at least one unit."""
     if np.issubdtype(values.dtype, np.floating):
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        low, high = float(np.fmin.reduce(values, axis=None)), float(np.fmax.reduce(values, axis=None))
         if not (np.isfinite(low) and np.isfinite(high)):
             finite = values[np.isfinite(values)]
             low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)

@@ -50,7 +50,8 @@ def kept(opened, labels_before):
 
 def _scan_as_labels(ours):
     ours.selection.active = ours["scan"]
-    menu._convert_to_labels(ours)
+    with pytest.warns(UserWarning, match="projection mode"):
+        menu._convert_to_labels(ours)
 
 
 HARMLESS = {
