@@ -58,7 +58,7 @@ class Newcomer(User):
 
     def drag(self, index: int, points: list[tuple[float, float]]) -> None:
         """Drag over the axial plane, through voxels given as (row, column)."""
-        view, layer = self.session.views._planes._main, self.viewer.layers["annotation"]
+        view, layer = self.session.views._planes.slices[0], self.viewer.layers["annotation"]
         canvas = view.marks.parentWidget()
         pixels = [view.on_screen(np.array([index, *point]) * layer.scale) for point in points]
         places = [QPoint(*(round(pixel) for pixel in place)) for place in pixels]
@@ -163,7 +163,7 @@ def faults_of_places(user: Newcomer) -> list[str]:
             )
             middle[shown] = index
         scale = np.array(user.viewer.layers["annotation"].scale)
-        for view in (user.session.views._planes._main, *user.session.views._planes.panes.values()):
+        for view in (user.session.views._planes.slices[0], *user.session.views._planes.panes.values()):
             if abs(view.position - middle[view.axis] * scale[view.axis]) > scale[view.axis] / 2:
                 faults.append(
                     f"place {count + 1} in {place.case}: the {view.plane} plane shows another slice"

@@ -64,7 +64,7 @@ def colour_at(view, point):
 
 def test_the_other_two_planes_and_3d_appear_with_their_names_and_letters(desk, planes):
     assert list(planes.panes) == ["coronal", "sagittal"]
-    shown = {view.plane: view._marks() for view in (planes._main, *planes.panes.values())}
+    shown = {view.plane: view._marks() for view in planes.slices}
     assert shown["axial"].letters == ("R", "L", "A", "P")
     assert shown["coronal"].letters == ("R", "L", "S", "I")
     assert shown["sagittal"].letters == ("A", "P", "S", "I")
@@ -74,23 +74,23 @@ def test_the_other_two_planes_and_3d_appear_with_their_names_and_letters(desk, p
 
 
 def test_a_click_moves_the_cross_hair_and_every_plane_goes_there(desk, planes):
-    z, y, x = (float(value) for value in planes.point)
+    z, y, x = (float(value) for value in planes.cross_hair.point)
     step = desk.viewer.dims.range[0].step
     coronal = planes.panes["coronal"]
     press(desk, coronal, (z + 2 * step, y, x))
     assert desk.viewer.dims.point[0] == pytest.approx(z + 2 * step)
-    assert planes.point == pytest.approx([z + 2 * step, y, x])
+    assert planes.cross_hair.point == pytest.approx([z + 2 * step, y, x])
     across = desk.viewer.dims.range[2].step
-    press(desk, planes._main, (z, y, x + 3 * across))
+    press(desk, planes.slices[0], (z, y, x + 3 * across))
     assert planes.panes["sagittal"].position == pytest.approx(x + 3 * across)
     assert planes.panes["coronal"].position == pytest.approx(y)
 
 
 def test_moving_the_mouse_with_shift_held_moves_the_cross_hair(desk, planes):
-    z, y, x = planes.point
+    z, y, x = planes.cross_hair.point
     step = desk.viewer.dims.range[1].step
     desk.viewer.layers["annotation"].mode = "paint"
-    view = planes._main
+    view = planes.slices[0]
     where = view.on_screen(np.array([z, y + 4 * step, x]))
     event = type("Event", (), {"modifiers": ("Shift",), "is_dragging": False, "pos": where})()
     event.position = (z, y + 4 * step, x)
@@ -103,11 +103,11 @@ def test_moving_the_mouse_with_shift_held_moves_the_cross_hair(desk, planes):
 
 def test_scrolling_a_pane_moves_the_line_in_the_others(desk, planes):
     coronal = planes.panes["coronal"]
-    before = planes._main._marks().lines[1].at
+    before = planes.slices[0]._marks().lines[1].at
     coronal.model.dims.set_current_step(1, coronal.model.dims.current_step[1] + 3)
     settle(desk)
     step = desk.viewer.dims.range[1].step
-    moved = planes._main._marks().lines[1].at - before
+    moved = planes.slices[0]._marks().lines[1].at - before
     assert moved == pytest.approx(3 * step * desk.viewer.scene.camera.zoom, rel=0.01)
 
 
@@ -117,11 +117,11 @@ def test_painting_in_a_pane_is_drawn_known_saved_shown_everywhere_and_undone(des
     desk.viewer.layers["annotation"].mode = "paint"
     desk.viewer.layers["annotation"].brush_size = 5
     assert str(sagittal.model.layers["annotation"].mode) == "paint"
-    press(desk, sagittal, planes.point)
+    press(desk, sagittal, planes.cross_hair.point)
     painted = int((case(desk).annotation.labels != before).sum())
     assert painted > 10
     assert drawn(desk) >= known + painted
-    for view in (planes._main, *planes.panes.values()):
+    for view in planes.slices:
         layer = view.model.layers["annotation"]
         assert np.may_share_memory(layer.data, case(desk).annotation.labels)
         assert np.asarray(layer._slice.image.raw).any(), view.plane
@@ -138,28 +138,32 @@ def test_painting_in_a_pane_is_drawn_known_saved_shown_everywhere_and_undone(des
 
 @pytest.mark.parametrize("painted", ["axial", "sagittal"])
 def test_a_stroke_is_seen_in_every_plane_while_it_is_made(desk, planes, painted):
-    views = {view.plane: view for view in (planes._main, *planes.panes.values())}
-    view, layer, moved = views.pop(painted), desk.viewer.layers["annotation"], planes.point.copy()
+    views = {view.plane: view for view in planes.slices}
+    view, layer, moved = views.pop(painted), desk.viewer.layers["annotation"], planes.cross_hair.point.copy()
     layer.mode, layer.brush_size = "paint", 5
     beside = (view.axis + 1) % 3
     moved[beside] += 4 * desk.viewer.dims.range[beside].step
-    before = {name: colour_at(other, planes.point) for name, other in views.items()}
+    before = {name: colour_at(other, planes.cross_hair.point) for name, other in views.items()}
     canvas = view.marks.parentWidget()
     QTest.mouseMove(canvas, place_of(view, moved))
     QTest.mousePress(canvas, Qt.MouseButton.LeftButton, pos=place_of(view, moved))
-    QTest.mouseMove(canvas, place_of(view, planes.point))
-    desk.wait(lambda: all(np.ptp(colour_at(views[name], planes.point) - before[name]) > 20 for name in views))
-    QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=place_of(view, planes.point))
+    QTest.mouseMove(canvas, place_of(view, planes.cross_hair.point))
+    desk.wait(
+        lambda: all(
+            np.ptp(colour_at(views[name], planes.cross_hair.point) - before[name]) > 20 for name in views
+        )
+    )
+    QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=place_of(view, planes.cross_hair.point))
     settle(desk)
     desk.session.labels.undo()
     settle(desk)
     for name, other in views.items():
-        assert np.array_equal(colour_at(other, planes.point), before[name])
+        assert np.array_equal(colour_at(other, planes.cross_hair.point), before[name])
 
 
 def test_the_tools_work_in_a_pane_with_the_mouse(desk, planes):
     coronal, layer = planes.panes["coronal"], desk.viewer.layers["annotation"]
-    z, y, x = planes.point
+    z, y, x = planes.cross_hair.point
     step = desk.viewer.dims.range[0].step
     layer.brush_size, layer.mode = 3, "polygon"
     corners = [(z + a * step, y, x + b * step) for a, b in ((-4, -4), (-4, 4), (4, 4), (4, -4))]
@@ -174,14 +178,14 @@ def test_the_tools_work_in_a_pane_with_the_mouse(desk, planes):
     assert outlined > 30
     desk.session.structures.select(2)
     layer.mode = "fill"
-    press(desk, coronal, planes.point)
+    press(desk, coronal, planes.cross_hair.point)
     assert int((case(desk).annotation.labels == 2).sum()) == outlined
     desk.session.structures.select(1)
     layer.mode = "pick"
-    press(desk, coronal, planes.point)
+    press(desk, coronal, planes.cross_hair.point)
     assert desk.session.structures.active_value == 2
     layer.mode = "erase"
-    press(desk, coronal, planes.point)
+    press(desk, coronal, planes.cross_hair.point)
     assert 0 < int((case(desk).annotation.labels == 2).sum()) < outlined
 
 
@@ -218,13 +222,13 @@ def _with(data, box):
 @pytest.mark.parametrize("way", WAYS)
 def test_what_another_plugin_changes_is_seen_in_every_plane_saved_and_known(desk, planes, study_path, way):
     layer = desk.viewer.layers["annotation"]
-    views = (planes._main, *planes.panes.values())
-    before = [colour_at(view, planes.point) for view in views]
-    middle = [round(mm / size) for mm, size in zip(planes.point, layer.scale, strict=True)]
+    views = planes.slices
+    before = [colour_at(view, planes.cross_hair.point) for view in views]
+    middle = [round(mm / size) for mm, size in zip(planes.cross_hair.point, layer.scale, strict=True)]
     WAYS[way](layer, tuple(slice(index - 3, index + 4) for index in middle))
     settle(desk)
     for view, colour in zip(views, before, strict=True):
-        assert np.ptp(colour_at(view, planes.point) - colour) > 20, view.plane
+        assert np.ptp(colour_at(view, planes.cross_hair.point) - colour) > 20, view.plane
     assert desk.session._desk.flush()
     changed = case(desk).annotation.labels == 2
     assert changed.sum() >= 49
@@ -245,7 +249,7 @@ def test_shown_once_more_every_plane_has_its_room(desk, planes):
 def test_filling_in_a_pane_becomes_known_too(desk, planes):
     layer = planes.panes["coronal"].model.layers["annotation"]
     known = drawn(desk)
-    layer.fill(planes.point / np.asarray(layer.scale), 2)
+    layer.fill(planes.cross_hair.point / np.asarray(layer.scale), 2)
     settle(desk)
     filled = int((case(desk).annotation.labels == 2).sum())
     assert filled == layer.data.shape[0] * layer.data.shape[2]
@@ -254,7 +258,7 @@ def test_filling_in_a_pane_becomes_known_too(desk, planes):
 
 def test_slice_complete_is_about_the_pane_one_works_in(desk, planes):
     coronal = planes.panes["coronal"]
-    press(desk, coronal, planes.point)
+    press(desk, coronal, planes.cross_hair.point)
     assert desk.session.labels.slice_state[1].startswith("Coronal")
     QTest.keyClick(coronal.marks.parentWidget(), Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     settle(desk)
@@ -263,7 +267,7 @@ def test_slice_complete_is_about_the_pane_one_works_in(desk, planes):
     assert one.annotation.slice_is_complete(axis, index)
     middle = one.display.to_source(0, desk.viewer.dims.current_step[0])
     assert not one.annotation.slice_is_complete(*middle)
-    press(desk, planes._main, planes.point)
+    press(desk, planes.slices[0], planes.cross_hair.point)
     assert desk.session.labels.slice_state[1].startswith("Axial")
 
 
@@ -284,18 +288,18 @@ def test_cases_of_different_size_are_swapped_with_the_planes_shown(desk, planes)
         for pane in planes.panes.values():
             assert [layer.name for layer in pane.model.layers] == [layer.name for layer in desk.viewer.layers]
             assert all(layer.data.shape == shape for layer in pane.model.layers)
-            assert pane.position == pytest.approx(planes.point[pane.axis])
-        assert planes.point == pytest.approx(desk.viewer.dims.point)
+            assert pane.position == pytest.approx(planes.cross_hair.point[pane.axis])
+        assert planes.cross_hair.point == pytest.approx(desk.viewer.dims.point)
         assert desk.session.labels.slice_state[1].startswith("Axial")
 
 
 def test_another_plane_in_the_viewer_changes_places_with_the_pane(desk, planes):
-    place = planes.point.copy()
+    place = planes.cross_hair.point.copy()
     desk.session.views.show_plane("sagittal")
     settle(desk)
     assert list(planes.panes) == ["axial", "coronal"]
     assert desk.viewer.dims.point[2] == pytest.approx(place[2])
-    assert planes.point == pytest.approx(place)
+    assert planes.cross_hair.point == pytest.approx(place)
 
 
 def test_layers_deleted_by_hand_go_and_come_in_every_plane(desk, planes):
@@ -425,7 +429,7 @@ def test_the_next_place_is_what_every_plane_shows(desk, planes, case_id, plane):
     axis = {"axial": 2, "coronal": 1, "sagittal": 0}[plane]
     box = [(4, 8), (10, 14), (3, 7)]
     place = SimpleNamespace(case=case_id, plane=plane, axis=axis, index=box[axis][0] + 1, box=box, reason="")
-    planes.use(planes.panes["coronal"])
+    planes.cross_hair.use(planes.panes["coronal"])
     desk.session.suggestions.go_to(place)
     desk.wait(lambda: desk.session.cases.case_id == case_id)
     settle(desk)
@@ -434,7 +438,7 @@ def test_the_next_place_is_what_every_plane_shows(desk, planes, case_id, plane):
         middle = place.index if source_axis == axis else (first + last) // 2
         shown, index = display.to_display(source_axis, middle)
         wanted[shown] = index * display.scale[shown]
-    for view in (planes._main, *planes.panes.values()):
+    for view in planes.slices:
         assert view.position == pytest.approx(wanted[view.axis]), view.plane
     assert desk.session._presenter.slices.current_slice() == (axis, place.index)
 
@@ -444,9 +448,9 @@ def test_a_drag_with_the_tool_for_moving_layers_moves_none_in_any_plane(desk, pl
     layer = desk.viewer.layers[role]
     desk.viewer.layers.selection.active = layer
     layer.mode = "transform"
-    for view in (planes._main, *planes.panes.values()):
+    for view in planes.slices:
         view.model.layers[role].mode = "transform"
-        canvas, start = view.marks.parentWidget(), place_of(view, planes.point)
+        canvas, start = view.marks.parentWidget(), place_of(view, planes.cross_hair.point)
         QTest.mousePress(canvas, Qt.MouseButton.LeftButton, pos=start)
         QTest.mouseMove(canvas, start + QPoint(40, 30))
         QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=start + QPoint(40, 30))
@@ -457,12 +461,12 @@ def test_a_drag_with_the_tool_for_moving_layers_moves_none_in_any_plane(desk, pl
 
 def test_a_prediction_that_arrives_leaves_place_and_plane_in_use(desk, planes):
     pane = planes.panes["coronal"]
-    planes.use(pane)
-    planes.move_to((5.0, 9.0, 12.0))
+    planes.cross_hair.use(pane)
+    planes.cross_hair.move_to((5.0, 9.0, 12.0))
     settle(desk)
-    point = planes.point.copy()
+    point = planes.cross_hair.point.copy()
     mask = np.ones(case(desk).volume.geometry.shape, np.uint8)
     desk.session.views.show_prediction(jobs.PredictionLoaded(desk.session.cases.case_id, mask, mask))
     settle(desk)
-    assert np.array_equal(planes.point, point)
-    assert planes.is_in_use(pane)
+    assert np.array_equal(planes.cross_hair.point, point)
+    assert planes.cross_hair.is_in_use(pane)

@@ -155,7 +155,7 @@ def views(hand):
     linked = hand.session.views._planes
     hand.desk.wait(lambda: all(pane.marks.width() > 50 for pane in linked.panes.values()))
     hand.desk.qtbot.wait(200)
-    found = {view.plane: view for view in (linked._main, *linked.panes.values())}
+    found = {view.plane: view for view in linked.slices}
     yield found
     found.clear()  # a view keeps its canvas
     linked.hide()
@@ -163,7 +163,7 @@ def views(hand):
 
 def place(hand, view, rows, columns):
     """Where a voxel is on the canvas of ``view``, counted from the cross-hair along its rows and columns."""
-    point, scale = hand.session.views._planes.point.copy(), hand.viewer.layers["scan"].scale
+    point, scale = hand.session.views._planes.cross_hair.point.copy(), hand.viewer.layers["scan"].scale
     for axis, steps in zip(view._in_plane(), (rows, columns), strict=True):
         point[axis] += steps * scale[axis]
     return QPoint(*(round(pixel) for pixel in view.on_screen(point)))
@@ -193,7 +193,9 @@ def test_a_box_dragged_in_a_pane_lies_in_its_plane_and_is_seen_there(hand, views
     hand.rest()
     middle = [
         round(mm / size)
-        for mm, size in zip(hand.session.views._planes.point, hand.viewer.layers["scan"].scale, strict=True)
+        for mm, size in zip(
+            hand.session.views._planes.cross_hair.point, hand.viewer.layers["scan"].scale, strict=True
+        )
     ]
     where = [slice(index - 3, index + 4) for index in middle]
     where[view.axis] = middle[view.axis]
@@ -224,7 +226,9 @@ def test_a_piece_is_clicked_in_a_pane_or_decided_by_a_key_over_it(hand, views):
     shown = case.display.apply(mask)
     middle = [
         round(mm / size)
-        for mm, size in zip(hand.session.views._planes.point, hand.viewer.layers["scan"].scale, strict=True)
+        for mm, size in zip(
+            hand.session.views._planes.cross_hair.point, hand.viewer.layers["scan"].scale, strict=True
+        )
     ]
     shown[tuple(slice(index - 2, index + 3) for index in middle)] = 1
     hand.session.views.show_prediction(jobs.PredictionLoaded(case.case_id, mask, mask * np.float32(0.1)))

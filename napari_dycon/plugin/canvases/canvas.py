@@ -50,7 +50,7 @@ class SolidPane:
         self._cross: Vectors | None = None
         self._asked: float | None = None
         self.rest_ms = 0
-        self.widget.canvas.native.frameSwapped.connect(self._drawn)
+        self.widget.canvas.native.frameSwapped.connect(self._on_frame)
         self.model.scene.camera.orientation = FACING
 
     def add(self, layer: Labels) -> None:
@@ -91,7 +91,7 @@ class SolidPane:
             self.marks.deleteLater()
         close_canvas(self.widget)
 
-    def _drawn(self) -> None:
+    def _on_frame(self) -> None:
         if self._asked is not None:
             self.rest_ms = round(PATIENCE * 1000 * (perf_counter() - self._asked))
             self._asked = None

@@ -54,7 +54,7 @@ class Follower:
         """Notice what happens to ``source`` from now on."""
         self._seen[source] = self._place()
 
-    def painted(self, source: Labels, painter: Labels) -> None:
+    def follow_stroke(self, source: Labels, painter: Labels) -> None:
         """Let all follow what was painted on ``painter``, which is ``source`` or a copy of it."""
         box = painted_box(painter)
         if self._showing or box is None:
@@ -62,14 +62,14 @@ class Follower:
         parts = self._parts.setdefault(source, {})
         for layer in (source, *self._copies_of(source)):
             if layer is not painter:
-                parts[layer] = joined(parts.get(layer), box)
+                parts[layer] = box_around(parts.get(layer), box)
         self._soon()
 
-    def painted_in_viewer(self, event: Event) -> None:
+    def follow_viewer(self, event: Event) -> None:
         """Let the copies follow what was painted in the viewer itself."""
-        self.painted(event.source, event.source)
+        self.follow_stroke(event.source, event.source)
 
-    def drawn(self, event: Event) -> None:
+    def follow_edit(self, event: Event) -> None:
         """Tell an undo, or an edit by someone else, from a mere change of the slice on screen."""
         layer, place = event.source, self._place()
         before, self._seen[layer] = self._seen.get(layer), place
@@ -132,7 +132,7 @@ class Follower:
             self._timer.start()
 
 
-def joined(first: Box | None, second: Box) -> Box:
+def box_around(first: Box | None, second: Box) -> Box:
     """Return the smallest box around both."""
     if first is None:
         return second

@@ -6,12 +6,12 @@ layer hears of strokes on every canvas, and undo undoes the last of them whereve
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
 from napari.utils.events import Event
 
+from napari_dycon.plugin.canvases.subscriptions import Subscriptions
 from napari_dycon.plugin.layers.anchor import Anchor
 from napari_dycon.plugin.layers.brush import BrushedLabels
 from napari_dycon.plugin.layers.napari_private import enter_stroke
@@ -69,7 +69,7 @@ class Mirror:
     ----------
     source
         A layer that `can_be_mirrored`.
-    on_painted
+    on_stroke
         Called with the source and the copy whenever something has been painted on the copy.
 
     Attributes
@@ -78,35 +78,31 @@ class Mirror:
         The copy, for another viewer model.
     """
 
-    def __init__(self, source: Layer, on_painted: Callable[[Labels, Labels], None]) -> None:
-        self.source, self._on_painted = source, on_painted
+    def __init__(self, source: Layer, on_stroke: Callable[[Labels, Labels], None]) -> None:
+        self.source, self._on_stroke = source, on_stroke
         self._taking = False
         self._tools, self._look, self.layer = _likeness(source)
-        self._connected: list[tuple[Any, Callable[..., None]]] = []
+        self._subscriptions = Subscriptions()
         for name in (*(() if isinstance(source, Sheet) else ("data",)), *PLACE, *self._look, *self._tools):
             self._follow(source, name, self._take)
         for name in self._tools:
             self._follow(self.layer, name, self._give)
         if isinstance(source, Labels):
-            self._follow(self.layer, "labels_update", self._painted)
+            self._follow(self.layer, "labels_update", self._tell_stroke)
         self._anchor = Anchor(self.layer, lambda: self.source.scale)
         for name in (*self._look, *self._tools):
             self._copy(name, self.layer)
 
     def close(self) -> None:
         """Stop following."""
-        for emitter, slot in self._connected:
-            emitter.disconnect(slot)
-        self._connected = []
+        self._subscriptions.end()
 
     def _follow(self, layer: Layer, name: str, slot: Callable[..., None]) -> None:
-        emitter = layer.events[name]
-        emitter.connect(slot)
-        self._connected.append((emitter, slot))
+        self._subscriptions.add(layer.events[name], slot)
 
-    def _painted(self, event: Event) -> None:
+    def _tell_stroke(self, event: Event) -> None:
         del event
-        self._on_painted(self.source, self.layer)
+        self._on_stroke(self.source, self.layer)
 
     def _take(self, event: Event) -> None:
         self._copy(event.type, self.layer)
@@ -145,7 +141,7 @@ class Solid:
 
     def __init__(self, source: Labels) -> None:
         self.source = source
-        self.layer = Labels(self._thinned(), name=source.name, **self._place())
+        self.layer = Labels(self._coarse(), name=source.name, **self._place())
         self.layer.editable = False
         self.look()
 
@@ -158,7 +154,7 @@ class Solid:
 
     def renew(self) -> None:
         """Take over another array and its place."""
-        self.layer.data = self._thinned()
+        self.layer.data = self._coarse()
         for name, value in self._place().items():
             setattr(self.layer, name, value)
         self.look()
@@ -176,9 +172,9 @@ class Solid:
     def _steps(self) -> tuple[int, ...]:
         return tuple(-(-size // SOLID_SIDE) for size in self.source.data.shape)
 
-    def _thinned(self) -> np.ndarray:
-        thinned: np.ndarray = self.source.data[tuple(slice(None, None, step) for step in self._steps())]
-        return thinned
+    def _coarse(self) -> np.ndarray:
+        coarse: np.ndarray = self.source.data[tuple(slice(None, None, step) for step in self._steps())]
+        return coarse
 
     def _place(self) -> dict[str, object]:
         place = _place(self.source)

@@ -1,7 +1,7 @@
 """The views of the linked planes: the viewer's own canvas and two further planes."""
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -33,7 +33,7 @@ class Link(Protocol):
     def move_to(self, point: Sequence[float] | np.ndarray) -> None:
         """Let all planes meet at ``point``, ``(z, y, x)`` in mm."""
 
-    def pointed_at(self, position: Sequence[float]) -> None:
+    def point_at(self, position: Sequence[float]) -> None:
         """Remember that the pointer is over ``position``, in mm."""
 
     def use(self, view: "SliceView") -> None:
@@ -42,11 +42,8 @@ class Link(Protocol):
     def is_in_use(self, view: "SliceView") -> bool:
         """Return whether the person worked in ``view`` last."""
 
-    def stepped(self, view: "SliceView") -> None:
-        """Follow the slice that was chosen in ``view``."""
-
-    def painted(self, source: Labels, painter: Labels) -> None:
-        """Let every view follow what is painted on a copy of ``source``."""
+    def follow(self, view: "SliceView") -> None:
+        """Go where ``view`` has been sent by the person."""
 
 
 class SliceView:
@@ -67,8 +64,8 @@ class SliceView:
         self._link = link
         self._last_axis = 0
         self.marks = CanvasMarks(canvas, self._marks)
-        model.mouse_move_callbacks.append(self._moved)
-        model.mouse_drag_callbacks.append(self._pressed)
+        model.mouse_move_callbacks.append(self._on_move)
+        model.mouse_drag_callbacks.append(self._on_press)
         camera = model.scene.camera.events
         for emitter in (camera.center, camera.zoom):
             emitter.connect(self._redraw)
@@ -112,8 +109,8 @@ class SliceView:
         """Take the marks away and listen no longer."""
         model = self._model()
         if model is not None:
-            model.mouse_move_callbacks.remove(self._moved)
-            model.mouse_drag_callbacks.remove(self._pressed)
+            model.mouse_move_callbacks.remove(self._on_move)
+            model.mouse_drag_callbacks.remove(self._on_press)
             camera = model.scene.camera.events
             for emitter in (camera.center, camera.zoom):
                 emitter.disconnect(self._redraw)
@@ -181,12 +178,12 @@ class SliceView:
         if isalive(self.marks):
             self.marks.update()
 
-    def _moved(self, model: ViewerModel, event: Event) -> None:
-        self._link.pointed_at(event.position)
+    def _on_move(self, model: ViewerModel, event: Event) -> None:
+        self._link.point_at(event.position)
         if "Shift" in event.modifiers and not event.is_dragging and _shows_slices(model):
             self._link.move_to(event.position)
 
-    def _pressed(self, model: ViewerModel, event: Event) -> Iterator[None]:
+    def _on_press(self, model: ViewerModel, event: Event) -> Iterator[None]:
         self._link.use(self)
         start = np.array(event.pos)
         position = event.position
@@ -235,11 +232,14 @@ class PlanePane(SliceView):
         super().__init__(self._owned, self.widget.canvas.native, link)
         self._mirrors: dict[Layer, Mirror] = {}
         self._wanted_plane, self._last_axis = plane, PLANE_ORDER[plane][0]
-        self._owned.dims.events.current_step.connect(self._stepped)
+        self._owned.dims.events.current_step.connect(self._on_step)
 
-    def add(self, layer: Layer, place: int) -> None:
-        """Show ``layer`` at ``place`` in the stack, counted from the bottom."""
-        mirror = self._mirrors[layer] = Mirror(layer, self._link.painted)
+    def add(self, layer: Layer, place: int, on_stroke: Callable[[Labels, Labels], None]) -> None:
+        """Show ``layer`` at ``place`` in the stack, counted from the bottom.
+
+        Each stroke on its copy is told to ``on_stroke`` with the layer and the copy.
+        """
+        mirror = self._mirrors[layer] = Mirror(layer, on_stroke)
         self.model.layers.insert(place, mirror.layer)
         self.turn(self._wanted_plane)
 
@@ -276,14 +276,14 @@ class PlanePane(SliceView):
     def close(self) -> None:
         """Let go of the layers and of the canvas."""
         super().close()
-        self._owned.dims.events.current_step.disconnect(self._stepped)
+        self._owned.dims.events.current_step.disconnect(self._on_step)
         for mirror in self._mirrors.values():
             mirror.close()
         self._mirrors = {}
         close_canvas(self.widget)
 
-    def _stepped(self, event: Event | None = None) -> None:
-        self._link.stepped(self)
+    def _on_step(self, event: Event | None = None) -> None:
+        self._link.follow(self)
 
 
 def _ends(axis: int, sign: int) -> tuple[str, str]:

@@ -43,7 +43,7 @@ class NoLink:
     def move_to(self, point: object) -> None:
         """There is no cross-hair to move."""
 
-    def pointed_at(self, position: object) -> None:
+    def point_at(self, position: object) -> None:
         """Nobody asks where the pointer is."""
 
     def use(self, view: object) -> None:
@@ -53,11 +53,8 @@ class NoLink:
         """Need no frame around the only view."""
         return False
 
-    def stepped(self, view: object) -> None:
+    def follow(self, view: object) -> None:
         """Nobody follows."""
-
-    def painted(self, source: object, painter: object) -> None:
-        """There are no copies to paint on."""
 
 
 class SinglePlane(MainView):

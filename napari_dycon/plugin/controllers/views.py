@@ -87,8 +87,8 @@ class Views:
         if self._planes is None:
             self._planes = LinkedPlanes(self._presenter.viewer, self._actions)
             self._planes.shown_changed.connect(self.planes_changed)
-            self._planes.pointer_moved.connect(self.pointed)
-            self._planes.used.connect(self._work_in_plane)
+            self._planes.cross_hair.pointer_moved.connect(self.pointed)
+            self._planes.cross_hair.used.connect(self._work_in_plane)
         self._planes.toggle()
 
     @intention
@@ -101,7 +101,7 @@ class Views:
     def step_slice(self, slices: int) -> None:
         """Go on by ``slices`` in the plane the person works in."""
         if self._planes is not None and self.planes_shown:
-            self._planes.step(slices)
+            self._planes.cross_hair.step(slices)
         else:
             self._hand.step(slices)
 
@@ -119,20 +119,20 @@ class Views:
     def pointer(self) -> Sequence[float]:
         """Where the pointer is, in mm of the display axes."""
         planes = self._planes
-        if planes is not None and planes.shown and planes.pointer is not None:
-            return planes.pointer
+        if planes is not None and planes.shown and planes.cross_hair.pointer is not None:
+            return planes.cross_hair.pointer
         return tuple(self._presenter.viewer.cursor.position)
 
     @property
     def meeting_point(self) -> Sequence[float] | None:
         """Where the planes meet, in mm of the display axes; None while there is one plane."""
         shown = self._planes is not None and self._planes.shown
-        return tuple(self._planes.point) if self._planes is not None and shown else None
+        return tuple(self._planes.cross_hair.point) if self._planes is not None and shown else None
 
     def follow_viewer(self) -> None:
         """Let further planes go where the viewer has been sent."""
         if self._planes is not None:
-            self._planes.follow_viewer()
+            self._planes.cross_hair.follow_viewer()
 
     def caption_canvas(self) -> None:
         """Draw name and sides over the viewer's plane, once there is a window to draw in."""
