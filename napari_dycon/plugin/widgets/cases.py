@@ -1,22 +1,20 @@
 """The list of cases: found, sorted and filtered, opened, marked, removed and put back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from qtpy.QtCore import QModelIndex, QPoint, Qt, QTimer, Signal
+from qtpy.QtCore import QModelIndex, QPoint, QTimer, Signal
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QMenu, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_dycon.plugin.background.throttle import Pacer
 from napari_dycon.plugin.controllers.case_rows import CaseRow
 from napari_dycon.plugin.widgets.case_filter import CaseFilter
 from napari_dycon.plugin.widgets.case_line import CaseLine
+from napari_dycon.plugin.widgets.case_menu import CaseMenu
 from napari_dycon.plugin.widgets.case_table import ID_ROLE, NAME, UNSURE, VOLUME, CaseProxy, CaseTableModel
 from napari_dycon.plugin.widgets.case_view import CaseView
-from napari_dycon.plugin.widgets.dialogs import confirm_removal
 from napari_dycon.plugin.widgets.theme import Theme
-from napari_dycon.study.store.removing import RemovedCase
 
-MOST_REMOVED_SHOWN = 12
 ARRANGE_MS = 1000
 """How long predicted cases that come in stay where they are before the list is sorted again."""
 
@@ -25,24 +23,18 @@ class CasesPanel(QWidget):
     """The case table with its filter above and the line about the open case below."""
 
     open_case_requested = Signal(str)
-    predict_requested = Signal(list)
     order_changed = Signal(list)
-    remove_requested = Signal(list)
-    restore_requested = Signal(str)
-    versions_requested = Signal(str)
-    search_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self._open_case: str | None = None
         self._uncertainties: list[float | None] = []
-        self._blocked = ""
-        self.removed_cases: Callable[[], Sequence[RemovedCase]] = tuple
         self.model = CaseTableModel(self)
         self.proxy = CaseProxy(self)
         self.proxy.setSourceModel(self.model)
         self._arrange_soon = Pacer(self._arrange, ARRANGE_MS)
         self.filter, self.view, self.line = CaseFilter(), CaseView(self.proxy), CaseLine()
+        self.menu = CaseMenu(self, self._selected_rows)
         self.note_requested, self.next_requested = self.line.note_requested, self.line.next_requested
         self.flag_requested, self.review_requested = self.line.flag_requested, self.line.review_requested
         self.previous_requested = self.line.previous_requested
@@ -59,7 +51,10 @@ class CasesPanel(QWidget):
         self.filter.search.entered.connect(self._open_first)
         self.filter.search.left_downwards.connect(self._enter_list)
         self.view.row_chosen.connect(self._open_index)
-        self.view.remove_asked.connect(self.ask_removal)
+        self.view.remove_asked.connect(self.menu.ask_removal)
+        self.menu.open_requested.connect(self.open_case_requested)
+        self.menu.flag_requested.connect(self.flag_requested)
+        self.menu.review_requested.connect(self.review_requested)
         self.view.customContextMenuRequested.connect(self._show_menu)
         self.view.horizontalHeader().sortIndicatorChanged.connect(self._tell_order)
 
@@ -87,7 +82,7 @@ class CasesPanel(QWidget):
 
     def set_blocked(self, changing: str, marking: str, going: str) -> None:
         """Disable what changes the study, notes and marks, or going on, each with the reason."""
-        self._blocked = changing
+        self.menu.set_blocked(changing)
         self.line.set_blocked(marking, going)
 
     def set_theme(self, theme: Theme) -> None:
@@ -108,6 +103,10 @@ class CasesPanel(QWidget):
         """Return the ids of the selected rows, in the order shown."""
         rows = sorted(index.row() for index in self.view.selectionModel().selectedRows())
         return [self.proxy.index(number, NAME).data(ID_ROLE) for number in rows]
+
+    def _selected_rows(self) -> list[CaseRow]:
+        rows = {row.id: row for row in self.model.rows}
+        return [rows[case] for case in self.selected_cases()]
 
     def _arrange(self) -> None:
         self.proxy.arrange()
@@ -147,57 +146,6 @@ class CasesPanel(QWidget):
             self.view.selectRow(0)
 
     def _show_menu(self, where: QPoint) -> None:
-        menu = self.make_menu()
+        menu = self.menu.make()
         if not menu.isEmpty():
             menu.popup(self.view.viewport().mapToGlobal(where))
-
-    def make_menu(self) -> QMenu:
-        """Return what can be done with the selected cases."""
-        menu, cases = QMenu(self), self.selected_cases()
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        if cases:
-            self._add_actions(menu, [row for row in self.model.rows if row.id in cases])
-        removed = list(self.removed_cases())[:MOST_REMOVED_SHOWN]
-        if removed and not self._blocked:
-            self._add_removed(menu, removed)
-        return menu
-
-    def _add_actions(self, menu: QMenu, rows: list[CaseRow]) -> None:
-        cases, many = [row.id for row in rows], "" if len(rows) == 1 else f" {len(rows)} cases"
-        flagged, to_review = all(row.flagged for row in rows), all(row.to_review for row in rows)
-        if not many:
-            menu.addAction("Open", lambda: self.open_case_requested.emit(cases[0]))
-            menu.addAction("Versions…", lambda: self.versions_requested.emit(cases[0]))
-        predict = menu.addAction(f"Predict{many}", lambda: self.predict_requested.emit(self.selected_cases()))
-        menu.addSeparator()
-        review = menu.addAction(
-            f"Reviewed{many and ':' + many}" if to_review else f"To review{many and ':' + many}",
-            lambda: self.review_requested.emit(cases, not to_review),
-        )
-        flag = menu.addAction(
-            f"Unflag{many}" if flagged else f"Flag{many}",
-            lambda: self.flag_requested.emit(cases, not flagged),
-        )
-        menu.addSeparator()
-        remove = menu.addAction(f"Remove{many}…", self.ask_removal)
-        changing = [predict, review, flag, remove]
-        if any(row.lost for row in rows):
-            changing.append(menu.addAction("Find moved scans…", self.search_requested.emit))
-        for action in changing:
-            action.setEnabled(not self._blocked)
-
-    def _add_removed(self, menu: QMenu, removed: list[RemovedCase]) -> None:
-        back = menu.addMenu("Put back")
-        back.setToolTipsVisible(True)
-        for item in removed:
-            action = back.addAction(item.name.replace("&", "&&"))
-            action.setToolTip(f"Removed {item.removed.replace('T', ' ').split('+')[0]} UTC")
-            action.setData(item.folder)
-        back.triggered.connect(lambda action: self.restore_requested.emit(action.data()))
-
-    def ask_removal(self) -> None:
-        """Ask whether the selected cases shall leave the study."""
-        cases = self.selected_cases()
-        names = [row.name for row in self.model.rows if row.id in cases]
-        if cases and not self._blocked:
-            confirm_removal(self, names, lambda: self.remove_requested.emit(cases))

@@ -67,7 +67,7 @@ class DyconDock(QWidget):
         self.messages = MessageLine()
         WindowMenu(self.tools.window_menu, self.session)
         self.keys = DockKeys(self, self.session)
-        self.cases.removed_cases = self.session.cases.list.removed
+        self.cases.menu.removed_cases = self.session.cases.list.removed
         self.setAcceptDrops(True)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         memory = window_memory.recall()
@@ -84,7 +84,7 @@ class DyconDock(QWidget):
             "keys": self.keys.toggle_list,
             "add_scans": self.doors.choose_scans,
             "export": self.doors.choose_export_folder,
-            "remove_case": self.cases.ask_removal,
+            "remove_case": self.cases.menu.ask_removal,
             "restore_version": self.shelf.versions.ask_restore,
             "add_structure": self.structures.ask_name,
             "train": self.training.train,

@@ -32,7 +32,7 @@ class Shelf(QStackedWidget):
         self.cases, self.versions = cases, VersionsPanel()
         self.addWidget(self.cases)
         self.addWidget(self.versions)
-        cases.versions_requested.connect(session.versions.show)
+        cases.menu.versions_requested.connect(session.versions.show)
         self.versions.look_requested.connect(session.versions.look_at)
         self.versions.restore_requested.connect(session.versions.restore)
         self.versions.close_requested.connect(session.versions.close)

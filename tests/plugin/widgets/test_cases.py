@@ -344,12 +344,12 @@ def test_next_writes_the_note_first(qtbot, panel):
 
 
 def actions(panel):
-    return {action.text(): action for action in panel.make_menu().actions() if action.text()}
+    return {action.text(): action for action in panel.menu.make().actions() if action.text()}
 
 
 def test_the_menu_acts_on_all_selected_cases(panel):
     asked = []
-    for signal in (panel.predict_requested, panel.flag_requested, panel.review_requested):
+    for signal in (panel.menu.predict_requested, panel.flag_requested, panel.review_requested):
         signal.connect(lambda *given: asked.append(given))
     panel.view.selectAll()
     menu = actions(panel)
@@ -361,7 +361,7 @@ def test_the_menu_acts_on_all_selected_cases(panel):
 
 def test_a_case_is_removed_only_after_a_question(qtbot, panel):
     asked = []
-    panel.remove_requested.connect(asked.append)
+    panel.menu.remove_requested.connect(asked.append)
     for answer, removed in (("Cancel", []), ("Remove", [["b"]])):
         panel.view.selectRow(1)
         qtbot.keyClick(panel.view, Qt.Key.Key_Delete)
@@ -376,17 +376,17 @@ def test_a_case_is_removed_only_after_a_question(qtbot, panel):
 
 def test_removed_cases_are_in_the_menu(panel):
     asked = []
-    panel.restore_requested.connect(asked.append)
-    panel.removed_cases = lambda: [RemovedCase("2026-x", "a", "scan 10", "2026-11-21T10:00:00+00:00")]
+    panel.menu.restore_requested.connect(asked.append)
+    panel.menu.removed_cases = lambda: [RemovedCase("2026-x", "a", "scan 10", "2026-11-21T10:00:00+00:00")]
     panel.view.clearSelection()
-    (entry,) = panel.make_menu().actions()
+    (entry,) = panel.menu.make().actions()
     entry.menu().actions()[0].trigger()
     assert asked == ["2026-x"]
 
 
 def test_who_only_looks_can_go_on_but_neither_mark_nor_remove(qtbot, panel):
     asked = []
-    panel.remove_requested.connect(asked.append)
+    panel.menu.remove_requested.connect(asked.append)
     panel.set_blocked("read only", "read only", "")
     assert not panel.line.note.isEnabled()
     assert panel.line.next.isEnabled()
@@ -469,8 +469,8 @@ def test_a_scan_that_cannot_be_used_is_marked_and_a_lost_one_can_be_looked_for(q
     assert panel.model.index(0, MARKS).data() == "unusable"
     assert reason in panel.model.index(0, MARKS).data(Qt.ItemDataRole.ToolTipRole)
     panel.view.selectRow(0)
-    search = [action for action in panel.make_menu().actions() if "moved" in action.text()]
+    search = [action for action in panel.menu.make().actions() if "moved" in action.text()]
     assert bool(search) == lost
     for action in search:
-        with qtbot.waitSignal(panel.search_requested):
+        with qtbot.waitSignal(panel.menu.search_requested):
             action.trigger()

@@ -116,7 +116,7 @@ def test_versions_are_reached_from_the_tools_and_from_the_list(make_dock, sessio
     action = next(action for action in dock.tools.more_menu.actions() if action.text() == "Versions…")
     action.trigger()
     dock.cases.view.selectRow(0)
-    menu = dock.cases.make_menu()
+    menu = dock.cases.menu.make()
     next(action for action in menu.actions() if action.text() == "Versions…").trigger()
     assert [asked for asked in session.asked if asked[0] == "versions.show"] == [
         ("versions.show",),
