@@ -165,7 +165,7 @@ class Session:
     def save_now(self) -> None:
         """Put everything painted on disk before going on."""
         self.cases.list.logbook.look()
-        self._desk.flush()
+        self._desk.saving.flush()
 
     def close(self) -> None:
         """Stop the task at its next safe point, save everything and let go of the study."""
@@ -188,13 +188,13 @@ class Session:
 
     def _adopt(self, study: Study) -> None:
         """Put ``study`` in the place of the one before, which is saved and closed."""
-        if not self._desk.flush():
+        if not self._desk.saving.flush():
             study.close()
             raise StudyError("The open case cannot be saved, so its study stays open; see the header.")
         self.close()
         self._presenter.retire()
         self._current.study = study
-        self._desk.open_study(study)
+        self._desk.saving.begin(study)
         self.cases.open_study(study)
         self.structures.open_study(study)
         self.suggestions.clear()

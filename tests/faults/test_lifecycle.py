@@ -248,7 +248,7 @@ def test_56_76_a_second_window_on_the_same_study_can_only_look(
     assert not other._presenter.annotation.editable
     other.close()
     desk.paint(5, 12, 12)
-    assert desk.session._desk.flush()
+    assert desk.session._desk.saving.flush()
 
 
 def test_58_a_second_press_of_train_changes_nothing_and_says_so(desk, learner, notes):
@@ -291,7 +291,7 @@ def test_65_no_layer_and_no_viewer_is_touched_from_another_thread(desk, learner,
     desk.session.labels.complete_case()
     desk.open("patient-01").open("patient-03")
     desk.paint(5, 12, 12)
-    desk.session._desk.flush()
+    desk.session._desk.saving.flush()
     desk.session.tasks.stop()
     desk.wait(lambda: not desk.session.tasks.state.busy)
     assert threads == {threading.main_thread()}
@@ -346,5 +346,5 @@ def test_a_scan_that_was_moved_is_told_and_the_open_case_stays(desk, phantom, no
     assert any("patient-01" in text or scan.name in text for _, text in notes)
     assert desk.session.cases.case_id == "patient-03"
     desk.paint(5, 12, 12)
-    assert desk.session._desk.flush()
+    assert desk.session._desk.saving.flush()
     assert painted_on_disk() > 0

@@ -125,7 +125,7 @@ def test_painting_in_a_pane_is_drawn_known_saved_shown_everywhere_and_undone(des
         layer = view.model.layers["annotation"]
         assert np.may_share_memory(layer.data, case(desk).annotation.labels)
         assert np.asarray(layer._slice.image.raw).any(), view.plane
-    assert desk.session._desk.flush()
+    assert desk.session._desk.saving.flush()
     with Study.open(study_path) as copy:
         assert np.array_equal(copy.annotation("patient-03").labels, case(desk).annotation.labels)
     desk.viewer.layers["annotation"].undo()
@@ -229,7 +229,7 @@ def test_what_another_plugin_changes_is_seen_in_every_plane_saved_and_known(desk
     settle(desk)
     for view, colour in zip(views, before, strict=True):
         assert np.ptp(colour_at(view, planes.cross_hair.point) - colour) > 20, view.plane
-    assert desk.session._desk.flush()
+    assert desk.session._desk.saving.flush()
     changed = case(desk).annotation.labels == 2
     assert changed.sum() >= 49
     assert (case(desk).annotation.known[changed] == Known.DRAWN).all()

@@ -28,7 +28,7 @@ def labels(opened):
 
 
 def on_disk(opened, case):
-    opened.session._desk.flush()
+    opened.session._desk.saving.flush()
     return opened.study.annotation(case).labels
 
 
@@ -261,4 +261,4 @@ def test_labels_that_are_imported_and_labels_that_are_painted_meanwhile_are_both
     assert (opened.session._desk.case.annotation.known == Known.DRAWN).all()
     assert np.array_equal(on_disk(opened, "alpha"), opened.session._desk.case.annotation.labels)
     opened.session.labels.undo()
-    assert opened.session._desk.flush()
+    assert opened.session._desk.saving.flush()

@@ -105,7 +105,7 @@ class Walker:
         for one in (*self.viewer.layers, *(copy.layer for copy in self.copies)):
             assert np.allclose(one.scale, self.opened.layer("scan").scale), story
             assert np.allclose(one.data_to_world((3, 2, 1)), np.multiply((3, 2, 1), one.scale)), story
-        assert session._desk.flush(), story
+        assert session._desk.saving.flush(), story
         self.compare(session.cases.case_id, story)
 
     def look_at_all(self):

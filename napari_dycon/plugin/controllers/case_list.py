@@ -67,7 +67,7 @@ class CaseList:
         self._known = KnownBy(self.change_soon)
         self._lookout = Lookout(self.change_soon, self._tell_lost)
         self.logbook = Logbook(presenter, lambda: structures.active_value, self.change_soon, self._on_unkept)
-        desk.written.connect(self.change_soon)
+        desk.saving.written.connect(self.change_soon)
         structures.edited.connect(self.changed)
 
     def open_study(self, study: Study) -> None:

@@ -80,7 +80,7 @@ class Cases:
         self._visit: Suggestion | None = None
         self._set_aside: OpenCase | None = None
         self.list = CaseList(current, dialogue, desk, presenter, structures, labels)
-        desk.written.connect(self._count_again)
+        desk.saving.written.connect(self._count_again)
         structures.rewriting.connect(self._give_up)
         structures.rewritten.connect(self._take_back)
 
@@ -136,7 +136,7 @@ class Cases:
         self.open(place.case)
 
     def _load(self, study: Study, case_id: str) -> None:
-        self._loads.put("case", jobs.load_case(study, case_id, self._desk.flush), self._on_loaded)
+        self._loads.put("case", jobs.load_case(study, case_id, self._desk.saving.flush), self._on_loaded)
 
     def _on_loaded(self, case: OpenCase) -> None:
         if case.case_id == self.wanted:
@@ -173,7 +173,7 @@ class Cases:
             self.wanted = None  # it may be on its way
         if self.case_id in case_ids:
             self._retire()
-        source = removals.removal(study, list(case_ids), self._desk.flush)
+        source = removals.removal(study, list(case_ids), self._desk.saving.flush)
         self._loads.put("remove", source, self._on_removed)
 
     @intention

@@ -1,14 +1,11 @@
-"""The open case on the person's desk: strokes, complete slices, accepted predictions, saving."""
-
-from collections.abc import Callable
-from functools import partial
+"""The open case on the person's desk: strokes, complete slices, accepted predictions."""
 
 import numpy as np
 from psygnal import Signal
 
 from napari_dycon.errors import StudyError
 from napari_dycon.plugin.background.jobs import PredictionLoaded
-from napari_dycon.plugin.background.saver import Saver
+from napari_dycon.plugin.controllers.saving import Saving
 from napari_dycon.plugin.layers.brush import KNOWN_BY, NAMES, Says
 from napari_dycon.plugin.layers.napari_private import forget_strokes
 from napari_dycon.plugin.layers.notices import notify
@@ -16,7 +13,6 @@ from napari_dycon.plugin.layers.open_case import OpenCase
 from napari_dycon.plugin.layers.presenter import Presenter
 from napari_dycon.plugin.layers.strokes import PaintingHook
 from napari_dycon.study.store.schema import Structure
-from napari_dycon.study.study import Study
 from napari_dycon.study.truth.regions import Selection
 
 MOST_LABELS = 255
@@ -26,28 +22,37 @@ LOOKING = "This is an older version, only to look at: restore it or close the li
 class Desk:
     """Everything that can be done to the annotation of the case in the viewer.
 
-    Signals: ``saved`` carries a line for the header and whether all is well; ``slice_changed`` tells whether
-    the slice on screen is complete, and a line about it; ``written`` follows each write to disk; ``picked``
+    Signals: ``slice_changed`` tells whether the slice on screen is complete, and a line about it; ``picked``
     carries the label value that was chosen in napari's own controls; ``rewritten`` says that something else
     than the brush changed the labels; ``history`` says that something else can
     be undone or done again.
+
+    Parameters
+    ----------
+    presenter
+        Shows the case.
+
+    Attributes
+    ----------
+    case
+        The case in the viewer, or None.
+    saving
+        Brings what is painted to the disk.
     """
 
-    saved = Signal(str, bool)
     slice_changed = Signal(bool, str)
-    written = Signal()
     picked = Signal(int)
     rewritten = Signal()
     history = Signal()
 
     def __init__(self, presenter: Presenter) -> None:
         self._presenter = presenter
-        self._hook = PaintingHook(self._stroked, self._touched, self._replaced, self.picked.emit)
-        self._saver: Saver | None = None
+        self._hook = PaintingHook(self._on_stroke, self._on_refresh, self._on_data, self.picked.emit)
         self._seen_place: object = None
         self._looking = False
         self._told_history: tuple[str | None, str | None] | None = None
         self.case: OpenCase | None = None
+        self.saving = Saving()
 
     @property
     def case_id(self) -> str | None:
@@ -59,21 +64,13 @@ class Desk:
         """Whether the case in the viewer has a prediction."""
         return self.case is not None and self.case.prediction is not None
 
-    def open_study(self, study: Study) -> None:
-        """Save to ``study`` from now on, if it may be changed."""
-        if study.read_only:
-            self.saved.emit("Read only", True)
-        else:
-            self._saver = Saver(study, self._tell_saved, self._tell_failed)
-            self.saved.emit("All saved", True)
-
     def show(self, case: OpenCase, structures: tuple[Structure, ...], active_value: int) -> None:
         """Put ``case`` into the viewer and listen to its annotation layer; also to show it once more."""
         if self.case is not case:
             self.end_stroke()
         self.case = case
         self._hook.detach()
-        self._presenter.show_case(case, structures, active_value, editable=self._saver is not None)
+        self._presenter.show_case(case, structures, active_value, editable=self.saving.possible)
         layer = self._presenter.annotation
         assert layer is not None
         self._hook.attach(layer)
@@ -101,7 +98,7 @@ class Desk:
             case.editor.reopen_slice(axis, index)
         else:
             case.editor.complete_slice(axis, index)
-        self.edited()
+        self.take_edit()
 
     def open_case(self) -> OpenCase:
         """Return the case in the viewer, to change it.
@@ -128,25 +125,16 @@ class Desk:
             self._presenter.show_version(labels)
         elif self._looking:
             self._looking = False
-            self._presenter.end_version(editable=self._saver is not None and self.case is not None)
+            self._presenter.end_version(editable=self.saving.possible and self.case is not None)
 
-    def edited(self) -> None:
+    def take_edit(self) -> None:
         """Redraw and save after the annotation was changed by anything but the brush."""
-        self._touch_saver()
-        self._tell_saving()
+        self._save_soon()
+        self.saving.announce()
         self._presenter.refresh_annotation()
         self.tell_slice()
         self._tell_history()
         self.rewritten.emit()
-
-    def flush(self) -> bool:
-        """Put everything painted on disk; return whether it is. May be called from any thread."""
-        return self._saver is None or self._saver.flush()
-
-    def toucher(self, case: OpenCase) -> Callable[[], None]:
-        """Return what has ``case`` saved soon, from any thread and whatever is open then."""
-        assert self._saver is not None
-        return partial(self._saver.touch, case.case_id, case.editor)
 
     def hand_over(self) -> OpenCase | None:
         """Let go of the case, which is saved soon, and return it."""
@@ -164,8 +152,8 @@ class Desk:
         """Save, and let go of the study and its case; return whether all of it is on disk."""
         self.end_stroke()
         self._hook.detach()
-        saved = self._saver is None or self._saver.close()
-        self._saver, self.case = None, None
+        saved = self.saving.end()
+        self.case = None
         return saved
 
     def tell_slice(self, event: object = None) -> None:
@@ -193,11 +181,11 @@ class Desk:
             raise StudyError("Slices can only be chosen in the 2D view: switch the viewer to 2D first.")
         return current
 
-    def _stroked(self, box: tuple[slice, ...], mask: np.ndarray, value: int) -> None:
+    def _on_stroke(self, box: tuple[slice, ...], mask: np.ndarray, value: int) -> None:
         if self.case is not None:
             self._tell_stroke(self.case, Selection(*self.case.display.part_to_source(box, mask)), value)
-            self._touch_saver()
-            self._tell_saving()
+            self._save_soon()
+            self.saving.announce()
             self.tell_slice()
             self._tell_history()
 
@@ -225,14 +213,14 @@ class Desk:
             self._told_history = names
             self.history.emit()
 
-    def _touched(self) -> None:
+    def _on_refresh(self) -> None:
         """Undo, redo and a mere change of slice look alike; only the first two leave the slice as it was."""
         current, before = self._presenter.slices.view_place(), self._seen_place
         self._seen_place = current
         if current == before:
-            self._touch_saver()
+            self._save_soon()
 
-    def _replaced(self) -> None:
+    def _on_data(self) -> None:
         """Take over an array that somebody else put into the layer; painting goes on in ours."""
         layer, case = self._presenter.annotation, self.case
         if layer is None or case is None:
@@ -246,21 +234,8 @@ class Desk:
             notify("warning", "The annotation was put back: what replaced it does not fit the scan.")
         layer.data = shown
         forget_strokes(layer)
-        self.edited()
+        self.take_edit()
 
-    def _touch_saver(self) -> None:
-        if self._saver is not None and self.case is not None:
-            self._saver.touch(self.case.case_id, self.case.editor)
-
-    def _tell_saving(self) -> None:
-        """What could not be saved so far is no less so because more is painted."""
-        if self._saver is None or not self._saver.failing:
-            self.saved.emit("Saving…", True)
-
-    def _tell_saved(self, text: str) -> None:
-        if self._saver is None or not self._saver.failing:
-            self.saved.emit(text, True)
-        self.written.emit()
-
-    def _tell_failed(self, text: str) -> None:
-        self.saved.emit(text, False)
+    def _save_soon(self) -> None:
+        if self.case is not None:
+            self.saving.touch(self.case)

@@ -79,19 +79,19 @@ class Exchange:
     def add_scans(self, paths: Sequence[Path | str], labels: Path | str | None = None) -> None:
         """Import files or folders in the background, with their label maps in ``labels``."""
         study, folder = self._current.writable(), Path(labels) if labels else None
-        source = jobs.import_scans(study, [Path(path) for path in paths], folder, self._desk.flush)
+        source = jobs.import_scans(study, [Path(path) for path in paths], folder, self._desk.saving.flush)
         self._tasks.run("importing", "Looking for scans", source, self._on_imported, self._tell_import)
 
     @intention
     def find_scans(self, folder: Path | str) -> None:
         """Look in ``folder`` for the scans that are not where they were, in the background."""
-        source = jobs.find_scans(self._current.writable(), Path(folder), self._desk.flush)
+        source = jobs.find_scans(self._current.writable(), Path(folder), self._desk.saving.flush)
         self._tasks.run("importing", "Looking for the scans", source, self._on_sought, self._tell_import)
 
     @intention
     def add_labels(self, pairs: Sequence[tuple[Path, Path]]) -> None:
         """Take over label maps for scans, each ``(scan, label map)`` as the person paired them."""
-        source = jobs.pair_labels(self._current.writable(), list(pairs), self._desk.flush)
+        source = jobs.pair_labels(self._current.writable(), list(pairs), self._desk.saving.flush)
         self._tasks.run("importing", "Reading labels", source, self._on_imported, self._tell_import)
 
     @intention
@@ -113,7 +113,7 @@ class Exchange:
 
     @intention
     def _export(self, request: ExportRequest) -> None:
-        source = jobs.export_masks(self._current.needed(), request, self._desk.flush)
+        source = jobs.export_masks(self._current.needed(), request, self._desk.saving.flush)
         self._tasks.run("exporting", "Exporting masks", source, self._on_exported)
 
     def _on_imported(self, event: CollectingScans | ImportEvent) -> None:
@@ -126,7 +126,7 @@ class Exchange:
         case_id = event.case.id
         if event.outcome == "labelled" and case_id in (self._cases.case_id, self._cases.wanted):
             take = partial(self._labels.take_imported, case_id)
-            self._loads.put(f"labels for {case_id}", flush(self._desk.flush, take), Saved.call)
+            self._loads.put(f"labels for {case_id}", flush(self._desk.saving.flush, take), Saved.call)
         elif self._cases.case_id is None and self._cases.wanted is None:
             self._cases.open(case_id)
 

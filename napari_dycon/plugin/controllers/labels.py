@@ -79,7 +79,7 @@ class Labels:
         self._presenter, self._structures, self._loads = presenter, structures, loads
         self.saved: tuple[str, bool] = ("", True)
         self.slice_state: tuple[bool, str] = (False, "")
-        desk.saved.connect(self._on_saved)
+        desk.saving.told.connect(self._on_saved)
         desk.slice_changed.connect(self._on_slice_state)
         presenter.brush.undo, presenter.brush.redo = self.undo, self.redo
 
@@ -115,7 +115,7 @@ class Labels:
         if extent <= AT_ONCE:
             edit = move()
             if edit is not None:
-                self._desk.edited()
+                self._desk.take_edit()
                 self._dialogue.say_of_edit(f"{verb}: {edit.name}.")
             return
 
@@ -137,7 +137,7 @@ class Labels:
     def complete_case(self) -> None:
         """Declare every voxel of the open case known."""
         case = self.editable()
-        source = jobs.edit(case.case_id, case.editor.complete_case, self._desk.toucher(case))
+        source = jobs.edit(case.case_id, case.editor.complete_case, self._desk.saving.toucher(case))
         self._loads.put(f"complete {case.case_id}", source, self._on_edited)
 
     @intention
@@ -152,7 +152,7 @@ class Labels:
 
     def decide(self, case: OpenCase, what: str, action: Callable[[], Edit]) -> None:
         """Make a decision in the background; none replaces one that waits."""
-        source = decision(case, what, action, self._desk.toucher(case))
+        source = decision(case, what, action, self._desk.saving.toucher(case))
         self._loads.put(f"decision {next(_serial)}", source, self._on_decided)
 
     def _on_decided(self, event: jobs.Edited | Note) -> None:
@@ -164,7 +164,7 @@ class Labels:
 
     def _on_edited(self, event: jobs.Edited) -> None:
         if event.case_id == self._desk.case_id:
-            self._desk.edited()
+            self._desk.take_edit()
 
     # ---- slices in between -------------------------------------------------------------------
 
@@ -238,13 +238,13 @@ class Labels:
 
     def _change(self, case: OpenCase, work: Callable[[], str]) -> None:
         """Do what looks at every voxel in the background, and have it saved whatever is open then."""
-        source = change(case, work, self._desk.toucher(case))
+        source = change(case, work, self._desk.saving.toucher(case))
         self._loads.put(f"labels {next(_serial)}", source, self._on_labels_changed)
 
     def _on_labels_changed(self, event: LabelsChanged) -> None:
         if event.case_id == self._desk.case_id:
             self._presenter.show_preview(None)
-            self._desk.edited()
+            self._desk.take_edit()
         if event.sentence:
             self._dialogue.say_of_edit(event.sentence)
 

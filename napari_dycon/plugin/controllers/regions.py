@@ -252,7 +252,7 @@ class Regions:
         axis, index = self._desk.slice_on_screen()
         where = one_slice(case.annotation.shape, axis, index)
         edit = decided(case, what, where, f"{VERBS[what]} slice", self._run)
-        self._desk.edited()
+        self._desk.take_edit()
         self._dialogue.say_of_edit(outcome(edit, what))
 
     def _decide(self, case: OpenCase, what: str, where: Selection | None, part: str) -> None:

@@ -166,7 +166,7 @@ class Structures:
         self._when_saved(partial(self._ask_removal, study, value, background))
 
     def _when_saved(self, go_on: Callable[[], None]) -> None:
-        self._loads.put("structures", flush(self._desk.flush, go_on), Saved.call)
+        self._loads.put("structures", flush(self._desk.saving.flush, go_on), Saved.call)
 
     @intention
     def _ask_merge(self, study: Study, value: int, into: int) -> None:
@@ -190,7 +190,7 @@ class Structures:
         if self._loads.busy:
             raise StudyError("A case is still being read or changed: try again in a moment.")
         self.rewriting.emit()
-        source = rewrite(change, self._desk.flush)
+        source = rewrite(change, self._desk.saving.flush)
         self._tasks.run("restructuring", "Changing structures", source, self._on_rewritten)
         self.edited.emit()
 

@@ -94,7 +94,13 @@ class Training:
         resume = self._interrupted if (self._interrupted or "").endswith(f"-{method}") else None
         wanted = None if resume else minutes
         source = jobs.training(
-            study, method, wanted, preferred_device(), self._desk.flush, resume, apart=prefers_own_process()
+            study,
+            method,
+            wanted,
+            preferred_device(),
+            self._desk.saving.flush,
+            resume,
+            apart=prefers_own_process(),
         )
         self._own_process.consider_memory()
         self._tasks.run("training", "Preparing", source, self._on_trained, self._on_training_ended)

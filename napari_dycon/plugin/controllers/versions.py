@@ -55,7 +55,7 @@ class Versions:
         self.shown: CaseVersions | None = None
         cases.leaving.connect(self._leave)
         cases.closing.connect(self.close)
-        desk.written.connect(self._list_again)
+        desk.saving.written.connect(self._list_again)
 
     @intention
     def show(self, case_id: str | None = None) -> None:
@@ -65,7 +65,7 @@ class Versions:
         if case_id != self._desk.case_id:
             self._cases.open(case_id)
         self._asked = case_id
-        self._loads.put("versions", version_list(study, case_id, self._desk.flush), self._on_listed)
+        self._loads.put("versions", version_list(study, case_id, self._desk.saving.flush), self._on_listed)
 
     @intention
     def look_at(self, generation: int) -> None:
@@ -88,7 +88,7 @@ class Versions:
         if case is None or versions is None:
             return
         when = next(row.when for row in versions.rows if row.generation == generation)
-        source = version_return(study, case, generation, when, self._desk.toucher(case))
+        source = version_return(study, case, generation, when, self._desk.saving.toucher(case))
         self._loads.put(f"restore version {case.case_id}", source, self._on_restored)
 
     def close(self) -> None:
@@ -140,7 +140,7 @@ class Versions:
             return
         self.close()
         if event.changed:
-            self._desk.edited()
+            self._desk.take_edit()
             self._dialogue.say_of_edit(f"Restored {event.when}. Undo takes it back.")
         else:
             text = "Nothing was changed: that version is the same as what you have."

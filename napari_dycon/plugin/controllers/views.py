@@ -64,7 +64,7 @@ class Views:
         self._planes: LinkedPlanes | None = None
         self._single: SinglePlane | None = None
         self.known_shown = False
-        desk.saved.connect(self._refresh_known)
+        desk.saving.told.connect(self._refresh_known)
         contrast.changed.connect(self.redraw)
         self.planes_changed.connect(self.redraw)
         dims = presenter.viewer.dims.events

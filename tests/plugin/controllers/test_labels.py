@@ -60,7 +60,7 @@ def test_a_mark_in_the_middle_of_its_stroke_is_never_saved_as_a_label(opened):
     with layer.block_history():
         opened.paint((2, 10, 10), 1)
         assert layer.data[2, 10, 10] not in (0, 1)  # it is seen while it is painted
-        opened.session._desk.edited()  # a save falls due just now
+        opened.session._desk.take_edit()  # a save falls due just now
         labels, known = saved(opened)
         assert not labels.any()
         assert known[2, 10, 10] == Known.IGNORE

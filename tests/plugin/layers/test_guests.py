@@ -43,7 +43,7 @@ def kept(opened, labels_before):
     """Whether every label is on disk and in the case once it is shown again."""
     opened.session.cases.open("alpha")
     opened.rest()
-    assert opened.session._desk.flush()
+    assert opened.session._desk.saving.flush()
     assert np.array_equal(opened.study.annotation("alpha").labels, labels(opened))
     return np.array_equal(labels(opened), labels_before)
 
