@@ -2,13 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtGui import QAction, QResizeEvent
-from qtpy.QtWidgets import QMenu, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QWidget,
+)
 
 from napari_dycon.plugin.controllers.question import Question
 from napari_dycon.plugin.widgets.parts import ElidedLabel, menu_button, push_button, row, set_role
 
+CONFIRM = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 GAP = 5
 SHORT = 0.4
 """Share of the width up to which a question stays on one line."""
@@ -34,7 +44,7 @@ class QuestionStrip(QWidget):
         self.menu = QMenu(self)
         self.menu.triggered.connect(self._answer_from_menu)
         self.more = menu_button("More", "Other answers", self.menu)
-        self._cancel = ""
+        self._cancel = self._primary = ""
         self._row = row(self.text, self.more, spacing=GAP)
         self._row.setStretch(0, 1)
         self.setLayout(self._row)
@@ -51,11 +61,35 @@ class QuestionStrip(QWidget):
             first.setProperty("role", "primary")
             first.setToolTip("Enter")
         last.setToolTip("Esc")
-        self._cancel = last.text()
+        self._cancel, self._primary = last.text(), question.answers[0][0]
         for button in (*list(self.buttons.values())[:-1], self.more, last):
             self._row.removeWidget(button)
             self._row.addWidget(button)
         self._fit()
+        self._hear_keys(True)
+
+    def rest(self) -> None:
+        """Take no answers by key until the next question."""
+        self._hear_keys(False)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Let Enter and Esc answer the question wherever the focus is in the window, but in a text."""
+        if event.type() != QEvent.Type.KeyPress or not isinstance(watched, QWidget):
+            return False
+        typing = isinstance(watched, QLineEdit | QAbstractSpinBox | QAbstractButton)
+        if typing or watched.window() is not self.window():
+            return False
+        answer = {Qt.Key.Key_Escape: "cancel"} | dict.fromkeys(CONFIRM, self._primary)
+        if event.key() not in answer:
+            return False
+        self.answered.emit(answer[event.key()])
+        return True
+
+    def _hear_keys(self, hear: bool) -> None:
+        app = QApplication.instance()
+        app.removeEventFilter(self)
+        if hear:
+            app.installEventFilter(self)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Show as many answers as there is room for."""

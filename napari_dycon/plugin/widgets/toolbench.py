@@ -36,13 +36,13 @@ class Toolbench(QObject):
         self._tools, self._session = tools, session
         self._regions = RegionBench(tools, session)
         for signal, slot in (
-            (tools.answered, session.dialogue.answer),
+            (tools.strip.answered, session.dialogue.answer),
             (tools.undo_requested, partial(session.actions.perform, "undo")),
             (tools.redo_requested, partial(session.actions.perform, "redo")),
             (tools.brush_requested, session.tools.take_brush),
-            (tools.paint_as_requested, session.tools.paint_as),
-            (tools.interpolate_requested, session.labels.propose_between),
-            (tools.cleanup_requested, session.labels.clean_up),
+            (tools.paint_menu.paint_requested, session.tools.paint_as),
+            (tools.interpolate_menu.interpolate_requested, session.labels.propose_between),
+            (tools.cleanup_menu.cleanup_requested, session.labels.clean_up),
             (tools.intensity.limited, session.tools.limit_paint),
             (tools.intensity.range_chosen, session.tools.set_paint_range),
             (session.dialogue.question_changed, self._show_question),

@@ -2,15 +2,10 @@
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
-from qtpy.QtGui import QAction, QActionGroup
+from qtpy.QtCore import QSize, Signal
 from qtpy.QtWidgets import (
-    QAbstractButton,
-    QAbstractSpinBox,
-    QApplication,
     QFrame,
     QHBoxLayout,
-    QLineEdit,
     QMenu,
     QPushButton,
     QStackedWidget,
@@ -30,27 +25,12 @@ from napari_dycon.plugin.widgets.parts import (
 )
 from napari_dycon.plugin.widgets.question_strip import QuestionStrip
 from napari_dycon.plugin.widgets.theme import Theme
+from napari_dycon.plugin.widgets.tool_menus import PAINTS, CleanupMenu, InterpolateMenu, PaintMenu
 from napari_dycon.study.truth.annotations import Known
 
 HEIGHT = 28
-CONFIRM = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-PAINTS = (
-    ("structure", "The structure"),
-    ("background", "Background, for certain"),
-    ("ignore", "Do not care"),
-    ("forget", "Forget"),
-)
-"""What the brush can say, and how it is called."""
 SAY_COLOURS = {"background": LOOKS[Known.DRAWN][1], "ignore": LOOKS[Known.IGNORE][1]}
 """Colours of the brush on its button: those of its strokes in the known map."""
-CLEANUPS = (
-    ("largest", "Keep the largest piece"),
-    ("islands", "Remove islands below 0.1 ml"),
-    ("holes", "Fill holes"),
-    ("slice holes", "Fill holes in every slice"),
-    ("smooth", "Smooth a little"),
-    ("smooth more", "Smooth more"),
-)
 
 
 class ToolsPanel(QWidget):
@@ -67,17 +47,13 @@ class ToolsPanel(QWidget):
     undo_requested = Signal()
     redo_requested = Signal()
     brush_requested = Signal()
-    paint_as_requested = Signal(str)
-    interpolate_requested = Signal(bool)
-    cleanup_requested = Signal(str)
     known_requested = Signal(bool)
-    answered = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
         self._theme: Theme | None = None
-        self._primary, self._says = "", PAINTS[0][0]
-        self.paint_menu, self.cleanup_menu = self._paint_choices(), self._cleanups()
+        self._says = PAINTS[0][0]
+        self.paint_menu, self.cleanup_menu = PaintMenu(self), CleanupMenu(self)
         self.region_menu, self.more_menu = QMenu(self), QMenu(self)
         self.undo_button = push_button("", "Undo", self.undo_requested, "tool")
         self.redo_button = push_button("", "Redo", self.redo_requested, "tool")
@@ -90,7 +66,7 @@ class ToolsPanel(QWidget):
         self.range_button = menu_button(
             "", "Paint only within a range of intensities (I)", range_menu, "tool"
         )
-        self.interpolate_menu = self._interpolations()
+        self.interpolate_menu = InterpolateMenu(self)
         self.interpolate_button = menu_button(
             "", "Fill the slices between labelled ones", self.interpolate_menu, "tool"
         )
@@ -102,7 +78,6 @@ class ToolsPanel(QWidget):
             button.setCheckable(True)
         self.known_button.clicked.connect(self.known_requested)
         self.strip = QuestionStrip()
-        self.strip.answered.connect(self.answered)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -128,9 +103,9 @@ class ToolsPanel(QWidget):
         """Ask ``question`` in the place of the tools; None shows the tools again."""
         if question is not None:
             self.strip.ask(question)
-            self._primary = question.answers[0][0]
+        else:
+            self.strip.rest()
         self.pages.setCurrentIndex(0 if question is None else 1)
-        self._hear_keys(question is not None)
 
     def set_history(self, undo: str, redo: str, keys: Sequence[str], blocked: str) -> None:
         """Name what would be undone and done again, empty where there is nothing; or why it cannot be."""
@@ -143,8 +118,7 @@ class ToolsPanel(QWidget):
 
     def set_paint(self, how: str, in_hand: bool) -> None:
         """Show what the brush says, a key of ``PAINTS``, and whether it is in the hand."""
-        for action in self.paint_menu.actions():
-            action.setChecked(action.data() == how)
+        self.paint_menu.show_paint(how)
         self.paint_button.setChecked(in_hand)
         self._says = how
         said = "" if how == PAINTS[0][0] else f": {dict(PAINTS)[how]}"
@@ -159,7 +133,7 @@ class ToolsPanel(QWidget):
 
     def set_structure(self, name: str) -> None:
         """Name the active structure in the menus."""
-        self._active_entry.setText(f"Between slices of {name}" if name else "Between slices")
+        self.interpolate_menu.set_structure(name)
         self.cleanup_button.setProperty("tip", f"Clean up {name}" if name else "Clean up")
 
     def set_blocked(self, labelling: str) -> None:
@@ -209,62 +183,6 @@ class ToolsPanel(QWidget):
                     SAY_COLOURS.get(self._says, theme.text) if button is self.paint_button else theme.text
                 )
                 button.setIcon(icon(name, colour if button.isEnabled() else theme.disabled))
-
-    # ---- menus and keys ----------------------------------------------------------------------
-
-    def _paint_choices(self) -> QMenu:
-        menu, group = QMenu(self), QActionGroup(self)
-        for key, text in PAINTS:
-            action = menu.addAction(text)
-            action.setData(key)
-            action.setCheckable(True)
-            group.addAction(action)
-        menu.actions()[0].setChecked(True)
-        menu.triggered.connect(self._ask_paint)
-        return menu
-
-    def _interpolations(self) -> QMenu:
-        menu = QMenu(self)
-        self._active_entry = menu.addAction("Between slices")
-        self._active_entry.setData(False)
-        menu.addAction("Between slices of all structures").setData(True)
-        menu.triggered.connect(self._ask_interpolation)
-        return menu
-
-    def _ask_interpolation(self, action: QAction) -> None:
-        self.interpolate_requested.emit(action.data())
-
-    def _cleanups(self) -> QMenu:
-        menu = QMenu(self)
-        for key, text in CLEANUPS:
-            menu.addAction(text).setData(key)
-        menu.triggered.connect(self._ask_cleanup)
-        return menu
-
-    def _ask_paint(self, action: QAction) -> None:
-        self.paint_as_requested.emit(action.data())
-
-    def _ask_cleanup(self, action: QAction) -> None:
-        self.cleanup_requested.emit(action.data())
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Let Enter and Esc answer the question wherever the focus is in the window, but in a text."""
-        if event.type() != QEvent.Type.KeyPress or not isinstance(watched, QWidget):
-            return False
-        typing = isinstance(watched, QLineEdit | QAbstractSpinBox | QAbstractButton)
-        if typing or watched.window() is not self.window():
-            return False
-        answer = {Qt.Key.Key_Escape: "cancel"} | dict.fromkeys(CONFIRM, self._primary)
-        if event.key() not in answer:
-            return False
-        self.answered.emit(answer[event.key()])
-        return True
-
-    def _hear_keys(self, hear: bool) -> None:
-        app = QApplication.instance()
-        app.removeEventFilter(self)
-        if hear:
-            app.installEventFilter(self)
 
 
 def _gap() -> QFrame:
