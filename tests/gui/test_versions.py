@@ -151,9 +151,9 @@ def test_structures_merged_and_removed_leave_everything_else_as_it_was(desk, doc
     desk.session.save_now()
     before = {case.id: desk.session.study.annotation(case.id) for case in desk.session.study.cases}
 
-    dock.structures.merge_requested.emit(second, first)
+    dock.structures.menu.merge_requested.emit(second, first)
     answer(desk, dock, "change")
-    dock.structures.remove_requested.emit(third, False)
+    dock.structures.menu.remove_requested.emit(third, False)
     answer(desk, dock, "change")
     assert [structure.value for structure in desk.session.structures.all] == [first]
     assert dock.structures.chips.count() == 1

@@ -49,7 +49,7 @@ def test_double_click_on_the_swatch_asks_for_a_colour(qtbot, panel):
     qtbot.mouseDClick(panel.chips.viewport(), Qt.MouseButton.LeftButton, pos=where)
     dialog = panel.findChild(QColorDialog)
     assert dialog.currentColor().name() == "#3182bd"
-    with qtbot.waitSignal(panel.recolour_requested) as asked:
+    with qtbot.waitSignal(panel.menu.recolour_requested) as asked:
         dialog.accept()
     assert asked.args == [7, "#3182bd"]
 

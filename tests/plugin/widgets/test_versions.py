@@ -140,8 +140,8 @@ def test_the_menu_of_structures_is_in_sight_and_is_about_the_active_one(make_doc
     dock = make_dock()
     session.structures.changed.emit()
     assert dock.structures.edit_button.isVisible()
-    dock.structures.edit_menu.aboutToShow.emit()
-    found = entries(dock.structures.edit_menu)
+    dock.structures.menu.of_active.aboutToShow.emit()
+    found = entries(dock.structures.menu.of_active)
     assert list(found) == ["Rename “Left atrium”", "Colour…", "Merge into", "Remove"]
     merge = entries(found["Merge into"].menu())
     assert list(merge) == ["“Appendage”", "“A && B”"]
@@ -157,8 +157,8 @@ def test_the_only_structure_is_neither_merged_nor_removed(make_dock, session, ro
     session.open_with(rows)
     session.structures.all = session.structures.all[:1]
     dock = make_dock()
-    dock.structures.edit_menu.aboutToShow.emit()
-    found = entries(dock.structures.edit_menu)
+    dock.structures.menu.of_active.aboutToShow.emit()
+    found = entries(dock.structures.menu.of_active)
     assert not found["Merge into"].isEnabled()
     assert not found["Remove"].isEnabled()
     found["Rename “Left atrium”"].trigger()
