@@ -73,9 +73,9 @@ class Study(StudyFolder):
         except DyconError as error:
             self.tell(f"A change of the structures is not finished yet: {error}")
             return
-        if not gone.keys() <= self._record.retired.keys():  # of a version that did not retire values
-            retired = {**gone, **self._record.retired}
-            self._record = self._record.model_copy(update={"retired": retired})
+        if not gone.keys() <= self.record.retired.keys():  # of a version that did not retire values
+            retired = {**gone, **self.record.retired}
+            self._live.now = self.record.model_copy(update={"retired": retired})
 
     # ---- scans and annotations ---------------------------------------------------------------
 
@@ -116,7 +116,7 @@ class Study(StudyFolder):
     @property
     def secret(self) -> bytes:
         """What pseudonyms of this study are made with."""
-        return self._record.secret.encode()
+        return self.record.secret.encode()
 
     def keep_secret(self) -> None:
         """Write down what pseudonyms are made with, where a study of an earlier version has none yet.
@@ -301,7 +301,7 @@ class Study(StudyFolder):
     @property
     def active_run(self) -> str | None:
         """Run whose predictions are shown; None where there is none."""
-        run = self._record.active_run
+        run = self.record.active_run
         return run if run in self._runs.ids() else None
 
     def runs(self) -> list[str]:

@@ -15,6 +15,7 @@ from napari_dycon.io.atomic import sweep_leftovers
 from napari_dycon.io.json_files import in_words
 from napari_dycon.study.store.annotation_store import AnnotationStore
 from napari_dycon.study.store.files import scan_path
+from napari_dycon.study.store.live_record import LiveRecord
 from napari_dycon.study.store.lock import RunLock, StudyLock
 from napari_dycon.study.store.schema import (
     DEFAULT_COLORS,
@@ -50,11 +51,8 @@ class StudyFolder:
         self.path = path
         self.oddities: tuple[str, ...] = ()
         self._reasons = notes
-        self._record = record
-        self._written = record
+        self._live = LiveRecord(path, record)
         self._lock = lock
-        self._file = StudyFile(path)
-        self._places: tuple[tuple[CaseRecord, ...], dict[str, CaseRecord]] = ((), {})
         self.mutex = RLock()
         self.restructuring = Lock()
         self._annotations = AnnotationStore(path)
@@ -94,7 +92,7 @@ class StudyFolder:
             raise StudyError(f"A study cannot be made in {path}: {refusal}.")
         study = cls(path, record, lock, ())
         try:
-            study._write(record)
+            study._live.write(record)
         except BaseException:
             lock.release()
             raise
@@ -138,9 +136,8 @@ class StudyFolder:
                 return
             clean = False
             try:
-                if self._record is not self._written:
-                    self._write(self._record)
-                self._annotations.remember(self._record.revision)
+                self._live.save()
+                self._annotations.remember(self.record.revision)
                 clean = True
             finally:
                 self._lock.release(clean=clean)
@@ -160,22 +157,22 @@ class StudyFolder:
     @property
     def record(self) -> StudyRecord:
         """The content of ``study.json``."""
-        return self._record
+        return self._live.now
 
     @property
     def name(self) -> str:
         """Name of the study."""
-        return self._record.name
+        return self.record.name
 
     @property
     def structures(self) -> tuple[Structure, ...]:
         """Structures in study order; class index ``i`` of a model is the ``i``-th, from 1."""
-        return self._record.structures
+        return self.record.structures
 
     @property
     def cases(self) -> tuple[CaseRecord, ...]:
         """Cases in the order of their import."""
-        return self._record.cases
+        return self.record.cases
 
     @property
     def read_only(self) -> bool:
@@ -190,7 +187,7 @@ class StudyFolder:
         StudyError
             If there is no such case.
         """
-        found = self._by_id().get(case_id)
+        found = self._live.by_id.get(case_id)
         if found is None:
             raise StudyError(
                 f"There is no case {case_id!r} in the study {self.name}; see the list of its cases."
@@ -224,39 +221,30 @@ class StudyFolder:
             If the name or the value is taken or not allowed, or no value is left.
         """
         with self.mutex:
-            retired = self._record.retired
+            retired = self.record.retired
             if value is None:
-                value = self._free_value()
+                value = _free_value(self.record)
             if value in retired:
+                free = _free_value(self.record)
                 raise StudyError(
                     f"Label value {value} was that of “{retired[value]}”, which is gone; old predictions and "
-                    f"models hold it still. Choose another one; the next free one is {self._free_value()}."
+                    f"models hold it still. Choose another one; the next free one is {free}."
                 )
             added = new_structure(value, name, color or _next_color(self.structures))
             self.set_structures((*self.structures, added))
             return added
 
-    def _free_value(self) -> int:
-        used = {structure.value for structure in self.structures} | self._record.retired.keys()
-        value = next((free for free in range(1, MOST_STRUCTURES + 1) if free not in used), None)
-        if value is None:
-            raise StudyError(
-                f"All {MOST_STRUCTURES} label values are those of structures, or were once; make a new study "
-                "for more."
-            )
-        return value
-
     def rename_structure(self, value: int, name: str) -> Structure:
         """Give a structure another name; its label value stays."""
         with self.mutex:
             old = self.structure(value)
-            self.set_structures(self._with(old, name=name))
+            self.set_structures(_with_changes(self.structures, old, name=name))
             return self.structure(value)
 
     def recolour_structure(self, value: int, color: str) -> Structure:
         """Give a structure another colour, ``#rrggbb``."""
         with self.mutex:
-            self.set_structures(self._with(self.structure(value), color=color))
+            self.set_structures(_with_changes(self.structures, self.structure(value), color=color))
             return self.structure(value)
 
     # ---- for the modules of this layer -------------------------------------------------------
@@ -272,21 +260,16 @@ class StudyFolder:
         with self.mutex:
             self.require_writable()
             try:
-                record = StudyRecord.model_validate({**dict(self._record), **changes})
+                record = StudyRecord.model_validate({**dict(self.record), **changes})
             except ValidationError as error:
                 raise StudyError(f"The study was not changed: {in_words(error)}.") from error
-            self._write(record)
+            self._live.write(record)
 
     def replace_case(self, record: CaseRecord, write: bool = True) -> None:
         """Replace the record of a case, or add it; without `write` it goes to disk with the next change."""
         with self.mutex:
             self.require_writable()
-            cases = tuple({**self._by_id(), record.id: record}.values())
-            updated = self._record.model_copy(update={"cases": cases})
-            if write and not self._file.put_case(updated, record):
-                self._write(updated)
-            else:
-                self._record = updated
+            self._live.put_case(record, write=write)
 
     def add_case(self, record: CaseRecord, annotation: Annotation | None) -> CaseRecord:
         """Add a case with its annotation; the case appears only once its annotation is on disk."""
@@ -325,19 +308,9 @@ class StudyFolder:
         changes = {
             "structures": structures,
             "cases": tuple(cases),
-            "retired": {**self._record.retired, **gone},
+            "retired": {**self.record.retired, **gone},
         }
-        self._write(self._record.model_copy(update=changes))
-
-    def _write(self, record: StudyRecord) -> None:
-        self._record = self._written = self._file.write(record)
-
-    def _by_id(self) -> dict[str, CaseRecord]:
-        """Cases by id, in their order."""
-        cases = self._record.cases
-        if self._places[0] is not cases:
-            self._places = cases, {case.id: case for case in cases}
-        return self._places[1]
+        self._live.write(self.record.model_copy(update=changes))
 
     @classmethod
     def _opened_to_write(cls, path: Path, reading: Reading, lock: StudyLock, crashed: bool) -> Self:
@@ -372,7 +345,7 @@ class StudyFolder:
         sizes and times in the annotations' folder.
         """
         study = cls(path, reading.record, lock, reason)
-        study._file, study._written = StudyFile(path, reading), reading.base
+        study._live.resume(reading)
         study.tell(*reading.notes)
         if crashed or reading.notes or not study._annotations.seen(reading.record.revision):
             if lock is not None:
@@ -384,21 +357,33 @@ class StudyFolder:
         return study
 
     def _catch_up(self) -> None:
-        cases = tuple(map(self._caught_up, self.cases))
+        cases = tuple(map(self._update_facts, self.cases))
         if cases != self.cases:
-            self._record = self._record.model_copy(update={"cases": cases})
+            self._live.now = self.record.model_copy(update={"cases": cases})
 
-    def _caught_up(self, case: CaseRecord) -> CaseRecord:
+    def _update_facts(self, case: CaseRecord) -> CaseRecord:
         """Bring one record up to its annotation; where that cannot be read, opening the case will say so."""
         try:
             return self.annotated(case, self._annotations.version(case.id))
         except StudyError:
             return case
 
-    def _with(self, old: Structure, **changes: str) -> tuple[Structure, ...]:
-        changed = new_structure(**{**old.model_dump(include={"value", "name", "color"}), **changes})
-        changed = old.model_copy(update=dict(changed))
-        return tuple(changed if structure is old else structure for structure in self.structures)
+
+def _free_value(record: StudyRecord) -> int:
+    used = {structure.value for structure in record.structures} | record.retired.keys()
+    value = next((free for free in range(1, MOST_STRUCTURES + 1) if free not in used), None)
+    if value is None:
+        raise StudyError(
+            f"All {MOST_STRUCTURES} label values are those of structures, or were once; make a new study "
+            "for more."
+        )
+    return value
+
+
+def _with_changes(structures: Sequence[Structure], old: Structure, **changes: str) -> tuple[Structure, ...]:
+    changed = new_structure(**{**old.model_dump(include={"value", "name", "color"}), **changes})
+    changed = old.model_copy(update=dict(changed))
+    return tuple(changed if structure is old else structure for structure in structures)
 
 
 def _next_color(structures: Sequence[Structure]) -> str:

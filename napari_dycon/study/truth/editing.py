@@ -24,7 +24,6 @@ from napari_dycon.study.truth.edits import (
     Step,
     UndoHistory,
     copying,
-    lie_within,
     result_of,
     writing,
 )
@@ -41,7 +40,6 @@ from napari_dycon.study.truth.regions import (
 from napari_dycon.study.truth.unsaved import Snapshot, Unsaved
 
 VOXELS_AT_A_TIME = 1 << 19
-ELSEWHERE = "Change by another tool"
 
 
 class AnnotationEditor(Decider):
@@ -79,7 +77,6 @@ class AnnotationEditor(Decider):
         self._lock = RLock()
         self._operation = Lock()
         self._history = UndoHistory(memory)
-        self._found = Edit(ELSEWHERE)
         self._unsaved = Unsaved(annotation.shape)
         self._marks: dict[int, Known] = {}
 
@@ -97,27 +94,25 @@ class AnnotationEditor(Decider):
     def undo_names(self) -> list[str]:
         """Names of what can be undone, newest first."""
         with self._lock:
-            return ([self._found.name] if self._found else []) + self._history.undo_names
+            return self._history.undo_names
 
     @property
     def undo_name(self) -> str | None:
         """Name of what `undo` would take back, at once however long the history is."""
         with self._lock:
-            last = self._history.last
-            return self._found.name if self._found else None if last is None else last.edit.name
+            return self._history.undo_name
 
     @property
     def redo_name(self) -> str | None:
         """Name of what `redo` would do again, at once however long the history is."""
         with self._lock:
-            following = self._history.next
-            return None if self._found or following is None else following.edit.name
+            return self._history.redo_name
 
     @property
     def redo_names(self) -> list[str]:
         """Names of what can be done again, next one first."""
         with self._lock:
-            return [] if self._found else self._history.redo_names
+            return self._history.redo_names
 
     def stroke(
         self, where: Selection | Sequence[ArrayLike], how: Known = Known.DRAWN, name: str = "Paint"
@@ -145,7 +140,7 @@ class AnnotationEditor(Decider):
                 np.copyto(self.labels[box], np.uint8(0), where=mask)
             np.copyto(self.known[box], np.uint8(how), where=mask)
             np.copyto(self._seen[box], self.labels[box], where=mask)
-            self._join_or_push_found(where, edit)
+            self._history.give_found(edit, where)
             for part, old in zip(parts, before, strict=True):
                 edit.add(Patch.between(part.box, old, Annotation(self._seen[part.box], self.known[part.box])))
             if edit:
@@ -283,7 +278,7 @@ class AnnotationEditor(Decider):
             for selection, change in pieces:
                 with self._lock:
                     self._reconcile(selection.box)
-                    self._push_found()
+                    self._history.push_found()
                     patch, remembered = self._change(selection, change, opening)
                     if patch is None:
                         continue
@@ -357,22 +352,7 @@ class AnnotationEditor(Decider):
         """Make unannounced changes, those under a step too, the newest step."""
         for patch in [] if step is None else step.edit.patches:
             self._reconcile(patch.box)
-        self._push_found()
-
-    def _push_found(self) -> None:
-        if self._found:
-            self._history.push(Step(self._found))
-            self._found = Edit(ELSEWHERE)
-
-    def _join_or_push_found(self, where: Selection, edit: Edit) -> None:
-        """Let a stroke own what was seen of it before it was told; anything else is a step of its own."""
-        if not self._found:
-            return
-        if lie_within(self._found.patches, where):
-            edit.patches.extend(self._found.patches)
-            self._found = Edit(ELSEWHERE)
-        else:
-            self._push_found()
+        self._history.push_found()
 
     def _slabs(self) -> Iterator[Box]:
         """Parts of the volume that are small enough not to keep a stroke waiting."""
@@ -403,5 +383,5 @@ class AnnotationEditor(Decider):
         told = np.where(as_opened, self._opening.known[box][different], np.uint8(Known.DRAWN))
         known[different] = np.where(marked > 0, marked - np.uint8(1), told)
         seen[different] = now
-        self._found.add(Patch.between(box, before, Annotation(seen, known)))
+        self._history.found.add(Patch.between(box, before, Annotation(seen, known)))
         self._unsaved.touch(box)

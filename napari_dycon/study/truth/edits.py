@@ -24,6 +24,8 @@ from napari_dycon.study.truth.regions import (
 
 AUTOSAVE = "autosave"
 """Reason of a change that is too small to keep the version before it."""
+ELSEWHERE = "Change by another tool"
+"""Name of an edit that nobody has told of."""
 
 HISTORY_BYTES = 128 << 20
 Side = Literal["before", "after"]
@@ -272,10 +274,16 @@ class UndoHistory:
     ----------
     limit
         Bytes that all steps together may hold; the newest step is kept in any case.
+
+    Attributes
+    ----------
+    found
+        What was seen to have changed and nobody has told of: newer than every step, and not one yet.
     """
 
     def __init__(self, limit: int = HISTORY_BYTES) -> None:
         self._limit = limit
+        self.found = Edit(ELSEWHERE)
         self._done: deque[Step] = deque()
         self._undone: list[Step] = []
         self._held = 0
@@ -283,12 +291,22 @@ class UndoHistory:
     @property
     def undo_names(self) -> list[str]:
         """What can be undone, newest first."""
-        return [step.edit.name for step in reversed(self._done)]
+        return ([self.found.name] if self.found else []) + [step.edit.name for step in reversed(self._done)]
+
+    @property
+    def undo_name(self) -> str | None:
+        """What would be undone, at once however many steps there are."""
+        return self.found.name if self.found else None if self.last is None else self.last.edit.name
+
+    @property
+    def redo_name(self) -> str | None:
+        """What would be done again, at once however many steps there are."""
+        return None if self.found or self.next is None else self.next.edit.name
 
     @property
     def redo_names(self) -> list[str]:
         """What can be done again, next one first."""
-        return [step.edit.name for step in reversed(self._undone)]
+        return [] if self.found else [step.edit.name for step in reversed(self._undone)]
 
     @property
     def nbytes(self) -> int:
@@ -313,6 +331,20 @@ class UndoHistory:
             self._held -= self._undone.pop().counted
         self._done.append(step)
         self.trim()
+
+    def push_found(self) -> None:
+        """Make what was found a step."""
+        if self.found:
+            self.push(Step(self.found))
+            self.found = Edit(ELSEWHERE)
+
+    def give_found(self, edit: Edit, where: Selection) -> None:
+        """Let a stroke own what was seen of it before it was told; anything else is a step of its own."""
+        if self.found and lie_within(self.found.patches, where):
+            edit.patches.extend(self.found.patches)
+            self.found = Edit(ELSEWHERE)
+        else:
+            self.push_found()
 
     def step(self, side: Side) -> Step | None:
         """The step whose state ``side`` comes next: "before" for undo, "after" for redo."""

@@ -11,8 +11,8 @@ from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.truth import cleanup, editing, interpolation
 from napari_dycon.study.truth.annotations import Annotation, Known
 from napari_dycon.study.truth.decisions import complete, forget
-from napari_dycon.study.truth.editing import ELSEWHERE, AnnotationEditor
-from napari_dycon.study.truth.edits import Edit, Patch, Step, UndoHistory, difference, planned
+from napari_dycon.study.truth.editing import AnnotationEditor
+from napari_dycon.study.truth.edits import ELSEWHERE, Edit, Patch, Step, UndoHistory, difference, planned
 from napari_dycon.study.truth.regions import Selection, cuboid, everything, one_slice, polygon
 
 SHAPE = (9, 8, 7)
