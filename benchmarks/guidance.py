@@ -80,7 +80,10 @@ def _answered(study: Study, labels: Path, places: tuple[Suggestion, ...]) -> Ite
     for place in places:
         geometry = study.geometry(place.case)
         truth = read_mask(labels / study.scan_path(place.case).name, geometry)
-        annotation, prediction = study.annotation(place.case), study.prediction(study.active_run, place.case)
+        annotation, prediction = (
+            study.annotation(place.case),
+            study.predictions.mask(study.active_run, place.case),
+        )
         plane = slice_of(place.axis, place.index)
         pixel = np.prod(geometry.spacing) / geometry.spacing[place.axis]
         free = annotation.known[plane] == Known.UNKNOWN

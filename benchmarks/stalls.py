@@ -174,9 +174,9 @@ def predict(study: Study, run: str, case: str) -> None:
     mask = np.zeros(shape, np.uint8)
     mask[tuple(slice(size // 4, size // 2) for size in shape)] = 1
     entropy = np.where(mask, np.float32(0.4), np.float32(0.05))
-    study.save_prediction(run, case, mask, entropy)
+    study.predictions.save(run, case, mask, entropy)
     row = {"volumes_ml": {"one": 1.0}, "mean_entropy": 0.3, "empty": False, "ready": True}
-    study.save_prediction_summary(run, {case: row})
+    study.predictions.save_summary(run, {case: row})
 
 
 def use(person: Person, folder: Path, viewer: napari.Viewer) -> None:

@@ -131,7 +131,7 @@ def _copy_entropy(study: "Study", run: str, out: Path) -> None:
 
     out.mkdir(parents=True, exist_ok=True)
     for case in study.cases:
-        path = study.map_path(run, case.id, ENTROPY)
+        path = study.predictions.map_path(run, case.id, ENTROPY)
         if path.exists():
             shutil.copyfile(path, out / path.name)
 

@@ -52,7 +52,7 @@ def suggest(
         result = finish_showing(suggesting(opened, chosen, count, brake, strategy), bar)
         places = result.places
         numbers = [slice_number(opened.geometry(p.case), p.axis, p.index) for p in places]
-        ready = chosen is None or not opened.unready_predictions(chosen)
+        ready = chosen is None or not opened.predictions.unready(chosen)
     found = [place.to_dict() for place in places]
     problems = listed(result.left_out)
     write_json(json_file, {"run": chosen, "ready": ready, "suggestions": found, "problems": problems})

@@ -83,7 +83,7 @@ def _choose(study: "Study", run: str, scores: Sequence[dict[str, Any]]) -> list[
         if score["dice"] is not None:
             dice.setdefault(str(score["case"]), []).append(float(score["dice"]))
     unlabelled = [
-        c.id for c in study.cases if c.status == "unlabelled" and study.prediction_path(run, c.id).exists()
+        c.id for c in study.cases if c.status == "unlabelled" and study.predictions.path(run, c.id).exists()
     ]
     ordered = sorted(unlabelled, key=lambda case: -float(np.mean(dice.get(case, [0.0]))))
     places = np.linspace(0, len(ordered) - 1, min(LARGEST_PICTURED, len(ordered))).round().astype(int)
@@ -92,7 +92,7 @@ def _choose(study: "Study", run: str, scores: Sequence[dict[str, Any]]) -> list[
 
 def _view(study: "Study", run: str, case: str, truth_folder: Path, scores: Sequence[dict[str, Any]]) -> _View:
     volume = study.volume(case)
-    prediction, entropy = study.prediction(run, case), study.prediction_map(run, case, ENTROPY)
+    prediction, entropy = study.predictions.mask(run, case), study.predictions.map(run, case, ENTROPY)
     assert prediction is not None and entropy is not None
     truth = _truth(truth_folder, study, case, volume.geometry)
     turn = Reorientation.to(volume.geometry, "LPS")

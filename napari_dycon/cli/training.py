@@ -177,7 +177,7 @@ def predict(
             threads=thread_limit(),
         )
         end = follow_prediction(events, screen)
-        summary = opened.prediction_summary(run)
+        summary = opened.predictions.summary(run)
     rows = {name: summary[name] for name in end.cases}
     ready = all(row["ready"] for row in rows.values())
     problems = listed(end.left_out)

@@ -109,7 +109,7 @@ def evaluate(
         if path is None or (case_ids is not None and record.id not in case_ids):
             continue
         try:
-            found, geometry = study.prediction(run, record.id), study.geometry(record.id)
+            found, geometry = study.predictions.mask(run, record.id), study.geometry(record.id)
             truth, foreign = _reference(study, path, geometry)
         except (DyconError, OSError, MemoryError) as error:
             left_out[record.id] = str(error) or type(error).__name__

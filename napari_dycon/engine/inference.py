@@ -239,7 +239,7 @@ def predict(
             yield Note("warning", f"{case} was not predicted: {left_out[case]}")
             continue
         event = _summarise(case, done + 1, len(cases), prediction, volume, predictor.plan)
-        study.save_prediction_summary(run_id, {case: _row(event, ready)})
+        study.predictions.save_summary(run_id, {case: _row(event, ready)})
         finished.append(case)
         yield event
     yield PredictionFinished(run_id, tuple(finished), control.stopped, left_out)
@@ -316,7 +316,7 @@ def _save(study: Study, run: str, case: str, prediction: Prediction, plan: Plan)
         absent = np.zeros_like(maps[0])
         by_value = dict(zip(plan.structure_values, maps[1:], strict=True))
         maps = np.stack([maps[0], *(by_value.get(s.value, absent) for s in study.structures)])
-    study.save_prediction(run, case, prediction.mask, prediction.entropy, maps)
+    study.predictions.save(run, case, prediction.mask, prediction.entropy, maps)
 
 
 def _summarise(

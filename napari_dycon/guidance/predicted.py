@@ -42,7 +42,7 @@ class Predicted:
     @classmethod
     def read(cls, study: Study, run: str, case: CaseRecord) -> "Predicted | None":
         """Read a case; None where it was not predicted."""
-        mask, entropy = study.prediction(run, case.id), study.prediction_map(run, case.id, ENTROPY)
+        mask, entropy = study.predictions.mask(run, case.id), study.predictions.map(run, case.id, ENTROPY)
         if mask is None or entropy is None:
             return None
         geometry, annotation = study.geometry(case.id), study.annotation(case.id)
@@ -50,7 +50,7 @@ class Predicted:
 
     def probability(self, value: int) -> NDArray[np.float32]:
         """Probability of a structure ``(x, y, z)``; 0 and 1 as in the mask where none was written."""
-        found = self.study.prediction_map(self.run, self.case.id, probability_map(value))
+        found = self.study.predictions.map(self.run, self.case.id, probability_map(value))
         return (self.mask == value).astype(np.float32) if found is None else found
 
     def slices(self) -> Iterator[Spot]:
@@ -118,7 +118,7 @@ def ready_cases(study: Study, run: str | None) -> list[CaseRecord]:
     """Cases that are not complete and were predicted by a model that was ready."""
     if run is None:
         return []
-    summary, early = study.prediction_summary(run), study.unready_predictions(run)
+    summary, early = study.predictions.summary(run), study.predictions.unready(run)
     return [case for case in open_cases(study) if case.id in summary and case.id not in early]
 
 
@@ -139,7 +139,7 @@ def answer(
 def suggestion(study: Study, run: str | None, spot: Spot, reason: str) -> Suggestion:
     """Say of a spot what a person must know: its plane, its structure, and where on the slice that lies."""
     geometry = study.geometry(spot.case)
-    mask = None if run is None else study.prediction(run, spot.case)
+    mask = None if run is None else study.predictions.mask(run, spot.case)
     plane = np.zeros(0, np.uint8) if mask is None else np.take(mask, [spot.index], axis=spot.axis)
     value = spot.structure or _most_seen(plane) or study.structures[0].value
     return Suggestion(

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Self
 
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.io.geometry import Geometry
@@ -18,8 +15,9 @@ from napari_dycon.study.store.files import scan_path
 from napari_dycon.study.store.folder import StudyFolder
 from napari_dycon.study.store.lock import StudyLock
 from napari_dycon.study.store.notebook import Notebook
+from napari_dycon.study.store.predictions import Predictions
 from napari_dycon.study.store.removing import RemovedCase, RemovedCases
-from napari_dycon.study.store.runs import ENTROPY, RunStore, probability_map
+from napari_dycon.study.store.runs import RunStore
 from napari_dycon.study.store.scans import ScanReader, replaced_note
 from napari_dycon.study.store.schema import CaseRecord, StudyRecord
 from napari_dycon.study.store.structures import StructureChanges
@@ -36,6 +34,11 @@ class Study(StudyFolder):
 
     Methods may be called from several threads. Arrays are ``(x, y, z)`` in source order. What comes
     into it and leaves it is in `exchange`.
+
+    Attributes
+    ----------
+    predictions
+        What its runs predicted.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Study(StudyFolder):
         self._notebook: Notebook | None = None
         self._notebook_mutex = Lock()
         self._structure_changes = StructureChanges(self, self._annotations)
+        self.predictions = Predictions(self, self._runs, self._structure_changes)
 
     @classmethod
     def _opened_to_write(cls, path: Path, reading: Reading, lock: StudyLock, crashed: bool) -> Self:
@@ -296,7 +300,7 @@ class Study(StudyFolder):
         names = [f"Restore version {generation} of {next(found).saved}"]
         return self.save_annotation(case_id, annotation, "restore", names)
 
-    # ---- runs and predictions ----------------------------------------------------------------
+    # ---- runs ----------------------------------------------------------------
 
     @property
     def active_run(self) -> str | None:
@@ -344,94 +348,3 @@ class Study(StudyFolder):
         self.set_active_run(waiting[-1])
         self._runs.withdraw(waiting)
         return waiting[-1]
-
-    def prediction_path(self, run_id: str, case_id: str) -> Path:
-        """File of a predicted mask, there or not."""
-        return self._runs.prediction_path(run_id, self.case(case_id).id)
-
-    def map_path(self, run_id: str, case_id: str, name: str) -> Path:
-        """File of a map beside a prediction, there or not (see `map_names`)."""
-        return self._runs.map_path(run_id, self.case(case_id).id, name)
-
-    def map_names(self, run_id: str, case_id: str) -> tuple[str, ...]:
-        """Names of the maps beside a prediction: ``entropy``, ``probability-1``, and what others add."""
-        return self._runs.map_names(run_id, self.case(case_id).id)
-
-    def prediction(self, run_id: str, case_id: str) -> NDArray[np.uint8] | None:
-        """Predicted label values, of the structures of today; None where the case was not predicted."""
-        path = self.prediction_path(run_id, case_id)
-        if not path.is_file():
-            return None
-        found = self._runs.read_prediction(run_id, case_id, self.geometry(case_id))
-        return None if found is None else self._structure_changes.translated_mask(found)
-
-    def prediction_map(self, run_id: str, case_id: str, name: str) -> NDArray[np.float32] | None:
-        """Map ``(x, y, z)`` beside a prediction, values from 0 to 1; None where there is none."""
-        if not self.map_path(run_id, case_id, name).is_file():
-            return None
-        return self._runs.read_map(run_id, case_id, name, self.geometry(case_id))
-
-    def save_map(self, run_id: str, case_id: str, name: str, values: NDArray[Any]) -> None:
-        """Write a map beside a prediction; whatever is shown of a prediction finds it by its name.
-
-        Parameters
-        ----------
-        run_id, case_id
-            To which prediction it belongs.
-        name
-            Small letters, digits, ``-`` and ``_``.
-        values
-            ``(x, y, z)``, 0 to 1, kept in steps of 1/255.
-        """
-        self.require_writable()
-        self._runs.write_map(run_id, self.case(case_id).id, name, values, self.scan_path(case_id))
-
-    def save_prediction(
-        self,
-        run_id: str,
-        case_id: str,
-        mask: NDArray[np.uint8],
-        entropy: NDArray[Any],
-        probabilities: NDArray[Any] | None = None,
-    ) -> None:
-        """Write a prediction.
-
-        Parameters
-        ----------
-        run_id, case_id
-            What predicted what.
-        mask
-            Label values ``(x, y, z)``.
-        entropy
-            Predictive entropy ``(x, y, z)``, 0 to 1.
-        probabilities
-            ``(C, x, y, z)``: background, then the first C - 1 structures in study order.
-        """
-        self.require_writable()
-        found = () if probabilities is None else zip(self.structures, probabilities[1:], strict=False)
-        maps = {ENTROPY: entropy} | {probability_map(s.value): values for s, values in found}
-        self._runs.write_prediction(run_id, case_id, mask, maps, self.scan_path(case_id))
-
-    def prediction_summary(self, run_id: str) -> dict[str, dict[str, Any]]:
-        """Return what is known of each predicted case.
-
-        ``volumes_ml`` and ``expected_dice`` by structure, ``mean_entropy``, ``empty``, and ``ready``: whether
-        the model was.
-        """
-        return self._runs.read_summary(run_id)
-
-    def unready_predictions(self, run_id: str) -> set[str]:
-        """Cases whose prediction a model made that was not ready yet; such masks are not for use."""
-        return {case for case, row in self.prediction_summary(run_id).items() if not row.get("ready", True)}
-
-    def save_prediction_summary(self, run_id: str, summary: Mapping[str, Mapping[str, Any]]) -> None:
-        """Add what `prediction_summary` returns; cases that are not named keep theirs."""
-        with self.mutex:
-            self.require_writable()
-            self._runs.write_summary(run_id, summary)
-
-    def drop_prediction_summary(self, run_id: str, case_id: str) -> dict[str, Any]:
-        """Forget what `prediction_summary` says of a case, and return it; empty where it says nothing."""
-        with self.mutex:
-            self.require_writable()
-            return self._runs.drop_summary(run_id, case_id)

@@ -52,7 +52,7 @@ def test_a_strategy_in_one_file_suggests(package, make_study):
     study.set_active_run(study.new_run("dycon"))
     mask = np.zeros(study.cases[2].shape, np.uint8)
     mask[5:9, 4:8, 6:13] = NODE
-    study.save_prediction(study.active_run, study.cases[2].id, mask, np.zeros(mask.shape, np.float32))
+    study.predictions.save(study.active_run, study.cases[2].id, mask, np.zeros(mask.shape, np.float32))
     (place,) = suggest(study, strategy="middle")
     assert (place.case, place.plane, place.index, place.structure) == (study.cases[2].id, "axial", 9, NODE)
     assert place.box[place.axis] == (9, 10)

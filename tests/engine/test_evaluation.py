@@ -84,7 +84,7 @@ def test_the_predictions_of_a_study_are_compared_by_file_name(make_study, train,
     folder.mkdir()
     for record, truth in zip(study.cases[:2], labels, strict=False):
         save_scan(folder / f"{record.name}.nii.gz", truth)
-        study.save_prediction(run, record.id, truth, np.zeros(truth.shape, np.float32))
+        study.predictions.save(run, record.id, truth, np.zeros(truth.shape, np.float32))
     save_scan(folder / f"{study.cases[2].name}.nii.gz", labels[2])
     result = evaluate(study, None, folder)
     assert [case.case for case in result.cases] == [record.id for record in study.cases[:2]]
@@ -106,7 +106,7 @@ def test_one_bad_reference_does_not_end_the_others(make_study, tmp_path, bad):
     folder.mkdir()
     for index, record in enumerate(study.cases):
         truth = ball_case(index)[1]
-        study.save_prediction(run, record.id, truth, np.zeros(truth.shape, np.float32))
+        study.predictions.save(run, record.id, truth, np.zeros(truth.shape, np.float32))
         path = save_scan(folder / f"{record.name}.nii.gz", truth)
         if index == 1:
             if bad == "grid":
@@ -130,7 +130,7 @@ def test_reference_values_without_a_structure_are_reported(make_study, tmp_path)
     study.set_active_run(run)
     folder.mkdir()
     (record,), truth = study.cases, ball_case(0)[1]
-    study.save_prediction(run, record.id, truth, np.zeros(truth.shape, np.float32))
+    study.predictions.save(run, record.id, truth, np.zeros(truth.shape, np.float32))
     truth[:2, :2, 0] = 9
     save_scan(folder / f"{record.name}.nii.gz", truth)
     assert evaluate(study, None, folder).unnamed == {record.id: {9: 4}}
@@ -142,7 +142,7 @@ def test_a_reference_segment_of_another_name_is_not_the_structure_of_its_value(m
     study.set_active_run(run)
     folder.mkdir()
     (record,), truth = study.cases, ball_case(0)[1]
-    study.save_prediction(run, record.id, truth, np.zeros(truth.shape, np.float32))
+    study.predictions.save(run, record.id, truth, np.zeros(truth.shape, np.float32))
     affine = study.geometry(record.id).affine
     columns = " ".join("({},{},{})".format(*column) for column in affine[:3, :3].T)
     lines = [
@@ -172,7 +172,7 @@ def two_of_one_name(make_study, tmp_path):
         truths[patient] = truth
     list(importing.add_scans(study, [tmp_path / "scans"]))
     for case, truth in zip(study.cases, truths.values(), strict=True):
-        study.save_prediction(run, case.id, truth, np.zeros(truth.shape, np.float32))
+        study.predictions.save(run, case.id, truth, np.zeros(truth.shape, np.float32))
     return study, truths
 
 

@@ -159,16 +159,16 @@ def test_mask_and_maps_on_disk_have_the_scans_oblique_affine(make_study, train, 
     run = train(study, "supervised", iterations=3)[0].run
     events = list(predict(study, run, [record.id], device="cpu", threads=1, probabilities=True))
     source = nib.load(tmp_path / "tilted.nii.gz")
-    paths = [study.prediction_path(run, record.id), study.map_path(run, record.id, ENTROPY)]
-    paths += [study.map_path(run, record.id, probability_map(s.value)) for s in study.structures]
+    paths = [study.predictions.path(run, record.id), study.predictions.map_path(run, record.id, ENTROPY)]
+    paths += [study.predictions.map_path(run, record.id, probability_map(s.value)) for s in study.structures]
     for path in paths:
         saved = nib.load(path)
         assert saved.shape == image.shape
         assert saved.affine.tobytes() == source.affine.tobytes()
     assert isinstance(events[-1], PredictionFinished)
-    row = study.prediction_summary(run)[record.id]
+    row = study.predictions.summary(run)[record.id]
     assert set(row) == {"volumes_ml", "mean_entropy", "empty", "expected_dice", "ready"}
-    voxels = int((study.prediction(run, record.id) == 3).sum())
+    voxels = int((study.predictions.mask(run, record.id) == 3).sum())
     assert row["volumes_ml"]["organ"] == pytest.approx(voxels * 1.2 * 1.2 * 2.0 / 1000, abs=2e-3)
 
 
@@ -184,7 +184,7 @@ def test_progress_comes_between_windows_and_a_stop_is_heeded(make_study, train):
     assert events[-1] == PredictionFinished(run, (study.cases[0].id,), True)
     fractions = [e.fraction for e in events if isinstance(e, PredictionProgress)]
     assert fractions == sorted(fractions)
-    assert study.prediction(run, study.cases[1].id) is None
+    assert study.predictions.mask(run, study.cases[1].id) is None
 
 
 def test_a_scan_that_is_gone_does_not_stop_the_others(make_study, train, tmp_path):

@@ -83,7 +83,7 @@ def test_a_finished_run_keeps_what_held_out_labels_say_and_the_predictor_heeds_i
     assert Predictor.load(study, run, "cpu").temperature == known.temperature != 1.0
     events = list(predict(study, run, device="cpu", threads=1, only_when_ready=True))
     assert len(events[-1].cases) == 4
-    row = study.prediction_summary(run)[study.cases[3].id]
+    row = study.predictions.summary(run)[study.cases[3].id]
     assert row["ready"] and 0.3 < row["expected_dice"]["organ"] <= 1
     event = next(e for e in events if isinstance(e, CasePredicted) and e.case == study.cases[3].id)
     assert event.expected_dice == row["expected_dice"]
@@ -123,11 +123,11 @@ def test_a_model_that_is_not_ready_predicts_nothing_unless_it_must(make_study, t
     assert isinstance(wary[0], Note) and wary[0].level == "warning"
     assert wary[0].text.startswith("The model is not ready yet: after 2 steps")
     assert wary[1:] == [PredictionFinished(run, (), False)]
-    assert study.prediction(run, study.cases[0].id) is None
+    assert study.predictions.mask(run, study.cases[0].id) is None
     forced = list(predict(study, run, device="cpu", threads=1))
     assert forced[0] == wary[0]
     assert len(forced[-1].cases) == 4
-    assert not study.prediction_summary(run)[study.cases[0].id]["ready"]
+    assert not study.predictions.summary(run)[study.cases[0].id]["ready"]
 
 
 def test_a_stopped_run_is_looked_at_once_before_it_first_predicts(make_study, train, monkeypatch):

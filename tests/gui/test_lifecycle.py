@@ -103,7 +103,7 @@ def test_a_model_that_is_not_ready_says_so_and_shows_no_mask(desk, notes, monkey
     assert not desk.session.cases.has_prediction
     assert not desk.viewer.layers["prediction"].data.any()
     assert not any(
-        desk.session.study.prediction_path(run, "patient-03").exists() for run in desk.session.study.runs()
+        desk.session.study.predictions.path(run, "patient-03").exists() for run in desk.session.study.runs()
     )
     assert desk.session.suggestions.places
 

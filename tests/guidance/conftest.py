@@ -51,9 +51,9 @@ def prediction() -> np.ndarray:
 
 def save(study: Study, case: str, entropy: np.ndarray, mask: np.ndarray | None = None) -> None:
     mask = prediction() if mask is None else mask
-    study.save_prediction(study.active_run, case, mask, entropy.astype(np.float32))
+    study.predictions.save(study.active_run, case, mask, entropy.astype(np.float32))
     summary = {"volumes_ml": {}, "mean_entropy": float(entropy.mean()), "empty": not mask.any()}
-    study.save_prediction_summary(study.active_run, {case: summary})
+    study.predictions.save_summary(study.active_run, {case: summary})
 
 
 def everywhere(level: float) -> np.ndarray:

@@ -106,9 +106,9 @@ class Engine:
         shape = study.case(case).shape
         mask = np.zeros(shape, np.uint8)
         mask[2:10, 3:12, 1:9] = 1
-        study.save_prediction(run, case, mask, np.where(mask, 0.5, 0.0).astype(np.float32))
+        study.predictions.save(run, case, mask, np.where(mask, 0.5, 0.0).astype(np.float32))
         row = {"volumes_ml": {"atrium": 1.5, "valve": 0.0}, "mean_entropy": 0.25, "empty": False}
-        study.save_prediction_summary(run, {case: row})
+        study.predictions.save_summary(run, {case: row})
 
     @staticmethod
     def suggestion(case):

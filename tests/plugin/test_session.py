@@ -517,8 +517,8 @@ def test_predictions_of_a_model_that_was_not_ready_are_not_exported_and_that_is_
     run = opened.study.new_run("dycon")
     for case in ("beta", "gamma"):
         engine.predict(opened.study, run, case)
-        row = opened.study.prediction_summary(run)[case]
-        opened.study.save_prediction_summary(run, {case: {**row, "ready": False}})
+        row = opened.study.predictions.summary(run)[case]
+        opened.study.predictions.save_summary(run, {case: {**row, "ready": False}})
     opened.study.set_active_run(run)
     opened.session.labels.complete_case()
     opened.rest()
@@ -700,8 +700,8 @@ def test_masks_of_a_model_that_was_not_ready_are_not_put_on_screen(opened, engin
     run = opened.study.new_run("dycon")
     for case in ("alpha", "beta"):
         engine.predict(opened.study, run, case)
-    summary = opened.study.prediction_summary(run)
-    opened.study.save_prediction_summary(run, {"beta": {**summary["beta"], "ready": False}})
+    summary = opened.study.predictions.summary(run)
+    opened.study.predictions.save_summary(run, {"beta": {**summary["beta"], "ready": False}})
     opened.study.set_active_run(run)
     opened.open("beta")
     assert not opened.session.cases.has_prediction

@@ -106,8 +106,8 @@ def whole(tmp_path_factory) -> Path:
             study.save_annotation(case.id, labels(2), "complete")
         study.merge_structures(2, into=1)
         run = study.new_run("dycon")
-        study.save_prediction(run, "a", labels(1).labels, np.zeros((4, 4, 4), np.float32))
-        study.save_prediction_summary(run, {"a": {"ready": True, "mean_entropy": 0.1}})
+        study.predictions.save(run, "a", labels(1).labels, np.zeros((4, 4, 4), np.float32))
+        study.predictions.save_summary(run, {"a": {"ready": True, "mean_entropy": 0.1}})
         study.notebook.write("a", note="first")
         study.notebook.save()
         study.notebook.write("a", note="second")
@@ -148,8 +148,8 @@ def test_one_damaged_file_costs_no_intact_label_and_stops_no_save(whole, tmp_pat
         study.notebook.write("b", note="third")
         study.notebook.save()
         run = study.new_run("dycon")
-        study.save_prediction_summary("001-dycon", {"b": {"ready": False}})
-        assert study.unready_predictions("001-dycon") >= {"b"}
+        study.predictions.save_summary("001-dycon", {"b": {"ready": False}})
+        assert study.predictions.unready("001-dycon") >= {"b"}
         study.add_structure(f"another {run}")
     with Study.open(home, read_only=False) as again:
         assert again.oddities == () and again.notebook.notes == ()
@@ -165,8 +165,8 @@ def visit(study: Study, case: str) -> None:
         lambda: study.annotation(case),
         lambda: study.annotation_summary(case),
         lambda: study.annotation_version(case, 1),
-        lambda: study.prediction("001-dycon", case),
-        lambda: study.prediction_map("001-dycon", case, ENTROPY),
+        lambda: study.predictions.mask("001-dycon", case),
+        lambda: study.predictions.map("001-dycon", case, ENTROPY),
         study.removed_cases,
         lambda: study.versions(case),
     ):

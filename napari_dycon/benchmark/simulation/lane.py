@@ -219,7 +219,7 @@ class Lane:
         """Label the slices that were asked for, in memory; those that are complete stay."""
         labelled, answers = dict[str, Annotation](), list[Answer]()
         protocol, run = self._setting.protocol, study.active_run
-        unready = study.unready_predictions(run) if run is not None else set()
+        unready = study.predictions.unready(run) if run is not None else set()
         for place in progress.places or ():
             geometry = study.geometry(place.case)
             annotation = labelled.setdefault(place.case, study.annotation(place.case))
@@ -227,7 +227,7 @@ class Lane:
                 continue
             truth = read_mask(self._truth[progress.scans[place.case]], geometry)
             usable = run is not None and place.case not in unready
-            shown = study.prediction(run, place.case) if run is not None and usable else None
+            shown = study.predictions.mask(run, place.case) if run is not None and usable else None
             person = Annotator(truth, geometry.spacing, protocol.habits, protocol.costs)
             answers.append(person.label(annotation, place.axis, place.index, shown))
         return labelled, answers

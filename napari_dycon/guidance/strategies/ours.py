@@ -67,7 +67,7 @@ def _shortlist(study: Study, run: str | None, wanted: Wanted, rng: np.random.Gen
     ready = ready_cases(study, run)
     if run is None or len(ready) <= SHORTLIST * wanted.count:
         return ready
-    summary = study.prediction_summary(run)
+    summary = study.predictions.summary(run)
     order = noised_order([_urgency(summary[case.id]) for case in ready], wanted.round, rng, FIRST_BETA)
     return [ready[place] for place in order[: SHORTLIST * wanted.count]]
 

@@ -319,10 +319,10 @@ def load_maps(study: Study, case_id: str) -> EventSource[MapsLoaded]:
 
     def source(control: Control) -> Iterator[MapsLoaded]:
         run = _run_shown(study, case_id)
-        names = set() if run is None else {*study.map_names(run, case_id)} - {ENTROPY}
+        names = set() if run is None else {*study.predictions.map_names(run, case_id)} - {ENTROPY}
         maps = {}
         for name in sorted(names):
-            values = None if run is None or control.stopped else study.prediction_map(run, case_id, name)
+            values = None if run is None or control.stopped else study.predictions.map(run, case_id, name)
             if values is not None:
                 maps[name] = as_shades(values)
         yield MapsLoaded(case_id, maps)
@@ -359,15 +359,15 @@ def _read_prediction(study: Study, case_id: str) -> PredictionLoaded:
     run = _run_shown(study, case_id)
     if run is None:
         return PredictionLoaded(case_id, None, None)
-    entropy = study.prediction_map(run, case_id, ENTROPY)
+    entropy = study.predictions.map(run, case_id, ENTROPY)
     shades = None if entropy is None else as_shades(entropy)
-    return PredictionLoaded(case_id, study.prediction(run, case_id), shades)
+    return PredictionLoaded(case_id, study.predictions.mask(run, case_id), shades)
 
 
 def _run_shown(study: Study, case_id: str) -> str | None:
     """Return the run whose prediction of a case is shown, or None where there is nothing to show yet."""
     run = study.active_run
-    if run is None or not study.prediction_summary(run).get(case_id, {}).get("ready", True):
+    if run is None or not study.predictions.summary(run).get(case_id, {}).get("ready", True):
         return None
     return run
 

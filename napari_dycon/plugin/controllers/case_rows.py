@@ -84,7 +84,7 @@ def case_rows(
         The scans that cannot be used, by case id.
     """
     run = study.active_run
-    summary = study.prediction_summary(run) if run else {}
+    summary = study.predictions.summary(run) if run else {}
     rows, notebook = [], study.notebook
     for case in study.cases:
         predicted, page = summary.get(case.id, {}), notebook.page(case.id)

@@ -202,7 +202,7 @@ def export_all(study: Study, request: ExportRequest) -> Exported:
 def left_out(study: Study, case_ids: Sequence[str] | None, run: str | None) -> list[str]:
     """Cases whose prediction is exported only when asked for: the model that made it was not ready yet."""
     run = study.active_run if run is None else run
-    early = set() if run is None else study.unready_predictions(run)
+    early = set() if run is None else study.predictions.unready(run)
     wanted = _wanted(study, case_ids)
     return [case.id for case in wanted if case.id in early and case.status != "complete"]
 
@@ -299,7 +299,7 @@ def _is_known(study: Study, case: CaseRecord, run: str | None, skipped: Sequence
     """Tell whether there is anything to export of a case, from what is there and without reading it."""
     if case.status != "unlabelled":
         return True
-    return run is not None and case.id not in skipped and study.prediction_path(run, case.id).is_file()
+    return run is not None and case.id not in skipped and study.predictions.path(run, case.id).is_file()
 
 
 def _require_unchanged(study: Study, case: CaseRecord) -> None:
@@ -314,7 +314,7 @@ def _require_unchanged(study: Study, case: CaseRecord) -> None:
 def _mask(study: Study, case: CaseRecord, run: str | None) -> tuple[NDArray[np.uint8], Origin]:
     prediction = None
     if case.status != "complete" and run is not None:
-        prediction = study.prediction(run, case.id)
+        prediction = study.predictions.mask(run, case.id)
     if prediction is not None:
         return merged(study.annotation(case.id), prediction), "prediction"
     annotation = study.annotation(case.id)

@@ -72,9 +72,9 @@ def test_chance_follows_the_seed(unsure, strategy):
 
 
 def test_without_a_ready_model_they_go_where_the_first_slices_lie(study):
-    summary = study.prediction_summary(study.active_run)
+    summary = study.predictions.summary(study.active_run)
     early = {case: {**row, "ready": False} for case, row in summary.items()}
-    study.save_prediction_summary(study.active_run, early)
+    study.predictions.save_summary(study.active_run, early)
     for strategy in BY_PREDICTION:
         assert all("middle" in place.reason for place in places(study, strategy))
     study.set_active_run(None)

@@ -114,14 +114,14 @@ def test_a_model_that_was_not_ready_does_not_guide(study):
         save(study, case.id, everywhere(0.9))
     guided = suggest(study, count=4)
     assert any("unclear" in place.reason for place in guided)
-    summary = study.prediction_summary(study.active_run)
+    summary = study.predictions.summary(study.active_run)
     early = {case: {**row, "ready": False} for case, row in summary.items()}
-    study.save_prediction_summary(study.active_run, early)
+    study.predictions.save_summary(study.active_run, early)
     places = suggest(study, count=4)
     assert places == suggest(study, None, count=4) and len(places) == 4
     assert all("middle" in place.reason for place in places)
     one = study.cases[2].id
-    study.save_prediction_summary(study.active_run, {one: summary[one]})
+    study.predictions.save_summary(study.active_run, {one: summary[one]})
     assert {place.case for place in suggest(study, count=4)} == {one}
 
 

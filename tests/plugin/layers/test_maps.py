@@ -15,9 +15,9 @@ def predicted(opened, engine):
     for case in ("alpha", "beta", "gamma"):
         engine.predict(study, RUN, case)
     ramp = np.linspace(0, 1, 20 * 24 * 10, dtype=np.float32).reshape(20, 24, 10)
-    study.save_map(RUN, "alpha", "disagreement", ramp)
-    study.save_map(RUN, "gamma", "disagreement", 1 - ramp)
-    study.save_map(RUN, "alpha", "probability-3", ramp / 2)
+    study.predictions.save_map(RUN, "alpha", "disagreement", ramp)
+    study.predictions.save_map(RUN, "gamma", "disagreement", 1 - ramp)
+    study.predictions.save_map(RUN, "alpha", "probability-3", ramp / 2)
     return opened
 
 

@@ -55,7 +55,7 @@ def test_what_a_person_knows_lies_on_top_of_the_prediction(study, make_scan, tmp
     run = study.new_run("dycon")
     prediction = np.ones(case.shape, np.uint8)
     prediction[0, 0, 0] = 0
-    study.save_prediction(run, case.id, prediction, np.zeros(case.shape))
+    study.predictions.save(run, case.id, prediction, np.zeros(case.shape))
     study.set_active_run(run)
     mask_path, table = exported(study, tmp_path / "out")
     expected = np.ones(case.shape, np.uint8)
@@ -91,9 +91,9 @@ def test_the_studys_own_folders_and_the_scans_are_not_written_over(study, make_s
 
 def predict(study, case, ready):
     mask = np.ones(case.shape, np.uint8)
-    study.save_prediction(study.active_run, case.id, mask, np.zeros(case.shape))
+    study.predictions.save(study.active_run, case.id, mask, np.zeros(case.shape))
     row = {"volumes_ml": {}, "mean_entropy": 0.1, "empty": False, "ready": ready}
-    study.save_prediction_summary(study.active_run, {case.id: row})
+    study.predictions.save_summary(study.active_run, {case.id: row})
 
 
 def test_predictions_of_a_model_that_was_not_ready_are_left_out_unless_asked_for(study, make_scan, tmp_path):

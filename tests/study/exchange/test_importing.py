@@ -588,7 +588,7 @@ def test_scans_beside_the_study_file_are_found(study_among_scans, tmp_path, name
     study.save_annotation("a", Annotation.full(np.ones(study.case("a").shape, np.uint8)), "paint")
     mask = np.zeros(study.case("a").shape, np.uint8)
     run_id = study.new_run("dycon")
-    study.save_prediction(run_id, "a", mask, mask.astype(np.float32))
+    study.predictions.save(run_id, "a", mask, mask.astype(np.float32))
     again = run(study, tmp_path / named)
     assert sorted(event.path.name for event in again) == ["a.nii.gz", "b.nii.gz", "c.nii.gz"]
     assert {event.outcome for event in again} == {"already there"}

@@ -20,8 +20,8 @@ def filled(study, make_scan, make_labels):
     study.save_annotation("a", annotation, "accept")
     run = study.new_run("dycon")
     shape = case.shape
-    study.save_prediction(run, "a", np.ones(shape, np.uint8), np.full(shape, 0.25, np.float32))
-    study.save_prediction_summary(run, {"a": {"mean_entropy": 0.25}, "b": {"mean_entropy": 0.5}})
+    study.predictions.save(run, "a", np.ones(shape, np.uint8), np.full(shape, 0.25, np.float32))
+    study.predictions.save_summary(run, {"a": {"mean_entropy": 0.25}, "b": {"mean_entropy": 0.5}})
     study.notebook.write("a", note="keep", flagged=True)
     return study
 
@@ -31,8 +31,8 @@ def everything(study):
         study.case("a"),
         study.annotation("a").labels.tobytes(),
         study.annotation("a").known.tobytes(),
-        study.prediction("001-dycon", "a").tobytes(),
-        study.prediction_summary("001-dycon"),
+        study.predictions.mask("001-dycon", "a").tobytes(),
+        study.predictions.summary("001-dycon"),
         study.notebook.page("a"),
         sorted(path.name for path in (study.path / "history" / "a").iterdir()),
     )
@@ -72,8 +72,8 @@ def test_a_scan_added_again_starts_without_the_old_labels_and_both_are_kept(fill
     filled.remove_case("a")
     again = importing.add_scan(filled, make_scan("a"))
     assert (again.id, again.status) == ("a", "unlabelled")
-    assert filled.prediction("001-dycon", "a") is None
-    assert filled.prediction_summary("001-dycon") == {"b": {"mean_entropy": 0.5}}
+    assert filled.predictions.mask("001-dycon", "a") is None
+    assert filled.predictions.summary("001-dycon") == {"b": {"mean_entropy": 0.5}}
     (item,) = filled.removed_cases()
     with pytest.raises(StudyError, match="holds a case a again"):
         filled.restore_case(item.folder)

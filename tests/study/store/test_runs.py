@@ -33,7 +33,7 @@ def test_the_active_run_is_remembered_while_it_exists(study):
 
 @pytest.mark.parametrize("run", ["../..", "001-dycon/../..", "", "dycon", "001-DYCON", "001-a\0"])
 def test_a_name_that_is_no_run_leads_nowhere(study, case, run):
-    for use in (study.run_dir, study.prediction_summary, lambda r: study.prediction_path(r, case.id)):
+    for use in (study.run_dir, study.predictions.summary, lambda r: study.predictions.path(r, case.id)):
         with pytest.raises(StudyError, match="not the name of a run"):
             use(run)
 
@@ -41,15 +41,15 @@ def test_a_name_that_is_no_run_leads_nowhere(study, case, run):
 def test_a_prediction_comes_back_on_the_grid_of_the_scan(study, case):
     study.add_structure("ventricle", value=7)
     run = study.new_run("dycon")
-    assert study.prediction(run, case.id) is None
-    assert study.prediction_map(run, case.id, ENTROPY) is None
+    assert study.predictions.mask(run, case.id) is None
+    assert study.predictions.map(run, case.id, ENTROPY) is None
     rng = np.random.default_rng(0)
     mask = rng.choice(np.array([0, 1, 7], np.uint8), case.shape)
     entropy, probabilities = rng.random(case.shape), rng.random((3, *case.shape))
-    study.save_prediction(run, case.id, mask, entropy, probabilities)
-    np.testing.assert_array_equal(study.prediction(run, case.id), mask)
-    assert study.prediction_map(run, case.id, ENTROPY).dtype == np.float32
-    np.testing.assert_allclose(study.prediction_map(run, case.id, ENTROPY), entropy, atol=0.5 / 255 + 1e-6)
+    study.predictions.save(run, case.id, mask, entropy, probabilities)
+    np.testing.assert_array_equal(study.predictions.mask(run, case.id), mask)
+    assert study.predictions.map(run, case.id, ENTROPY).dtype == np.float32
+    np.testing.assert_allclose(study.predictions.map(run, case.id, ENTROPY), entropy, atol=0.5 / 255 + 1e-6)
     names = sorted(path.name for path in (study.path / "predictions" / run).iterdir())
     assert names == [
         f"{case.id}.entropy.nii.gz",
@@ -57,35 +57,37 @@ def test_a_prediction_comes_back_on_the_grid_of_the_scan(study, case):
         f"{case.id}.probability-1.nii.gz",
         f"{case.id}.probability-7.nii.gz",
     ]
-    assert study.map_path(run, case.id, probability_map(study.structures[1].value)).name == names[-1]
+    assert (
+        study.predictions.map_path(run, case.id, probability_map(study.structures[1].value)).name == names[-1]
+    )
 
 
 def test_a_map_is_kept_by_its_name_beside_the_others(study, case):
     run = study.new_run("dycon")
-    assert study.map_names(run, case.id) == ()
-    study.save_prediction(run, case.id, np.ones(case.shape, np.uint8), np.zeros(case.shape))
+    assert study.predictions.map_names(run, case.id) == ()
+    study.predictions.save(run, case.id, np.ones(case.shape, np.uint8), np.zeros(case.shape))
     values = np.random.default_rng(0).random(case.shape)
-    study.save_map(run, case.id, "disagreement", values)
-    assert study.map_names(run, case.id) == ("disagreement", "entropy")
-    found = study.prediction_map(run, case.id, "disagreement")
+    study.predictions.save_map(run, case.id, "disagreement", values)
+    assert study.predictions.map_names(run, case.id) == ("disagreement", "entropy")
+    found = study.predictions.map(run, case.id, "disagreement")
     np.testing.assert_allclose(found, values, atol=0.5 / 255 + 1e-6)
-    assert study.map_path(run, case.id, "disagreement").name == f"{case.id}.disagreement.nii.gz"
-    assert study.prediction(run, case.id).all()
+    assert study.predictions.map_path(run, case.id, "disagreement").name == f"{case.id}.disagreement.nii.gz"
+    assert study.predictions.mask(run, case.id).all()
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a.b", "Upper", "a b", "nii\0"])
 def test_a_map_is_called_by_a_plain_name(study, case, name):
     run = study.new_run("dycon")
     with pytest.raises(StudyError, match="A map cannot be called"):
-        study.save_map(run, case.id, name, np.zeros(case.shape))
+        study.predictions.save_map(run, case.id, name, np.zeros(case.shape))
 
 
 def test_summaries_of_cases_predicted_later_are_added(study):
     run = study.new_run("dycon")
-    assert study.prediction_summary(run) == {}
-    study.save_prediction_summary(run, {"a": {"mean_entropy": 0.1, "empty": False}})
-    study.save_prediction_summary(run, {"b": {"mean_entropy": 0.2, "empty": True}})
-    assert set(study.prediction_summary(run)) == {"a", "b"}
+    assert study.predictions.summary(run) == {}
+    study.predictions.save_summary(run, {"a": {"mean_entropy": 0.1, "empty": False}})
+    study.predictions.save_summary(run, {"b": {"mean_entropy": 0.2, "empty": True}})
+    assert set(study.predictions.summary(run)) == {"a", "b"}
 
 
 def test_a_file_named_like_a_run_stops_no_run(study):
@@ -100,19 +102,19 @@ def test_a_file_named_like_a_run_stops_no_run(study):
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b'{"a": 3, "b": {"volumes_ml": 2}}'])
 def test_a_damaged_summary_stops_no_prediction(study, content):
     run = study.new_run("dycon")
-    study.save_prediction_summary(run, {"a": {"ready": False}})
+    study.predictions.save_summary(run, {"a": {"ready": False}})
     path = study.path / "predictions" / run / "summary.json"
     path.write_bytes(content)
-    assert not study.prediction_summary(run).get("b", {}).get("volumes_ml")
-    study.save_prediction_summary(run, {"c": {"ready": False}})
-    assert study.unready_predictions(run) == {"c"}
+    assert not study.predictions.summary(run).get("b", {}).get("volumes_ml")
+    study.predictions.save_summary(run, {"c": {"ready": False}})
+    assert study.predictions.unready(run) == {"c"}
 
 
 def test_what_is_not_finite_is_left_out_of_a_summary(study):
     run = study.new_run("dycon")
     row = {"mean_entropy": float("nan"), "expected_dice": {"a": float("inf"), "b": 0.5}, "ready": True}
-    study.save_prediction_summary(run, {"a": row})
-    assert study.prediction_summary(run) == {"a": {"expected_dice": {"b": 0.5}, "ready": True}}
+    study.predictions.save_summary(run, {"a": row})
+    assert study.predictions.summary(run) == {"a": {"expected_dice": {"b": 0.5}, "ready": True}}
 
 
 def test_a_run_is_registered_without_the_lock_of_the_study(study):

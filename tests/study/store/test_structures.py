@@ -154,11 +154,11 @@ def test_a_prediction_of_before_speaks_of_the_structures_of_today(study, cases):
     run = study.new_run("dycon")
     mask = np.zeros(cases[0].shape, np.uint8)
     mask[:, :, 0], mask[:, :, 1] = 1, 2
-    study.save_prediction(run, "a", mask, np.zeros(mask.shape, np.float32))
+    study.predictions.save(run, "a", mask, np.zeros(mask.shape, np.float32))
     study.merge_structures(2, into=1)
-    assert (study.prediction(run, "a")[:, :, :2] == 1).all()
+    assert (study.predictions.mask(run, "a")[:, :, :2] == 1).all()
     study.remove_structure(1)
-    assert not study.prediction(run, "a").any()
+    assert not study.predictions.mask(run, "a").any()
 
 
 @pytest.mark.parametrize("change", ["merge", "remove"])
