@@ -162,6 +162,50 @@ def test_few_files_of_the_plugin_lie_flat():
     assert len(list((PACKAGE / "plugin").glob("*.py"))) <= FLAT
 
 
+MEMBERS = 40
+"""So many methods, signals and attributes a class may have; one with more has several owners in it."""
+
+
+def _classes():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                yield path, node
+
+
+CLASSES = list(_classes())
+
+
+def _members(owner):
+    """Names that a class has of its own, those that its methods give to ``self`` too."""
+    for node in owner.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+            yield from (
+                part.attr
+                for part in ast.walk(node)
+                if isinstance(part, ast.Attribute)
+                and isinstance(part.ctx, ast.Store)
+                and getattr(part.value, "id", "") == "self"
+            )
+        elif isinstance(node, ast.AnnAssign):
+            yield ast.unparse(node.target)
+        elif isinstance(node, ast.Assign):
+            yield from map(ast.unparse, node.targets)
+
+
+@pytest.mark.parametrize(("path", "owner"), CLASSES, ids=[owner.name for _, owner in CLASSES])
+def test_no_class_has_too_many_members(path, owner):
+    assert len(set(_members(owner))) <= MEMBERS, f"{path}: cut {owner.name} by owner"
+
+
+def test_the_session_opens_closes_and_wires_and_does_nothing_else():
+    (session,) = (owner for _, owner in CLASSES if owner.name == "Session")
+    assert not session.bases
+    assert session.end_lineno - session.lineno < 200
+    assert len({name for name in _members(session) if not name.startswith("_")}) <= 25
+
+
 def _signals():
     for path in (PACKAGE / "plugin").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
