@@ -150,7 +150,7 @@ def faults_of_places(user: Newcomer) -> list[str]:
     """Go to places with the planes open; each plane must cut through the middle of the place."""
     faults = []
     for count in range(min(PLACES, len(user.session.suggestions.places))):
-        user.click(user.dock.review.next_button)
+        user.click(user.dock.cards.next_button)
         place = user.session.suggestions.places[user.session.suggestions.index]
         user.wait_until(
             lambda place=place: user.session.cases.case_id == place.case, 30, "the case did not open"

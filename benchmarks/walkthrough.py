@@ -55,7 +55,7 @@ def whole_job(user: User, folder: Path, minutes: float) -> None:
     user.picture("4-look")
     user.click(dock.review.uncertainty)
     user.picture("5-prediction")
-    user.click(dock.review.next_button)
+    user.click(dock.cards.next_button)
     user.wait(1)
     user.picture("6-next")
 

@@ -234,6 +234,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("uncertainty", "Show or hide the uncertainty", MODEL, ("U",) * 3, LOOK),
     Action("next_place", "Next suggestion", MODEL, ("N",) * 3),
     Action("previous_place", "Suggestion before", MODEL, ("Shift+N",) * 3),
+    Action("finish_place", "Suggestion done, and on to the next", MODEL, ("D",) * 3, (need_case,)),
+    Action("skip_place", "Skip this suggestion", MODEL, ("Shift+D",) * 3, (need_case,)),
     Action("accept_slice", "Accept the prediction on this slice", MODEL, ("Ctrl+Shift+A",) * 3, DECIDE),
     Action("accept_piece", "Accept the piece under the pointer", MODEL, ("Y", "A", "Y"), DECIDE),
     Action(

@@ -19,6 +19,7 @@ from napari_dycon.plugin.background.curves import Curves
 from napari_dycon.plugin.background.queue import JobQueue
 from napari_dycon.plugin.background.tasks import Tasks
 from napari_dycon.plugin.background.warm_up import is_warm
+from napari_dycon.plugin.canvases.signposts import Signposts
 from napari_dycon.plugin.controllers.action_table import ActionTable, deeds, read_situation
 from napari_dycon.plugin.controllers.cases import Cases
 from napari_dycon.plugin.controllers.contrast import Contrast
@@ -32,6 +33,7 @@ from napari_dycon.plugin.controllers.labels import Labels
 from napari_dycon.plugin.controllers.own_process import OwnProcess
 from napari_dycon.plugin.controllers.question import CANCEL
 from napari_dycon.plugin.controllers.regions import Regions
+from napari_dycon.plugin.controllers.signs import Signs
 from napari_dycon.plugin.controllers.structures import Structures
 from napari_dycon.plugin.controllers.suggestions import Suggestions
 from napari_dycon.plugin.controllers.tools import Tools
@@ -78,7 +80,8 @@ class Session:
         self.contrast = Contrast(self._desk, presenter, self.dialogue)
         self.actions = ActionTable(self.keys, self._current, self.contrast, self.dialogue)
         actions_of = weakref.ref(self.actions)
-        self.views = Views(self._desk, presenter, hand, self.contrast, self.dialogue, actions_of)
+        signposts = Signposts()
+        self.views = Views(self._desk, presenter, hand, self.contrast, self.dialogue, actions_of, signposts)
         self.tools = Tools(*work, presenter, hand, self.structures, self.views)
         self.regions = Regions(*work, presenter, self.labels, self.views, self._loads)
         self.cases = Cases(
@@ -86,7 +89,16 @@ class Session:
         )
         self.versions = Versions(*work, self.cases, self._loads)
         self.suggestions = Suggestions(
-            self._current, self.dialogue, self.cases, self.structures, self._chores
+            *work, presenter, self.cases, self.structures, signposts, self._chores, self._on_failure
+        )
+        self.signs = Signs(
+            self._desk,
+            self.cases,
+            self.views,
+            self.structures,
+            self.suggestions,
+            signposts,
+            self._on_failure,
         )
         self.own_process = OwnProcess(self.dialogue)
         self.training = Training(
@@ -174,6 +186,8 @@ class Session:
         for part in (self.tasks, self._loads, self._chores):
             if not part.close(END_SECONDS):
                 logger.error("A background task did not end within %s seconds.", END_SECONDS)
+        self.suggestions.close()
+        self.signs.close()
         self.cases.close()
         self.training.close()
         if not self._desk.clear():

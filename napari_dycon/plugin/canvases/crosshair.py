@@ -13,6 +13,7 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_dycon.plugin.canvases.panes import SliceView
+from napari_dycon.plugin.canvases.signposts import Signposts
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -31,6 +32,8 @@ class CrossHair:
     ----------
     viewer
         Returns the viewer whose scan is shown.
+    signposts
+        What stands beside the slices.
 
     Attributes
     ----------
@@ -44,8 +47,9 @@ class CrossHair:
     pointer_moved = Signal()
     moved = Signal()
 
-    def __init__(self, viewer: "Callable[[], ViewerModel | None]") -> None:
+    def __init__(self, viewer: "Callable[[], ViewerModel | None]", signposts: Signposts) -> None:
         self._viewer = viewer
+        self.signposts = signposts
         self._views: Sequence[SliceView] = ()
         self._in_use: SliceView | None = None
         self._busy = False

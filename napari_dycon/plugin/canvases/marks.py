@@ -7,11 +7,17 @@ from qtpy.QtCore import QEvent, QObject, QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QWidget
 
+from napari_dycon.plugin.layers.styles import SKETCH_COLOUR
+
 PLANE_COLOURS = {"axial": "#f0625d", "coronal": "#6ecb63", "sagittal": "#f2d45c", "3D": "#c4c8d4"}
 """One colour a plane, in its name and in the line that shows where it cuts the others."""
 LETTER_COLOUR = "#f4f5f8"
 SHADE = QColor(0, 0, 0, 170)
 GAP, EDGE = 22, 6
+LEAST_FRAME = 6.0
+FRAME_COLOUR = SKETCH_COLOUR
+RAIL_ROOM = 22
+"""Pixels at the right edge that letters leave to the marks of the slices."""
 HALO = tuple((across, down) for across in (-1, 0, 1) for down in (-1, 0, 1) if across or down)
 
 
@@ -26,7 +32,10 @@ class CrossLine:
 
 @dataclass(frozen=True)
 class Marks:
-    """What to draw: a title and its colour, letters (left, right, top, bottom), lines, a note below."""
+    """What to draw: a title and its colour, letters (left, right, top, bottom), lines, a note below.
+
+    And a frame around a place worth a look: left, top, right and bottom in pixels.
+    """
 
     title: str = ""
     colour: str = LETTER_COLOUR
@@ -34,6 +43,7 @@ class Marks:
     lines: tuple[CrossLine, ...] = ()
     in_use: bool = False
     note: str = ""
+    frame: tuple[float, float, float, float] | None = None
 
 
 class CanvasMarks(QWidget):
@@ -72,8 +82,21 @@ class CanvasMarks(QWidget):
         if marks.in_use:
             painter.setPen(QPen(QColor(marks.colour), 2))
             painter.drawRect(QRectF(self.rect()).adjusted(1, 1, -1, -1))
+        if marks.frame is not None:
+            self._draw_frame(painter, *marks.frame)
         self._draw_letters(painter, marks)
         painter.end()
+
+    def _draw_frame(self, painter: QPainter, left: float, top: float, right: float, bottom: float) -> None:
+        """Draw a frame that is seen on black and on white, and around a single voxel too."""
+        box = QRectF(QPointF(left, top), QPointF(right, bottom))
+        wider, higher = (max(0.0, LEAST_FRAME - size) / 2 for size in (box.width(), box.height()))
+        box.adjust(-wider, -higher, wider, higher)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for colour, width in ((SHADE, 4.0), (QColor(FRAME_COLOUR), 2.0)):
+            painter.setPen(QPen(colour, width))
+            painter.drawRoundedRect(box, 2, 2)
 
     def _draw_line(self, painter: QPainter, line: CrossLine, lines: tuple[CrossLine, ...]) -> None:
         """Leave a gap where the lines meet, so that the voxel in question can be seen."""
@@ -91,7 +114,7 @@ class CanvasMarks(QWidget):
         font = QFont(self.font())
         font.setBold(True)
         painter.setFont(font)
-        box = QRectF(self.rect()).adjusted(8, 6, -8, -6)
+        box = QRectF(self.rect()).adjusted(8, 6, -8 - RAIL_ROOM, -6)
         align = Qt.AlignmentFlag
         left, right, top, bottom = marks.letters
         metrics, middle = QFontMetricsF(font), (box.width() - QFontMetricsF(font).horizontalAdvance("M")) / 2

@@ -17,6 +17,8 @@ from napari_dycon.plugin.actions import ActionsOf
 from napari_dycon.plugin.canvases.canvas import PLANE_OF_AXIS, close_canvas, new_canvas
 from napari_dycon.plugin.canvases.marks import PLANE_COLOURS, CanvasMarks, CrossLine, Marks
 from napari_dycon.plugin.canvases.mirrors import Mirror
+from napari_dycon.plugin.canvases.rail import Rail, RailLook
+from napari_dycon.plugin.canvases.signposts import Signposts
 from napari_dycon.plugin.layers.orientation import PLANE_ORDER
 
 TOWARDS = tuple(reversed(DISPLAY_CODES))
@@ -29,6 +31,7 @@ class Link(Protocol):
     """What joins the views."""
 
     point: np.ndarray
+    signposts: Signposts
 
     def move_to(self, point: Sequence[float] | np.ndarray) -> None:
         """Let all planes meet at ``point``, ``(z, y, x)`` in mm."""
@@ -57,13 +60,20 @@ class SliceView:
         The widget that draws it.
     link
         Told of clicks and chosen slices.
+    railed
+        Whether a strip with a mark for every slice lies over the edge.
     """
 
-    def __init__(self, model: ViewerModel, canvas: QWidget, link: Link) -> None:
+    def __init__(self, model: ViewerModel, canvas: QWidget, link: Link, *, railed: bool = True) -> None:
         self._model = weakref.ref(model)
         self._link = link
         self._last_axis = 0
         self.marks = CanvasMarks(canvas, self._marks)
+        self.rail = Rail(canvas, self._rail_look, self._go_to_slice) if railed else None
+        dims = model.dims.events
+        for emitter in (dims.current_step, dims.order, dims.ndisplay):
+            emitter.connect(self._renew_rail)
+        link.signposts.changed.connect(self._show_signposts)
         model.mouse_move_callbacks.append(self._on_move)
         model.mouse_drag_callbacks.append(self._on_press)
         camera = model.scene.camera.events
@@ -114,9 +124,14 @@ class SliceView:
             camera = model.scene.camera.events
             for emitter in (camera.center, camera.zoom):
                 emitter.disconnect(self._redraw)
-        if isalive(self.marks):
-            self.marks.hide()
-            self.marks.deleteLater()
+            dims = model.dims.events
+            for emitter in (dims.current_step, dims.order, dims.ndisplay):
+                emitter.disconnect(self._renew_rail)
+        self._link.signposts.changed.disconnect(self._show_signposts)
+        for over in (self.marks, self.rail):
+            if over is not None and isalive(over):
+                over.hide()
+                over.deleteLater()
 
     def on_screen(self, point: np.ndarray) -> tuple[float, float]:
         """Return where ``point`` lies, in pixels from the left and the top of the canvas."""
@@ -158,8 +173,44 @@ class SliceView:
             CrossLine(False, y, PLANE_COLOURS[PLANE_OF_AXIS[row]]),
         )
         return Marks(
-            self._title(), PLANE_COLOURS[self.plane], self._letters(), lines, self._link.is_in_use(self)
+            self._title(),
+            PLANE_COLOURS[self.plane],
+            self._letters(),
+            lines,
+            self._link.is_in_use(self),
+            frame=self._frame(),
         )
+
+    def _frame(self) -> tuple[float, float, float, float] | None:
+        """Where on the canvas the place lies that the person was sent to: left, top, right, bottom."""
+        box = self._link.signposts.box
+        if box is None or not box.is_cut(self.axis, self.position):
+            return None
+        (left, top), (right, bottom) = (self.on_screen(np.array(edge)) for edge in (box.low, box.high))
+        return min(left, right), min(top, bottom), max(left, right), max(top, bottom)
+
+    def _rail_look(self) -> RailLook | None:
+        """What the strip shows; nothing in 3D, and while one case follows another."""
+        model = self._model()
+        if model is None or not _shows_slices(model):
+            return None
+        place, signposts = self.axis + model.dims.ndim - 3, self._link.signposts
+        signs = signposts.slices.get(self.axis)
+        if signs is None or len(signs.labelled) != model.dims.nsteps[place]:
+            return None
+        return RailLook(self.plane, signs, signposts.veil, model.dims.current_step[place])
+
+    def _go_to_slice(self, index: int) -> None:
+        dims = self.model.dims
+        dims.set_current_step(self.axis + dims.ndim - 3, index)
+
+    def _renew_rail(self, event: Event | None = None) -> None:
+        if self.rail is not None and isalive(self.rail):
+            self.rail.renew()
+
+    def _show_signposts(self) -> None:
+        self._redraw()
+        self._renew_rail()
 
     def _title(self) -> str:
         dims = self.model.dims
@@ -206,10 +257,12 @@ class MainView(SliceView):
         Its ``QtViewer``.
     link
         Told of clicks.
+    railed
+        Whether it has a strip with a mark for every slice.
     """
 
-    def __init__(self, viewer: ViewerModel, canvas: QtViewer, link: Link) -> None:
-        super().__init__(viewer, canvas.canvas.native, link)
+    def __init__(self, viewer: ViewerModel, canvas: QtViewer, link: Link, *, railed: bool = False) -> None:
+        super().__init__(viewer, canvas.canvas.native, link, railed=railed)
 
 
 class PlanePane(SliceView):

@@ -16,6 +16,7 @@ from napari_dycon.plugin.canvases.canvas import SolidPane
 from napari_dycon.plugin.canvases.crosshair import CrossHair
 from napari_dycon.plugin.canvases.four_views import FourViews
 from napari_dycon.plugin.canvases.panes import PlanePane, SliceView
+from napari_dycon.plugin.canvases.signposts import Signposts
 from napari_dycon.plugin.layers.napari_private import main_window
 from napari_dycon.plugin.lifecycle import Lifecycle
 
@@ -37,6 +38,8 @@ class LinkedPlanes:
         The unwrapped napari viewer, with a window; only weakly referenced.
     actions
         Returns who does what keys and mouse ask for.
+    signposts
+        What stands beside the slices.
 
     Attributes
     ----------
@@ -46,11 +49,11 @@ class LinkedPlanes:
 
     shown_changed = Signal(bool)
 
-    def __init__(self, viewer: "ViewerModel", actions: ActionsOf) -> None:
+    def __init__(self, viewer: "ViewerModel", actions: ActionsOf, signposts: Signposts) -> None:
         self._viewer = weakref.ref(viewer)
         self._actions = actions
         self._views: FourViews | None = None
-        self.cross_hair = CrossHair(self._viewer)
+        self.cross_hair = CrossHair(self._viewer, signposts)
         self._lifecycle = Lifecycle(main_window(viewer), _nothing, self.hide)
 
     @property

@@ -10,6 +10,8 @@ import numpy as np
 from napari_dycon.plugin.actions import ActionsOf
 from napari_dycon.plugin.canvases.marks import Marks
 from napari_dycon.plugin.canvases.panes import MainView
+from napari_dycon.plugin.canvases.rail import RailLook
+from napari_dycon.plugin.canvases.signposts import Signposts
 from napari_dycon.plugin.canvases.wheel import Wheel
 from napari_dycon.plugin.canvases.window_drag import WindowDrag
 from napari_dycon.plugin.keys.held import HeldKeys
@@ -36,9 +38,18 @@ class Caption:
 
 
 class NoLink:
-    """Stands for the other planes where there are none."""
+    """Stands for the other planes where there are none.
+
+    Parameters
+    ----------
+    signposts
+        What stands beside the slices.
+    """
 
     point = np.zeros(3)
+
+    def __init__(self, signposts: Signposts) -> None:
+        self.signposts = signposts
 
     def move_to(self, point: object) -> None:
         """There is no cross-hair to move."""
@@ -58,7 +69,7 @@ class NoLink:
 
 
 class SinglePlane(MainView):
-    """The viewer's own canvas while no other planes are beside it.
+    """The viewer's own canvas while no other planes are beside it; the strip at its edge stays with them.
 
     Parameters
     ----------
@@ -70,6 +81,8 @@ class SinglePlane(MainView):
         Returns what is written on it, None while no case is open; a bound method, only weakly referenced.
     actions
         Returns who does what keys and mouse ask for.
+    signposts
+        What stands beside the slices.
     """
 
     def __init__(
@@ -78,9 +91,10 @@ class SinglePlane(MainView):
         canvas: "QtViewer",
         caption: Callable[[], Caption | None],
         actions: ActionsOf,
+        signposts: Signposts,
     ) -> None:
         self._caption = weakref.WeakMethod(caption)
-        super().__init__(viewer, canvas, NoLink())
+        super().__init__(viewer, canvas, NoLink(signposts), railed=True)
         WindowDrag(canvas.canvas.native, actions)
         HeldKeys(canvas.canvas.native, actions)
         Wheel(canvas.canvas.native, weakref.ref(viewer), actions)
@@ -91,6 +105,13 @@ class SinglePlane(MainView):
     def redraw(self) -> None:
         """Draw the marks anew."""
         self._redraw()
+        self._renew_rail()
+
+    def _rail_look(self) -> RailLook | None:
+        caption_of = self._caption()
+        if caption_of is None or caption_of() is None:
+            return None
+        return super()._rail_look()
 
     def _marks(self) -> Marks:
         caption_of = self._caption()

@@ -124,6 +124,8 @@ def deeds(
         "uncertainty": lambda: views.set_overlay(entropy=not views.overlay.entropy),
         "next_place": partial(suggestions.step, 1),
         "previous_place": partial(suggestions.step, -1),
+        "skip_place": suggestions.skip,
+        "finish_place": suggestions.finish,
         "accept_slice": regions.accept_slice,
         "accept_piece": partial(regions.decide_piece, "accept"),
         "reject_piece": partial(regions.decide_piece, "reject"),

@@ -24,8 +24,8 @@ class Desk:
 
     Signals: ``slice_changed`` tells whether the slice on screen is complete, and a line about it; ``picked``
     carries the label value that was chosen in napari's own controls; ``rewritten`` says that something else
-    than the brush changed the labels; ``history`` says that something else can
-    be undone or done again.
+    than the brush changed the labels, ``stroked`` that the brush did; ``history`` says that something else
+    can be undone or done again.
 
     Parameters
     ----------
@@ -43,6 +43,7 @@ class Desk:
     slice_changed = Signal(bool, str)
     picked = Signal(int)
     rewritten = Signal()
+    stroked = Signal()
     history = Signal()
 
     def __init__(self, presenter: Presenter) -> None:
@@ -188,6 +189,7 @@ class Desk:
             self.saving.announce()
             self.tell_slice()
             self._tell_history()
+            self.stroked.emit()
 
     def _tell_stroke(self, case: OpenCase, where: Selection, value: int) -> None:
         """Let the known map follow a stroke; what was painted as a mark becomes what it says."""

@@ -1,6 +1,6 @@
 """Places worth looking at, and the way through them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from psygnal import Signal
 
@@ -8,15 +8,33 @@ from napari_dycon.engine.events import Note
 from napari_dycon.guidance.suggestions import CaseLooked, Suggestion
 from napari_dycon.plugin.background import jobs
 from napari_dycon.plugin.background.queue import JobQueue
+from napari_dycon.plugin.background.thumbnails import PlacePictured, pictures
+from napari_dycon.plugin.canvases.signposts import BoxInSpace, Signposts
 from napari_dycon.plugin.controllers.cases import Cases
 from napari_dycon.plugin.controllers.current_study import CurrentStudy
+from napari_dycon.plugin.controllers.desk import Desk
 from napari_dycon.plugin.controllers.dialogue import Dialogue
+from napari_dycon.plugin.controllers.followed import Followed, Key, key_of
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.structures import Structures
+from napari_dycon.plugin.layers.presenter import Presenter
+
+WAITING, DONE, SKIPPED = "waiting", "done", "skipped"
+NONE = "There are no suggestions at the moment."
+ALL = "All suggestions are done or skipped. The next training brings new ones."
+NOT_THERE = "Go to a suggestion first, with its card or the key for the next one."
+UNTOUCHED = (
+    "Nothing on this slice was changed yet: correct it, accept the prediction or complete the slice; "
+    "or skip the suggestion."
+)
+END_SECONDS = 5.0
 
 
 class Suggestions:
     """Where the person is sent next.
+
+    Signals: ``changed`` follows the places and what became of them, ``pictured`` a place of which there is a
+    picture now.
 
     Parameters
     ----------
@@ -24,12 +42,20 @@ class Suggestions:
         Holds the study.
     dialogue
         Says that there are none.
+    desk
+        Has the slice that is worked on.
+    presenter
+        Knows where on the screen a box lies.
     cases
         Goes to a place.
     structures
         Tells when structures are gone.
+    signposts
+        Has the box drawn.
     chores
         Works in the background.
+    on_failure
+        Called with a sentence and details when pictures cannot be made.
 
     Attributes
     ----------
@@ -38,22 +64,54 @@ class Suggestions:
     """
 
     changed = Signal()
+    pictured = Signal(object)
 
     def __init__(
         self,
         current: CurrentStudy,
         dialogue: Dialogue,
+        desk: Desk,
+        presenter: Presenter,
         cases: Cases,
         structures: Structures,
+        signposts: Signposts,
         chores: JobQueue,
+        on_failure: Callable[[str, str], None],
     ) -> None:
-        self._current, self._dialogue, self._cases = current, dialogue, cases
-        self._structures, self._chores = structures, chores
+        self._current, self._dialogue, self._desk, self._presenter = current, dialogue, desk, presenter
+        self._cases, self._structures, self._signposts = cases, structures, signposts
+        self._chores, self._artist = chores, JobQueue(on_failure)
         self.places: list[Suggestion] = []
         self.index = self._left = -1
-        cases.opened.connect(self._leave)
+        self._ended: dict[Key, str] = {}
+        self._pictures: dict[Key, PlacePictured] = {}
+        self._on_way: Suggestion | None = None
+        self._followed: Followed | None = None
+        cases.opened.connect(self._on_opened)
         cases.gone.connect(self._drop)
         structures.rewritten.connect(self._on_rewritten)
+        for signal in (desk.stroked, desk.rewritten):
+            signal.connect(self._on_work)
+
+    # ---- the queue ---------------------------------------------------------------------------
+
+    @property
+    def here(self) -> Suggestion | None:
+        """The place on screen, or None."""
+        return self.places[self.index] if 0 <= self.index < len(self.places) else None
+
+    @property
+    def waiting(self) -> list[Suggestion]:
+        """Places that are neither done nor skipped."""
+        return [place for place in self.places if self.state_of(place) == WAITING]
+
+    def state_of(self, place: Suggestion) -> str:
+        """Return what became of a place: waiting, done or skipped."""
+        return self._ended.get(key_of(place), WAITING)
+
+    def picture_of(self, place: Suggestion) -> PlacePictured | None:
+        """Return the picture of a place, as soon as there is one."""
+        return self._pictures.get(key_of(place))
 
     @intention
     def go_to(self, place: Suggestion) -> None:
@@ -61,21 +119,89 @@ class Suggestions:
         if place in self.places:
             self.index = self.places.index(place)
             self.changed.emit()
+        self._on_way, self._followed = place, None
+        self._signposts.frame(None)
         self._cases.visit(place)
 
     @intention
     def step(self, step: int = 1) -> None:
-        """Go to the next suggestion, or with a negative ``step`` to one before."""
+        """Go to the next suggestion that waits, or with a negative ``step`` to the one before."""
         if not self.places:
-            self._dialogue.say("info", "There are no suggestions at the moment.")
+            self._dialogue.say("info", NONE)
             return
         now = self.index if self.index >= 0 else self._left
         start = max(now, -1 if step > 0 else 0)
-        self.go_to(self.places[(start + step) % len(self.places)])
+        count = len(self.places)
+        ways = [self.places[(start + step * turn) % count] for turn in range(1, count + 1)]
+        open_ones = [place for place in ways if self.state_of(place) == WAITING] if step > 0 else ways
+        if open_ones:
+            self.go_to(open_ones[0])
+        else:
+            self._dialogue.say("info", ALL)
+
+    @intention
+    def skip(self) -> None:
+        """Leave the place on screen out, and go on."""
+        place = self.here
+        if place is None:
+            self._dialogue.say("info", NOT_THERE)
+        else:
+            self._end(place, SKIPPED)
+
+    @intention
+    def finish(self) -> None:
+        """Go on from a place whose slice was completed or corrected."""
+        place, followed = self.here, self._followed
+        if place is None:
+            self._dialogue.say("info", NOT_THERE)
+        elif self.state_of(place) == DONE or (followed is not None and followed.worked_on):
+            self._end(place, DONE)
+        else:
+            self._dialogue.say("info", UNTOUCHED)
+
+    def _end(self, place: Suggestion, state: str) -> None:
+        self._ended[key_of(place)] = state
+        self._signposts.frame(None)
+        self.changed.emit()
+        self.step()
+
+    # ---- on the way --------------------------------------------------------------------------
+
+    def _on_opened(self, case_id: str) -> None:
+        """Put a frame around the place one was sent to; a place and its reason are about one case only."""
+        place, self._on_way = self._on_way, None
+        case = self._desk.case
+        if place is not None and place.case == case_id and case is not None:
+            self._followed = Followed.begin(case, place)
+            self._signposts.frame(BoxInSpace(*self._presenter.slices.edges_of(place)))
+        elif self.index >= 0 and self.places[self.index].case != case_id:
+            self._left, self.index = self.index, -1
+            self._followed = None
+            self._signposts.frame(None)
+            self.changed.emit()
+
+    def _on_work(self) -> None:
+        """Take the frame away when work begins; a slice that is complete by now is done."""
+        self._signposts.frame(None)
+        place, followed = self.here, self._followed
+        if place is None or followed is None or followed.place is not place:
+            return
+        if self.state_of(place) == WAITING and followed.complete:
+            self._ended[key_of(place)] = DONE
+            self.changed.emit()
+
+    # ---- where places come from --------------------------------------------------------------
 
     def clear(self) -> None:
         """Forget all places, without a word."""
         self.places, self.index, self._left = [], -1, -1
+        self._ended, self._pictures, self._followed, self._on_way = {}, {}, None, None
+        self._signposts.frame(None)
+
+    def close(self) -> None:
+        """Let go of the study."""
+        self._artist.close(END_SECONDS)
+        self.clear()
 
     def look(self) -> None:
         """Look for places in the background."""
@@ -83,23 +209,28 @@ class Suggestions:
             self._chores.put("suggestions", jobs.suggestions(self._current.study), self.take)
 
     def take(self, event: jobs.Searching | CaseLooked | Note | jobs.SuggestionsReady) -> None:
-        """Take what a search for places tells."""
+        """Take what a search for places tells; what was skipped stays away until the study is closed."""
         match event:
             case Note():
                 self._dialogue.say(event.level, event.text)
             case jobs.SuggestionsReady():
-                self._show(event.suggestions)
+                self._ended = {key: state for key, state in self._ended.items() if state == SKIPPED}
+                self._pictures = {}
+                self._show([place for place in event.suggestions if self.state_of(place) == WAITING])
 
     def _show(self, places: Sequence[Suggestion]) -> None:
         self.places = list(places)
         self.index = self._left = -1
+        self._followed = None
+        self._signposts.frame(None)
         self.changed.emit()
+        unseen = [place for place in self.places if key_of(place) not in self._pictures]
+        if self._current.study is not None and unseen:
+            self._artist.put("pictures", pictures(self._current.study, unseen), self._take_picture)
 
-    def _leave(self, case_id: str) -> None:
-        """A place and its reason are about one case only."""
-        if self.index >= 0 and self.places[self.index].case != case_id:
-            self._left, self.index = self.index, -1
-            self.changed.emit()
+    def _take_picture(self, event: PlacePictured) -> None:
+        self._pictures[key_of(event.place)] = event
+        self.pictured.emit(event.place)
 
     def _drop(self, gone: Sequence[str]) -> None:
         """Forget the places in cases that were removed."""

@@ -7,6 +7,7 @@ from psygnal import Signal
 
 from napari_dycon.plugin.actions import ActionsOf
 from napari_dycon.plugin.background.jobs import MapsLoaded, PredictionLoaded
+from napari_dycon.plugin.canvases.signposts import Signposts
 from napari_dycon.plugin.canvases.single_plane import Caption, SinglePlane
 from napari_dycon.plugin.controllers.contrast import Contrast
 from napari_dycon.plugin.controllers.desk import Desk
@@ -39,6 +40,8 @@ class Views:
         Told of the person's errors.
     actions
         Returns what keys and mouse work on, for the canvases.
+    signposts
+        What stands beside the slices, for the canvases.
 
     Attributes
     ----------
@@ -58,7 +61,9 @@ class Views:
         contrast: Contrast,
         dialogue: Dialogue,
         actions: ActionsOf,
+        signposts: Signposts,
     ) -> None:
+        self._signposts = signposts
         self._desk, self._presenter, self._hand = desk, presenter, hand
         self._contrast, self._dialogue, self._actions = contrast, dialogue, actions
         self._planes: LinkedPlanes | None = None
@@ -85,7 +90,7 @@ class Views:
         from napari_dycon.plugin.canvases.planes import LinkedPlanes
 
         if self._planes is None:
-            self._planes = LinkedPlanes(self._presenter.viewer, self._actions)
+            self._planes = LinkedPlanes(self._presenter.viewer, self._actions, self._signposts)
             self._planes.shown_changed.connect(self.planes_changed)
             self._planes.cross_hair.pointer_moved.connect(self.pointed)
             self._planes.cross_hair.used.connect(self._work_in_plane)
@@ -139,7 +144,9 @@ class Views:
         window = main_window(self._presenter.viewer)
         if self._single is None and window is not None:
             canvas = main_canvas(window)
-            self._single = SinglePlane(self._presenter.viewer, canvas, self._caption, self._actions)
+            self._single = SinglePlane(
+                self._presenter.viewer, canvas, self._caption, self._actions, self._signposts
+            )
         self.redraw()
 
     def redraw(self) -> None:

@@ -89,6 +89,18 @@ class Slices:
         viewer.dims.set_point([axis + viewer.dims.ndim - 3 for axis in range(3)], centre)
         viewer.scene.camera.center = tuple(centre[axis] for axis in PLANE_ORDER[place.plane])
 
+    def edges_of(self, place: "Suggestion") -> tuple[tuple[float, float, float], ...]:
+        """Return where the box of a suggestion begins and ends, ``(z, y, x)`` in mm."""
+        display = self._stage.display
+        assert display is not None, "a case must be shown before anything lies in it"
+        low, high = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
+        for source_axis, (first, last) in enumerate(place.box):
+            axis, one = display.to_display(source_axis, first)
+            _, other = display.to_display(source_axis, last - 1)
+            low[axis] = (min(one, other) - 0.5) * display.scale[axis]
+            high[axis] = (max(one, other) + 0.5) * display.scale[axis]
+        return (low[0], low[1], low[2]), (high[0], high[1], high[2])
+
     def centre(self) -> None:
         """Show the middle of the case, and all of it."""
         display, viewer = self._stage.display, self._stage.viewer

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QStackedWidget, QVB
 
 from napari_dycon.plugin.actions import BY_ID
 from napari_dycon.plugin.widgets import window_memory
+from napari_dycon.plugin.widgets.cards import CardsPanel
 from napari_dycon.plugin.widgets.cases import CasesPanel
 from napari_dycon.plugin.widgets.dockkeys import DockKeys
 from napari_dycon.plugin.widgets.doors import Doors, dropped_paths
@@ -61,7 +62,7 @@ class DyconDock(QWidget):
         self.doors = Doors(self, self.session)
         self.empty, self.header, self.cases = EmptyPanel(), HeaderPanel(), CasesPanel()
         self.structures, self.training, self.review = StructuresPanel(), TrainingPanel(), ReviewPanel()
-        self.tools = ToolsPanel()
+        self.tools, self.cards = ToolsPanel(), CardsPanel()
         self.shelf = Shelf(self.cases, self.session)
         self.shelf.offer(self.tools.more_menu)
         self.messages = MessageLine()
@@ -117,7 +118,8 @@ class DyconDock(QWidget):
         self.pages.addWidget(self.keys.sheet)
         bottom = QVBoxLayout()
         bottom.setContentsMargins(10, 0, 10, 2)
-        bottom.addWidget(self.review.reason)  # in sight however far the panels are scrolled
+        bottom.addWidget(rule())
+        bottom.addWidget(self.cards)  # in sight however far the panels are scrolled
         bottom.addWidget(self.messages)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -154,7 +156,7 @@ class DyconDock(QWidget):
         self.setStyleSheet(style_sheet(theme))
         self.keys.sheet.set_theme(theme)
         panels = (self.empty, self.shelf, self.structures, self.tools, self.training, self.review)
-        for panel in (*panels, self.messages):
+        for panel in (*panels, self.cards, self.messages):
             panel.set_theme(theme)
 
     def _on_theme_changed(self, event: object = None) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QStackedWidget
 
     from napari_dycon.plugin.session import Session
+    from napari_dycon.plugin.widgets.cards import CardsPanel
     from napari_dycon.plugin.widgets.cases import CasesPanel
     from napari_dycon.plugin.widgets.header import HeaderPanel
     from napari_dycon.plugin.widgets.review import ReviewPanel
@@ -44,6 +45,7 @@ class KeyedDock(Protocol):
 
     pages: "QStackedWidget"
     header: "HeaderPanel"
+    cards: "CardsPanel"
     cases: "CasesPanel"
     structures: "StructuresPanel"
     tools: "ToolsPanel"
@@ -129,8 +131,10 @@ class DockKeys:
 def _buttons(dock: KeyedDock) -> tuple[tuple[QWidget, str], ...]:
     """Return the buttons whose tooltips end in a key, each with its command."""
     return (
-        (dock.review.next_button, "next_place"),
-        (dock.review.previous_button, "previous_place"),
+        (dock.cards.next_button, "next_place"),
+        (dock.cards.previous_button, "previous_place"),
+        (dock.cards.skip_button, "skip_place"),
+        (dock.cards.finish_button, "finish_place"),
         (dock.cases.line.next, "next_case"),
         (dock.cases.line.back, "previous_case"),
         (dock.review.prediction, "prediction"),

@@ -1,8 +1,8 @@
-"""Looking at predictions: overlays with their legend, accepting, and the next place worth a look."""
+"""Looking at predictions: overlays with their legend, accepting and rejecting."""
 
 from qtpy.QtCore import QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QLinearGradient, QPainter
-from qtpy.QtWidgets import QMenu, QSizePolicy, QSlider, QStyleOption, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QMenu, QSlider, QStyleOption, QVBoxLayout, QWidget
 from superqt import QToggleSwitch
 
 from napari_dycon.plugin.widgets.decisions import ACCEPT, REJECT, SplitButton
@@ -13,7 +13,6 @@ from napari_dycon.plugin.widgets.parts import (
     allow,
     menu_button,
     plain_label,
-    push_button,
     row,
 )
 from napari_dycon.plugin.widgets.theme import Theme
@@ -84,7 +83,7 @@ class Switch(QToggleSwitch):
 
 
 class ReviewPanel(QWidget):
-    """Overlays, acceptance and suggestions of the open case."""
+    """Overlays and acceptance of the open case."""
 
     prediction_shown_requested = Signal(bool)
     uncertainty_shown_requested = Signal(bool)
@@ -92,8 +91,6 @@ class ReviewPanel(QWidget):
     predict_case_requested = Signal()
     predict_all_requested = Signal()
     decision_requested = Signal(str, str)
-    next_requested = Signal()
-    previous_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,18 +123,6 @@ class ReviewPanel(QWidget):
         )
         for decision in (self.accept, self.reject):
             decision.chosen.connect(self.decision_requested)
-        self.next_button = push_button(
-            "Next place to look",
-            "Go to the next place where your time is worth most",
-            self.next_requested,
-        )
-        self.next_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
-        self.previous_button = push_button("", "Back to the place before", self.previous_requested)
-        self.previous_button.setFixedWidth(30)
-        self.position = plain_label("", "muted")
-        self.reason = plain_label("", "muted")
-        self.reason.setWordWrap(True)
-        self.reason.hide()
         self._theme: Theme | None = None
         self.prediction.toggled.connect(self.prediction_shown_requested)
         self.uncertainty.toggled.connect(self.uncertainty_shown_requested)
@@ -153,15 +138,11 @@ class ReviewPanel(QWidget):
         toggles = row(self.prediction, self.uncertainty, spacing=14)
         toggles.setStretch(0, 1)
         toggles.setStretch(1, 1)
-        places = row(self.previous_button, self.next_button, self.position)
-        places.setStretch(1, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(5)
-        for part in (title, toggles, looks, row(self.accept, self.reject), places):
+        for part in (title, toggles, looks, row(self.accept, self.reject)):
             layout.addLayout(part)
-        layout.addWidget(self.reason)
-        self.next_button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def set_overlay(self, prediction: bool, uncertainty: bool, opacity: float) -> None:
         """Show which overlays are on; emits nothing."""
@@ -174,17 +155,6 @@ class ReviewPanel(QWidget):
             part.setValue(value) if part is self.opacity else part.setChecked(value)
             part.blockSignals(blocked)
             part.update()
-
-    def set_suggestion(self, position: int, count: int, reason: str) -> None:
-        """Show the suggestion at ``position`` (from 0; -1 for none yet) of ``count`` and its reason."""
-        shown = f"{position + 1} of {count}" if position >= 0 else (f"{count} places" if count else "")
-        self.position.setText(shown)
-        self.position.setVisible(bool(shown))
-        self.reason.setText(reason)
-        self.reason.setVisible(bool(reason))
-        allow(self.next_button, "" if count else "Nothing is suggested yet. Train first, or add scans.")
-        allow(self.previous_button, "" if position > 0 else "This is the first place.")
-        self._draw_icons()
 
     def set_blocked(self, looking: str, accepting: str, predicting: str, predicting_case: str = "") -> None:
         """Disable overlays, acceptance and prediction, each with the reason."""
@@ -216,12 +186,8 @@ class ReviewPanel(QWidget):
             return
         for decision in (self.accept, self.reject):
             decision.draw(self._theme)
-        for button, name in (
-            (self.next_button, "right"),
-            (self.previous_button, "left"),
-            (self.predict_button, "down"),
-        ):
-            button.setIcon(icon(name, self._theme.text if button.isEnabled() else self._theme.muted))
+        enabled = self.predict_button.isEnabled()
+        self.predict_button.setIcon(icon("down", self._theme.text if enabled else self._theme.muted))
 
     def _ask_opacity(self, value: int) -> None:
         self.opacity_requested.emit(value / 100)

@@ -11,10 +11,12 @@ from qtpy.QtCore import QObject
 from napari_dycon.plugin.actions import BY_ID, Situation
 from napari_dycon.plugin.controllers.report import Report
 from napari_dycon.plugin.layers.styles import veil_colour
+from napari_dycon.plugin.widgets.cardbench import CardBench
 from napari_dycon.plugin.widgets.toolbench import Toolbench
 
 if TYPE_CHECKING:
     from napari_dycon.plugin.session import Session
+    from napari_dycon.plugin.widgets.cards import CardsPanel
     from napari_dycon.plugin.widgets.cases import CasesPanel
     from napari_dycon.plugin.widgets.doors import Doors
     from napari_dycon.plugin.widgets.header import EmptyPanel, HeaderPanel
@@ -42,6 +44,7 @@ class Panels(Protocol):
 
     empty: "EmptyPanel"
     header: "HeaderPanel"
+    cards: "CardsPanel"
     cases: "CasesPanel"
     shelf: "Shelf"
     structures: "StructuresPanel"
@@ -76,6 +79,7 @@ class Workbench(QObject):
         super().__init__(dock)
         self._dock, self._session = dock, session
         self._bench = Toolbench(dock.tools, session, dock)
+        self._cards = CardBench(dock.cards, session)
         self._shown_kind = self._unsaved = ""
         self._bind_intentions()
         self._bind_state()
@@ -130,8 +134,6 @@ class Workbench(QObject):
             (dock.review.predict_case_requested, partial(perform, "predict_case")),
             (dock.review.predict_all_requested, partial(perform, "predict")),
             (dock.review.decision_requested, session.regions.decide),
-            (dock.review.next_requested, partial(perform, "next_place")),
-            (dock.review.previous_requested, partial(perform, "previous_place")),
         ):
             signal.connect(slot)
 
@@ -145,7 +147,6 @@ class Workbench(QObject):
             (session.tasks.changed, self._show_task),
             (session.tasks.curves_changed, self._show_curves),
             (session.structures.changed, self._show_structures),
-            (session.suggestions.changed, self._show_suggestion),
             (session.own_process.changed, self._on_offer_changed),
             (session.dialogue.message, self._on_message),
             (session.exchange.reported, self._on_reported),
@@ -168,7 +169,6 @@ class Workbench(QObject):
     @while_alive
     def _on_case_opened(self, case_id: str) -> None:
         self._show_cases()
-        self._show_suggestion()
 
     @while_alive
     def _on_saved_changed(self, text: str, ok: bool) -> None:
@@ -222,7 +222,7 @@ class Workbench(QObject):
         self._show_structures()
         self._show_cases()
         self._show_curves()
-        self._show_suggestion()
+        self._cards.show_all()
         self._show_overlay()
         self._show_task()
         self._bench.show_all()
@@ -253,14 +253,6 @@ class Workbench(QObject):
         self._dock.training.curves.set_curves(
             self._session.tasks.curves.losses, self._session.tasks.curves.dice
         )
-
-    @while_alive
-    def _show_suggestion(self) -> None:
-        suggestions, position = self._session.suggestions.places, self._session.suggestions.index
-        place = suggestions[position] if 0 <= position < len(suggestions) else None
-        open_case = self._session.cases.case_id
-        reason = place.reason if place is not None and open_case in (None, place.case) else ""
-        self._dock.review.set_suggestion(position, len(suggestions), reason)
 
     def _show_overlay(self) -> None:
         overlay = self._session.views.overlay

@@ -44,6 +44,9 @@ class Row:
 class Place:
     case: str
     reason: str
+    plane: str = "axial"
+    structure: int = 1
+    structure_name: str = "Left atrium"
 
 
 class Part:
@@ -115,6 +118,17 @@ class Versions(Part):
 
 class Suggestions(Part):
     changed = Signal()
+    pictured = Signal(object)
+
+    @property
+    def here(self) -> Place | None:
+        return self.places[self.index] if self.index >= 0 else None
+
+    def state_of(self, place: Place) -> str:
+        return self.states.get(place.reason, "waiting")
+
+    def picture_of(self, place: Place) -> SimpleNamespace | None:
+        return self.pictures.get(place.reason)
 
 
 class Training(Part):
@@ -163,7 +177,7 @@ class Recorder:
         one = CaseList(asked, "cases.list", listed=[])
         self.cases = Cases(asked, "cases", case_id=None, has_prediction=False, list=one)
         self.versions = Versions(asked, "versions", shown=None)
-        self.suggestions = Suggestions(asked, "suggestions", places=[], index=-1)
+        self.suggestions = Suggestions(asked, "suggestions", places=[], index=-1, states={}, pictures={})
         methods = [
             ("supervised", "Supervised: labelled voxels only"),
             ("dycon", "DyCON: learns from all"),

@@ -63,10 +63,10 @@ def test_the_reason_of_a_place_is_whole_in_sight_and_gone_in_another_case(
     )
     session.suggestions.changed.emit()
     qtbot.wait(50)
-    reason = dock.review.reason
+    reason = dock.cards.reason
     assert reason.isVisible() and reason.visibleRegion().boundingRect() == reason.rect()
     assert reason.height() >= reason.heightForWidth(reason.width())
-    session.cases.case_id = "b"
+    session.cases.case_id, session.suggestions.index = "b", -1
     session.cases.opened.emit("b")
     assert not reason.isVisible()
 

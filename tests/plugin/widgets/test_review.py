@@ -14,22 +14,10 @@ def panel(qtbot, theme):
     qtbot.addWidget(panel)
     panel.set_theme(theme)
     panel.set_blocked("", "", "")
-    panel.set_suggestion(0, 3, "edge unclear")
     panel.resize(360, 160)
     panel.show()
     qtbot.waitExposed(panel)
     return panel
-
-
-@pytest.mark.parametrize(
-    ("button", "signal"),
-    [
-        ("next_button", "next_requested"),
-    ],
-)
-def test_buttons_say_what_the_user_wants(qtbot, panel, button, signal):
-    with qtbot.waitSignal(getattr(panel, signal)):
-        qtbot.mouseClick(getattr(panel, button), Qt.MouseButton.LeftButton)
 
 
 @pytest.mark.parametrize("what", ["accept", "reject"])
@@ -65,20 +53,6 @@ def test_showing_the_overlay_state_asks_for_nothing(qtbot, panel):
         panel.set_overlay(True, True, 0.4)
     assert panel.prediction.isChecked()
     assert panel.opacity.value() == 40
-
-
-def test_suggestion_shows_position_and_the_whole_reason(panel):
-    panel.set_suggestion(2, 8, "Left atrium edge unclear;\nno labelled slice within 30 mm" * 5)
-    assert panel.position.text() == "3 of 8"
-    assert panel.reason.wordWrap()
-    assert panel.reason.text().endswith("30 mm")
-    assert panel.previous_button.isEnabled()
-
-
-def test_without_suggestions_the_button_says_what_to_do(panel):
-    panel.set_suggestion(-1, 0, "")
-    assert not panel.next_button.isEnabled()
-    assert "Train" in panel.next_button.toolTip()
 
 
 def test_predict_offers_this_case_and_all(qtbot, panel):
