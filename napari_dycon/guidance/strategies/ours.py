@@ -11,24 +11,21 @@ begins with less of it; structures are balanced, cases come by turns, neighbours
 share stays, without which nobody could tell whether the guidance helps.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_dycon.engine.control import Control
+from napari_dycon.guidance.candidates import Candidate, candidates
 from napari_dycon.guidance.first import first_slices
 from napari_dycon.guidance.noise import noised_order
-from napari_dycon.guidance.predicted import Predicted, looking, open_cases, ready_cases
-from napari_dycon.guidance.regions import Region, extent, nearest
-from napari_dycon.guidance.slices import labelled_axes, too_close
+from napari_dycon.guidance.predicted import each_case, open_cases, ready_cases
+from napari_dycon.guidance.slices import too_close
 from napari_dycon.guidance.suggestions import CaseLooked, Suggestion, Suggestions, Wanted, strategies
-from napari_dycon.io.geometry import plane_of_axis
-from napari_dycon.study.store.schema import CaseRecord, Structure
+from napari_dycon.study.store.schema import CaseRecord
 from napari_dycon.study.study import Study
-from napari_dycon.study.truth.annotations import Known
 
 FIRST_BETA = 10.0
 """How sharply the gain decides in the first round. At 1, as published, choices mended no more than chance."""
@@ -38,13 +35,6 @@ RANDOM_SHARE = 1 / 8
 SHORTLIST = 4
 """Only so many times the wanted number of cases are read, with a high mean entropy and some chance."""
 CHECK = "random check slice, to see what the guidance misses"
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    suggestion: Suggestion
-    spacing: float
-    gain: float
 
 
 @strategies("ours")
@@ -57,10 +47,14 @@ def most_to_mend(
     """
     rng = wanted.chance(study, run)
     shortlist = _shortlist(study, run, wanted, rng)
-    candidates, left_out = yield from looking(study, run, control, _candidates, shortlist)
-    if not candidates:
+
+    def look(case: CaseRecord) -> list[Candidate]:
+        return [] if run is None else candidates(study, run, case)
+
+    found, left_out = yield from each_case(shortlist, control, look)
+    if not found:
         return Suggestions(tuple(first_slices(study, open_cases(study), wanted.count, left_out)), left_out)
-    return Suggestions(tuple(_choose(candidates, wanted, rng)), left_out)
+    return Suggestions(tuple(_choose(found, wanted, rng)), left_out)
 
 
 def _shortlist(study: Study, run: str | None, wanted: Wanted, rng: np.random.Generator) -> list[CaseRecord]:
@@ -76,49 +70,10 @@ def _urgency(entry: Any) -> float:
     return 1.0 if entry["empty"] else max(1e-6, float(entry["mean_entropy"]))
 
 
-def _candidates(predicted: Predicted) -> Iterator[_Candidate]:
-    free = predicted.annotation.known == Known.UNKNOWN
-    unsure = np.where(free, predicted.entropy, np.float32(0))
-    for structure in predicted.study.structures:
-        region = Region.around(predicted.mask, structure.value, unsure, predicted.geometry)
-        if region is not None:
-            yield from _slices(region, structure, predicted)
-
-
-def _slices(region: Region, structure: Structure, predicted: Predicted) -> Iterator[_Candidate]:
-    for axis in labelled_axes(predicted.geometry):
-        plane = plane_of_axis(predicted.geometry, axis)
-        spacing, labelled = predicted.geometry.spacing[axis], predicted.annotation.complete_slices(axis)
-        gains = _sums(region.unsure, axis) * predicted.geometry.voxel_volume_mm3 / spacing
-        for local in map(int, np.flatnonzero(gains > 0)):
-            index = local + region.offset[axis]
-            if any(too_close(index, other, spacing) for other in labelled):
-                continue
-            what = f"{structure.name} {region.what(axis, local)} {extent(gains, local)}"
-            place = Suggestion(
-                case=predicted.case.id,
-                plane=plane,
-                axis=axis,
-                index=index,
-                box=region.box(axis, local),
-                structure=structure.value,
-                structure_name=structure.name,
-                score=0.0,
-                reason=f"{what}; {nearest(index, labelled, spacing, plane)}",
-            )
-            yield _Candidate(place, spacing, float(gains[local]))
-
-
-def _sums(values: NDArray[np.floating], axis: int) -> NDArray[np.float64]:
-    """Sum over every slice along an axis."""
-    others = tuple(other for other in range(3) if other != axis)
-    return np.asarray(values.sum(axis=others, dtype=np.float64))
-
-
-def _choose(candidates: Sequence[_Candidate], wanted: Wanted, rng: np.random.Generator) -> list[Suggestion]:
-    order = noised_order([candidate.gain for candidate in candidates], wanted.round, rng, FIRST_BETA)
-    ranked, count = [candidates[place] for place in order], wanted.count
-    chosen: list[_Candidate] = []
+def _choose(found: Sequence[Candidate], wanted: Wanted, rng: np.random.Generator) -> list[Suggestion]:
+    order = noised_order([candidate.gain for candidate in found], wanted.round, rng, FIRST_BETA)
+    ranked, count = [found[place] for place in order], wanted.count
+    chosen: list[Candidate] = []
     random_count = round(RANDOM_SHARE * count)
     stratified = round(STRATIFIED_SHARE * (count - random_count))
     structures = sorted({candidate.suggestion.structure for candidate in ranked})
@@ -129,18 +84,18 @@ def _choose(candidates: Sequence[_Candidate], wanted: Wanted, rng: np.random.Gen
         pass
     chosen.sort(key=lambda candidate: -candidate.gain)
     shuffled = [ranked[place] for place in rng.permutation(len(ranked))]
-    checks: list[_Candidate] = []
+    checks: list[Candidate] = []
     while len(chosen) + len(checks) < count and _take(checks, shuffled, chosen):
         pass
-    best = max(candidate.gain for candidate in candidates)
+    best = max(candidate.gain for candidate in found)
     return [_scored(c, best) for c in chosen] + [replace(_scored(c, best), reason=CHECK) for c in checks]
 
 
-def _scored(candidate: _Candidate, best: float) -> Suggestion:
+def _scored(candidate: Candidate, best: float) -> Suggestion:
     return replace(candidate.suggestion, score=round(candidate.gain / best, 4))
 
 
-def _take(chosen: list[_Candidate], offered: Sequence[_Candidate], beside: Iterable[_Candidate] = ()) -> bool:
+def _take(chosen: list[Candidate], offered: Sequence[Candidate], beside: Iterable[Candidate] = ()) -> bool:
     """Add the first candidate that fits, of a case without any if it can be; tell whether there was one."""
     others = [*chosen, *beside]
     for most in range(1, PER_CASE + 1):
@@ -151,7 +106,7 @@ def _take(chosen: list[_Candidate], offered: Sequence[_Candidate], beside: Itera
     return False
 
 
-def _fits(candidate: _Candidate, chosen: Sequence[_Candidate], most: int) -> bool:
+def _fits(candidate: Candidate, chosen: Sequence[Candidate], most: int) -> bool:
     new = candidate.suggestion
     same_case = [other.suggestion for other in chosen if other.suggestion.case == new.case]
     if len(same_case) >= most:

@@ -144,8 +144,9 @@ def prediction(
 
     def source(control: Control) -> Iterator[Event | Searching | CaseLooked | SuggestionsReady]:
         from napari_dycon.engine.inference import predict
+        from napari_dycon.guidance.candidates import noted
 
-        yield from predict(
+        events = predict(
             study,
             run,
             list(case_ids),
@@ -154,6 +155,7 @@ def prediction(
             threads=spare_threads(),
             only_when_ready=True,
         )
+        yield from noted(study, run, events)
         if not control.stopped:
             yield from suggestions(study)(control)
 

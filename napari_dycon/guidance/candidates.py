@@ -1,0 +1,171 @@
+"""Slices of predicted cases that could be asked for, kept beside the prediction once they were found."""
+
+import hashlib
+import json
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_dycon.engine.events import CasePredicted
+from napari_dycon.errors import DyconError
+from napari_dycon.guidance.predicted import Predicted
+from napari_dycon.guidance.regions import Region, extent, nearest
+from napari_dycon.guidance.slices import labelled_axes, too_close
+from napari_dycon.guidance.suggestions import Suggestion
+from napari_dycon.io.geometry import plane_of_axis
+from napari_dycon.io.json_files import parsed, write_checked
+from napari_dycon.study.store.runs import ENTROPY
+from napari_dycon.study.store.schema import CaseRecord, Structure
+from napari_dycon.study.study import Study
+from napari_dycon.study.truth.annotations import Known
+
+RECIPE = 1
+"""Raised whenever other candidates are found than before, so that those on disk are not used."""
+_Event = TypeVar("_Event")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A slice that could be suggested.
+
+    Attributes
+    ----------
+    suggestion : with a score of 0
+    spacing : between neighbouring slices, in mm
+    gain : unsure area on it in mm²
+    """
+
+    suggestion: Suggestion
+    spacing: float
+    gain: float
+
+
+def candidates(study: Study, run: str, case: CaseRecord) -> list[Candidate]:
+    """Return the slices of a case that could be asked for; none where it was not predicted.
+
+    They are read from ``predictions/RUN/CASE.slices.json`` unless the scan, its prediction, what is known of
+    it or the structures have changed since.
+    """
+    path = study.prediction_path(run, case.id).with_name(f"{case.id}.slices.json")
+    stamp = _stamp(study, run, case)
+    found = _read(path, stamp, case.id)
+    if found is None:
+        predicted = Predicted.read(study, run, case)
+        found = [] if predicted is None else list(_found(predicted))
+        if predicted is not None and not study.read_only:
+            with suppress(DyconError):  # found again the next time
+                content = {"stamp": stamp, "slices": [_row(candidate) for candidate in found]}
+                write_checked(path, json.dumps(content).encode(), parsed)
+    return found
+
+
+def noted(study: Study, run: str, events: Iterator[_Event]) -> Generator[_Event, None, None]:
+    """Pass on the events of a prediction, and find the candidates of each case that was predicted."""
+    cases = {case.id: case for case in study.cases}
+    for event in events:
+        yield event
+        if isinstance(event, CasePredicted) and event.case in cases:
+            with suppress(DyconError, OSError, MemoryError):  # said when suggestions are asked for
+                candidates(study, run, cases[event.case])
+
+
+def _stamp(study: Study, run: str, case: CaseRecord) -> str:
+    """Text that changes with everything that candidates are found from."""
+    geometry = study.geometry(case.id)
+    files = (study.prediction_path(run, case.id), study.map_path(run, case.id, ENTROPY))
+    structures = [(structure.value, structure.name) for structure in study.structures]
+    parts = (
+        RECIPE,
+        geometry.shape,
+        geometry.affine.tolist(),
+        [_state_of(path) for path in files],
+        study.annotation_stamp(case.id),
+        structures,
+    )
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _state_of(path: Path) -> tuple[int, int]:
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return state.st_size, state.st_mtime_ns
+
+
+def _row(candidate: Candidate) -> list[Any]:
+    place = candidate.suggestion
+    about = (place.structure, place.structure_name, place.reason)
+    return [place.plane, place.axis, place.index, place.box, *about, candidate.spacing, candidate.gain]
+
+
+def _read(path: Path, stamp: str, case: str) -> list[Candidate] | None:
+    """Read candidates; None where there are none, others are meant, or the file is damaged."""
+    try:
+        content = parsed(path.read_bytes())
+        if content["stamp"] != stamp:
+            return None
+        return [_candidate(case, *row) for row in content["slices"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _candidate(
+    case: str,
+    plane: str,
+    axis: int,
+    index: int,
+    box: list[list[int]],
+    structure: int,
+    name: str,
+    reason: str,
+    spacing: float,
+    gain: float,
+) -> Candidate:
+    (first, second, third) = ((int(start), int(stop)) for start, stop in box)
+    where = (case, plane, int(axis), int(index), (first, second, third))
+    return Candidate(Suggestion(*where, structure, name, 0.0, reason), float(spacing), float(gain))
+
+
+def _found(predicted: Predicted) -> Iterator[Candidate]:
+    free = predicted.annotation.known == Known.UNKNOWN
+    unsure = np.where(free, predicted.entropy, np.float32(0))
+    for structure in predicted.study.structures:
+        region = Region.around(predicted.mask, structure.value, unsure, predicted.geometry)
+        if region is not None:
+            yield from _slices(region, structure, predicted)
+
+
+def _slices(region: Region, structure: Structure, predicted: Predicted) -> Iterator[Candidate]:
+    for axis in labelled_axes(predicted.geometry):
+        plane = plane_of_axis(predicted.geometry, axis)
+        spacing, labelled = predicted.geometry.spacing[axis], predicted.annotation.complete_slices(axis)
+        gains = _sums(region.unsure, axis) * predicted.geometry.voxel_volume_mm3 / spacing
+        for local in map(int, np.flatnonzero(gains > 0)):
+            index = local + region.offset[axis]
+            if any(too_close(index, other, spacing) for other in labelled):
+                continue
+            what = f"{structure.name} {region.what(axis, local)} {extent(gains, local)}"
+            place = Suggestion(
+                case=predicted.case.id,
+                plane=plane,
+                axis=axis,
+                index=index,
+                box=region.box(axis, local),
+                structure=structure.value,
+                structure_name=structure.name,
+                score=0.0,
+                reason=f"{what}; {nearest(index, labelled, spacing, plane)}",
+            )
+            yield Candidate(place, spacing, float(gains[local]))
+
+
+def _sums(values: NDArray[np.floating], axis: int) -> NDArray[np.float64]:
+    """Sum over every slice along an axis."""
+    others = tuple(other for other in range(3) if other != axis)
+    return np.asarray(values.sum(axis=others, dtype=np.float64))
