@@ -51,7 +51,7 @@ def candidates(study: Study, run: str, case: CaseRecord) -> list[Candidate]:
     They are read from ``predictions/RUN/CASE.slices.json`` unless the scan, its prediction, what is known of
     it or the structures have changed since.
     """
-    path = study.prediction_path(run, case.id).with_name(f"{case.id}.slices.json")
+    path = study.predictions.path(run, case.id).with_name(f"{case.id}.slices.json")
     stamp = _stamp(study, run, case)
     found = _read(path, stamp, case.id)
     if found is None:
@@ -77,7 +77,7 @@ def noted(study: Study, run: str, events: Iterator[_Event]) -> Generator[_Event,
 def _stamp(study: Study, run: str, case: CaseRecord) -> str:
     """Text that changes with everything that candidates are found from."""
     geometry = study.geometry(case.id)
-    files = (study.prediction_path(run, case.id), study.map_path(run, case.id, ENTROPY))
+    files = (study.predictions.path(run, case.id), study.predictions.map_path(run, case.id, ENTROPY))
     structures = [(structure.value, structure.name) for structure in study.structures]
     parts = (
         RECIPE,

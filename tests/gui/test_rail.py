@@ -44,7 +44,7 @@ def views(desk):
     if not desk.session.views.planes_shown:
         single = desk.session.views._single
         return {single.plane: single}
-    return {view.plane: view for view in (planes._main, *planes.panes.values())}
+    return {view.plane: view for view in planes.slices}
 
 
 def rails(desk):
@@ -112,7 +112,7 @@ def test_marks_tell_what_is_labelled_complete_and_suggested_in_words(shown):
     layer.paint((5, 12, 12), 1)
     axis, index = case.display.to_source(0, 7)
     case.editor.complete_slice(axis, index)
-    desk.session._desk.edited()
+    desk.session._desk.take_edit()
     desk.session.suggestions._show([place("axial", case.display.to_source(0, 9)[1])])
     rest(desk)
     desk.wait(lambda: rail._look_of().signs.complete[7])

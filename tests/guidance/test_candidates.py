@@ -59,7 +59,7 @@ def test_another_prediction_label_or_structure_is_looked_at_anew(study, reads):
 def test_a_damaged_file_is_made_again(study, content):
     save(study, "scan_2", everywhere(0.8))
     first = found(study)
-    path = study.prediction_path(study.active_run, "scan_2").with_name("scan_2.slices.json")
+    path = study.predictions.path(study.active_run, "scan_2").with_name("scan_2.slices.json")
     stamp = json.loads(path.read_bytes())["stamp"]
     path.write_bytes(content.replace(b"1}", json.dumps(stamp).encode() + b', "slices": [[1]]}'))
     assert found(study) == first
@@ -68,7 +68,7 @@ def test_a_damaged_file_is_made_again(study, content):
 
 def test_in_a_study_that_is_only_looked_at_nothing_is_written(study):
     save(study, "scan_2", everywhere(0.8))
-    path = study.prediction_path(study.active_run, "scan_2").with_name("scan_2.slices.json")
+    path = study.predictions.path(study.active_run, "scan_2").with_name("scan_2.slices.json")
     with Study.open(study.path, read_only=True) as looked_at:
         assert candidates(looked_at, study.active_run, looked_at.case("scan_2"))
     assert not path.exists()

@@ -44,7 +44,7 @@ def pictures(study: Study, places: Sequence[Suggestion]) -> EventSource[PlacePic
             wanted = [place for place in places if place.case == case]
             with suppress(DyconError, OSError, MemoryError):
                 volume, limits, run = study.volume(case), None, study.active_run
-                mask = None if run is None else study.prediction(run, case)
+                mask = None if run is None else study.predictions.mask(run, case)
                 for place in wanted:
                     if control.stopped:
                         return

@@ -57,7 +57,7 @@ class Signs(QObject):
         self._timer.timeout.connect(self.look)
         cases.opened.connect(self._on_opened)
         cases.closing.connect(self._take_down)
-        for signal in (desk.stroked, desk.rewritten, desk.written, views.overlay_changed):
+        for signal in (desk.stroked, desk.rewritten, desk.saving.written, views.overlay_changed):
             signal.connect(self.look_soon)
         for signal in (structures.changed, suggestions.changed):
             signal.connect(self._show)
