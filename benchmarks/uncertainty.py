@@ -102,7 +102,7 @@ def look(predictor: Predictor, pair: Pair, seed: int) -> Case:
         )
     others = [i for i in range(len(members)) if i not in predictor.deciding] or predictor.deciding
     second = members[others].mean(axis=0).argmax(axis=0)
-    plain = expected_dice(own, found)
+    plain = expected_dice(own, found, volume.geometry.spacing)
     case = Case(pair.name, voxels)
     for index, name in enumerate(predictor.plan.structure_names, start=1):
         a, b = found == index, truth == index

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,49 +55,108 @@ def temper(probabilities: Probabilities, temperature: float) -> NDArray[np.float
     return np.asarray(tempered / tempered.sum(axis=0), dtype=np.float32)
 
 
-def expected_dice(probabilities: Probabilities, mask: NDArray[np.integer]) -> list[float | None]:
+def expected_dice(
+    probabilities: Probabilities, mask: NDArray[np.integer], spacing: Sequence[float]
+) -> list[float | None]:
     """Dice that a mask would reach if every voxel were right with its probability.
 
-    2 sum_m(p) / (sum(p) + |m|): the Dice of the expected overlap and the expected size of the structure. The
-    expectation of the Dice itself differs from it by the spread of these sums, which is small for structures
-    of many voxels.
+    2 sum_m(p) / (sum(p) + |m|): the Dice of the expected overlap and the expected size of the structure,
+    known as soft Dice confidence (Borges et al. 2024, arXiv:2402.10665), there for all voxels. Here only
+    probabilities near the structure in the mask count (see `ExpectedDice`): far from it the many voxels of a
+    little doubt add up to islands that nobody would take for the structure. The expectation of the Dice
+    itself differs from it by the spread of these sums, which is small for structures of many voxels.
 
     Parameters
     ----------
-    probabilities : (class, ...), background first
-    mask : (...) class indices
+    probabilities : (class, x, y, z), background first
+    mask : (x, y, z) class indices
+    spacing : in mm
 
     Returns
     -------
     By structure, from 0 to 1; None where the mask has nothing of it, since nobody could tell.
     """
-    sums = ExpectedDice(len(probabilities))
-    sums.add(probabilities, mask)
-    return sums.result
+    sums = ExpectedDice(len(probabilities), mask.shape, spacing)
+    sums.add(probabilities, mask, 0)
+    return sums.near(mask, range(1, len(probabilities)))
 
 
 class ExpectedDice:
-    """`expected_dice` of a volume that comes in parts, by classes with background."""
+    """`expected_dice` of a volume that comes in parts, and whose mask is only known at the end.
 
-    def __init__(self, classes: int) -> None:
-        self._size, self._whole, self._overlap = np.zeros((3, classes))
+    Sums are kept by cells of about `NEAR_MM`, so memory does not grow with the voxels. A structure is judged
+    by the cells that hold it and by those that touch them.
 
-    def add(self, probabilities: Probabilities, mask: NDArray[np.integer], temperature: float = 1.0) -> None:
-        """Take in a part: (class, ...) as they are, to be tempered, and its class indices (...)."""
+    Parameters
+    ----------
+    classes
+        With background.
+    shape, spacing
+        Of the volume; spacing in mm.
+    """
+
+    def __init__(self, classes: int, shape: Sequence[int], spacing: Sequence[float]) -> None:
+        self._shape = tuple(shape)
+        self._sides = tuple(max(1, round(NEAR_MM / step)) for step in spacing)
+        cells = (math.ceil(size / side) for size, side in zip(shape, self._sides, strict=True))
+        self._size, self._whole, self._overlap = np.zeros((3, classes, *cells))
+
+    def add(
+        self, probabilities: Probabilities, mask: NDArray[np.integer], first: int, temperature: float = 1.0
+    ) -> None:
+        """Take in some rows along the first axis.
+
+        Parameters
+        ----------
+        probabilities : (class, x, y, z) as they are, to be tempered
+        mask : (x, y, z) class indices
+        first : index of the first of these rows in the volume
+        temperature : of the probabilities
+        """
         tempering = Tempering(mask.shape, temperature)
         for probability in probabilities:
             tempering.add(probability)
         for index, probability in enumerate(probabilities):
             share, inside = _power(probability, temperature) / tempering.total, mask == index
-            self._size[index] += int(inside.sum())
-            self._whole[index] += float(share.sum(dtype=np.float64))
-            self._overlap[index] += float(share[inside].sum(dtype=np.float64))
+            for sums, values in (
+                (self._size, inside),
+                (self._whole, share),
+                (self._overlap, np.where(inside, share, 0)),
+            ):
+                self._put(sums[index], values, first)
 
-    @property
-    def result(self) -> list[float | None]:
-        """By structure, background apart."""
-        sums = zip(self._size[1:], self._whole[1:], self._overlap[1:], strict=True)
-        return [2 * overlap / (whole + size) if size else None for size, whole, overlap in sums]
+    def near(self, mask: NDArray[np.integer], values: Sequence[int]) -> list[float | None]:
+        """By structure, judged where it is in the mask that is kept.
+
+        Parameters
+        ----------
+        mask : (x, y, z) of the same extent, on any grid
+        values : of the structures in it, in the order of the classes
+        """
+        return [self._near(mask == value, index) for index, value in enumerate(values, start=1)]
+
+    def _near(self, inside: NDArray[np.bool_], index: int) -> float | None:
+        there = self._cells_of(inside)
+        size = self._size[index][there].sum()
+        if not size:
+            return None
+        around = ndimage.binary_dilation(there, structure=np.ones((3, 3, 3)))
+        overlap, whole = self._overlap[index][there].sum(), self._whole[index][around].sum()
+        return float(2 * overlap / (whole + size))
+
+    def _cells_of(self, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which cells hold voxels of a mask of any grid over the volume."""
+        there = np.zeros(self._size.shape[1:], dtype=bool)
+        places = np.nonzero(inside)
+        steps = zip(places, inside.shape, self._shape, self._sides, strict=True)
+        there[tuple(((at + 0.5) * own / size / side).astype(int) for at, size, own, side in steps)] = True
+        return there
+
+    def _put(self, sums: NDArray[np.float64], values: NDArray[Any], first: int) -> None:
+        x, y, z = self._sides
+        summed = np.add.reduceat(values, np.arange(0, values.shape[1], y), axis=1, dtype=np.float64)
+        summed = np.add.reduceat(summed, np.arange(0, values.shape[2], z), axis=2)
+        np.add.at(sums, (first + np.arange(len(values))) // x, summed)
 
 
 def near_structures(

@@ -66,7 +66,7 @@ class Canvas:
         self._grid = tuple(grid)
         self._keep = keep
         self._counted = 0
-        self._dice = ExpectedDice(plan.classes)
+        self._dice = ExpectedDice(plan.classes, self._grid, plan.spacing)
         self._mask = np.zeros(self._shape, dtype=np.uint8)
         self._entropy = np.zeros(self._shape, dtype=np.float32)
         self._kept = np.zeros((plan.classes, *self._shape), dtype=np.float32) if keep else None
@@ -130,7 +130,7 @@ class Canvas:
             mask=to_source(self._mask, self._reorientation),
             probabilities=kept,
             entropy=to_source(self._entropy, self._reorientation),
-            expected_dice=tuple(self._dice.result),
+            expected_dice=tuple(self._dice.near(self._mask, self._plan.structure_values)),
         )
 
     def _resampled(self, part: FloatArray, of: slice, rows: slice) -> FloatArray:
@@ -138,9 +138,10 @@ class Canvas:
 
     def _count(self, own: FloatArray, of: slice) -> None:
         """Count every row of the plan's grid once, though neighbouring parts share some."""
-        new = own[:, max(0, self._counted - of.start) :]
+        first = max(self._counted, of.start)
+        new = own[:, first - of.start :]
         self._counted = of.stop
-        self._dice.add(new, new.argmax(axis=0), self._temperature)
+        self._dice.add(new, new.argmax(axis=0), first, self._temperature)
 
 
 def _keep_clusters(mask: NDArray[np.uint8], groups: Sequence[Sequence[int]]) -> None:

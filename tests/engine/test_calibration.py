@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.engine.calibration import (
+    ExpectedDice,
     HIGHEST,
     Tempering,
     entropy,
@@ -97,10 +98,10 @@ def test_networks_disagree_where_each_is_sure_of_another_class():
 
 def test_expected_dice_is_the_mean_over_truths_that_the_probabilities_allow():
     random = np.random.default_rng(6)
-    probabilities = softmax(2 * random.normal(size=(3, 4000)))
-    mask = probabilities.argmax(axis=0)
-    truths = [draw(probabilities, random) for _ in range(200)]
-    for index, expected in enumerate(expected_dice(probabilities, mask), start=1):
+    probabilities = softmax(2 * random.normal(size=(3, 20, 20, 10)))
+    mask, flat = probabilities.argmax(axis=0), probabilities.reshape(3, -1)
+    truths = [draw(flat, random).reshape(mask.shape) for _ in range(200)]
+    for index, expected in enumerate(expected_dice(probabilities, mask, (1, 1, 1)), start=1):
         scores = [
             2 * ((mask == index) & (t == index)).sum() / ((mask == index).sum() + (t == index).sum())
             for t in truths
@@ -109,9 +110,43 @@ def test_expected_dice_is_the_mean_over_truths_that_the_probabilities_allow():
 
 
 def test_nothing_is_expected_of_a_structure_that_was_not_found():
-    probabilities = np.array([[0.9, 0.8], [0.1, 0.2]])
-    assert expected_dice(probabilities, np.array([0, 0])) == [None]
-    assert expected_dice(np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([1, 0])) == [pytest.approx(1)]
+    low = np.stack([np.full((2, 3, 4), 0.9), np.full((2, 3, 4), 0.1)])
+    assert expected_dice(low, np.zeros((2, 3, 4), int), (1, 1, 1)) == [None]
+    sure = np.zeros((2, 2, 3, 4))
+    sure[1, 0], sure[0, 1] = 1, 1
+    assert expected_dice(sure, sure.argmax(axis=0), (1, 1, 1)) == [pytest.approx(1)]
+
+
+def island(doubt):
+    """A structure of 8 voxels a side that is found with 0.9, with an island of 0.6 or some doubt far away."""
+    probability = np.zeros((60, 12, 12))
+    probability[2:10, 2:10, 2:10] = 0.9
+    probability[40:50] = doubt
+    probabilities = np.stack([1 - probability, probability])
+    return probabilities, probabilities.argmax(axis=0)
+
+
+@pytest.mark.parametrize("doubt", [0.3, 0.6])
+def test_what_is_far_from_the_piece_that_is_kept_does_not_count(doubt):
+    probabilities, found = island(doubt)
+    kept = found.copy()
+    kept[40:] = 0
+    sums = ExpectedDice(2, found.shape, (1, 1, 1))
+    for first in range(0, 60, 7):
+        sums.add(probabilities[:, first : first + 7], found[first : first + 7], first)
+    assert sums.near(kept, [1]) == [pytest.approx(2 * 0.9 / 1.9)]
+    finer = np.repeat(np.repeat(7 * kept, 2, axis=0), 3, axis=2)
+    assert sums.near(finer, [7]) == [pytest.approx(2 * 0.9 / 1.9)]
+
+
+def test_doubt_beside_the_structure_lowers_what_is_expected():
+    probabilities, found = island(0.0)
+    probabilities[1, 10:13, 2:10, 2:10] = 0.3
+    probabilities[0] = 1 - probabilities[1]
+    beside = 0.3 * 3 * 64
+    assert expected_dice(probabilities, found, (1, 1, 1)) == [
+        pytest.approx(2 * 0.9 * 512 / (1.9 * 512 + beside))
+    ]
 
 
 def test_near_is_a_distance_in_millimetres():
