@@ -110,7 +110,8 @@ class PredictionProgress(_Event):
 class CasePredicted(_Event):
     """A prediction was written. Volumes in millilitres by structure name; entropy from 0 to 1.
 
-    ``expected_dice`` is what the model's own probabilities lead one to expect, None where nothing was found.
+    ``expected_dice`` is what the model's own probabilities lead one to expect, None where nothing was found;
+    ``cut`` names structures that touch the edge of the scan, whose volumes are not the whole.
     """
 
     case: str
@@ -120,6 +121,7 @@ class CasePredicted(_Event):
     mean_entropy: float
     empty: bool
     expected_dice: dict[str, float | None] = field(default_factory=dict)
+    cut: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ from napari_dycon.engine.steps import finish
 from napari_dycon.engine.windows import glance, predict_windows
 from napari_dycon.errors import DyconError, TrainingError
 from napari_dycon.io.geometry import Reorientation
-from napari_dycon.io.masks import label_counts
+from napari_dycon.io.masks import label_counts, values_at_edge
 from napari_dycon.io.volumes import Volume
 from napari_dycon.learning.methods.base import Method
 from napari_dycon.learning.networks import SegmentationNetwork
@@ -295,7 +295,7 @@ def _known_quality(study: Study, run: str, predictor: Predictor, control: Contro
 
 def _row(event: CasePredicted, ready: bool) -> dict[str, Any]:
     kept = ("volumes_ml", "mean_entropy", "empty", "expected_dice")
-    return {**{name: getattr(event, name) for name in kept}, "ready": ready}
+    return {**{name: getattr(event, name) for name in kept}, "cut": list(event.cut), "ready": ready}
 
 
 def _progress(
@@ -324,7 +324,8 @@ def _summarise(
 ) -> CasePredicted:
     counts = label_counts(prediction.mask)
     voxel_ml = volume.geometry.voxel_volume_mm3 / 1000
-    named = zip(plan.structure_names, plan.structure_values, strict=True)
+    named = list(zip(plan.structure_names, plan.structure_values, strict=True))
+    at_edge = values_at_edge(prediction.mask)
     foreground = prediction.mask > 0
     empty = not bool(foreground.any())
     region = (
@@ -341,4 +342,5 @@ def _summarise(
             name: None if dice is None else round(dice, 4)
             for name, dice in zip(plan.structure_names, prediction.expected_dice, strict=True)
         },
+        cut=tuple(name for name, value in named if value in at_edge),
     )

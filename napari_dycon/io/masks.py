@@ -226,6 +226,15 @@ def label_counts(mask: NDArray[np.uint8]) -> NDArray[np.int64]:
     return counts
 
 
+def values_at_edge(mask: NDArray[np.uint8], axes: Collection[int] = (0, 1, 2)) -> set[int]:
+    """Label values in the outermost voxels of a mask (x, y, z): what they stand for is cut by the scan.
+
+    Axes of a single voxel have no edge.
+    """
+    ends = (np.take(mask, [0, -1], axis=axis) for axis in axes if mask.shape[axis] > 1)
+    return set().union(*(np.unique(end).tolist() for end in ends)) - {0}
+
+
 def _require_whole_numbers(array: NDArray[Any], name: str) -> None:
     invalid = array.size - int(np.count_nonzero(np.isfinite(array)))
     if invalid:

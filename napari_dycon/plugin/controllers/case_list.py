@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from psygnal import Signal
 
+from napari_dycon.plugin.background.checked import CheckedBy
 from napari_dycon.plugin.background.known_by import KnownBy
 from napari_dycon.plugin.background.lookout import Lookout
 from napari_dycon.plugin.background.throttle import Pacer
@@ -65,6 +66,7 @@ class CaseList:
         self._order: list[str] = []
         self.change_soon = Pacer(self.changed.emit)
         self._known = KnownBy(self.change_soon)
+        self._checked = CheckedBy(self.change_soon)
         self._lookout = Lookout(self.change_soon, self._tell_lost)
         self.logbook = Logbook(presenter, lambda: structures.active_value, self.change_soon, self._on_unkept)
         desk.saving.written.connect(self.change_soon)
@@ -74,12 +76,14 @@ class CaseList:
         """Look at the cases of ``study`` from now on."""
         self.logbook.open_study(study)
         self._known.open_study(study)
+        self._checked.open_study(study)
         self._lookout.open_study(study)
 
     def close(self) -> None:
         """Let go of the study."""
         self.logbook.close()
         self._known.close()
+        self._checked.close()
         self._lookout.close()
 
     def rows(self) -> list[CaseRow]:
@@ -88,7 +92,14 @@ class CaseList:
         if study is None:
             return []
         name = None if active is None else active.name
-        return case_rows(study, name, self._desk.case_id, self._known.summaries, self._lookout.refused)
+        return case_rows(
+            study,
+            name,
+            self._desk.case_id,
+            self._known.summaries,
+            self._lookout.refused,
+            self._checked.checks,
+        )
 
     def set_order(self, case_ids: Sequence[str]) -> None:
         """Take note of which cases the list shows, and in which order."""
@@ -124,12 +135,17 @@ class CaseList:
         return next_case(self.rows(), self._order, case_id)
 
     def count(self, cases: Sequence[str] | None = None) -> None:
-        """Count what is known of all cases, or of some."""
+        """Count what is known of all cases, or of some, and check predictions against it."""
         self._known.look(cases)
+        self._checked.look()
+
+    def check(self) -> None:
+        """Check predictions against completed cases, after others were made."""
+        self._checked.look()
 
     def look_again(self) -> None:
         """Count what is known of all cases, and look where their scans are."""
-        self._known.look()
+        self.count()
         self.look_for_scans()
 
     def look_for_scans(self) -> None:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from napari_dycon.guidance.quality import Checks, Outlook
 from napari_dycon.study.exchange.searching import Checked
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.summary import KnownSummary
 
 Status = Literal["unlabelled", "partial", "complete"]
 Sign = Status | Literal["review"]
+NO_CHECKS = Checks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,17 @@ class CaseRow:
         else the prediction's; None where there is neither.
     uncertainty
         Mean predictive entropy from 0 to 1 around the predicted structures, or None.
-    expected_dice
-        Dice that the model expects of its own prediction of the active structure, or None.
+    outlook
+        What may be expected of the prediction of the active structure; None where there is none, or the case
+        is complete.
+    reached
+        Dice that the prediction reached in a complete case that the model had not learned from, or None.
+    may_leave
+        Whether the prediction is certainly good enough in every structure.
+    volume_range
+        Where the volume in the prediction is likely to lie, in millilitres; None where that cannot be told.
+    cut
+        Whether the active structure touches the edge of the scan, so that its volume is not the whole.
     shares
         Who made known what is known; None until that has been counted.
     note, flagged, to_review, seconds
@@ -45,7 +56,11 @@ class CaseRow:
     volume_ml: float | None
     uncertainty: float | None
     open: bool
-    expected_dice: float | None = None
+    outlook: Outlook | None = None
+    reached: float | None = None
+    may_leave: bool = False
+    volume_range: tuple[float, float] | None = None
+    cut: bool = False
     shares: KnownSummary | None = None
     note: str = ""
     flagged: bool = False
@@ -67,6 +82,7 @@ def case_rows(
     open_case: str | None,
     summaries: Mapping[str, KnownSummary] = MappingProxyType({}),
     refused: Mapping[str, Checked] = MappingProxyType({}),
+    checks: Checks = NO_CHECKS,
 ) -> list[CaseRow]:
     """Return one row per case of ``study``, in study order.
 
@@ -82,24 +98,35 @@ def case_rows(
         By whom what is known is known, by case id, as far as it has been counted.
     refused
         The scans that cannot be used, by case id.
+    checks
+        What completed cases say about the active run.
     """
     run = study.active_run
     summary = study.predictions.summary(run) if run else {}
     rows, notebook = [], study.notebook
+    values = {entry.name: entry.value for entry in study.structures}
     for case in study.cases:
         predicted, page = summary.get(case.id, {}), notebook.page(case.id)
         trouble = refused.get(case.id)
-        volumes = case.volumes_ml if case.status == "complete" else predicted.get("volumes_ml", {})
+        complete = case.status == "complete"
+        volumes = case.volumes_ml if complete else predicted.get("volumes_ml", {})
+        volume = volumes.get(structure) if structure is not None else None
+        expected = {} if complete else predicted.get("expected_dice", {})
+        own = expected.get(structure)
         rows.append(
             CaseRow(
                 id=case.id,
                 name=case.name,
                 status=case.status,
                 known_fraction=case.known_fraction,
-                volume_ml=volumes.get(structure) if structure is not None else None,
+                volume_ml=volume,
                 uncertainty=predicted.get("mean_entropy"),
                 open=case.id == open_case,
-                expected_dice=predicted.get("expected_dice", {}).get(structure),
+                outlook=None if structure is None or own is None else checks.outlook(structure, own),
+                reached=checks.dice(case.id, structure) if complete and structure is not None else None,
+                may_leave=checks.may_leave(expected),
+                volume_range=None if complete else _range(checks, structure, volume),
+                cut=values.get(structure) in case.at_edge if complete else structure in predicted.get("cut", ()),
                 shares=summaries.get(case.id),
                 note=page.note,
                 flagged=page.flagged,
@@ -111,6 +138,10 @@ def case_rows(
             )
         )
     return rows
+
+
+def _range(checks: Checks, structure: str | None, volume: float | None) -> tuple[float, float] | None:
+    return None if structure is None or volume is None else checks.volume_range(structure, volume)
 
 
 def next_case(rows: Sequence[CaseRow], order: Sequence[str], after: str | None) -> str | None:

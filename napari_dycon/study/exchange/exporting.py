@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.io.exports import volumes_csv
 from napari_dycon.io.json_files import write_json
+from napari_dycon.io.masks import values_at_edge
 from napari_dycon.study.exchange.formats import USUAL, formats
 from napari_dycon.study.store import naming
 from napari_dycon.study.store.files import OWN_FOLDERS
@@ -330,7 +331,7 @@ def _rows(
     names: Mapping[str, str],
     pseudonyms: bool,
 ) -> Iterator[dict[str, object]]:
-    counts = np.bincount(mask.ravel(), minlength=256)
+    counts, at_edge = np.bincount(mask.ravel(), minlength=256), values_at_edge(mask)
     hidden = pseudonyms or case.source == "dicom"
     alone = case.patient == case.id
     patient = naming.patient_pseudonym(case.patient, study.secret) if pseudonyms else case.patient
@@ -344,6 +345,7 @@ def _rows(
             "structure": structure.name,
             "voxels": voxels,
             "volume_ml": voxels * case.voxel_ml,
+            "cut_at_edge": "yes" if structure.value in at_edge else "no",
             "source": origin,
             "known_percent": 100.0 * case.known_fraction,
         }

@@ -251,6 +251,7 @@ class AnnotationStore:
             label_voxels=draft.label_voxels,
             known_voxels=draft.known_voxels,
             complete_slices=draft.complete_counts,
+            at_edge=draft.at_edge,
         )
         write_model(self._record(case), version)
         self._known[self._record(case).name] = _stamp(self._record(case).stat())

@@ -291,6 +291,7 @@ class StudyFolder:
             facts = {
                 "known_fraction": fraction,
                 "label_voxels": version.label_voxels,
+                "at_edge": version.at_edge,
                 "status": _status(fraction),
             }
             record = record.model_copy(update=facts)

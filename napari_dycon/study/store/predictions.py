@@ -119,8 +119,8 @@ class Predictions:
     def summary(self, run_id: str) -> dict[str, dict[str, Any]]:
         """Return what is known of each predicted case.
 
-        ``volumes_ml`` and ``expected_dice`` by structure, ``mean_entropy``, ``empty``, and ``ready``: whether
-        the model was.
+        ``volumes_ml`` and ``expected_dice`` by structure, ``mean_entropy``, ``empty``, ``cut``: structures
+        that touch the edge of the scan, and ``ready``: whether the model was.
         """
         return self._runs.read_summary(run_id)
 

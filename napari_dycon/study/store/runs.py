@@ -198,7 +198,13 @@ def _proposed_at(folder: Path) -> int:
 
 def _sound(row: dict[str, Any]) -> dict[str, Any]:
     """A row without values of another kind than they must have."""
-    kinds: dict[str, type] = {"volumes_ml": dict, "expected_dice": dict, "mean_entropy": float, "ready": bool}
+    kinds: dict[str, type] = {
+        "volumes_ml": dict,
+        "expected_dice": dict,
+        "mean_entropy": float,
+        "ready": bool,
+        "cut": list,
+    }
     return {key: value for key, value in row.items() if isinstance(value, kinds.get(key, object))}
 
 

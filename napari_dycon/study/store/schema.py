@@ -148,6 +148,8 @@ class CaseRecord(BaseModel):
         Annotated volume of each structure, by name, in millilitres.
     label_voxels
         Annotated voxels of each label value, also of values without a structure.
+    at_edge
+        Annotated label values that touch the edge of the scan.
     notes
         Sentences about what is odd but usable.
     """
@@ -172,6 +174,7 @@ class CaseRecord(BaseModel):
     known_fraction: Finite = 0.0
     volumes_ml: dict[str, Finite] = {}
     label_voxels: dict[int, int] = {}
+    at_edge: tuple[int, ...] = ()
     intensity: IntensityFacts | None = None
     notes: tuple[str, ...] = ()
 

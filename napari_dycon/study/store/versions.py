@@ -56,6 +56,8 @@ class Version(BaseModel):
         Voxels of each value of `Known`; empty in records of earlier programs.
     complete_slices
         Number of complete slices along each source axis.
+    at_edge
+        Label values in the outermost voxels of the scan.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -71,6 +73,7 @@ class Version(BaseModel):
     label_voxels: dict[int, int]
     known_voxels: dict[int, int] = {}
     complete_slices: tuple[int, int, int] = (0, 0, 0)
+    at_edge: tuple[int, ...] = ()
 
 
 class Versions:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_dycon.io.masks import values_at_edge
 from napari_dycon.io.pieces import Piece
 from napari_dycon.study.truth.annotations import Annotation, Known
 
@@ -25,6 +26,10 @@ class Sheet:
         Voxels of each value of `Known`.
     complete
         For each source axis, which of the slices that cross the sheet are known all over in it.
+    at_sides
+        Label values at the ends of the first two axes.
+    at_ends
+        Label values on the first and on the last slice.
     """
 
     labels: Piece
@@ -32,6 +37,8 @@ class Sheet:
     label_voxels: NDArray[np.int64]
     known_voxels: NDArray[np.int64]
     complete: tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]
+    at_sides: set[int]
+    at_ends: tuple[set[int], set[int]]
 
     @classmethod
     def of(cls, part: Annotation) -> Sheet:
@@ -43,6 +50,8 @@ class Sheet:
             np.bincount(part.labels[known], minlength=256),
             np.bincount(part.known.ravel(order="K"), minlength=256),
             (known.all(axis=(1, 2)), known.all(axis=(0, 2)), known.all(axis=(0, 1))),
+            values_at_edge(part.labels, (0, 1)),
+            (_values(part.labels[:, :, 0]), _values(part.labels[:, :, -1])),
         )
 
 
@@ -114,6 +123,15 @@ class Draft:
         x, y = (int(np.all([sheet.complete[axis] for sheet in sheets], axis=0).sum()) for axis in (0, 1))
         return x, y, sum(int(sheet.complete[2].sum()) for sheet in sheets)
 
+    @property
+    def at_edge(self) -> tuple[int, ...]:
+        """Label values in the outermost voxels (see `values_at_edge`)."""
+        sheets = self._ordered()
+        found = set().union(*(sheet.at_sides for sheet in sheets))
+        if self.shape[2] > 1:
+            found |= sheets[0].at_ends[0] | sheets[-1].at_ends[1]
+        return tuple(sorted(found))
+
     def _counted(self, name: str) -> NDArray[np.int64]:
         counts = np.zeros(256, np.int64)
         for sheet in self._ordered():
@@ -122,6 +140,10 @@ class Draft:
 
     def _ordered(self) -> list[Sheet]:
         return [self._sheets[number] for number in range(len(self.spans))]
+
+
+def _values(labels: NDArray[np.uint8]) -> set[int]:
+    return set(np.unique(labels).tolist()) - {0}
 
 
 def _present(counts: NDArray[np.int64]) -> dict[int, int]:
