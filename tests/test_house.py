@@ -17,9 +17,21 @@ MAY_IMPORT = {
     "engine": {"errors", "register", "io", "study", "learning"},
     "guidance": {"errors", "register", "io", "study", "learning", "engine"},
     "doctor": {"errors", "register", "learning", "engine", "guidance"},
+    "report": {"errors", "io", "study", "learning", "engine", "guidance"},
     "benchmark": {"errors", "register", "io", "study", "learning", "engine", "guidance"},
-    "cli": {"errors", "register", "io", "study", "learning", "engine", "guidance", "benchmark", "doctor"},
-    "plugin": {"errors", "register", "io", "study", "learning", "engine", "guidance", "doctor"},
+    "cli": {
+        "errors",
+        "register",
+        "io",
+        "study",
+        "learning",
+        "engine",
+        "guidance",
+        "benchmark",
+        "doctor",
+        "report",
+    },
+    "plugin": {"errors", "register", "io", "study", "learning", "engine", "guidance", "doctor", "report"},
 }
 QT = {"napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "superqt", "magicgui", "pyqtgraph", "psygnal"}
 

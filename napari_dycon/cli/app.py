@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from napari_dycon import __version__
-from napari_dycon.cli import comparing, demo, looking, simulating, studying, training
+from napari_dycon.cli import comparing, demo, looking, reporting, simulating, studying, training
 from napari_dycon.cli.console import INTERRUPTED
 from napari_dycon.errors import DyconError
 
@@ -36,6 +36,7 @@ COMMANDS = (
     studying.export,
     comparing.benchmark,
     simulating.simulate,
+    reporting.report,
     looking.doctor,
 )
 

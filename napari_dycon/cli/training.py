@@ -129,7 +129,7 @@ def _use_the_better(
     if twin.reason != "budget":
         make_active(study, end.run)
         return None
-    comparison = compare(method, end, twin)
+    comparison = compare(study, method, end, twin)
     make_active(study, comparison.better)
     screen.line(comparison.text)
     return comparison

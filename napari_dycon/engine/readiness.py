@@ -29,6 +29,8 @@ class Quality(BaseModel):
         Whether training never saw these voxels.
     temperature
         Fitted on them; None when they were not held out or cannot tell.
+    cases
+        Mean Dice over structures of each case that was held out whole.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -39,6 +41,7 @@ class Quality(BaseModel):
     where: str
     held_out: bool
     temperature: float | None = None
+    cases: dict[str, float] = {}
 
     @property
     def mean_dice(self) -> float:

@@ -28,6 +28,7 @@ VOXELS_FROM_A_CASE = 50_000
 
 @dataclass(frozen=True)
 class _Case:
+    name: str
     image: NDArray[np.float16]
     target: NDArray[np.uint8]
     whole: bool
@@ -43,7 +44,7 @@ class _Findings:
     """
 
     slices: NDArray[np.int64]
-    counts: list[NDArray[np.int64]] = field(default_factory=list)
+    counts: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     probabilities: list[NDArray[np.float32]] = field(default_factory=list)
     labels: list[NDArray[np.uint8]] = field(default_factory=list)
 
@@ -61,7 +62,7 @@ class Validator:
             if target is not None:
                 window = _window(target, plan.patch_size)
                 whole = not bool((target == UNKNOWN).any())
-                self._cases.append(_Case(case.image[window], target[window].copy(), whole))
+                self._cases.append(_Case(case.case, case.image[window], target[window].copy(), whole))
 
     @property
     def possible(self) -> bool:
@@ -107,7 +108,7 @@ class Validator:
             classes = _most_likely(mean)
             counts = _counts(classes, case.target, structures)
             if case.whole:
-                findings.counts.append(counts)
+                findings.counts[case.name] = counts
             else:
                 findings.slices += counts
             if everything:
@@ -121,6 +122,9 @@ class Validator:
             where=self._where,
             held_out=True,
             temperature=_temperature(findings),
+            cases={
+                name: dice for name, counts in findings.counts.items() if (dice := _mean_dice(counts)) >= 0
+            },
         )
 
     def _scores(self, findings: _Findings) -> tuple[dict[str, float], dict[str, float]]:
@@ -128,12 +132,18 @@ class Validator:
         dice: dict[str, float] = {}
         guess: dict[str, float] = {}
         for index, name in enumerate(self._plan.structure_names):
-            rows = [entry[index].tolist() for entry in (*findings.counts, findings.slices)]
+            rows = [entry[index].tolist() for entry in (*findings.counts.values(), findings.slices)]
             rows = [row for row in rows if row[0] + row[1]]
             if any(there for _, there, _, _ in rows):
                 dice[name] = fmean(2 * both / (found + there) for found, there, both, _ in rows)
                 guess[name] = fmean(2 * there / (there + known) for _, there, _, known in rows)
         return dice, guess
+
+
+def _mean_dice(counts: NDArray[np.int64]) -> float:
+    """Mean over the structures that are there or were found in a case; -1 where there are none."""
+    rows = [row for row in counts.tolist() if row[0] + row[1]]
+    return fmean(2 * both / (found + there) for found, there, both, _ in rows) if rows else -1.0
 
 
 def _window(target: NDArray[np.uint8], patch: Sequence[int]) -> tuple[slice, ...]:

@@ -211,9 +211,7 @@ def _cut(dice: float) -> float:
     return min(1.0, max(0.0, dice))
 
 
-def true_dice(
-    annotation: Annotation, mask: NDArray[np.uint8], value: int
-) -> tuple[float, int, int] | None:
+def true_dice(annotation: Annotation, mask: NDArray[np.uint8], value: int) -> tuple[float, int, int] | None:
     """Compare a predicted structure with what a person drew.
 
     Accepted predictions and interpolated voxels are no truth, and what was drawn where a person had accepted

@@ -24,6 +24,7 @@ VOLUME_COLUMNS = (
     "volume_ml",
     "source",
     "known_percent",
+    "cut_at_edge",
 )
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -44,7 +45,8 @@ def volumes_csv(rows: Iterable[Mapping[str, object]], out: Path) -> None:
     Parameters
     ----------
     rows : iterable of mappings
-        ``volume_ml`` in millilitres; ``source`` is annotation or prediction; ``known_percent`` from 0 to 100.
+        ``volume_ml`` in millilitres; ``source`` is annotation or prediction; ``known_percent`` from 0 to 100;
+        ``cut_at_edge`` is yes where the structure touches the edge of the scan.
         Text that a spreadsheet would run as a formula is quoted with an apostrophe.
     out : Path
         The table, UTF-8.

@@ -34,6 +34,7 @@ BUSY = {
     "predicting": "Prediction is under way.",
     "importing": "Scans are being added.",
     "exporting": "Masks are being exported.",
+    "reporting": "The methods sheet is being written.",
     "restructuring": "Structures are being changed.",
     "idle": "",
 }
@@ -252,6 +253,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("add_scans", "Add scans to the study", CASES, NO_KEYS, ADD, by_dock=True),
     Action("remove_case", "Remove a case from the study", CASES, NO_KEYS, (need_write,), by_dock=True),
     Action("export", "Export masks", CASES, NO_KEYS, (need_study, need_scans, need_rest), by_dock=True),
+    Action("report", "Methods sheet of the study", CASES, NO_KEYS, (need_study, need_rest), by_dock=True),
     Action("versions", "Versions of the case", LABELS, NO_KEYS, (need_case,)),
     Action("restore_version", "Restore the version in sight", LABELS, NO_KEYS, (need_write,), by_dock=True),
     Action("add_structure", "Add a structure", LABELS, NO_KEYS, (need_write,), by_dock=True),

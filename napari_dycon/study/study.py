@@ -246,9 +246,9 @@ class Study(StudyFolder):
         return RemovedCases(self, self._annotations, self.notebook, self._runs, self._structure_changes)
 
     def annotation_stamp(self, case_id: str) -> str:
-        """Text that changes whenever the known map of a case is saved anew; empty where there is none."""
+        """Text that changes with every change of an annotation that is saved; empty where there is none."""
         version = self._annotations.version(self.case(case_id).id)
-        return "" if version is None else version.known
+        return "" if version is None else f"{version.labels} {version.known}"
 
     def annotation_summary(self, case_id: str) -> KnownSummary:
         """How much of a scan is known, and by whom; from the record of its annotation alone."""

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from napari_dycon.engine.calibration import (
-    ExpectedDice,
     HIGHEST,
+    ExpectedDice,
     Tempering,
     entropy,
     expected_dice,

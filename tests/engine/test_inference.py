@@ -167,7 +167,7 @@ def test_mask_and_maps_on_disk_have_the_scans_oblique_affine(make_study, train, 
         assert saved.affine.tobytes() == source.affine.tobytes()
     assert isinstance(events[-1], PredictionFinished)
     row = study.predictions.summary(run)[record.id]
-    assert set(row) == {"volumes_ml", "mean_entropy", "empty", "expected_dice", "ready"}
+    assert set(row) == {"volumes_ml", "mean_entropy", "empty", "expected_dice", "cut", "ready"}
     voxels = int((study.predictions.mask(run, record.id) == 3).sum())
     assert row["volumes_ml"]["organ"] == pytest.approx(voxels * 1.2 * 1.2 * 2.0 / 1000, abs=2e-3)
 

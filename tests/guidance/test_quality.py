@@ -29,14 +29,18 @@ def test_ranges_hold_the_share_of_new_cases_that_they_claim(checked, share, bias
     inside = []
     for _ in range(600):
         expected, true = simulated(random, checked + 4, bias, 0.04)
-        checks = Checks(check(i, e, t) for i, (e, t) in enumerate(zip(expected, true, strict=True)) if i < checked)
+        checks = Checks(
+            check(i, e, t) for i, (e, t) in enumerate(zip(expected, true, strict=True)) if i < checked
+        )
         for e, t in zip(expected[checked:], true[checked:], strict=True):
             low, high = checks.outlook("organ", e).ranges[share]
             inside.append(low <= t <= high)
     assert share - 0.05 <= np.mean(inside) <= share + 0.08
 
 
-@pytest.mark.parametrize(("checked", "given"), [(3, ()), (4, (0.8,)), (9, (0.8, 0.9)), (19, (0.8, 0.9, 0.95))])
+@pytest.mark.parametrize(
+    ("checked", "given"), [(3, ()), (4, (0.8,)), (9, (0.8, 0.9)), (19, (0.8, 0.9, 0.95))]
+)
 def test_a_range_is_given_from_as_many_patients_on_as_it_takes(checked, given):
     outlook = Checks(check(i, 0.8, 0.8) for i in range(checked)).outlook("organ", 0.8)
     assert tuple(outlook.ranges) == given and outlook.checked == checked
@@ -70,7 +74,9 @@ def test_each_structure_rests_on_its_own_checks():
 
 
 def test_a_case_may_be_left_when_every_structure_is_certainly_good():
-    good = [check(i, 0.93, 0.93 + 0.01 * (-1) ** i, structure=s) for i in range(9) for s in ("organ", "nodule")]
+    good = [
+        check(i, 0.93, 0.93 + 0.01 * (-1) ** i, structure=s) for i in range(9) for s in ("organ", "nodule")
+    ]
     checks = Checks(good)
     assert checks.may_leave({"organ": 0.95, "nodule": 0.94})
     assert not checks.may_leave({"organ": 0.95, "nodule": 0.85})
@@ -83,7 +89,9 @@ def test_cases_that_may_be_left_are_good_where_that_is_simulated():
     for _ in range(300):
         expected, true = simulated(random, 40, 0.05, 0.03)
         checks = Checks(check(i, e, t) for i, (e, t) in enumerate(zip(expected[:12], true[:12], strict=True)))
-        left += [t >= 0.85 for e, t in zip(expected[12:], true[12:], strict=True) if checks.may_leave({"organ": e})]
+        left += [
+            t >= 0.85 for e, t in zip(expected[12:], true[12:], strict=True) if checks.may_leave({"organ": e})
+        ]
     assert len(left) > 100 and np.mean(left) >= 0.9
 
 

@@ -9,7 +9,7 @@ from napari_dycon.io.exports import VOLUME_COLUMNS, export_mask, volumes_csv
 
 
 def row(**changes):
-    values = ("a-1", "a 1.nii.gz", "a 1", "sub-01", "left atrium", 1200, 2.34375, "annotation", 100.0)
+    values = ("a-1", "a 1.nii.gz", "a 1", "sub-01", "left atrium", 1200, 2.34375, "annotation", 100.0, "no")
     return dict(zip(VOLUME_COLUMNS, values, strict=True)) | changes
 
 

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from napari_dycon.errors import VolumeError
 from napari_dycon.io import headers
 from napari_dycon.io.geometry import Geometry
-from napari_dycon.io.masks import read_map, read_mask, write_map, write_mask
+from napari_dycon.io.masks import read_map, read_mask, values_at_edge, write_map, write_mask
 from napari_dycon.io.volumes import read_geometry, read_volume
 
 ALL_CODES = ["".join(codes) for order in permutations(("LR", "PA", "IS")) for codes in product(*order)]
@@ -337,3 +337,11 @@ def test_header_of_a_sheared_grid_says_so_in_the_sform_alone():
     header = nib.Nifti1Header(raw)
     assert np.allclose(header.get_best_affine(), affine)
     assert header["qform_code"] == 0
+
+
+def test_labels_in_the_outermost_voxels_are_at_the_edge():
+    mask = np.zeros((5, 6, 4), np.uint8)
+    mask[2, 3, 1], mask[0, 2, 2], mask[3, 5, 1], mask[1, 1, 3] = 1, 2, 3, 4
+    assert values_at_edge(mask) == {2, 3, 4} and values_at_edge(mask, (0, 1)) == {2, 3}
+    assert values_at_edge(mask[2:3, 1:5, 1:3]) == {1}
+    assert values_at_edge(np.ones((1, 1, 1), np.uint8)) == set()

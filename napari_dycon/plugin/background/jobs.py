@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_dycon.engine.comparison import train_with_control
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.events import Event, Note, ScanPreparation
 from napari_dycon.engine.processor import available_cores, likely_device
@@ -92,6 +93,20 @@ class RunRead:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlFinished:
+    """A run and its supervised control were compared; what the unlabelled scans brought, in words."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportWritten:
+    """The files of the methods sheet."""
+
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StudyMade:
     """A study made in the background, open."""
 
@@ -107,13 +122,15 @@ def training(
     resume: str | None = None,
     *,
     apart: bool = False,
-) -> EventSource[Event]:
+    twin: bool = False,
+) -> EventSource[Event | ControlFinished]:
     """Train for ``minutes`` once everything painted is on disk, or bring the run ``resume`` to its end.
 
-    With ``apart`` in a process of its own, which may end as it likes.
+    With ``apart`` in a process of its own, which may end as it likes; with ``twin`` a supervised control as
+    well, unless a run is resumed.
     """
 
-    def source(control: Control) -> Iterator[Event]:
+    def source(control: Control) -> Iterator[Event | ControlFinished]:
         save(save_first)
         yield ScanPreparation("", 0, len(study.cases))
         request = Request(
@@ -124,14 +141,21 @@ def training(
             resume=resume is not None,
             threads=spare_threads(),
         )
-        if apart:
-            yield from train_apart(study, request, control)
+        train = train_apart if apart else _train_here
+        if not twin or resume is not None:
+            yield from train(study, request, control)
             return
-        from napari_dycon.engine.runners.here import train_here
-
-        yield from train_here(study, request, control)
+        comparison = yield from train_with_control(train, study, request, control)
+        if comparison is not None:
+            yield ControlFinished(comparison.text)
 
     return source
+
+
+def _train_here(study: Study, request: Request, control: Control) -> Iterator[Event]:
+    from napari_dycon.engine.runners.here import train_here
+
+    return train_here(study, request, control)
 
 
 def prediction(
@@ -241,6 +265,20 @@ def export_masks(
     def source(control: Control) -> Iterator[CaseExported | Exported]:
         save(save_first)
         yield from export(study, request, stopped=lambda: control.stopped)
+
+    return source
+
+
+def write_report(study: Study, folder: Path, save_first: Callable[[], bool]) -> EventSource[ReportWritten]:
+    """Write the methods sheet of the study."""
+
+    def source(control: Control) -> Iterator[ReportWritten]:
+        del control
+        save(save_first)
+        from napari_dycon.report.collecting import collect
+        from napari_dycon.report.writing import write_sheet
+
+        yield ReportWritten(write_sheet(collect(study), folder))
 
     return source
 

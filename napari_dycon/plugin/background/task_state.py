@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-TaskKind = Literal["idle", "training", "predicting", "importing", "exporting", "restructuring"]
+TaskKind = Literal["idle", "training", "predicting", "importing", "exporting", "reporting", "restructuring"]
 TaskPhase = Literal["running", "pausing", "paused", "stopping"]
 
 

@@ -20,6 +20,7 @@ NAMES = {
     "predicting": "Prediction",
     "importing": "Reading scans",
     "exporting": "The export",
+    "reporting": "The methods sheet",
     "restructuring": "The change of the structures",
 }
 

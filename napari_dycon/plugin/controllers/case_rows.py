@@ -126,7 +126,9 @@ def case_rows(
                 reached=checks.dice(case.id, structure) if complete and structure is not None else None,
                 may_leave=checks.may_leave(expected),
                 volume_range=None if complete else _range(checks, structure, volume),
-                cut=values.get(structure) in case.at_edge if complete else structure in predicted.get("cut", ()),
+                cut=values.get(structure) in case.at_edge
+                if complete
+                else structure in predicted.get("cut", ()),
                 shares=summaries.get(case.id),
                 note=page.note,
                 flagged=page.flagged,

@@ -112,6 +112,16 @@ class Exchange:
         self._dialogue.ask(question, lambda key: self._export(again) if key == REPLACE else None)
 
     @intention
+    def report(self, folder: Path | str) -> None:
+        """Write the methods sheet to ``folder``, in the background."""
+        source = jobs.write_report(self._current.needed(), Path(folder), self._desk.flush)
+        self._tasks.run("reporting", "Writing the methods sheet", source, self._on_written)
+
+    def _on_written(self, event: jobs.ReportWritten) -> None:
+        names = " and ".join(path.name for path in event.paths)
+        self._dialogue.say("info", f"{names} are in {event.paths[0].parent}.")
+
+    @intention
     def _export(self, request: ExportRequest) -> None:
         source = jobs.export_masks(self._current.needed(), request, self._desk.saving.flush)
         self._tasks.run("exporting", "Exporting masks", source, self._on_exported)

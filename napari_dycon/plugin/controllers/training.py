@@ -4,7 +4,15 @@ from collections.abc import Callable, Sequence
 
 from psygnal import Signal
 
-from napari_dycon.engine.events import CasePredicted, Event, Note, RunFinished, RunStarted
+from napari_dycon.engine.comparison import CONTROL_METHOD
+from napari_dycon.engine.events import (
+    CasePredicted,
+    Event,
+    Note,
+    PredictionFinished,
+    RunFinished,
+    RunStarted,
+)
 from napari_dycon.errors import StudyError
 from napari_dycon.guidance.suggestions import CaseLooked
 from napari_dycon.plugin.background import jobs
@@ -75,6 +83,7 @@ class Training:
         self._own_process = own_process
         self._finished: RunFinished | None = None
         self._interrupted: str | None = None
+        self._compared = ""
         self.methods: list[tuple[str, str]] = []
         self.device = "auto"
         self._run_watch = RunWatch(self._on_run_adopted, lambda: not tasks.state.busy, on_failure)
@@ -82,14 +91,15 @@ class Training:
         cases.opened.connect(self._look_for_maps)
 
     @intention
-    def train(self, method: str, minutes: float) -> None:
+    def train(self, method: str, minutes: float, twin: bool = False) -> None:
         """Train with ``method`` for ``minutes`` from the last model on; then predict every case.
 
-        A run of the same method that a crash has cut off is brought to its own end instead.
+        A run of the same method that a crash has cut off is brought to its own end instead. With ``twin`` a
+        supervised control follows, both begin anew, and the better one is used.
         """
         study = self._current.writable()
         if self._tasks.state.kind == "predicting":
-            self._tasks.stop(then=lambda: self.train(method, minutes))
+            self._tasks.stop(then=lambda: self.train(method, minutes, twin))
             return
         resume = self._interrupted if (self._interrupted or "").endswith(f"-{method}") else None
         wanted = None if resume else minutes
@@ -101,10 +111,11 @@ class Training:
             self._desk.saving.flush,
             resume,
             apart=prefers_own_process(),
+            twin=twin and method != CONTROL_METHOD,
         )
         self._own_process.consider_memory()
         self._tasks.run("training", "Preparing", source, self._on_trained, self._on_training_ended)
-        self._interrupted = None
+        self._interrupted, self._compared = None, ""
         if resume is None:
             self._tasks.show_curves(Curves())
 
@@ -135,8 +146,10 @@ class Training:
         self._run_watch.close()
         self._finished, self._interrupted = None, None
 
-    def _on_trained(self, event: Event) -> None:
+    def _on_trained(self, event: Event | jobs.ControlFinished) -> None:
         match event:
+            case jobs.ControlFinished():
+                self._compared = event.text
             case RunFinished():
                 self._finished = event
             case Note():
@@ -152,6 +165,8 @@ class Training:
         match event:
             case CasePredicted():
                 self.show_predicted(event)
+            case PredictionFinished():
+                self._cases.list.check()
             case jobs.Searching() | CaseLooked() | jobs.SuggestionsReady():
                 self._suggestions.take(event)
             case _:
@@ -177,7 +192,7 @@ class Training:
         failed = finished.reason == "failed"
         if failed:
             self._own_process.consider_failure(finished.message)
-        self._dialogue.say("error" if failed else "info", finished.message)
+        self._dialogue.say("error" if failed else "info", self._compared or finished.message)
         if not failed and self._current.study is not None and self._current.study.active_run is not None:
             self.predict()
 

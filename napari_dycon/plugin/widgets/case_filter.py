@@ -7,13 +7,14 @@ from qtpy.QtGui import QIcon, QKeyEvent
 from qtpy.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QWidget
 
 from napari_dycon.plugin.controllers.case_rows import CaseRow
-from napari_dycon.plugin.widgets.case_table import FLAGGED, SIGNS
+from napari_dycon.plugin.widgets.case_table import FLAGGED, LEAVE, SIGNS
 from napari_dycon.plugin.widgets.case_view import sign_colour
 from napari_dycon.plugin.widgets.icons import icon
 from napari_dycon.plugin.widgets.parts import as_tooltip
+from napari_dycon.plugin.widgets.quality_words import leave_tip
 from napari_dycon.plugin.widgets.theme import Theme
 
-MARKS_SHOWN = (*SIGNS, FLAGGED)
+MARKS_SHOWN = (*SIGNS, FLAGGED, LEAVE)
 WORDS = {
     "unlabelled": "not labelled yet",
     "partial": "in progress",
@@ -21,6 +22,11 @@ WORDS = {
     "review": "to review",
     FLAGGED: "flagged",
 }
+
+
+def _tip(mark: str, number: int) -> str:
+    verb = "case is" if number == 1 else "cases are"
+    return f"{number} {verb} {WORDS[mark]}. Click to show only these, or all again."
 
 
 class SearchLine(QLineEdit):
@@ -47,7 +53,7 @@ class SearchLine(QLineEdit):
 
 
 class CaseFilter(QWidget):
-    """A button for each status and for the flagged ones, with their number, and the search."""
+    """A button for each status, for the flagged ones and for those that may be left, and the search."""
 
     filter_changed = Signal(str, str)
 
@@ -77,26 +83,27 @@ class CaseFilter(QWidget):
 
     @property
     def mark(self) -> str:
-        """The status that is shown, ``"flagged"``, or an empty text for all."""
+        """The status that is shown, ``"flagged"``, ``"leave"``, or an empty text for all."""
         return next((mark for mark, chip in self.chips.items() if chip.isChecked()), "")
 
     def set_rows(self, rows: Sequence[CaseRow]) -> None:
         """Count ``rows``."""
         counts = {mark: sum(row.sign == mark for row in rows) for mark in SIGNS}
         counts[FLAGGED] = sum(row.flagged for row in rows)
+        counts[LEAVE] = sum(row.may_leave for row in rows)
         for mark, chip in self.chips.items():
             number = counts[mark]
-            chip.setText(f"{number}")
-            verb = "case is" if number == 1 else "cases are"
-            chip.setToolTip(
-                as_tooltip(f"{number} {verb} {WORDS[mark]}. Click to show only these, or all again.")
-            )
+            chip.setText(f"leave {number}" if mark == LEAVE else f"{number}")
+            others = sum(row.status != "complete" and not row.may_leave for row in rows)
+            chip.setToolTip(as_tooltip(leave_tip(number, others) if mark == LEAVE else _tip(mark, number)))
             chip.setVisible(bool(number) or chip.isChecked() or mark in ("unlabelled", "partial", "complete"))
         self.search.setPlaceholderText(f"Search {len(rows)} cases" if len(rows) > 1 else "Search")
 
     def set_theme(self, theme: Theme) -> None:
         """Use the colours of ``theme``."""
         for mark, chip in self.chips.items():
+            if mark == LEAVE:
+                continue
             chip.setIcon(QIcon(icon(mark, sign_colour(mark, theme))))
 
     def _choose(self) -> None:

@@ -10,21 +10,23 @@ from qtpy.QtWidgets import QWidget
 
 from napari_dycon.plugin.controllers.case_rows import CaseRow
 from napari_dycon.plugin.controllers.timesheet import duration
+from napari_dycon.plugin.widgets.quality_words import quality_lines, quality_text, volume_line
 
-STATUS, NAME, MARKS, LABELLED, VOLUME, UNSURE, TIME = range(7)
-HEADINGS = ("", "Case", "", "Known", "Volume", "Unsure", "Time")
+STATUS, NAME, MARKS, LABELLED, VOLUME, QUALITY, UNSURE, TIME = range(8)
+HEADINGS = ("", "Case", "", "Known", "Volume", "Quality", "Unsure", "Time")
 HEADING_TIPS = (
     "Sort by status",
     "Sort by name",
     "Flagged cases and cases with a note first, or last",
     "Share of the voxels whose label is known: by you, accepted from a prediction, interpolated",
-    "Volume of the chosen structure, in millilitres",
+    "Volume of the chosen structure, in millilitres; ≥ where the edge of the scan cuts it",
+    "Dice to be expected of the chosen structure; a guess until 9 patients whom you completed checked it",
     "Mean predictive entropy in and around the predicted structures: 0 is sure, 100 % is a guess",
     "Time spent on the case; the clock stops a minute after your last move",
 )
 STATUS_WORDS = {"unlabelled": "not labelled yet", "partial": "in progress", "complete": "complete"}
 SIGNS = ("unlabelled", "partial", "complete", "review")
-FLAGGED = "flagged"
+FLAGGED, LEAVE = "flagged", "leave"
 SORT_ROLE = Qt.ItemDataRole.UserRole
 ID_ROLE = Qt.ItemDataRole.UserRole + 1
 SHARE_ROLE = Qt.ItemDataRole.UserRole + 2
@@ -164,8 +166,9 @@ class CaseTableModel(QAbstractTableModel):
         trouble = "unusable" if case.unusable else "warning"
         signs = ((FLAGGED, case.flagged), ("note", case.note), (trouble, case.problems))
         marks = " ".join(sign for sign, there in signs if there)
-        known, volume = percent(case.known_fraction), millilitres(case.volume_ml)
-        return (case.sign, case.name, marks, known, volume, unsure, duration(case.seconds))[column]
+        known, volume = percent(case.known_fraction), "≥ " * case.cut + millilitres(case.volume_ml)
+        quality, time = quality_text(case), duration(case.seconds)
+        return (case.sign, case.name, marks, known, volume, quality, unsure, time)[column]
 
     @staticmethod
     def _sort_key(case: CaseRow, column: int) -> float | str:
@@ -178,6 +181,7 @@ class CaseTableModel(QAbstractTableModel):
             -2.0 * case.flagged - bool(case.note),
             case.known_fraction,
             nothing if case.volume_ml is None else case.volume_ml,
+            _quality_key(case),
             nothing if case.uncertainty is None else case.uncertainty,
             case.seconds,
         )[column]
@@ -189,17 +193,22 @@ class CaseTableModel(QAbstractTableModel):
         if case.note:
             lines.append(f"“{case.note}”")
         lines += case.problems
-        if case.volume_ml is not None:
-            lines.append(f"volume {case.volume_ml:.2f} ml")
+        lines += filter(None, (volume_line(case),))
         lines.append(
             "no prediction yet" if case.uncertainty is None else f"uncertainty {percent(case.uncertainty)}"
         )
-        if case.expected_dice is not None:
-            lines.append(f"the model expects a Dice of {case.expected_dice:.2f} here")
+        lines += quality_lines(case)
         if case.seconds:
             lines.append(f"{duration(case.seconds)} spent on it")
         lines.append("this case is open" if case.open else "click to open it")
         return "\n".join(lines)
+
+
+def _quality_key(case: CaseRow) -> float:
+    """What is expected comes first, from the worst on; then what is complete; then what was not predicted."""
+    if case.outlook is not None:
+        return case.outlook.dice
+    return 3.0 if case.reached is None else 2.0 + case.reached
 
 
 def _runs(marked: Iterable[bool]) -> list[tuple[int, int]]:
@@ -277,7 +286,8 @@ class CaseProxy(QSortFilterProxyModel):
     def filterAcceptsRow(self, source_row: int, source_parent: QModelIndex) -> bool:
         """Return whether name or note hold the text and the case has the mark."""
         case = self.sourceModel().rows[source_row]
-        marked = not self.mark or (case.flagged if self.mark == FLAGGED else case.sign == self.mark)
+        marks = {"": True, FLAGGED: case.flagged, LEAVE: case.may_leave}
+        marked = marks.get(self.mark, case.sign == self.mark)
         return marked and (not self.text or self.text in f"{case.name}\n{case.note}".casefold())
 
     def lessThan(self, left: QModelIndex, right: QModelIndex) -> bool:

@@ -20,6 +20,7 @@ from napari_dycon.plugin.widgets.case_table import (
     LABELLED,
     MARKS,
     NAME,
+    QUALITY,
     SHARE_ROLE,
     STATUS,
     TIME,
@@ -34,10 +35,10 @@ from napari_dycon.plugin.widgets.theme import Theme
 
 ROW = 22
 NAME_MARGIN = 12
-WIDTHS = {STATUS: 24, LABELLED: 76, VOLUME: 68, UNSURE: 70, TIME: 54}
-CHOICE = (LABELLED, VOLUME, UNSURE, TIME)
+WIDTHS = {STATUS: 24, LABELLED: 76, VOLUME: 72, QUALITY: 78, UNSURE: 70, TIME: 54}
+CHOICE = (LABELLED, VOLUME, QUALITY, UNSURE, TIME)
 MARK, MARKS_MARGIN = 13, 10
-ROOM_FOR = {VOLUME: 300, TIME: 400}
+ROOM_FOR = {VOLUME: 300, UNSURE: 400, TIME: 460}
 """Pixels that the table must be wide for a column that can be done without."""
 
 
@@ -87,7 +88,7 @@ class CaseDelegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
         """Draw one cell."""
-        if index.column() in (NAME, VOLUME, TIME):
+        if index.column() in (NAME, VOLUME, QUALITY, TIME):
             option.state &= ~QStyle.StateFlag.State_HasFocus
             super().paint(painter, option, index)
             return
@@ -205,14 +206,17 @@ class CaseView(QTableView):
         rows = self.model().sourceModel().rows
         most = max((row.flagged + bool(row.note) + bool(row.problems) for row in rows), default=0)
         self.setColumnWidth(MARKS, MARKS_MARGIN + MARK * most)
+        quality = any(row.outlook is not None or row.reached is not None for row in rows)
         told = {
             MARKS: most > 0,
             VOLUME: any(row.volume_ml is not None for row in rows),
+            QUALITY: quality,
             UNSURE: any(row.uncertainty is not None for row in rows),
             TIME: True,
         }
+        room = ROOM_FOR if quality else {**ROOM_FOR, UNSURE: 0}
         for column, there in told.items():
-            shown = there and self.viewport().width() >= ROOM_FOR.get(column, 0)
+            shown = there and self.viewport().width() >= room.get(column, 0)
             self.setColumnHidden(column, not self._chosen_columns.get(column, shown))
 
     def choose_column(self, column: int, shown: bool) -> None:

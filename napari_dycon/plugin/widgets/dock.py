@@ -85,6 +85,7 @@ class DyconDock(QWidget):
             "keys": self.keys.toggle_list,
             "add_scans": self.doors.choose_scans,
             "export": self.doors.choose_export_folder,
+            "report": self.doors.choose_report_folder,
             "remove_case": self.cases.menu.ask_removal,
             "restore_version": self.shelf.versions.ask_restore,
             "add_structure": self.structures.ask_name,

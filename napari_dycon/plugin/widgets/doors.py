@@ -88,6 +88,12 @@ class Doors(QObject):
         if folder is not None:
             self._session.exchange.export(folder)
 
+    def choose_report_folder(self) -> None:
+        """Ask for a folder and write the methods sheet to it."""
+        folder = ask_folder(self.parent(), "Folder for the methods sheet")
+        if folder is not None:
+            self._session.exchange.report(folder)
+
     def show_report(self, report: Report) -> None:
         """Show what became of each file, beside the window and in nobody's way."""
         ReportDialog(self.parent(), report).show()

@@ -39,6 +39,7 @@ class HeaderPanel(QWidget):
     labelled_folder_requested = Signal()
     search_requested = Signal()
     export_requested = Signal()
+    report_requested = Signal()
     planes_requested = Signal()
 
     def __init__(self) -> None:
@@ -60,11 +61,17 @@ class HeaderPanel(QWidget):
         self.export_button = push_button(
             "Export", "Write masks and a table of volumes to a folder", self.export_requested
         )
+        self.report_button = push_button(
+            "Sheet",
+            "Write the methods sheet: one page on labels, quality and settings, for a paper",
+            self.report_requested,
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         title = row(self.name, self.read_only, self.device, self.planes_button)
-        doors = row(self.saved, self.open_button, self.add_button, self.export_button, spacing=5)
+        buttons = (self.open_button, self.add_button, self.export_button, self.report_button)
+        doors = row(self.saved, *buttons, spacing=5)
         for line in (title, doors):
             line.setStretch(0, 1)
             layout.addLayout(line)
@@ -113,10 +120,11 @@ class HeaderPanel(QWidget):
         self.planes_button.setChecked(not checked)
         self.planes_requested.emit()
 
-    def set_blocked(self, adding: str, exporting: str) -> None:
-        """Disable adding or exporting, each with the reason; an empty text enables it."""
+    def set_blocked(self, adding: str, exporting: str, reporting: str) -> None:
+        """Disable adding, exporting or the methods sheet, each with the reason; an empty text enables it."""
         allow(self.add_button, adding)
         allow(self.export_button, exporting)
+        allow(self.report_button, reporting)
 
 
 class EmptyPanel(QWidget):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QPaintEvent
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QSizePolicy,
@@ -35,12 +36,17 @@ OFFER_TIP = (
     "Whatever happens to a training then, running out of memory for example, this window goes on. "
     "From now on, until Preferences > Plugins > DyCON says otherwise."
 )
+CONTROL_TIP = (
+    "Train a supervised twin afterwards, as long: it tells what the unlabelled scans bring here. Takes twice "
+    "the time; both begin anew, and the better one is used."
+)
 TITLES = {
     "idle": "Train",
     "training": "Training",
     "predicting": "Predicting",
     "importing": "Adding scans",
     "exporting": "Exporting",
+    "reporting": "Writing the methods sheet",
     "restructuring": "Changing structures",
 }
 WAITING = {"pausing": "Pausing after this step…", "stopping": "Stopping after this step…", "paused": "Paused"}
@@ -83,7 +89,7 @@ class MethodBox(QComboBox):
 class TrainingPanel(QWidget):
     """One row to start or to steer, a thin line of progress, the curves."""
 
-    train_requested = Signal(str, float)
+    train_requested = Signal(str, float, bool)
     pause_requested = Signal()
     resume_requested = Signal()
     stop_requested = Signal()
@@ -104,6 +110,8 @@ class TrainingPanel(QWidget):
         self.minutes.setSuffix(" min")
         self.minutes.setFixedWidth(116)
         self.minutes.setToolTip("How long to train. You can pause or stop at any moment; nothing is lost.")
+        self.control = QCheckBox("Control")
+        self.control.setToolTip(as_tooltip(CONTROL_TIP))
         self.train_button = push_button(
             "Train", "Train on what is labelled so far, in the background", self.train, "primary"
         )
@@ -124,7 +132,7 @@ class TrainingPanel(QWidget):
     def _lay_out(self) -> None:
         self._pages = QStackedWidget()
         for layout in (
-            row(self.method, self.minutes),
+            row(self.method, self.control, self.minutes),
             row(self.time_left, self.pause_button, self.stop_button),
         ):
             page = QWidget()
@@ -208,8 +216,8 @@ class TrainingPanel(QWidget):
             self.stop_button.setIcon(icon("stop", self._theme.text))
 
     def train(self) -> None:
-        """Ask for a training of the method and the minutes in sight."""
-        self.train_requested.emit(self.method.currentData(), self.minutes.value())
+        """Ask for a training of the method and the minutes in sight, with a control if that is ticked."""
+        self.train_requested.emit(self.method.currentData(), self.minutes.value(), self.control.isChecked())
 
     def _pause_or_resume(self) -> None:
         (self.resume_requested if self._phase in ("paused", "pausing") else self.pause_requested).emit()

@@ -103,6 +103,7 @@ class Workbench(QObject):
             (dock.header.search_requested, doors.choose_search_folder),
             (dock.cases.menu.search_requested, doors.choose_search_folder),
             (dock.header.export_requested, doors.choose_export_folder),
+            (dock.header.report_requested, doors.choose_report_folder),
             (dock.header.planes_requested, partial(perform, "planes")),
             (dock.cases.open_case_requested, session.cases.open),
             (dock.cases.menu.predict_requested, session.training.predict),
@@ -271,7 +272,7 @@ class Workbench(QObject):
     def _show_reasons(self) -> None:
         now = self._session.actions.situation()
         why = {name: action.why_not(now) for name, action in BY_ID.items()}
-        self._dock.header.set_blocked(why["add_scans"], why["export"])
+        self._dock.header.set_blocked(why["add_scans"], why["export"], why["report"])
         self._dock.cases.set_blocked(why["remove_case"], why["case_complete"], why["next_case"])
         self._dock.structures.set_blocked(why["add_structure"], why["slice_complete"])
         self._bench.show_reasons(now)

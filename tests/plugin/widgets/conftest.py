@@ -9,6 +9,7 @@ import pytest
 from napari.components import ViewerModel
 from psygnal import Signal
 
+from napari_dycon.guidance.quality import Outlook
 from napari_dycon.plugin.actions import Situation
 from napari_dycon.plugin.background.task_state import TaskState
 from napari_dycon.plugin.controllers.action_table import deeds, read_situation
@@ -25,7 +26,11 @@ class Row:
     volume_ml: float | None = None
     uncertainty: float | None = None
     open: bool = False
-    expected_dice: float | None = None
+    outlook: Outlook | None = None
+    reached: float | None = None
+    may_leave: bool = False
+    volume_range: tuple[float, float] | None = None
+    cut: bool = False
     shares: SimpleNamespace | None = None
     note: str = ""
     flagged: bool = False

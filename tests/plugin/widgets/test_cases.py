@@ -5,10 +5,12 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QMessageBox, QWidget
 
+from napari_dycon.guidance.quality import Outlook
 from napari_dycon.plugin.widgets.case_table import (
     LABELLED,
     MARKS,
     NAME,
+    QUALITY,
     STATUS,
     TIME,
     UNSURE,
@@ -153,15 +155,52 @@ def test_volumes_have_three_digits(volume, text):
     assert millilitres(volume) == text
 
 
-def test_the_tooltip_tells_what_the_model_expects_of_its_prediction(panel, rows):
-    rows[0].expected_dice = 0.874
+def tip(panel, place):
+    return panel.proxy.index(place, NAME).data(Qt.ItemDataRole.ToolTipRole)
+
+
+def text(panel, place, column):
+    return panel.proxy.index(place, column).data()
+
+
+def test_quality_is_a_word_and_a_figure_with_its_range_and_what_it_rests_on(panel, rows):
+    rows[0].outlook = Outlook(0.874, 0.81, 9, {0.8: (0.80, 0.93)})
+    rows[1].outlook = Outlook(0.66, 0.81, 4, {0.8: (0.5, 0.8)})
+    rows[2].reached = 0.912
     panel.set_rows(rows)
-    tips = [
-        panel.proxy.index(place, NAME).data(Qt.ItemDataRole.ToolTipRole)
-        for place in range(panel.proxy.rowCount())
-    ]
-    assert sum("expects a Dice of 0.87" in tip for tip in tips) == 1
-    assert sum("expects" in tip for tip in tips) == 1
+    assert [text(panel, place, QUALITY) for place in range(3)] == ["was 0.91", "guess 0.66", "good 0.87"]
+    assert "0.87 is expected, 0.80 to 0.93 in 8 of 10 cases" in tip(panel, 2)
+    assert "9 patients that you completed" in tip(panel, 2) and "the mean there is 0.81" in tip(panel, 2)
+    assert "4 of 9 checked" in tip(panel, 1)
+    assert "reached a Dice of 0.91" in tip(panel, 0) and "expected" not in tip(panel, 0)
+
+
+def test_quality_sorts_from_the_worst_on(qtbot, panel, rows):
+    rows[0].outlook, rows[1].outlook, rows[2].reached = Outlook(0.9), Outlook(0.5), 0.4
+    panel.set_rows(rows)
+    panel.view.sortByColumn(QUALITY, Qt.SortOrder.AscendingOrder)
+    assert shown(panel) == ["scan 2", "scan 10", "scan 1"]
+
+
+def test_cases_that_may_be_left_are_counted_and_found(qtbot, panel, rows):
+    assert panel.filter.chips["leave"].isHidden()
+    rows[0].outlook, rows[0].may_leave = Outlook(0.95, 0.9, 9, {0.9: (0.9, 1.0)}), True
+    panel.set_rows(rows)
+    button = panel.filter.chips["leave"]
+    assert (
+        button.text() == "leave 1" and not button.isHidden() and "You may leave this case" in button.toolTip()
+    )
+    chip(qtbot, panel, "leave")
+    assert shown(panel) == ["scan 10"] and "you may leave this case" in tip(panel, 0)
+
+
+def test_a_volume_has_a_range_and_says_when_the_scan_cuts_it(panel, rows):
+    rows[0].volume_ml, rows[0].volume_range, rows[0].cut = 80.0, (71.26, 93.4), True
+    panel.set_rows(rows)
+    assert text(panel, 2, VOLUME) == "≥ 80 ml"
+    assert "volume 80.00 ml, 71.3 to 93.4 ml in 8 of 10 cases" in tip(panel, 2)
+    assert "touches the edge of the scan" in tip(panel, 2)
+    assert "edge" not in tip(panel, 1)
 
 
 def chip(qtbot, panel, mark):
@@ -177,6 +216,7 @@ def test_counts_of_each_status_filter_the_list_and_a_second_click_shows_all(qtbo
         "complete": "1",
         "review": "1",
         "flagged": "1",
+        "leave": "leave 0",
     }
     chip(qtbot, panel, "review")
     assert shown(panel) == ["scan 1"]

@@ -42,7 +42,7 @@ def test_a_complete_case_is_exported_as_annotated_on_its_own_grid(study, oblique
     assert row["source"] == "annotation"
     assert int(row["voxels"]) == labels.sum()
     assert float(row["volume_ml"]) == pytest.approx(labels.sum() * 0.8 * 1.1 * 2.5 / 1000, rel=1e-4)
-    assert float(row["known_percent"]) == 100
+    assert float(row["known_percent"]) == 100 and row["cut_at_edge"] == "no"
 
 
 def test_what_a_person_knows_lies_on_top_of_the_prediction(study, make_scan, tmp_path):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.io.geometry import Geometry
+from napari_dycon.io.masks import values_at_edge
 from napari_dycon.study.exchange import importing
 from napari_dycon.study.truth import draft as module
 from napari_dycon.study.truth.annotations import Annotation, Known
@@ -29,6 +30,7 @@ def test_a_draft_counts_what_the_annotation_counts(annotation):
     assert draft.known_voxels == annotation.known_voxels()
     assert draft.complete_counts == annotation.complete_counts()
     assert min(draft.complete_counts) > 0
+    assert set(draft.at_edge) == values_at_edge(annotation.labels) != set()
 
 
 def test_files_follow_every_kind_of_edit(study, make_scan, monkeypatch):
@@ -69,6 +71,7 @@ def test_files_follow_every_kind_of_edit(study, make_scan, monkeypatch):
         np.testing.assert_array_equal(found.labels, editor.labels)
         np.testing.assert_array_equal(found.known, editor.known)
         assert study.case(case.id).known_fraction == editor.annotation.known_fraction
+        assert set(study.case(case.id).at_edge) == values_at_edge(editor.labels)
 
 
 def test_only_the_slices_of_a_stroke_are_compressed_again(monkeypatch):

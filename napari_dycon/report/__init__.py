@@ -1,0 +1,1 @@
+"""One page about a study for the methods section of a paper: what was labelled, how, and how good it is."""
