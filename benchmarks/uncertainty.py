@@ -6,7 +6,8 @@ Scans of the images folder that are cases of the study are left out. Writes ``un
 ``uncertainty.md`` and ``uncertainty.png``. Errors are voxels of the mask that differ from the label. Every
 figure is given near structures (within 10 mm of the label or the mask, where a person would look) and over
 all voxels; at most 100,000 voxels of a scan are drawn, with a fixed seed. Sureness is 1 less the mean entropy
-in the mask; agreement is the Dice of the mask of the other networks.
+in the mask; agreement is the Dice of the mask of the other networks. Last comes what the outlook in the case
+table is worth once 4, 9 or 19 of the test scans are completed, over 500 draws of these.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dycon.benchmark.protocol import Pair, find_pairs
-from napari_dycon.benchmark.reliability import Agreement, Calibration, auroc, reliability
+from napari_dycon.benchmark.reliability import Agreement, Calibration, CheckedQuality, auroc, reliability
 from napari_dycon.engine.calibration import (
     NEAR_MM,
     entropy,
@@ -38,12 +39,15 @@ from napari_dycon.engine.device import configure_threads
 from napari_dycon.engine.inference import Predictor
 from napari_dycon.engine.readiness import read_quality
 from napari_dycon.engine.runs import RunFolder
+from napari_dycon.guidance.quality import Check
 from napari_dycon.io.masks import read_mask
 from napari_dycon.io.volumes import read_volume
 from napari_dycon.study.study import Study
 
 VOXELS = 100_000
 THINNED = 5
+CHECKED = (4, 9, 19)
+"""So many test scans are taken as completed, where there are more."""
 MAPS = ("committee entropy", "decider entropy", "disagreement")
 SHOWN = "committee entropy"
 REGIONS = ("near", "all")
@@ -56,12 +60,13 @@ class Voxels:
 
     maps: dict[str, NDArray[np.float32]]
     probabilities: NDArray[np.float32]
+    found: NDArray[np.uint8]
     labels: NDArray[np.uint8]
 
     @property
     def wrong(self) -> NDArray[np.bool_]:
         """Where the mask differs from the label."""
-        return np.asarray(self.probabilities.argmax(axis=0) != self.labels)
+        return np.asarray(self.found != self.labels)
 
 
 @dataclass
@@ -98,6 +103,7 @@ def look(predictor: Predictor, pair: Pair, seed: int) -> Case:
         voxels[region] = Voxels(
             {name: map_.ravel()[places] for name, map_ in maps.items()},
             own.reshape(len(own), -1)[:, places],
+            found.ravel()[places],
             truth.ravel()[places],
         )
     others = [i for i in range(len(members)) if i not in predictor.deciding] or predictor.deciding
@@ -185,6 +191,17 @@ def agreements(cases: Iterable[Case]) -> dict[str, Agreement]:
     return {name: Agreement.measure([row[name] for row in rows], true) for name in QUALITIES}
 
 
+def checked(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """What the outlook is worth with some test scans completed, drawn by chance; a scan is a patient."""
+    checks = [
+        Check(row["case"], row["case"], row["structure"], row["expected Dice"], row["dice"], 1.0, 1.0)
+        for row in rows
+        if row["expected Dice"] is not None
+    ]
+    found = {count: CheckedQuality.measure(checks, count) for count in CHECKED}
+    return {str(count): asdict(quality) for count, quality in found.items() if quality is not None}
+
+
 def report(cases: Sequence[Case], study: Study, run: str, temperature: float | None) -> dict[str, Any]:
     """Everything as plain values."""
     folder = RunFolder(study.run_dir(run))
@@ -211,6 +228,7 @@ def report(cases: Sequence[Case], study: Study, run: str, temperature: float | N
             for region in REGIONS
         },
         "quality": {name: agreement.to_dict() for name, agreement in agreements(cases).items()},
+        "checked": checked(rows),
         "missed": sum(row["expected Dice"] is None for row in rows),
         "cases": rows,
     }
@@ -254,6 +272,15 @@ def markdown(result: dict[str, Any]) -> str:
     for name, row in result["quality"].items():
         cells = [number(row[key]) for key in ("spearman", "pearson", "mean_absolute_error", "bias")]
         lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "| scans completed | error | uncorrected | of their mean | 80 % range holds | its width |",
+        "|---|---|---|---|---|---|",
+    ]
+    for count, row in result["checked"].items():
+        values = [number(row[key]) for key in ("error", "uncorrected", "constant")]
+        held = f"{100 * row['coverage']:.0f} %"
+        lines.append(f"| {count} | {' | '.join(values)} | {held} | {number(row['width'])} |")
     return "\n".join(lines) + "\n"
 
 

@@ -156,12 +156,14 @@ class Predictor:
     def members(self, volume: Volume) -> NDArray[np.float32]:
         """Probabilities of every network of the committee as they are, without a temperature.
 
+        They are means over the views of the scan that a prediction is the mean of.
+
         Returns
         -------
         (network, class, x, y, z) in source order; `deciding` says which networks make the mask.
         """
         image = prepare_image(volume, self.plan).array
-        found = finish(predict_windows(self._committee, image, self.plan, self.device))
+        found = finish(predict_windows(self._committee, image, self.plan, self.device, views=self.plan.views))
         assert found is not None
         reorientation = Reorientation.to(volume.geometry, "RAS")
         maps = [[resample(one, reorientation.shape) for one in member] for member in found.numpy()]

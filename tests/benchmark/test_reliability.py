@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_dycon.benchmark.reliability import Agreement, Calibration, auroc, reliability
+from napari_dycon.benchmark.reliability import Agreement, Calibration, CheckedQuality, auroc, reliability
 
 
 def simulated(excess, voxels=60_000, seed=0):
@@ -68,3 +68,17 @@ def test_no_correlation_is_claimed_without_a_spread(true):
     found = Agreement.measure([0.1, 0.2, 0.3][: len(true)], true)
     assert found.spearman is None and found.pearson is None
     assert found.count == len(true)
+
+
+def test_completed_cases_correct_what_a_model_expects_and_the_range_holds():
+    random = np.random.default_rng(8)
+    true = random.uniform(0.6, 0.95, 60)
+    rows = [
+        Check(f"c{i}", f"c{i}", "organ", float(dice + 0.1 + random.normal(0, 0.02)), float(dice), 1.0, 1.0)
+        for i, dice in enumerate(true)
+    ]
+    found = CheckedQuality.measure(rows, 9, draws=60)
+    assert found.uncorrected == pytest.approx(0.1, abs=0.01)
+    assert found.error < 0.5 * found.uncorrected and found.error < found.constant
+    assert 0.75 <= found.coverage <= 0.92 and 0 < found.width < 0.2
+    assert CheckedQuality.measure(rows[:9], 9) is None

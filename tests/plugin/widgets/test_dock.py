@@ -79,7 +79,7 @@ def test_a_small_window_scrolls_instead_of_squeezing(qtbot, dock):
     [
         (lambda dock: dock.structures.slice_button, ("labels.toggle_slice_complete",)),
         (lambda dock: dock.structures.case_button, ("labels.toggle_case_complete",)),
-        (lambda dock: dock.training.train_button, ("training.train", "dycon", 5.0)),
+        (lambda dock: dock.training.train_button, ("training.train", "dycon", 5.0, False)),
         (lambda dock: dock.review.accept.button, ("regions.decide", "accept", "slice")),
         (lambda dock: dock.review.reject.button, ("regions.decide", "reject", "slice")),
         (lambda dock: dock.review.prediction, ("views.set_overlay", ("prediction", False))),

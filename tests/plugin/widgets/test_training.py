@@ -27,7 +27,14 @@ def test_train_hands_over_method_and_minutes(qtbot, panel):
     panel.minutes.setValue(2.5)
     with qtbot.waitSignal(panel.train_requested) as asked:
         press(qtbot, panel.train_button)
-    assert asked.args == ["dycon", 2.5]
+    assert asked.args == ["dycon", 2.5, False]
+
+
+def test_a_control_is_asked_for_by_a_tick(qtbot, panel):
+    panel.control.setChecked(True)
+    with qtbot.waitSignal(panel.train_requested) as asked:
+        press(qtbot, panel.train_button)
+    assert asked.args[2] is True and "what the unlabelled scans bring" in panel.control.toolTip()
 
 
 def test_methods_read_again_keep_the_choice(panel):

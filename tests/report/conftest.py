@@ -1,0 +1,3 @@
+from tests.engine.conftest import make_study, train
+
+__all__ = ["make_study", "train"]
