@@ -16,6 +16,9 @@ LEAST = 1e-12
 NEAR_MM = 10.0
 """A temperature is fitted, and uncertainty judged, so far around structures that are there or predicted."""
 
+CELL_MM = 5.0
+"""What is expected of a structure is summed up in cells of about this side."""
+
 Probabilities = NDArray[np.float32] | NDArray[np.float64]
 
 
@@ -84,7 +87,7 @@ def expected_dice(
 class ExpectedDice:
     """`expected_dice` of a volume that comes in parts, and whose mask is only known at the end.
 
-    Sums are kept by cells of about `NEAR_MM`, so memory does not grow with the voxels. A structure is judged
+    Sums are kept by cells of about `CELL_MM`, so memory does not grow with the voxels. A structure is judged
     by the cells that hold it and by those that touch them.
 
     Parameters
@@ -97,7 +100,7 @@ class ExpectedDice:
 
     def __init__(self, classes: int, shape: Sequence[int], spacing: Sequence[float]) -> None:
         self._shape = tuple(shape)
-        self._sides = tuple(max(1, round(NEAR_MM / step)) for step in spacing)
+        self._sides = tuple(max(1, round(CELL_MM / step)) for step in spacing)
         cells = (math.ceil(size / side) for size, side in zip(shape, self._sides, strict=True))
         self._size, self._whole, self._overlap = np.zeros((3, classes, *cells))
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.benchmark.reliability import Agreement, Calibration, CheckedQuality, auroc, reliability
+from napari_dycon.guidance.quality import Check
 
 
 def simulated(excess, voxels=60_000, seed=0):
