@@ -143,7 +143,7 @@ class ExpectedDice:
         size = self._size[index][there].sum()
         if not size:
             return None
-        around = ndimage.binary_dilation(there, structure=np.ones((3, 3, 3)))
+        around = ndimage.binary_dilation(there, structure=np.ones((3, 3, 3), dtype=bool))
         overlap, whole = self._overlap[index][there].sum(), self._whole[index][around].sum()
         return float(2 * overlap / (whole + size))
 

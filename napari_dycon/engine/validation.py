@@ -1,6 +1,6 @@
 """Quality on what a person labelled and training never saw."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -122,9 +122,7 @@ class Validator:
             where=self._where,
             held_out=True,
             temperature=_temperature(findings),
-            cases={
-                name: dice for name, counts in findings.counts.items() if (dice := _mean_dice(counts)) >= 0
-            },
+            cases=_by_case(findings.counts),
         )
 
     def _scores(self, findings: _Findings) -> tuple[dict[str, float], dict[str, float]]:
@@ -140,10 +138,14 @@ class Validator:
         return dice, guess
 
 
-def _mean_dice(counts: NDArray[np.int64]) -> float:
-    """Mean over the structures that are there or were found in a case; -1 where there are none."""
-    rows = [row for row in counts.tolist() if row[0] + row[1]]
-    return fmean(2 * both / (found + there) for found, there, both, _ in rows) if rows else -1.0
+def _by_case(counts: Mapping[str, NDArray[np.int64]]) -> dict[str, float]:
+    """Mean Dice over the structures that are there or were found; cases without any are left out."""
+    rows = {case: [row for row in own.tolist() if row[0] + row[1]] for case, own in counts.items()}
+    return {
+        case: fmean(2 * both / (found + there) for found, there, both, _ in own)
+        for case, own in rows.items()
+        if own
+    }
 
 
 def _window(target: NDArray[np.uint8], patch: Sequence[int]) -> tuple[slice, ...]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from napari_dycon.guidance.quality import Checks, Outlook
 from napari_dycon.study.exchange.searching import Checked
+from napari_dycon.study.store.schema import CaseRecord
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.summary import KnownSummary
 
@@ -104,7 +105,6 @@ def case_rows(
     run = study.active_run
     summary = study.predictions.summary(run) if run else {}
     rows, notebook = [], study.notebook
-    values = {entry.name: entry.value for entry in study.structures}
     for case in study.cases:
         predicted, page = summary.get(case.id, {}), notebook.page(case.id)
         trouble = refused.get(case.id)
@@ -126,9 +126,7 @@ def case_rows(
                 reached=checks.dice(case.id, structure) if complete and structure is not None else None,
                 may_leave=checks.may_leave(expected),
                 volume_range=None if complete else _range(checks, structure, volume),
-                cut=values.get(structure) in case.at_edge
-                if complete
-                else structure in predicted.get("cut", ()),
+                cut=structure in (_drawn_at_edge(study, case) if complete else predicted.get("cut", ())),
                 shares=summaries.get(case.id),
                 note=page.note,
                 flagged=page.flagged,
@@ -140,6 +138,10 @@ def case_rows(
             )
         )
     return rows
+
+
+def _drawn_at_edge(study: Study, case: CaseRecord) -> list[str]:
+    return [structure.name for structure in study.structures if structure.value in case.at_edge]
 
 
 def _range(checks: Checks, structure: str | None, volume: float | None) -> tuple[float, float] | None:
