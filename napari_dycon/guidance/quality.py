@@ -245,7 +245,7 @@ def true_dice(annotation: Annotation, mask: NDArray[np.uint8], value: int) -> tu
 def to_check(study: Study, run: str) -> list[CaseRecord]:
     """Complete cases that a run has predicted and of whose patients it has learned nothing."""
     learned = _learned_from(study, run)
-    summary, early = study.prediction_summary(run), study.unready_predictions(run)
+    summary, early = study.predictions.summary(run), study.predictions.unready(run)
     known = {case.patient for case in study.cases if case.id in learned}
     return [
         case
@@ -265,8 +265,8 @@ def check_case(study: Study, run: str, case: CaseRecord) -> list[Check]:
     StudyError, VolumeError
         If either cannot be read.
     """
-    mask = study.prediction(run, case.id)
-    expected = study.prediction_summary(run).get(case.id, {}).get("expected_dice", {})
+    mask = study.predictions.mask(run, case.id)
+    expected = study.predictions.summary(run).get(case.id, {}).get("expected_dice", {})
     if mask is None:
         return []
     annotation, checks = study.annotation(case.id), []

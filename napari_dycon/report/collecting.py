@@ -195,7 +195,7 @@ HOW = {
 
 def _structures(study: Study) -> Table:
     run, rows = study.active_run, []
-    summary = study.prediction_summary(run) if run else {}
+    summary = study.predictions.summary(run) if run else {}
     for structure in study.structures:
         drawn = [case for case in study.cases if case.label_voxels.get(structure.value, 0)]
         whole = [case.volumes_ml.get(structure.name, 0.0) for case in drawn if case.status == "complete"]
@@ -247,7 +247,7 @@ def _expected(study: Study, run: _Run | None, checks: Checks) -> Section:
     title = "Expected quality of what nobody has read"
     if run is None:
         return Section(title, ("Nothing has been predicted yet.",))
-    summary = study.prediction_summary(run.id)
+    summary = study.predictions.summary(run.id)
     unread = [
         summary[case.id].get("expected_dice", {})
         for case in study.cases

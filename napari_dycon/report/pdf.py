@@ -3,6 +3,7 @@
 Text stays text: it can be searched and copied.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,18 +121,16 @@ class _Setter:
                 lines.append("")
                 longer = word
             while len(longer) > 1 and self._width(longer, size, weight) > width:
-                fits = next(
-                    n
-                    for n in range(len(longer) - 1, 0, -1)
-                    if n == 1 or self._fits(longer[:n], size, weight, width)
-                )
+                fits = self._fitting(longer, size, weight, width)
                 lines[-1:] = [longer[:fits], ""]
                 longer = longer[fits:]
             lines[-1] = longer
         return lines
 
-    def _fits(self, text: str, size: float, weight: str, width: float) -> bool:
-        return self._width(text, size, weight) <= width
+    def _fitting(self, word: str, size: float, weight: str, width: float) -> int:
+        """How many letters of a word fit into a width; at least one."""
+        ends = range(1, len(word) + 1)
+        return max(1, bisect_right(ends, width, key=lambda end: self._width(word[:end], size, weight)))
 
     def _width(self, text: str, size: float, weight: str) -> float:
         from matplotlib.font_manager import FontProperties

@@ -23,7 +23,7 @@ from napari_dycon.plugin.manifest import launch
 from napari_dycon.plugin.session import get_session
 
 
-def training(study, method, minutes, device, save_first, resume=None, apart=False):
+def training(study, method, minutes, device, save_first, resume=None, apart=False, twin=False):
     def source(control):
         save_first()
         while not control.stopped:

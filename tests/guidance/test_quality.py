@@ -158,7 +158,7 @@ def completed(study):
     for number, case in enumerate(cases):
         study.save_annotation(case, drawn(number), "complete")
         row = {"expected_dice": {"organ": 0.9, "nodule": None}, "volumes_ml": {}, "mean_entropy": 0.1}
-        study.save_prediction_summary(run, {case: row})
+        study.predictions.save_summary(run, {case: row})
     (study.run_dir(run) / "config.json").write_text(json.dumps({"trained_on": cases[:1]}))
     return study
 
@@ -187,9 +187,9 @@ def test_nothing_is_claimed_where_it_is_not_known_what_a_run_has_learned_from(co
 
 def test_cases_in_progress_and_early_predictions_check_nothing(completed):
     run, cases = completed.active_run, [case.id for case in completed.cases]
-    completed.save_prediction_summary(run, {cases[2]: {"ready": False, "expected_dice": {"organ": 0.9}}})
+    completed.predictions.save_summary(run, {cases[2]: {"ready": False, "expected_dice": {"organ": 0.9}}})
     annotation = drawn()
     annotation.known[0] = Known.UNKNOWN
     completed.save_annotation(cases[3], annotation, "autosave")
-    completed.drop_prediction_summary(run, cases[4])
+    completed.predictions.drop_summary(run, cases[4])
     assert [case.id for case in to_check(completed, run)] == [cases[1], cases[5]]

@@ -335,6 +335,17 @@ def test_pause_resume_and_stop(opened, engine):
     assert opened.study.active_run is not None
 
 
+def test_a_control_tells_what_the_unlabelled_scans_brought(opened, notes):
+    opened.session.training.train("dycon", 1, True)
+    opened.wait(lambda: opened.session.cases.has_prediction)
+    assert ("info", "The unlabelled scans brought +10.0 points here.") in notes
+    assert ("info", "The twin ended.") not in notes
+    assert opened.session.tasks.curves.losses["supervised"][0] == [1], "the curves are those of the control"
+    opened.rest()
+    opened.session.training.train("supervised", 1, True)
+    opened.wait(lambda: ("info", "Training ended.") in notes)
+
+
 def test_pressing_train_twice_trains_once(opened, engine, notes):
     engine.steps, engine.step_seconds = 50, 0.01
     opened.session.training.train("dycon", 1)

@@ -56,7 +56,7 @@ def test_expected_quality_rests_on_cases_that_were_completed_after_the_model(stu
     run, cases = study.active_run, [case.id for case in study.cases]
     (study.run_dir(run) / "config.json").write_text(json.dumps({"trained_on": []}))
     row = {"expected_dice": {"organ": 0.9, "nodule": 0.8}, "volumes_ml": {}}
-    study.save_prediction_summary(run, dict.fromkeys(cases, row))
+    study.predictions.save_summary(run, dict.fromkeys(cases, row))
     for case in cases[:4]:
         study.save_annotation(case, Annotation.full(np.roll(prediction(), 4, axis=0)), "complete")
     text = section(study, "Expected")
@@ -96,7 +96,7 @@ def test_names_are_shown_as_they_are_and_never_understood_as_html():
 
 
 def long_sheet(rows: int) -> Sheet:
-    word = "unbreakable" * 30
+    word = "unbreakable" * 20
     table = Table.of(("a", "b"), [(f"{number} $x_1$", word) for number in range(rows)])
     return Sheet("title", "below", (Section("heading", (f"{word} and words " * 5,), (table,)),))
 
@@ -105,7 +105,7 @@ def test_nothing_runs_over_the_edges_of_the_paper_and_a_full_page_goes_on(monkey
     setters = []
     made = pdf._Setter.__post_init__
     monkeypatch.setattr(pdf._Setter, "__post_init__", lambda self: made(self) or setters.append(self))
-    pdf.write_pdf(long_sheet(60), tmp_path / "long.pdf")
+    pdf.write_pdf(long_sheet(40), tmp_path / "long.pdf")
     pages = setters[0].pages
     assert 1 < len(pages) < 8
     for page in pages:

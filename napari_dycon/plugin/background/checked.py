@@ -75,7 +75,7 @@ def compare(study: Study, known: Kept) -> EventSource[Compared]:
             if control.stopped or run is None:
                 return
             try:
-                file = study.prediction_path(run, case.id).stat()
+                file = study.predictions.path(run, case.id).stat()
                 stamp = (run, study.annotation_stamp(case.id), file.st_mtime, file.st_size)
                 before = known.get(case.id)
                 kept[case.id] = (

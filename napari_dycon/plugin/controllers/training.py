@@ -155,6 +155,8 @@ class Training:
             case Note():
                 self._dialogue.say(event.level, event.text)
             case RunStarted():
+                if self._finished is not None:  # the control, whose curves would cross those before
+                    self._tasks.show_curves(Curves())
                 if event.device != self.device:
                     self.device = event.device
                     self.engine_ready.emit()

@@ -59,7 +59,7 @@ def test_rows_carry_what_may_be_expected_and_what_it_rests_on(study_path):
         run = study.new_run("dycon")
         study.set_active_run(run)
         row = {"expected_dice": {name: 0.97}, "volumes_ml": {name: 50.0}, "cut": [name], "mean_entropy": 0.1}
-        study.save_prediction_summary(run, {"alpha": row, "beta": row})
+        study.predictions.save_summary(run, {"alpha": row, "beta": row})
         checks = Checks(Check(f"c{i}", f"p{i}", name, 0.95, 0.95, 10.0, 10.0) for i in range(9))
         labels = np.zeros(study.case("beta").shape, np.uint8)
         labels[2:4, 2:4, 1:2] = study.structures[0].value
