@@ -81,7 +81,8 @@ class Outlook:
         """Good, fair or poor; a guess until enough is checked."""
         if self.checked < ENOUGH:
             return "guess"
-        return "good" if self.dice >= GOOD else "fair" if self.dice >= FAIR else "poor"
+        shown = round(self.dice, 2)
+        return "good" if shown >= GOOD else "fair" if shown >= FAIR else "poor"
 
     @property
     def may_leave(self) -> bool:

@@ -58,6 +58,13 @@ def test_without_checks_it_is_what_the_model_says_and_called_a_guess():
     assert (outlook.dice, outlook.constant, outlook.word) == (0.95, None, "guess") and not outlook.may_leave
 
 
+@pytest.mark.parametrize(
+    ("dice", "word"), [(0.846, "good"), (0.844, "fair"), (0.696, "fair"), (0.69, "poor")]
+)
+def test_the_word_fits_the_figure_that_is_shown(dice, word):
+    assert Checks(check(i, 0.8, 0.8) for i in range(9)).outlook("organ", dice).word == word
+
+
 def test_scans_of_one_patient_are_one_check_and_its_worst_scan_counts():
     one = Checks(check(i, 0.8, 0.5 if i == 3 else 0.8, patient="p") for i in range(9))
     assert one.patients("organ") == 1 and not one.outlook("organ", 0.8).ranges
