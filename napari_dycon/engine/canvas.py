@@ -1,19 +1,18 @@
 """From probabilities on the plan's grid to mask and maps on that of a scan, in parts that fit into memory."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from napari_dycon.engine.anatomy import largest_piece, numbered_pieces, pieces
 from napari_dycon.engine.calibration import ExpectedDice, Tempering
 from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.resampling import FloatArray, resample_rows, rows_needed
+from napari_dycon.engine.tidiness import tidy
 from napari_dycon.io.geometry import Geometry, Reorientation
 
 SOURCE_MAPS = 12
@@ -123,9 +122,7 @@ class Canvas:
         kept = None
         if self._kept is not None:
             kept = np.stack([to_source(map_, self._reorientation) for map_ in self._kept])
-        _keep_clusters(self._mask, self._plan.joint)
-        _keep_largest_pieces(self._mask, self._plan.single)
-        _drop_specks(self._mask, self._plan.specks, math.prod(self._reorientation.spacing))
+        tidy(self._mask, self._plan, math.prod(self._reorientation.spacing))
         return Prediction(
             mask=to_source(self._mask, self._reorientation),
             probabilities=kept,
@@ -144,43 +141,11 @@ class Canvas:
         self._dice.add(new, new.argmax(axis=0), first, self._temperature)
 
 
-def _keep_clusters(mask: NDArray[np.uint8], groups: Sequence[Sequence[int]]) -> None:
-    """Take away, in place, what does not hang together with most of its group of structures."""
-    for group in groups:
-        box = ndimage.find_objects((mask > 0).astype(np.uint8))
-        if not box:
-            return
-        clusters, members = pieces(mask[box[0]]), np.isin(mask[box[0]], group)
-        shares = np.bincount(clusters[members])
-        if len(shares):
-            mask[box[0]][members & (clusters != shares.argmax())] = 0
-
-
 def _even_parts(rows: slice, longest: int) -> list[slice]:
     length = rows.stop - rows.start
     count = math.ceil(length / max(1, min(length, longest)))
     edges = [rows.start + round(part * length / count) for part in range(count + 1)]
     return [slice(low, high) for low, high in pairwise(edges)]
-
-
-def _keep_largest_pieces(mask: NDArray[np.uint8], values: Sequence[int]) -> None:
-    """Take away, in place, what does not hang together with the largest piece of its structure."""
-    boxes = ndimage.find_objects(mask)
-    for value in values:
-        box = boxes[value - 1] if value <= len(boxes) else None
-        if box is not None:
-            inside = mask[box] == value
-            mask[box][inside & ~largest_piece(inside)] = 0
-
-
-def _drop_specks(mask: NDArray[np.uint8], least: Mapping[int, float], voxel: float) -> None:
-    """Take away, in place, pieces of a structure of less than a volume; a voxel has `voxel` mm³."""
-    boxes = ndimage.find_objects(mask)
-    for value, volume in least.items():
-        box = boxes[value - 1] if value <= len(boxes) else None
-        if box is not None:
-            numbers, sizes = numbered_pieces(mask[box] == value)
-            mask[box][(numbers > 0) & (np.append(0, sizes)[numbers] * voxel < volume)] = 0
 
 
 _Array = TypeVar("_Array", bound=NDArray[Any])

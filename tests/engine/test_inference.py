@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from napari_dycon.engine import inference
 from napari_dycon.engine.calibration import entropy, mutual_information, temper
-from napari_dycon.engine.canvas import Canvas, _keep_clusters
+from napari_dycon.engine.canvas import Canvas
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.events import CasePredicted, Note, PredictionFinished, PredictionProgress
 from napari_dycon.engine.inference import Predictor, predict
@@ -257,17 +257,6 @@ def test_pieces_too_small_to_be_one_are_taken_away(tmp_path):
         mask = Predictor(bright_plan(specks=specks), Bright()).volume(volume).mask
         assert ndimage.label(mask)[1] == left
         assert np.all(every[mask > 0] == mask[mask > 0])
-
-
-def test_what_is_far_from_most_of_its_group_is_taken_away_and_what_touches_it_stays():
-    mask = np.zeros((30, 20, 20), np.uint8)
-    mask[2:8, 2:8, 2:8], mask[8:10, 2:8, 2:8], mask[10:12, 2:8, 2:8] = 5, 9, 5
-    mask[20:24, 4:8, 4:8], mask[26:28, 4:8, 4:8], mask[15:18, 15:18, 15:18] = 9, 5, 3
-    expected = np.where(np.isin(mask, (5, 9)) & (np.arange(30) >= 12)[:, None, None], 0, mask)
-    _keep_clusters(mask, ((5, 9),))
-    np.testing.assert_array_equal(mask, expected)
-    _keep_clusters(empty := np.zeros((4, 4, 4), np.uint8), ((5, 9),))
-    assert not empty.any()
 
 
 class Counting(Threshold):
