@@ -43,8 +43,7 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, Settings]]] = {
             "with-fecl": {"fecl_weight": 0.1},
             "without-pseudo-labels": {"pseudo_weight": 0.0},
             "without-copy-paste": {"copy_paste": False},
-            "two-pairs": {"pairs": 2},
-            "one-whole": {"whole": 1},
+            "two-pairs": {"mixed": 1.0},
             "without-late-start": {"start": 0.0},
         },
     }
