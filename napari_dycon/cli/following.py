@@ -12,6 +12,7 @@ from napari_dycon.engine.events import (
     PredictionProgress,
     RunFinished,
     RunStarted,
+    ScanLabelled,
     ScanPreparation,
     StepFinished,
     Validated,
@@ -98,6 +99,8 @@ def show(event: object, screen: Screen, bar: Bar) -> None:
             bar.update(event.progress, _step_text(event))
         case Validated():
             screen.line(f"Iteration {event.iteration}: Dice {event.mean_dice:.3f} on {event.where}")
+        case ScanLabelled() if event.done == 0:
+            screen.line(f"The model labels {event.total} scans by itself.")
         case Note():
             screen.line(f"{event.level.capitalize()}: {event.text}")
         case PredictionProgress():

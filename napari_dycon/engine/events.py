@@ -69,6 +69,15 @@ class Validated(_Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ScanLabelled(_Event):
+    """Midway in a run: the model has labelled ``done`` of ``total`` scans by itself; ``case`` is next."""
+
+    case: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointSaved(_Event):
     """The run can be continued from this iteration."""
 
@@ -139,6 +148,7 @@ Event: TypeAlias = (
     | RunStarted
     | StepFinished
     | Validated
+    | ScanLabelled
     | CheckpointSaved
     | Note
     | RunFinished
@@ -154,6 +164,7 @@ _KINDS: dict[str, type[Any]] = {
         RunStarted,
         StepFinished,
         Validated,
+        ScanLabelled,
         CheckpointSaved,
         Note,
         RunFinished,

@@ -1,6 +1,6 @@
 """From a bundle to everything the training loop holds in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -14,11 +14,13 @@ from napari_dycon.engine.patches import PatchSampler, TrainingCase
 from napari_dycon.engine.plan import Augmentation, Plan
 from napari_dycon.engine.prepared import PreparedCase
 from napari_dycon.engine.runs import RunConfig, RunFolder, build_method
+from napari_dycon.engine.self_training import Filled
 from napari_dycon.engine.warmstart import fit_heads, transfer_weights
 from napari_dycon.errors import TrainingError
 from napari_dycon.learning.batch import UNKNOWN
 from napari_dycon.learning.methods.base import Method
 
+NOTHING: Mapping[str, Filled] = {}
 LOOKS = 6
 """Batches to which a first head is fitted."""
 
@@ -53,9 +55,13 @@ class Start:
     notes: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
 
-    def sampler(self) -> PatchSampler:
-        """Patches of what training may see."""
-        return make_sampler(self.cases, self.config.holdout, self.plan, self.config.seed, self.method)
+    def sampler(self, own: Mapping[str, Filled] = NOTHING) -> PatchSampler:
+        """Patches of what training may see, and of scans that the model has labelled by itself."""
+        return make_sampler(self.cases, self.config.holdout, self.plan, self.config.seed, self.method, own)
+
+    def to_label(self) -> list[PreparedCase]:
+        """Scans that the model may label by itself; held-out ones are not among them."""
+        return [case for case in self.cases if not self.config.holdout.holds(case) and has_unknown(case)]
 
 
 def make_start(bundle: Bundle) -> Start:
@@ -85,16 +91,27 @@ def make_start(bundle: Bundle) -> Start:
 
 
 def make_sampler(
-    cases: Sequence[PreparedCase], holdout: HoldOut, plan: Plan, seed: int, method: Method
+    cases: Sequence[PreparedCase],
+    holdout: HoldOut,
+    plan: Plan,
+    seed: int,
+    method: Method,
+    own: Mapping[str, Filled] = NOTHING,
 ) -> PatchSampler:
-    """The patch sampler of a run; held-out voxels are unknown to it."""
+    """The patch sampler of a run; held-out voxels are unknown to it.
+
+    Parameters
+    ----------
+    own
+        What the model has made of scans, by case, in place of what is known of them.
+    """
     unlabelled = method.learns_from_unlabelled
     seen = [
         TrainingCase(
             image=case.image,
-            target=holdout.training_target(case),
-            unlabelled=unlabelled and not holdout.holds(case) and has_unknown(case),
-            weight=case.weight,
+            target=own[case.case].target if case.case in own else holdout.training_target(case),
+            unlabelled=unlabelled and not holdout.holds(case) and has_unknown(case) and case.case not in own,
+            weight=own[case.case].weight if case.case in own else case.weight,
         )
         for case in cases
     ]

@@ -23,6 +23,7 @@ from napari_dycon.engine.events import (
     PredictionProgress,
     RunFinished,
     RunStarted,
+    ScanLabelled,
     ScanPreparation,
     StepFinished,
     Validated,
@@ -40,6 +41,7 @@ STEP = StepFinished(3, 0.5, {"supervised": 0.25}, 1.5, 2.0, 5.0, {"beta": 0.1})
     "event",
     [
         ScanPreparation("case-1", 0, 3),
+        ScanLabelled("case-1", 0, 3),
         RunStarted(
             "001-dycon", "dycon", "cpu", {"patch_size": [1, 2, 3]}, ("a note", "Vorhof links ü"), {"a": "b"}
         ),

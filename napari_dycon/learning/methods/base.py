@@ -34,11 +34,15 @@ class MethodSettings(BaseModel):
     ----------
     momentum
         How slowly the teacher follows the student.
+    self_training
+        Share of the training after which the model labels the unlabelled scans by itself; all schedules then
+        begin again, and what was labelled so counts as labelled. 1 for never.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    self_training: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
 class Method(nn.Module, ABC):

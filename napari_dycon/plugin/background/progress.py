@@ -7,6 +7,7 @@ from napari_dycon.engine.events import (
     CasePredicted,
     PredictionProgress,
     RunStarted,
+    ScanLabelled,
     ScanPreparation,
     StepFinished,
 )
@@ -37,6 +38,9 @@ def after(event: object, task: TaskState) -> TaskState:
         case StepFinished():
             text = f"Iteration {event.iteration}, {event.iterations_per_second:.1f} a second"
             return replace(task, fraction=event.progress, seconds_left=event.seconds_left, text=text)
+        case ScanLabelled():
+            text = f"The model labels scan {min(event.done + 1, event.total)} of {event.total} by itself"
+            return replace(task, text=text)
         case PredictionProgress():
             text = f"Predicting case {min(event.done + 1, event.total)} of {event.total}"
             return replace(task, fraction=event.fraction, text=text)

@@ -1,0 +1,167 @@
+"""Self-training: midway a model labels the scans that nobody labelled, and learns on from these labels."""
+
+import shutil
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_dycon.engine.arrays import npy_bytes
+from napari_dycon.engine.control import Control
+from napari_dycon.engine.events import ScanLabelled
+from napari_dycon.engine.plan import Plan
+from napari_dycon.engine.prepared import PreparedCase
+from napari_dycon.engine.steps import finish
+from napari_dycon.engine.tidiness import tidy
+from napari_dycon.engine.windows import glance, predict_windows, window_starts
+from napari_dycon.io.atomic import make_folder_in, write_bytes_atomic, write_text_atomic
+from napari_dycon.learning.batch import UNKNOWN
+from napari_dycon.learning.networks import SegmentationNetwork
+
+FOLDER = "own_labels"
+WHOLE = "whole"
+"""Written last."""
+SHARE = 0.15
+"""Of what the steps of a run cost, what labelling may cost, both counted in patches and not timed."""
+PASSES_OF_A_STEP = 3
+"""A patch that is learned from costs about so many that are only looked at."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What may be learned from a scan once the model has filled in what nobody knew.
+
+    Attributes
+    ----------
+    target : uint8 (x, y, z) classes on the plan's grid
+    weight : float16 (x, y, z); None for 1
+    """
+
+    target: NDArray[np.uint8]
+    weight: NDArray[np.float16] | None
+
+
+class OwnLabels:
+    """Files of what a model made of unlabelled scans, in the folder of its run, until the run has ended."""
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._path = run / FOLDER
+
+    def read(self) -> dict[str, Filled] | None:
+        """Map what was written into memory, by case; None where it is not all there."""
+        try:
+            cases = (self._path / WHOLE).read_text(encoding="utf-8").splitlines()
+            return {case: Filled(self._array(case), self._weight(case)) for case in cases}
+        except (OSError, ValueError, EOFError):
+            return None
+
+    def write(self, case: str, filled: Filled) -> None:
+        """Write those of one scan.
+
+        Raises
+        ------
+        VolumeError, StudyError
+            When the disk is full or cannot be written.
+        """
+        make_folder_in(self._run, self._path)
+        write_bytes_atomic(self._path / f"{case}.npy", npy_bytes(filled.target))
+        if filled.weight is not None:
+            write_bytes_atomic(self._path / f"{case}.weight.npy", npy_bytes(filled.weight))
+
+    def close(self, cases: Sequence[str]) -> None:
+        """Say that these scans are all."""
+        write_text_atomic(self._path / WHOLE, "".join(f"{case}\n" for case in cases))
+
+    def drop(self) -> None:
+        """Remove them."""
+        shutil.rmtree(self._path, ignore_errors=True)
+
+    def _array(self, case: str) -> NDArray[np.uint8]:
+        array: NDArray[np.uint8] = np.load(self._path / f"{case}.npy", mmap_mode="c", allow_pickle=False)
+        return array
+
+    def _weight(self, case: str) -> NDArray[np.float16] | None:
+        path = self._path / f"{case}.weight.npy"
+        if not path.exists():
+            return None
+        array: NDArray[np.float16] = np.load(path, mmap_mode="c", allow_pickle=False)
+        return array
+
+
+def affordable(cases: Sequence[PreparedCase], plan: Plan, seed: int, steps: float) -> list[PreparedCase]:
+    """Scans to label, drawn by lot, as many as cost little beside so many steps; at least one."""
+    left = SHARE * steps * plan.batch_labelled * PASSES_OF_A_STEP
+    chosen: list[PreparedCase] = []
+    for index in np.random.default_rng((seed, 13)).permutation(len(cases)).tolist():
+        shape = [max(n, p) for n, p in zip(cases[index].image.shape, plan.patch_size, strict=True)]
+        left -= len(window_starts(shape, plan.patch_size, plan.overlap)) * len(plan.views)
+        if left < 0 and chosen:
+            break
+        chosen.append(cases[index])
+    return chosen
+
+
+def label_scans(
+    networks: Sequence[SegmentationNetwork],
+    cases: Sequence[PreparedCase],
+    known: Mapping[str, NDArray[np.uint8] | None],
+    plan: Plan,
+    device: torch.device,
+    control: Control,
+    store: OwnLabels,
+) -> Generator[ScanLabelled, None, bool]:
+    """Fill in what is unknown of some scans with what the networks predict; False when stopped meanwhile.
+
+    Parameters
+    ----------
+    networks
+        Their mean probability decides.
+    known
+        What training may know of each case by name, classes on the plan's grid; stays as it is.
+    """
+    store.drop()
+    for done, case in enumerate(cases):
+        yield ScanLabelled(case.case, done, len(cases))
+        classes = _classes(networks, case.image, plan, device, control)
+        if classes is None:
+            return False
+        store.write(case.case, _filled(case, known[case.case], classes))
+        case.let_go()
+    store.close([case.case for case in cases])
+    return True
+
+
+def _classes(
+    networks: Sequence[SegmentationNetwork],
+    image: NDArray[np.float16],
+    plan: Plan,
+    device: torch.device,
+    control: Control,
+) -> NDArray[np.uint8] | None:
+    places = finish(glance(networks, image, plan, device, control))
+    if places is None:
+        return None
+    together = [range(len(networks))]
+    found = finish(
+        predict_windows(
+            networks, image, plan, device, control, means=together, views=plan.views, places=places
+        )
+    )
+    if found is None:
+        return None
+    classes = found[0].argmax(dim=0).numpy().astype(np.uint8)
+    values = np.array((0, *plan.structure_values), dtype=np.uint8)[classes]
+    tidy(values, plan, float(np.prod(plan.spacing)))
+    return np.where(values == 0, np.uint8(0), classes)
+
+
+def _filled(case: PreparedCase, known: NDArray[np.uint8] | None, classes: NDArray[np.uint8]) -> Filled:
+    if known is None:
+        return Filled(classes, None)
+    unknown = known == UNKNOWN
+    weight = None if case.weight is None else np.where(unknown, np.float16(1), case.weight)
+    return Filled(np.where(unknown, classes, known), weight)
