@@ -140,7 +140,7 @@ class Plan(BaseModel):
     gradient_clip: float = Field(default=5.0, gt=0)
     warm_start_progress: float = Field(default=0.3, ge=0, lt=1)
     """Where the schedules begin when a run continues from an earlier one."""
-    fitted_head: bool = False
+    fitted_head: bool = True
     """Whether a run that continues from no earlier one begins with a head that is fitted to its labels."""
     overlap: float = Field(default=0.5, ge=0, lt=1)
     """Share by which neighbouring windows overlap in prediction."""

@@ -127,7 +127,14 @@ def test_a_pause_saves_and_costs_no_budget(make_study):
     study, control, rest = make_study(), Control(), 2.0
     events, started = [], time.perf_counter()
     for event in Trainer(
-        study, iterations=5, overrides=TINY, threads=1, device="cpu", control=control, holdout=False
+        study,
+        "supervised",
+        iterations=5,
+        overrides=TINY,
+        threads=1,
+        device="cpu",
+        control=control,
+        holdout=False,
     ).run():
         events.append(event)
         if isinstance(event, StepFinished) and event.iteration == 2:

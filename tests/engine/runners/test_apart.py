@@ -91,7 +91,7 @@ def test_a_pause_rests_and_saves_there_too(make_study):
 
     control.wait_while_paused = wait  # type: ignore[method-assign]
     events = []
-    for event in train_apart(study, wish(iterations=100, holdout=False), control):
+    for event in train_apart(study, wish(method="supervised", iterations=100, holdout=False), control):
         events.append(event)
         if isinstance(event, StepFinished) and event.iteration == 2:
             control.pause()
