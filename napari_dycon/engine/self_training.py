@@ -1,7 +1,8 @@
 """Self-training: midway a model labels the scans that nobody labelled, and learns on from these labels."""
 
 import shutil
-from collections.abc import Generator, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 
 from napari_dycon.engine.arrays import npy_bytes
 from napari_dycon.engine.control import Control
-from napari_dycon.engine.events import ScanLabelled
+from napari_dycon.engine.device import is_out_of_memory
+from napari_dycon.engine.events import Note, ScanLabelled
 from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.prepared import PreparedCase
 from napari_dycon.engine.steps import finish
 from napari_dycon.engine.tidiness import tidy
 from napari_dycon.engine.windows import glance, predict_windows, window_starts
+from napari_dycon.errors import StudyError, VolumeError
 from napari_dycon.io.atomic import make_folder_in, write_bytes_atomic, write_text_atomic
 from napari_dycon.learning.batch import UNKNOWN
 from napari_dycon.learning.networks import SegmentationNetwork
@@ -90,6 +93,106 @@ class OwnLabels:
             return None
         array: NDArray[np.float16] = np.load(path, mmap_mode="c", allow_pickle=False)
         return array
+
+
+class SelfTraining:
+    """Where a run stands: before the model has labelled scans by itself, or after that.
+
+    Parameters
+    ----------
+    run
+        Its folder.
+    cases
+        Scans that the model may label.
+    known
+        What training may know of a case, classes on the plan's grid; stays as it is.
+    turn
+        Share of the run after which scans are labelled; 1 for never.
+    first
+        Where the schedules begin; afterwards they begin like those of a model that continues.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        cases: Sequence[PreparedCase],
+        known: Callable[[PreparedCase], NDArray[np.uint8] | None],
+        plan: Plan,
+        seed: int,
+        turn: float,
+        first: float,
+    ) -> None:
+        self._store = OwnLabels(run)
+        self._cases = cases
+        self._known = known
+        self._plan = plan
+        self._seed = seed
+        self._turn = turn if cases else 1.0
+        self._first = first
+        self._own: Mapping[str, Filled] | None = None
+
+    @property
+    def own(self) -> Mapping[str, Filled]:
+        """What the model has made of scans, by case; empty before it has."""
+        return self._own or {}
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has."""
+        return self._own is not None
+
+    def due(self, progress: float) -> bool:
+        """Whether it is time to label scans."""
+        return self._own is None and progress >= self._turn
+
+    def scheduled(self, progress: float) -> float:
+        """Progress as methods and learning rate see it."""
+        if self._own is None:
+            return self._first + (1 - self._first) * min(1.0, progress / self._turn)
+        again = self._plan.warm_start_progress
+        return again + (1 - again) * (progress - self._turn) / (1 - self._turn)
+
+    def restore(self) -> None:
+        """Read what was labelled before; where it is not all there, it is due again."""
+        self._own = self._store.read()
+
+    def drop(self) -> None:
+        """Remove the files; what is in use stays in use."""
+        self._store.drop()
+
+    def label(
+        self, networks: Sequence[SegmentationNetwork], steps: float, device: torch.device, control: Control
+    ) -> Generator[ScanLabelled, None, Note | None]:
+        """Label scans with the mean of the networks, as many as cost little beside so many steps.
+
+        Returns
+        -------
+        What to tell about it; None when stopped meanwhile. Memory or a disk that is full cost the labels
+        and not the training.
+        """
+        cases = affordable(self._cases, self._plan, self._seed, steps)
+        known = {case.case: self._known(case) for case in cases}
+        try:
+            if not (yield from label_scans(networks, cases, known, self._plan, device, control, self._store)):
+                return None
+        except (StudyError, VolumeError) as error:
+            return self._without(f"its labels could not be kept: {error}")
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            traceback.clear_frames(error.__traceback__)
+            return self._without("memory ran out.")
+        self._own = self._store.read()
+        if self._own is None:
+            return self._without("its labels cannot be read.")
+        return Note("info", f"The model labelled {len(cases)} scans by itself and learns from them too.")
+
+    def _without(self, why: str) -> Note:
+        self._turn = 1.0
+        self._store.drop()
+        return Note(
+            "warning", f"The model did not label scans by itself, the training goes on without: {why}"
+        )
 
 
 def affordable(cases: Sequence[PreparedCase], plan: Plan, seed: int, steps: float) -> list[PreparedCase]:

@@ -14,7 +14,7 @@ from napari_dycon.engine.patches import PatchSampler, TrainingCase
 from napari_dycon.engine.plan import Augmentation, Plan
 from napari_dycon.engine.prepared import PreparedCase
 from napari_dycon.engine.runs import RunConfig, RunFolder, build_method
-from napari_dycon.engine.self_training import Filled
+from napari_dycon.engine.self_training import Filled, SelfTraining
 from napari_dycon.engine.warmstart import fit_heads, transfer_weights
 from napari_dycon.errors import TrainingError
 from napari_dycon.learning.batch import UNKNOWN
@@ -59,9 +59,18 @@ class Start:
         """Patches of what training may see, and of scans that the model has labelled by itself."""
         return make_sampler(self.cases, self.config.holdout, self.plan, self.config.seed, self.method, own)
 
-    def to_label(self) -> list[PreparedCase]:
-        """Scans that the model may label by itself; held-out ones are not among them."""
-        return [case for case in self.cases if not self.config.holdout.holds(case) and has_unknown(case)]
+    def self_training(self) -> SelfTraining:
+        """Where the run stands in it, at its beginning; held-out patients are not among its scans."""
+        config, plan = self.config, self.plan
+        return SelfTraining(
+            self.folder.path,
+            [case for case in self.cases if not config.holdout.holds(case) and has_unknown(case)],
+            config.holdout.training_target,
+            plan,
+            config.seed,
+            self.method.settings.self_training,
+            plan.warm_start_progress if config.continued_from else 0.0,
+        )
 
 
 def make_start(bundle: Bundle) -> Start:

@@ -3,7 +3,7 @@
 import gc
 import math
 import traceback
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import closing
 
 from napari_dycon.engine.budget import Stopwatch
@@ -18,7 +18,6 @@ from napari_dycon.engine.events import (
     Note,
     RunFinished,
     RunStarted,
-    ScanLabelled,
     StepFinished,
     Validated,
 )
@@ -26,7 +25,6 @@ from napari_dycon.engine.optimisation import Optimisation, Unstable
 from napari_dycon.engine.plan import smaller_patch
 from napari_dycon.engine.readiness import Quality, write_quality
 from napari_dycon.engine.recorder import Recorder
-from napari_dycon.engine.self_training import Filled, OwnLabels, affordable, label_scans
 from napari_dycon.engine.start import Start, make_start
 from napari_dycon.engine.validation import Validator
 from napari_dycon.errors import DyconError, StudyError, TrainingError, VolumeError
@@ -101,9 +99,7 @@ class _Loop:
         self._watch = Stopwatch(most=LONGEST_STEP_SECONDS)
         self._rate = 0.0
         self._looked = 0.0
-        self._store = OwnLabels(start.folder.path)
-        self._own: Mapping[str, Filled] | None = None
-        self._turn = start.method.settings.self_training if start.to_label() else 1.0
+        self._self_training = start.self_training()
         if start.checkpoint is not None:
             self._restore(start.checkpoint)
         self._good = self._optimisation.snapshot(self._iteration)
@@ -133,7 +129,7 @@ class _Loop:
                 return "stopped"
             if self._progress >= 1:
                 return "budget"
-            if self._own is None and self._progress >= self._turn:
+            if self._self_training.due(self._progress):
                 yield from self._label_scans()
                 continue
             before = self._progress
@@ -153,18 +149,8 @@ class _Loop:
 
     @property
     def _schedule(self) -> float:
-        """Progress as methods and learning rate see it: a continued model skips the beginning.
-
-        Once the model has labelled scans by itself, it is one that continues.
-        """
-        return self._scheduled(self._progress)
-
-    def _scheduled(self, progress: float) -> float:
-        continued = self._start.plan.warm_start_progress
-        if self._own is not None:
-            return continued + (1 - continued) * (progress - self._turn) / (1 - self._turn)
-        first = continued if self._start.config.continued_from else 0.0
-        return first + (1 - first) * min(1.0, progress / self._turn)
+        """Progress as methods and learning rate see it."""
+        return self._self_training.scheduled(self._progress)
 
     def _step(self) -> StepFinished | Note:
         """One optimiser step, or a note about why there was none and what was changed."""
@@ -238,59 +224,35 @@ class _Loop:
 
     def _new_batches(self) -> Iterator[Batch]:
         ahead = PREFETCHED_ON_GPU if self._start.device == "cuda" else 0
-        sampler = self._start.sampler(self._own or {})
+        sampler = self._start.sampler(self._self_training.own)
 
         def patches(iteration: int) -> tuple[int, int]:
             progress = self._budget.progress(iteration, self._watch.seconds)
-            return self._start.method.patches(self._scheduled(progress), *sampler.planned)
+            return self._start.method.patches(self._self_training.scheduled(progress), *sampler.planned)
 
         return sampler.batches(self._iteration, ahead, patches)
 
     def _label_scans(self) -> Iterator[Event]:
         """Let the model label scans by itself, and go on from these labels."""
-        start = self._start
-        cases = affordable(start.to_label(), start.plan, start.config.seed, self._iteration / self._progress)
-        known = {case.case: start.config.holdout.training_target(case) for case in cases}
-        networks = [network.eval() for network in start.method.deciders()]
-        steps = label_scans(
-            networks, cases, known, start.plan, self._optimisation.device, self._control, self._store
+        networks = [network.eval() for network in self._start.method.deciders()]
+        steps = self._self_training.label(
+            networks, self._iteration / self._progress, self._optimisation.device, self._control
         )
-        try:
-            whole = yield from self._timed(steps)
-        except (StudyError, VolumeError) as error:
-            yield from self._without_own_labels(f"its labels could not be kept: {error}")
-            return
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            traceback.clear_frames(error.__traceback__)
-            yield from self._without_own_labels("memory ran out.")
-            return
-        if not whole:
-            return
-        self._own = self._store.read()
-        if self._own is None:
-            yield from self._without_own_labels("its labels cannot be read.")
-        else:
-            self._batches = self._new_batches()
-            yield Note("info", f"The model labelled {len(cases)} scans by itself and learns from them too.")
-            yield self._save_on_the_way()
-
-    def _timed(self, steps: Generator[ScanLabelled, None, bool]) -> Generator[ScanLabelled, None, bool]:
         while True:
             self._watch.start()
             try:
                 event = next(steps)
             except StopIteration as end:
-                return bool(end.value)
+                note: Note | None = end.value
+                break
             finally:
                 self._watch.stop()
             yield event
-
-    def _without_own_labels(self, why: str) -> Iterator[Note]:
-        self._turn = 1.0
-        self._store.drop()
-        yield Note("warning", f"The model did not label scans by itself, the training goes on without: {why}")
+        if note is not None:
+            yield note
+        if self._self_training.begun:
+            self._batches = self._new_batches()
+            yield self._save_on_the_way()
 
     def _look(self, before: float) -> Iterator[Event]:
         """Validate when another twentieth of the budget is used, as far as that leaves time for training."""
@@ -352,7 +314,7 @@ class _Loop:
             "rolled_back": self._rolled_back,
             "best_dice": self._best,
             "dice": self._dice,
-            "own_labels": self._own is not None,
+            "own_labels": self._self_training.begun,
         }
         tensors = self._optimisation.tensors()
         self._start.folder.checkpoints.save(Checkpoint(self._iteration, tensors, state))
@@ -382,7 +344,8 @@ class _Loop:
         self._optimisation.rate_factor = float(state["rate_factor"])
         self._rolled_back = bool(state["rolled_back"])
         self._best, self._dice = state["best_dice"], state["dice"]
-        self._own = self._store.read() if state.get("own_labels") else None
+        if state.get("own_labels"):
+            self._self_training.restore()
 
     def _finish(self, reason: FinishReason) -> Iterator[Event]:
         if self._save_if_new():
@@ -390,7 +353,7 @@ class _Loop:
         if reason == "budget" and self._validator.possible:
             yield from self._validate(everything=True)
         if reason == "budget":
-            self._store.drop()
+            self._self_training.drop()
         if self._iteration > 0:
             propose(self._start.folder.path)
         yield self._finished(reason, "")
