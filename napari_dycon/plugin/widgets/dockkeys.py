@@ -19,7 +19,8 @@ from napari_dycon.plugin.keys.schemes import (
     mouse_lines,
     with_key,
 )
-from napari_dycon.plugin.widgets.keysheet import KeyLine, KeySheet
+from napari_dycon.plugin.widgets.key_table import KeyLine
+from napari_dycon.plugin.widgets.keysheet import KeySheet
 from napari_dycon.plugin.widgets.parts import set_tip
 
 if TYPE_CHECKING:

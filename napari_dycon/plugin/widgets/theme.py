@@ -30,6 +30,7 @@ class Theme:
     muted: str
     disabled: str
     accent: str
+    chosen: str
     on_accent: str
     good: str
     warn: str
@@ -43,7 +44,7 @@ class Theme:
         source = get_theme(name)
         colour = {key: getattr(source, key).as_hex("long") for key in ("background", "foreground", "primary")}
         dark, text = source.type == "dark", source.text.as_hex("long")
-        background = colour["background"]
+        background, accent = colour["background"], "#5674e0" if dark else "#2f56c6"
         return cls(
             dark=dark,
             background=background,
@@ -54,7 +55,8 @@ class Theme:
             text=text,
             muted=mix(text, background, 0.62 if dark else 0.68),
             disabled=mix(text, background, 0.42),
-            accent="#5674e0" if dark else "#2f56c6",
+            accent=accent,
+            chosen=mix(accent, background, 0.35 if dark else 0.18),
             on_accent="#ffffff",
             good="#6fcf97" if dark else "#1b7a48",
             warn="#e9c04a" if dark else "#8a5a00",
@@ -70,7 +72,6 @@ def style_sheet(theme: Theme) -> str:
     values["faint"] = mix(theme.control, theme.background, 0.5)
     values["accent_hover"] = mix("#ffffff" if theme.dark else "#000000", theme.accent, 0.14)
     values["accent_faint"] = mix(theme.accent, theme.background, 0.3)
-    values["chosen"] = mix(theme.accent, theme.background, 0.35 if theme.dark else 0.18)
     sheet = _SHEET
     for key, value in values.items():
         sheet = sheet.replace(f"@{key};", f"{value};")
