@@ -10,11 +10,12 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "napari_dycon"
 MAY_IMPORT = {
     "errors": set(),
+    "hints": set(),
     "register": {"errors"},
     "io": {"errors"},
-    "study": {"errors", "register", "io"},
-    "learning": {"errors", "register"},
-    "engine": {"errors", "register", "io", "study", "learning"},
+    "study": {"errors", "hints", "register", "io"},
+    "learning": {"errors", "hints", "register"},
+    "engine": {"errors", "hints", "register", "io", "study", "learning"},
     "guidance": {"errors", "register", "io", "study", "learning", "engine"},
     "doctor": {"errors", "register", "learning", "engine", "guidance"},
     "report": {"errors", "io", "study", "learning", "engine", "guidance"},
@@ -31,7 +32,18 @@ MAY_IMPORT = {
         "doctor",
         "report",
     },
-    "plugin": {"errors", "register", "io", "study", "learning", "engine", "guidance", "doctor", "report"},
+    "plugin": {
+        "errors",
+        "hints",
+        "register",
+        "io",
+        "study",
+        "learning",
+        "engine",
+        "guidance",
+        "doctor",
+        "report",
+    },
 }
 QT = {"napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "superqt", "magicgui", "pyqtgraph", "psygnal"}
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from napari_dycon.hints import PLANNED, Hint
 from napari_dycon.study.store.scans import CT_AIR, CT_BONE, NO_AIR
 
 FloatArray = NDArray[np.float32]
@@ -23,6 +24,7 @@ TAILS = (0.5, 0.05, 0.005)
 """Percent of the values of an MR that may be cut at either end."""
 MOST_CUT = 0.2
 """No structure of an MR has more of its voxels cut than this share."""
+HU = Hint(unit="HU", planned=True)
 
 
 class Intensity(BaseModel):
@@ -41,12 +43,12 @@ class Intensity(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["mr", "ct"] = "mr"
-    low: float = 0.0
-    high: float = 0.0
-    mean: float = 0.0
-    std: float = 1.0
-    tail: float = 0.5
+    kind: Annotated[Literal["mr", "ct"], PLANNED] = "mr"
+    low: Annotated[float, HU] = 0.0
+    high: Annotated[float, HU] = 0.0
+    mean: Annotated[float, HU] = 0.0
+    std: Annotated[float, HU] = 1.0
+    tail: Annotated[float, Hint(unit="%", planned=True)] = 0.5
 
     def of(self, values: FloatArray) -> "Intensity":
         """How the values ``(x, y, z)`` of one scan are scaled: by the common window only if they are HU."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import psutil
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from napari_dycon.engine.anatomy import sided_names
 from napari_dycon.engine.device import DeviceName, fast_bfloat16, resolve_device
@@ -14,12 +14,14 @@ from napari_dycon.engine.fingerprint import Fingerprint, Triple
 from napari_dycon.engine.intensity import Intensity
 from napari_dycon.engine.processor import available_cores
 from napari_dycon.errors import TrainingError
+from napari_dycon.hints import NOT_BY_HAND, PLANNED, Hint
 from napari_dycon.learning.networks import NetworkSpec
 from napari_dycon.study.store.preflight import CPU_VOXELS, MOST_CPU_VOXELS
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 Size = tuple[int, int, int]
 Millimetres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0, le=1)]
 
 FINE_VOXELS = 64 * 64 * 20
 """Up to so many voxels of a median scan, every machine affords a network that begins at full resolution."""
@@ -82,79 +84,129 @@ class Augmentation(BaseModel):
     ----------
     mirror
         Axes (x, y, z) that may be flipped.
-    rotation
-        Largest rotation about each axis, degrees.
-    scale
-        Smallest and largest zoom.
-    elastic
-        Standard deviation of a smooth random displacement, voxels.
     flat
         Axes (x, y, z) across thick slices, along which no turn, zoom, displacement or blur mixes anything.
+    rotation, rotation_p
+        Largest rotation about each axis (x, y, z), degrees; how often.
+    scale, scale_p
+        Smallest and largest zoom; how often.
+    elastic, elastic_p
+        Standard deviation of a smooth random displacement, voxels; how often.
+    contrast_p, gamma_p, noise_p, blur_p
+        How often contrast or gamma are changed, noise is added, details are blurred.
+    low_resolution_p
+        How often a patch looks as if it had been scanned with larger voxels.
+    bias_p
+        How often one side of a patch is brighter, as by the coil of an MR.
+    cutout_p
+        How often a box of a patch is blanked out.
+    strong
+        Factor on all probabilities of intensity changes in the student's view of unlabelled patches.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mirror: tuple[bool, bool, bool] = (True, True, True)
-    flat: tuple[bool, bool, bool] = (False, False, False)
-    rotation: Triple = (20.0, 20.0, 30.0)
-    rotation_p: float = 0.7
+    mirror: Annotated[tuple[bool, bool, bool], PLANNED] = (True, True, True)
+    flat: Annotated[tuple[bool, bool, bool], PLANNED] = (False, False, False)
+    rotation: Annotated[Triple, Hint(unit="degrees", planned=True)] = (20.0, 20.0, 30.0)
+    rotation_p: Probability = 0.7
     scale: tuple[float, float] = (0.75, 1.3)
-    scale_p: float = 0.6
-    elastic: float = 3.0
-    elastic_p: float = 0.3
-    contrast_p: float = 0.5
-    gamma_p: float = 0.4
-    noise_p: float = 0.3
-    blur_p: float = 0.2
-    low_resolution_p: float = 0.2
-    bias_p: float = 0.3
-    cutout_p: float = 0.2
+    scale_p: Probability = 0.6
+    elastic: Annotated[float, Hint(unit="voxels", planned=True)] = 3.0
+    elastic_p: Probability = 0.3
+    contrast_p: Probability = 0.5
+    gamma_p: Probability = 0.4
+    noise_p: Probability = 0.3
+    blur_p: Probability = 0.2
+    low_resolution_p: Probability = 0.2
+    bias_p: Probability = 0.3
+    cutout_p: Probability = 0.2
     strong: float = Field(default=1.5, ge=1)
-    """Factor on all probabilities of intensity changes in the student's view of unlabelled patches."""
 
 
 class Plan(BaseModel):
     """A complete recipe for training and prediction; saved with the run as ``plan.json``.
 
     Sizes and spacings are by canonical (RAS) axis ``(x, y, z)``; spacing in mm.
+
+    Parameters
+    ----------
+    structure_values, structure_names
+        Label values and names of the structures, in the order of the classes after background.
+    network
+        The network.
+    spacing
+        Size of the voxels that are trained on, by axis (x, y, z); scans are resampled to it.
+    patch_size
+        Voxels of the pieces of a scan that a step sees, by axis (x, y, z). Larger ones show more of the
+        surroundings and take more memory and time.
+    batch_labelled, batch_unlabelled
+        Labelled and unlabelled patches of a step.
+    precision
+        How numbers are kept: 32 bits, or 16 where the machine is faster with them.
+    intensity
+        How scanner values become network input.
+    augmentation
+        How patches are varied.
+    foreground_share
+        Share of the labelled patches that are drawn around a structure.
+    optimiser
+        What turns gradients into steps.
+    learning_rate
+        Size of the steps at the start; it falls to 0 in the course of the run.
+    weight_decay
+        How strongly weights are drawn to 0.
+    momentum
+        How long past gradients go on; of the optimiser sgd alone.
+    gradient_clip
+        Largest norm of a gradient; a larger one is made that long.
+    warm_start_progress
+        Where in its course a run begins that continues from an earlier one: later is gentler.
+    fitted_head
+        Whether a run that continues from no earlier one begins with a head that is fitted to its labels.
+    overlap
+        Share by which neighbouring windows overlap in prediction.
+    averaged
+        Whether a final prediction is the mean over mirrored views of the scan.
+    single
+        Structures of whose prediction only the largest piece is kept, by label value.
+    joint
+        Groups of structures of whose prediction only what hangs together with most of the group is kept.
+    specks
+        Volume in mm³, by label value, of which a predicted piece of a structure is too small to be one.
+    cache_bytes
+        Prepared scans up to this size stay in memory; the rest is read from the study's cache folder.
+    method_settings
+        Settings of the learning method that are not its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    structure_values: tuple[int, ...]
-    structure_names: tuple[str, ...]
+    structure_values: Annotated[tuple[int, ...], NOT_BY_HAND]
+    structure_names: Annotated[tuple[str, ...], NOT_BY_HAND]
     network: NetworkSpec
-    spacing: tuple[Millimetres, Millimetres, Millimetres]
-    patch_size: Size
+    spacing: Annotated[tuple[Millimetres, Millimetres, Millimetres], Hint(unit="mm", planned=True)]
+    patch_size: Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Hint(unit="voxels", planned=True)]
     batch_labelled: int = Field(default=2, ge=1)
     batch_unlabelled: int = Field(default=2, ge=0)
-    precision: Precision = "32-true"
+    precision: Annotated[Precision, PLANNED] = "32-true"
     intensity: Intensity = Intensity()
     augmentation: Augmentation = Augmentation()
     foreground_share: float = Field(default=0.5, ge=0, le=1)
     optimiser: Literal["sgd", "adamw"] = "adamw"
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=3e-5, ge=0)
-    momentum: float = 0.9
-    """Of "sgd" alone."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
     gradient_clip: float = Field(default=5.0, gt=0)
     warm_start_progress: float = Field(default=0.3, ge=0, lt=1)
-    """Where the schedules begin when a run continues from an earlier one."""
     fitted_head: bool = True
-    """Whether a run that continues from no earlier one begins with a head that is fitted to its labels."""
     overlap: float = Field(default=0.5, ge=0, lt=1)
-    """Share by which neighbouring windows overlap in prediction."""
     averaged: bool = True
-    """Whether a final prediction is the mean over mirrored views of the scan."""
-    single: tuple[int, ...] = ()
-    """Structures of whose prediction only the largest piece is kept, by label value."""
-    joint: tuple[tuple[int, ...], ...] = ()
-    """Groups of structures of whose prediction only what hangs together with most of the group is kept."""
-    specks: dict[int, float] = {}
-    """Volume in mm³, by label value, of which a predicted piece of a structure is too small to be one."""
-    cache_bytes: int = 2 * 2**30
-    """Prepared scans up to this size stay in memory; the rest is read from the study's cache folder."""
-    method_settings: dict[str, Any] = {}
+    single: Annotated[tuple[int, ...], NOT_BY_HAND] = ()
+    joint: Annotated[tuple[tuple[int, ...], ...], NOT_BY_HAND] = ()
+    specks: Annotated[dict[int, float], NOT_BY_HAND] = {}
+    cache_bytes: Annotated[int, PLANNED] = 2 * 2**30
+    method_settings: Annotated[dict[str, Any], NOT_BY_HAND] = {}
 
     @property
     def classes(self) -> int:

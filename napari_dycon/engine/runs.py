@@ -24,8 +24,8 @@ LOCK_PAUSE_SECONDS = 0.1
 class RunConfig(BaseModel):
     """What was asked for; ``config.json``.
 
-    ``continued_from`` is the run whose model was the start; ``trained_on`` are all cases whose labels the
-    model has learned from, also before that.
+    ``overrides`` are the fields of the plan that were set by hand; ``continued_from`` is the run whose model
+    was the start; ``trained_on`` are all cases whose labels the model has learned from, also before that.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,6 +34,7 @@ class RunConfig(BaseModel):
     seed: int = 0
     minutes: float | None = None
     iterations: int | None = None
+    overrides: dict[str, Any] = {}
     continued_from: str | None = None
     holdout: HoldOut = HoldOut()
     trained_on: tuple[str, ...] = ()

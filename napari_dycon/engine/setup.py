@@ -104,6 +104,7 @@ def _started(study: Study, request: Request, machine: Machine, control: Control)
         seed=seed,
         minutes=request.minutes,
         iterations=request.iterations,
+        overrides=request.overrides,
         continued_from=earlier.run if earlier is not None and before is not None else None,
         holdout=holdout,
         trained_on=tuple(sorted(seen | {c.case for c in cases if holdout.training_target(c) is not None})),

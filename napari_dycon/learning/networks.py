@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, 
 from torch import Tensor, nn
 
 from napari_dycon.errors import TrainingError
+from napari_dycon.hints import NOT_BY_HAND, PLANNED, Hint
 from napari_dycon.register import Register
 
 EMBEDDING_STRIDE = 8
@@ -40,7 +41,7 @@ def _registered(kind: str) -> str:
     return kind
 
 
-Kind = Annotated[str, AfterValidator(_registered)]
+Kind = Annotated[str, AfterValidator(_registered), Hint(choices=lambda: backbones.names())]
 """Name of a registered backbone."""
 
 
@@ -70,14 +71,14 @@ class NetworkSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Kind = "unet"
-    in_channels: PositiveInt = 1
-    classes: Annotated[int, Field(ge=2, le=254)] = 2
-    widths: tuple[PositiveInt, ...] = (16, 32, 64, 128)
-    strides: tuple[Stride, ...] = ((2, 2, 2), (2, 2, 2), (2, 2, 2))
-    kernels: tuple[Stride, ...] = ()
-    projection: PositiveInt = 128
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    kind: Annotated[Kind, PLANNED] = "unet"
+    in_channels: Annotated[PositiveInt, NOT_BY_HAND] = 1
+    classes: Annotated[int, Field(ge=2, le=254), NOT_BY_HAND] = 2
+    widths: Annotated[tuple[PositiveInt, ...], Hint(unit="channels", planned=True)] = (16, 32, 64, 128)
+    strides: Annotated[tuple[Stride, ...], PLANNED] = ((2, 2, 2), (2, 2, 2), (2, 2, 2))
+    kernels: Annotated[tuple[Stride, ...], Hint(unit="voxels", planned=True)] = ()
+    projection: Annotated[PositiveInt, Hint(unit="channels", planned=True)] = 128
+    dropout: Annotated[float, Field(ge=0, lt=1), PLANNED] = 0.0
 
     @model_validator(mode="after")
     def _one_stride_between_stages(self) -> NetworkSpec:

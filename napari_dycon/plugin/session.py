@@ -27,6 +27,7 @@ from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.desk import Desk
 from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.exchange import Exchange
+from napari_dycon.plugin.controllers.expert import Expert
 from napari_dycon.plugin.controllers.folder_choice import name_of
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.labels import Labels
@@ -101,6 +102,7 @@ class Session:
             self._on_failure,
         )
         self.own_process = OwnProcess(self.dialogue)
+        self.expert = Expert(self._current, self._chores)
         self.training = Training(
             *work,
             self.cases,
@@ -110,6 +112,7 @@ class Session:
             self._chores,
             self.tasks,
             self.own_process,
+            self.expert,
             self._on_failure,
         )
         self.exchange = Exchange(
@@ -190,6 +193,7 @@ class Session:
         self.signs.close()
         self.cases.close()
         self.training.close()
+        self.expert.close()
         if not self._desk.clear():
             text = "The last strokes could not be saved: the disk or the scans cannot be reached."
             self.dialogue.say("error", text)

@@ -61,7 +61,20 @@ class Engine:
         self.predicted = []
         self.trained = 0
 
-    def training(self, study, method, minutes, device, save_first, resume=None, apart=False, twin=False):
+    def training(
+        self,
+        study,
+        method,
+        minutes,
+        device,
+        save_first,
+        resume=None,
+        apart=False,
+        twin=False,
+        overrides=None,
+    ):
+        self.overrides = overrides
+
         def source(control):
             save_first()
             run = resume or study.new_run(method)

@@ -4,9 +4,10 @@ The engine is imported inside the generators, that is in the background thread: 
 load, and napari must not wait for it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -123,11 +124,12 @@ def training(
     *,
     apart: bool = False,
     twin: bool = False,
+    overrides: Mapping[str, Any] | None = None,
 ) -> EventSource[Event | ControlFinished]:
     """Train for ``minutes`` once everything painted is on disk, or bring the run ``resume`` to its end.
 
     With ``apart`` in a process of its own, which may end as it likes; with ``twin`` a supervised control as
-    well, unless a run is resumed.
+    well, unless a run is resumed. ``overrides`` are fields of the plan that were set by hand.
     """
 
     def source(control: Control) -> Iterator[Event | ControlFinished]:
@@ -140,6 +142,7 @@ def training(
             run_id=resume,
             resume=resume is not None,
             threads=spare_threads(),
+            overrides=dict(overrides or {}),
         )
         train = train_apart if apart else _train_here
         if not twin or resume is not None:

@@ -24,6 +24,7 @@ from napari_dycon.plugin.controllers.cases import Cases
 from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.desk import Desk
 from napari_dycon.plugin.controllers.dialogue import Dialogue
+from napari_dycon.plugin.controllers.expert import Expert
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.own_process import OwnProcess
 from napari_dycon.plugin.controllers.suggestions import Suggestions
@@ -49,6 +50,8 @@ class Training:
         Work in the background.
     own_process
         Hears of faults that a training apart would have kept from the window.
+    expert
+        Has what was set by hand.
     on_failure
         Called with a sentence and details when runs of others cannot be looked for.
 
@@ -75,12 +78,13 @@ class Training:
         chores: JobQueue,
         tasks: Tasks,
         own_process: OwnProcess,
+        expert: Expert,
         on_failure: Callable[[str, str], None],
     ) -> None:
         self._current, self._dialogue, self._desk = current, dialogue, desk
         self._cases, self._suggestions, self._views = cases, suggestions, views
         self._loads, self._chores, self._tasks = loads, chores, tasks
-        self._own_process = own_process
+        self._own_process, self._expert = own_process, expert
         self._finished: RunFinished | None = None
         self._interrupted: str | None = None
         self._compared = ""
@@ -94,24 +98,29 @@ class Training:
     def train(self, method: str, minutes: float, twin: bool = False) -> None:
         """Train with ``method`` for ``minutes`` from the last model on; then predict every case.
 
-        A run of the same method that a crash has cut off is brought to its own end instead. With ``twin`` a
-        supervised control follows, both begin anew, and the better one is used.
+        What an expert has set holds. A run of the same method that a crash has cut off is brought to its own
+        end instead, as it began. With ``twin`` a supervised control follows, both begin anew, and the better
+        one is used.
         """
         study = self._current.writable()
         if self._tasks.state.kind == "predicting":
             self._tasks.stop(then=lambda: self.train(method, minutes, twin))
             return
         resume = self._interrupted if (self._interrupted or "").endswith(f"-{method}") else None
-        wanted = None if resume else minutes
+        wishes = self._expert.overrides(method)
+        if resume and wishes:
+            self._dialogue.say(
+                "info", f"Run {resume} goes on as it began; what you set holds for the next one."
+            )
         source = jobs.training(
             study,
             method,
-            wanted,
+            None if resume else minutes,
             preferred_device(),
             self._desk.saving.flush,
             resume,
             apart=prefers_own_process(),
-            twin=twin and method != CONTROL_METHOD,
+            overrides={} if resume else wishes,
         )
         self._own_process.consider_memory()
         self._tasks.run("training", "Preparing", source, self._on_trained, self._on_training_ended)

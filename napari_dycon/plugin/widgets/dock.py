@@ -15,6 +15,7 @@ from napari_dycon.plugin.widgets.cards import CardsPanel
 from napari_dycon.plugin.widgets.cases import CasesPanel
 from napari_dycon.plugin.widgets.dockkeys import DockKeys
 from napari_dycon.plugin.widgets.doors import Doors, dropped_paths
+from napari_dycon.plugin.widgets.expertbench import ExpertBench
 from napari_dycon.plugin.widgets.header import EmptyPanel, HeaderPanel
 from napari_dycon.plugin.widgets.messages import MessageLine
 from napari_dycon.plugin.widgets.parts import rule
@@ -68,6 +69,7 @@ class DyconDock(QWidget):
         self.messages = MessageLine()
         WindowMenu(self.tools.window_menu, self.session)
         self.keys = DockKeys(self, self.session)
+        self.expert = ExpertBench(self, self.session)
         self.cases.menu.removed_cases = self.session.cases.list.removed
         self.setAcceptDrops(True)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
@@ -90,6 +92,7 @@ class DyconDock(QWidget):
             "restore_version": self.shelf.versions.ask_restore,
             "add_structure": self.structures.ask_name,
             "train": self.training.train,
+            "settings": self.expert.open,
         }
         self._lay_out()
         self._bench = Workbench(self, self.session)
@@ -117,6 +120,7 @@ class DyconDock(QWidget):
         self.pages.addWidget(self.empty)
         self.pages.addWidget(self._scroll)
         self.pages.addWidget(self.keys.sheet)
+        self.pages.addWidget(self.expert.page)
         bottom = QVBoxLayout()
         bottom.setContentsMargins(10, 0, 10, 2)
         bottom.addWidget(rule())
@@ -156,6 +160,7 @@ class DyconDock(QWidget):
         theme = Theme.named(self._viewer.theme)
         self.setStyleSheet(style_sheet(theme))
         self.keys.sheet.set_theme(theme)
+        self.expert.page.set_theme(theme)
         panels = (self.empty, self.shelf, self.structures, self.tools, self.training, self.review)
         for panel in (*panels, self.cards, self.messages):
             panel.set_theme(theme)

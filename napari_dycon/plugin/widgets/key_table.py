@@ -190,7 +190,7 @@ class KeyDelegate(QStyledItemDelegate):
 
 
 def _cap_width(metrics: QFontMetricsF, key: str) -> float:
-    return max(metrics.horizontalAdvance(key) + 12, 22.0)
+    return float(max(metrics.horizontalAdvance(key) + 12, 22.0))
 
 
 class KeyTable(QTableView):

@@ -89,6 +89,7 @@ DyconDock QLabel[role="small"], DyconDock MessageLine QLabel { font-size: 8pt; }
 DyconDock QLabel[role="good"] { color: @good; }
 DyconDock QLabel[role="warn"] { color: @warn; }
 DyconDock QLabel[role="bad"] { color: @bad; }
+DyconDock QLabel[role="changed"] { font-weight: 600; }
 DyconDock QLabel[role="chip"] {
   color: @muted; border: 1px solid @line; border-radius: 8px; padding: 1px 7px; font-size: 8pt;
 }
@@ -121,6 +122,15 @@ DyconDock QPushButton[role="hero-primary"]:disabled { background: @accent_faint;
 DyconDock QPushButton[role="flat"] {
   background: transparent; color: @muted; padding: 2px 1px; min-height: 14px;
 }
+DyconDock QPushButton[role="flat-on"] {
+  background: @chosen; color: @text; padding: 2px 5px; min-height: 14px;
+}
+DyconDock QPushButton[role="fold"], DyconDock QPushButton[role="fold-bad"] {
+  background: transparent; font-weight: 600; text-align: left; padding: 4px 2px;
+}
+DyconDock QPushButton[role="fold-bad"] { color: @bad; }
+DyconDock QPushButton[role="fold"]:hover { background: @control; }
+DyconDock QPushButton[role="fold-bad"]:hover { background: @control; }
 DyconDock QPushButton[role="flat"]:hover { background: @control; color: @text; }
 DyconDock QPushButton[role="flat"]:checked { color: @accent; }
 DyconDock QPushButton[role="flat"]:focus { border: 1px solid @accent; padding: 1px 0px; }

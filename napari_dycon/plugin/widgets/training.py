@@ -28,6 +28,8 @@ from napari_dycon.plugin.widgets.parts import (
     plain_label,
     push_button,
     row,
+    set_role,
+    set_tip,
 )
 from napari_dycon.plugin.widgets.theme import Theme
 
@@ -40,6 +42,7 @@ CONTROL_TIP = (
     "Train a supervised twin afterwards, as long: it tells what the unlabelled scans bring here. Takes twice "
     "the time; both begin anew, and the better one is used."
 )
+SETTINGS_TIP = "Settings of Train, for experts: plan and method by hand"
 TITLES = {
     "idle": "Train",
     "training": "Training",
@@ -94,6 +97,7 @@ class TrainingPanel(QWidget):
     resume_requested = Signal()
     stop_requested = Signal()
     own_process_requested = Signal()
+    settings_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,6 +122,8 @@ class TrainingPanel(QWidget):
         self.train_button.setFixedWidth(92)
         self.own_process = flat_button(OFFER, OFFER_TIP, self.own_process_requested.emit)
         self.own_process.hide()
+        self.settings_button = flat_button("", SETTINGS_TIP, self.settings_requested.emit)
+        self.settings_button.setAccessibleName("Settings of Train")
         self.time_left = ElidedLabel()
         self.pause_button = push_button("Pause", "Pause after this step", self._pause_or_resume)
         self.stop_button = push_button("Stop", "Stop and keep what was learned so far", self.stop_requested)
@@ -140,7 +146,7 @@ class TrainingPanel(QWidget):
             page.setLayout(layout)
             self._pages.addWidget(page)
         self._pages.setFixedHeight(26)
-        title = row(self.title, self.status, self.own_process)
+        title = row(self.title, self.status, self.own_process, self.settings_button)
         title.setStretch(1, 1)
         controls = row(self._pages, self.train_button)
         controls.setStretch(0, 1)
@@ -202,6 +208,13 @@ class TrainingPanel(QWidget):
         """Offer a process of its own for the training, or no longer."""
         self.own_process.setVisible(offered)
 
+    def set_changes(self, changes: Sequence[str]) -> None:
+        """Show how many settings were set by hand for the method in sight, and which."""
+        set_role(self.settings_button, "flat-on" if changes else "flat")
+        self.settings_button.setText(f" {len(changes)} set" if changes else "")
+        set_tip(self.settings_button, "\n".join([SETTINGS_TIP, *changes]))
+        self._draw_icons()
+
     def set_theme(self, theme: Theme) -> None:
         """Use the colours of ``theme``."""
         self._theme = theme
@@ -214,6 +227,8 @@ class TrainingPanel(QWidget):
             paused = self._phase in ("paused", "pausing")
             self.pause_button.setIcon(icon("play" if paused else "pause", self._theme.text))
             self.stop_button.setIcon(icon("stop", self._theme.text))
+            plain = not self.settings_button.text()
+            self.settings_button.setIcon(icon("settings", self._theme.muted if plain else self._theme.text))
 
     def train(self) -> None:
         """Ask for a training of the method and the minutes in sight, with a control if that is ticked."""

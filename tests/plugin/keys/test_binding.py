@@ -38,6 +38,7 @@ WITHOUT_KEY = {
     "restore_version",
     "add_structure",
     "train",
+    "settings",
     "predict",
     "predict_case",
     "own_process",

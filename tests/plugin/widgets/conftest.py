@@ -144,6 +144,14 @@ class OwnProcess(Part):
     changed = Signal()
 
 
+class Expert(Part):
+    found = Signal()
+    changed = Signal()
+
+    def changes(self, method: str) -> list[str]:
+        return self.listed
+
+
 class Exchange(Part):
     reported = Signal(object)
     pairs_found = Signal(object)
@@ -189,6 +197,7 @@ class Recorder:
         ]
         self.training = Training(asked, "training", methods=methods, device="CPU")
         self.own_process = OwnProcess(asked, "own_process", offered=False)
+        self.expert = Expert(asked, "expert", listed=[], sections=())
         self.exchange = Exchange(asked, "exchange")
         self.actions = SimpleNamespace(perform=self._perform, situation=self._read_situation)
 

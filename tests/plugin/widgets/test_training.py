@@ -103,3 +103,14 @@ def test_minutes_show_no_needless_decimals(panel):
     assert panel.minutes.text() == "5 min"
     panel.minutes.setValue(0.5)
     assert panel.minutes.text() == "0.5 min"
+
+
+def test_the_settings_are_a_small_button_that_says_what_was_set(qtbot, panel):
+    assert panel.settings_button.text() == ""
+    with qtbot.waitSignal(panel.settings_requested):
+        press(qtbot, panel.settings_button)
+    panel.set_changes(["learning_rate = 0.01", "start = 0.5"])
+    assert panel.settings_button.text().strip() == "2 set"
+    assert "learning_rate = 0.01" in panel.settings_button.toolTip()
+    panel.set_changes([])
+    assert panel.settings_button.text() == ""
