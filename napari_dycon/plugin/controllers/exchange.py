@@ -1,9 +1,10 @@
 """What comes into the study and what leaves it: scans, labels, masks; asked for, and told at the end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from psygnal import Signal
 
@@ -95,9 +96,17 @@ class Exchange:
         self._tasks.run("importing", "Reading labels", source, self._on_imported, self._tell_import)
 
     @intention
-    def export(self, folder: Path | str, pseudonyms: bool = False) -> None:
-        """Write masks on each scan's own grid and volumes.csv to ``folder``; what is there is asked about."""
-        request = ExportRequest(Path(folder), pseudonyms=pseudonyms)
+    def export(self, folder: Path | str, settings: Mapping[str, Any] | None = None) -> None:
+        """Write masks on each scan's own grid and volumes.csv to ``folder``; what is there is asked about.
+
+        Parameters
+        ----------
+        folder
+            Made where it does not exist.
+        settings
+            Fields of `ExportRequest` that a person has set.
+        """
+        request = ExportRequest(Path(folder), **(settings or {}))
         there = existing(self._current.needed(), request)
         if not there:
             self._export(request)

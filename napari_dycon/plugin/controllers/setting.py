@@ -83,12 +83,12 @@ class Setting:
         return f"{self.label} {_in_words(fault['msg'])}."
 
 
-def settings_of(model: type[BaseModel]) -> tuple[Setting, ...]:
-    """Return the settings in a model that a person may set; models within it are left out."""
+def settings_of(model: type[Any]) -> tuple[Setting, ...]:
+    """Return what a person may set in a model, or in a dataclass of pydantic; models within are left out."""
     tips = _tips(model)
     return tuple(
         _setting(name, field, tips.get(name, field.description or ""))
-        for name, field in model.model_fields.items()
+        for name, field in model.__pydantic_fields__.items()
         if _hint(field).by_hand and not _is_model(field.annotation)
     )
 
@@ -141,7 +141,7 @@ def _setting(name: str, field: FieldInfo, tip: str) -> Setting:
     planned = hint.planned or field.is_required()
     return Setting(
         name=name,
-        label=_label(name),
+        label=field.title or _label(name),
         unit=hint.unit,
         tip=tip,
         kind=_kind(kind, bool(choices), planned or optional, limits),
@@ -194,12 +194,12 @@ def _limits(field: FieldInfo) -> tuple[float | None, float | None]:
     return low, high
 
 
-def _tips(model: type[BaseModel]) -> dict[str, str]:
+def _tips(model: type[Any]) -> dict[str, str]:
     """Return what the docstrings of a model and of those it is made from say of each parameter."""
     tips: dict[str, str] = {}
     for kind in model.__mro__:
         text = parse(vars(kind).get("__doc__") or "", style=DocstringStyle.NUMPYDOC)
-        for parameter in text.params if issubclass(kind, BaseModel) else ():
+        for parameter in text.params if hasattr(kind, "__pydantic_fields__") else ():
             for name in parameter.arg_name.split(","):
                 tips.setdefault(name.strip(), " ".join((parameter.description or "").split()))
     return tips

@@ -120,6 +120,7 @@ class Training:
             self._desk.saving.flush,
             resume,
             apart=prefers_own_process(),
+            twin=twin and method != CONTROL_METHOD,
             overrides={} if resume else wishes,
         )
         self._own_process.consider_memory()

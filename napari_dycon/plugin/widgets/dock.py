@@ -88,6 +88,7 @@ class DyconDock(QWidget):
             "add_scans": self.doors.choose_scans,
             "export": self.doors.choose_export_folder,
             "report": self.doors.choose_report_folder,
+            "export_with": self.doors.choose_export_settings,
             "remove_case": self.cases.menu.ask_removal,
             "restore_version": self.shelf.versions.ask_restore,
             "add_structure": self.structures.ask_name,
@@ -159,10 +160,9 @@ class DyconDock(QWidget):
         """Use the colours of napari's theme."""
         theme = Theme.named(self._viewer.theme)
         self.setStyleSheet(style_sheet(theme))
-        self.keys.sheet.set_theme(theme)
-        self.expert.page.set_theme(theme)
-        panels = (self.empty, self.shelf, self.structures, self.tools, self.training, self.review)
-        for panel in (*panels, self.cards, self.messages):
+        for part in (self.keys.sheet, self.expert.page, self.doors, self.header, self.cards, self.messages):
+            part.set_theme(theme)
+        for panel in (self.empty, self.shelf, self.structures, self.tools, self.training, self.review):
             panel.set_theme(theme)
 
     def _on_theme_changed(self, event: object = None) -> None:

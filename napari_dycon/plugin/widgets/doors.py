@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 from qtpy.QtGui import QDropEvent
@@ -12,7 +12,9 @@ from napari_dycon.plugin.controllers.folder_choice import Beginning, begin_at
 from napari_dycon.plugin.controllers.report import Report
 from napari_dycon.plugin.widgets import window_memory
 from napari_dycon.plugin.widgets.dialogs import StructuresDialog, ask_folder, ask_scans, demo_folder
+from napari_dycon.plugin.widgets.exportdialog import ExportDialog
 from napari_dycon.plugin.widgets.reports import PairsDialog, ReportDialog
+from napari_dycon.plugin.widgets.theme import Theme
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.store.studyfile import STUDY_FILE, is_study
 
@@ -39,7 +41,12 @@ class Doors(QObject):
     def __init__(self, window: QWidget, session: "Session") -> None:
         super().__init__(window)
         self._session = session
+        self._theme = Theme.named("dark")
         session.study_changed.connect(self._remember)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use the colours of ``theme``."""
+        self._theme = theme
 
     def choose_study(self) -> None:
         """Ask for a folder; open the study in it, or make one for the scans in it."""
@@ -93,6 +100,15 @@ class Doors(QObject):
         folder = ask_folder(self.parent(), "Folder for the methods sheet")
         if folder is not None:
             self._session.exchange.report(folder)
+
+    def choose_export_settings(self) -> None:
+        """Ask how to export, then for a folder."""
+        ExportDialog(self.parent(), self._theme, self._export_with).open()
+
+    def _export_with(self, settings: Mapping[str, Any]) -> None:
+        folder = ask_folder(self.parent(), "Folder for the masks")
+        if folder is not None:
+            self._session.exchange.export(folder, settings)
 
     def show_report(self, report: Report) -> None:
         """Show what became of each file, beside the window and in nobody's way."""

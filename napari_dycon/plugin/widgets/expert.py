@@ -28,8 +28,8 @@ class SectionPanel(QWidget):
     def __init__(self, section: Section, method: str) -> None:
         super().__init__()
         self.title = f"{section.title}: {method}" if section.key == METHOD else section.title
-        path = "" if section.key in (PLAN, METHOD) else f"{section.key}."
-        self.form = SettingsForm(section.settings, section.planned, path)
+        inside = "" if section.key in (PLAN, METHOD) else f"{section.key}."
+        self.form = SettingsForm(section.settings, section.planned, f"--override {inside}")
         self.head = push_button(self.title, "Show or hide these settings", self._fold, "fold")
         self.head.setCheckable(True)
         self._theme: Theme | None = None

@@ -56,18 +56,19 @@ class SettingsForm(QWidget):
         What can be set.
     planned
         What the plan decided for the newest run, by name; shown where it will decide again.
-    path
-        What stands before a name on the command line, for example ``augmentation.``.
+    command
+        What stands before a name on the command line, for example ``--override augmentation.``; empty where a
+        setting has another name there.
     """
 
     change_requested = Signal(str, object)
     reset_requested = Signal(str)
 
-    def __init__(self, settings: Sequence[Setting], planned: Mapping[str, Any], path: str = "") -> None:
+    def __init__(self, settings: Sequence[Setting], planned: Mapping[str, Any], command: str = "") -> None:
         super().__init__()
         self._no_wheel = NoWheel(self)
         self.together = _refusal_label()
-        self.rows = {setting.name: SettingRow(self, setting, planned, path) for setting in settings}
+        self.rows = {setting.name: SettingRow(self, setting, planned, command) for setting in settings}
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 6)
         column.setSpacing(4)
@@ -107,7 +108,9 @@ class SettingRow(QWidget):
         The widget of Qt in it.
     """
 
-    def __init__(self, form: SettingsForm, setting: Setting, planned: Mapping[str, Any], path: str) -> None:
+    def __init__(
+        self, form: SettingsForm, setting: Setting, planned: Mapping[str, Any], command: str
+    ) -> None:
         super().__init__()
         self.setting, self._form = setting, form
         self._automatic = _automatic(setting, planned)
@@ -119,7 +122,7 @@ class SettingRow(QWidget):
         self.reset_button.setAccessibleName(back)
         self.refusal = _refusal_label()
         self._lay_out()
-        self._explain(path)
+        self._explain(command)
         self._listen()
         self.show_value({}, None)
 
@@ -139,13 +142,13 @@ class SettingRow(QWidget):
         column.addLayout(line)
         column.addWidget(self.refusal)
 
-    def _explain(self, path: str) -> None:
+    def _explain(self, command: str) -> None:
         """Say to the eyes, to the pointer and to a screen reader what the field is."""
         setting = self.setting
         decided, default = "The plan decides it unless you do.", f"By default {self._automatic}."
         outside = decided if setting.planned else default
-        command = f"On the command line: --override {path}{setting.name}=…"
-        tip = as_tooltip("\n\n".join((setting.tip, f"{outside}\n{command}")))
+        typed = f"\nOn the command line: {command}{setting.name}=…" if command else ""
+        tip = as_tooltip("\n\n".join((setting.tip, outside + typed)))
         for part in (self.label, self.native):
             part.setToolTip(tip)
         self.label.setBuddy(self.native)

@@ -9,6 +9,7 @@ from qtpy.QtGui import QColor, QPainter, QPen
 from qtpy.QtWidgets import QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_dycon.plugin.controllers.folder_choice import name_of
+from napari_dycon.plugin.widgets.icons import icon
 from napari_dycon.plugin.widgets.parts import (
     ElidedLabel,
     Painted,
@@ -40,6 +41,7 @@ class HeaderPanel(QWidget):
     search_requested = Signal()
     export_requested = Signal()
     report_requested = Signal()
+    export_settings_requested = Signal()
     planes_requested = Signal()
 
     def __init__(self) -> None:
@@ -66,12 +68,21 @@ class HeaderPanel(QWidget):
             "Write the methods sheet: one page on labels, quality and settings, for a paper",
             self.report_requested,
         )
+        self.export_settings = push_button(
+            "",
+            "Export in another format, or without names",
+            self.export_settings_requested,
+            "icon",
+        )
+        self.export_settings.setAccessibleName("Settings of the export")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         title = row(self.name, self.read_only, self.device, self.planes_button)
-        buttons = (self.open_button, self.add_button, self.export_button, self.report_button)
-        doors = row(self.saved, *buttons, spacing=5)
+        export = row(self.export_button, self.export_settings, spacing=1)
+        doors = row(self.saved, self.open_button, self.add_button, spacing=5)
+        doors.addLayout(export)
+        doors.addWidget(self.report_button)
         for line in (title, doors):
             line.setStretch(0, 1)
             layout.addLayout(line)
@@ -92,6 +103,10 @@ class HeaderPanel(QWidget):
         menu.addSeparator()
         menu.addAction("Find moved scans…").triggered.connect(self.search_requested)
         return menu
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use the colours of ``theme``."""
+        self.export_settings.setIcon(icon("settings", theme.muted))
 
     def set_study(self, name: str, where: str, read_only: bool) -> None:
         """Show the study ``name`` kept in the folder ``where``."""
@@ -123,7 +138,8 @@ class HeaderPanel(QWidget):
     def set_blocked(self, adding: str, exporting: str, reporting: str) -> None:
         """Disable adding, exporting or the methods sheet, each with the reason; an empty text enables it."""
         allow(self.add_button, adding)
-        allow(self.export_button, exporting)
+        for button in (self.export_button, self.export_settings):
+            allow(button, exporting)
         allow(self.report_button, reporting)
 
 

@@ -104,6 +104,7 @@ class Workbench(QObject):
             (dock.cases.menu.search_requested, doors.choose_search_folder),
             (dock.header.export_requested, doors.choose_export_folder),
             (dock.header.report_requested, doors.choose_report_folder),
+            (dock.header.export_settings_requested, doors.choose_export_settings),
             (dock.header.planes_requested, partial(perform, "planes")),
             (dock.cases.open_case_requested, session.cases.open),
             (dock.cases.menu.predict_requested, session.training.predict),

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
+from pydantic import dataclasses as checked
 
 from napari_dycon.errors import DyconError, StudyError
+from napari_dycon.hints import NOT_BY_HAND, Hint
 from napari_dycon.io.exports import volumes_csv
 from napari_dycon.io.json_files import write_json
 from napari_dycon.io.masks import values_at_edge
@@ -28,11 +31,11 @@ PSEUDONYMS = "pseudonyms.json"
 _LISTED = 3
 
 
-@dataclass(frozen=True, slots=True)
+@checked.dataclass(frozen=True)
 class ExportRequest:
     """What is to be exported.
 
-    Attributes
+    Parameters
     ----------
     out
         Folder; made where it does not exist.
@@ -50,13 +53,13 @@ class ExportRequest:
         Name of a registered format.
     """
 
-    out: Path
-    cases: tuple[str, ...] | None = None
-    run: str | None = None
-    not_ready: bool = False
-    overwrite: bool = False
-    pseudonyms: bool = False
-    form: str = USUAL
+    out: Annotated[Path, NOT_BY_HAND]
+    cases: Annotated[tuple[str, ...] | None, NOT_BY_HAND] = None
+    run: Annotated[str | None, NOT_BY_HAND] = None
+    not_ready: Annotated[bool, Field(title="Predictions that came too early")] = False
+    overwrite: Annotated[bool, NOT_BY_HAND] = False
+    pseudonyms: Annotated[bool, Field(title="Names that say nothing")] = False
+    form: Annotated[str, Field(title="Format"), Hint(choices=lambda: formats.names())] = USUAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ def expert(opened):
     """The settings of DyCON, once they are known."""
     expert = opened.session.expert
     expert.look("dycon")
-    opened.wait(lambda: bool(expert.sections))
+    opened.wait(lambda: bool(expert.sections), seconds=60)
     return expert
 
 

@@ -34,6 +34,7 @@ WITHOUT_KEY = {
     "add_scans",
     "remove_case",
     "export",
+    "export_with",
     "versions",
     "restore_version",
     "add_structure",

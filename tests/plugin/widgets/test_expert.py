@@ -121,14 +121,8 @@ def test_what_is_set_stands_out_and_can_be_reset(qtbot, page):
 
 def test_a_refused_value_stays_in_sight_with_the_reason(page):
     rate, panel = line(page, PLAN, "learning_rate"), page.panels[PLAN]
-    page.show_values(
-        {},
-        {
-            PLAN: {"learning_rate": Refusal("-1", "Must be above 0.")},
-            METHOD: {TOGETHER: Refusal(None, "No.")},
-        },
-        "",
-    )
+    wrong, apart = Refusal("-1", "Must be above 0."), Refusal(None, "No.")
+    page.show_values({}, {PLAN: {"learning_rate": wrong}, METHOD: {TOGETHER: apart}}, "")
     assert (rate.native.text(), rate.refusal.text()) == ("-1", "Must be above 0.")
     assert rate.refusal.isVisible()
     assert "1 refused" in panel.head.text()
