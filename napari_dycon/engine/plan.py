@@ -177,7 +177,7 @@ class Plan(BaseModel):
     cache_bytes
         Prepared scans up to this size stay in memory; the rest is read from the study's cache folder.
     method_settings
-        Settings of the learning method that are not its own.
+        Settings of the learning method, by name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -187,8 +187,8 @@ class Plan(BaseModel):
     network: NetworkSpec
     spacing: Annotated[tuple[Millimetres, Millimetres, Millimetres], Hint(unit="mm", planned=True)]
     patch_size: Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Hint(unit="voxels", planned=True)]
-    batch_labelled: int = Field(default=2, ge=1)
-    batch_unlabelled: int = Field(default=2, ge=0)
+    batch_labelled: Annotated[int, Field(ge=1), PLANNED] = 2
+    batch_unlabelled: Annotated[int, Field(ge=0), PLANNED] = 2
     precision: Annotated[Precision, PLANNED] = "32-true"
     intensity: Intensity = Intensity()
     augmentation: Augmentation = Augmentation()

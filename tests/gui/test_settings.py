@@ -26,7 +26,7 @@ def test_what_is_set_trains_is_kept_with_the_run_and_can_be_set_again(desk, note
     assert dock.pages.currentWidget() is not page
     QTest.mouseClick(dock.training.settings_button, left)
     assert dock.pages.currentWidget() is page
-    desk.wait(lambda: bool(page.panels))
+    desk.wait(lambda: bool(page.panels), seconds=120)
     for key in (PLAN, METHOD):
         QTest.mouseClick(page.panels[key].head, left)
     plan, of_method = page.panels[PLAN].form.rows, page.panels[METHOD].form.rows
@@ -40,15 +40,16 @@ def test_what_is_set_trains_is_kept_with_the_run_and_can_be_set_again(desk, note
     type_into(of_method["start"].native, "0.5")
     QTest.mouseClick(page.close_button, left)
     assert dock.training.settings_button.text().strip() == "2 set"
-    desk.start_training()
+    QTest.mouseClick(dock.training.train_button, left)
+    desk.wait(lambda: any(study_path.glob("runs/*/plan.json")), seconds=180)
     desk.session.tasks.stop()
-    desk.wait(lambda: not desk.session.tasks.state.busy)
+    desk.wait(lambda: not desk.session.tasks.state.busy, seconds=180)
     run = study_path / "runs" / desk.session.study.runs()[-1]
     told = {"learning_rate": 0.002, "method_settings": {"start": 0.5}}
     assert json.loads((run / "config.json").read_text())["overrides"] == told
     assert json.loads((run / "plan.json").read_text())["learning_rate"] == 0.002
     QTest.mouseClick(dock.training.settings_button, left)
-    desk.wait(lambda: bool(page.panels))
+    desk.wait(lambda: bool(page.panels), seconds=120)
     QTest.mouseClick(page.reset_button, left)
     assert desk.session.expert.overrides("dycon") == {}
     QTest.mouseClick(page.repeat_button, left)

@@ -62,9 +62,10 @@ def test_magicgui_makes_a_widget_with_limits_label_and_tip_of_every_setting(page
                 in made.native.toolTip()
             )
             assert made.setting.tip[:20] in made.label.toolTip()
-    for name, kind in (("batch_labelled", SpinBox), ("overlap", FloatSpinBox), ("averaged", CheckBox)):
+    for name, kind in (("overlap", FloatSpinBox), ("averaged", CheckBox), ("optimiser", ComboBox)):
         assert isinstance(line(page, PLAN, name).field, kind)
-    assert line(page, PLAN, "batch_labelled").field.min == 1
+    assert isinstance(line(page, METHOD, "whole").field, SpinBox)
+    assert line(page, METHOD, "whole").field.min == 1
     assert (line(page, PLAN, "overlap").field.min, line(page, PLAN, "overlap").field.max) == (0, 1)
     assert line(page, PLAN, "spacing").label.text() == "Spacing (mm)"
 
@@ -156,9 +157,9 @@ def test_the_search_shows_what_it_finds_and_escape_empties_it_then_leaves(qtbot,
         QTest.keyClick(page.search, Qt.Key.Key_Escape)
 
 
-@pytest.mark.parametrize("name", ["overlap", "batch_labelled", "precision"])
-def test_the_wheel_scrolls_past_a_field_and_does_not_change_it(page, name):
-    field, told = line(page, PLAN, name).native, []
+@pytest.mark.parametrize(("key", "name"), [(PLAN, "overlap"), (METHOD, "whole"), (PLAN, "precision")])
+def test_the_wheel_scrolls_past_a_field_and_does_not_change_it(page, key, name):
+    field, told = line(page, key, name).native, []
     page.change_requested.connect(lambda *change: told.append(change))
     page.search.setFocus()
     middle = QPointF(field.rect().center())
