@@ -58,7 +58,7 @@ class ExportRequest:
     run: Annotated[str | None, NOT_BY_HAND] = None
     not_ready: Annotated[bool, Field(title="Predictions that came too early")] = False
     overwrite: Annotated[bool, NOT_BY_HAND] = False
-    pseudonyms: Annotated[bool, Field(title="Names that say nothing")] = False
+    pseudonyms: Annotated[bool, Field(title="Neutral names")] = False
     form: Annotated[str, Field(title="Format"), Hint(choices=lambda: formats.names())] = USUAL
 
 

@@ -33,7 +33,7 @@ def test_what_is_set_reaches_the_training_of_that_method_and_fits_a_plan(opened,
     expert.change(PLAN, "learning_rate", "3e-4")
     expert.change("augmentation", "noise_p", 0.0)
     expert.change(METHOD, "start", 0.5)
-    expert.change(METHOD, "whole", 2)  # the default
+    expert.change(METHOD, "anchors", 256)  # the default
     wishes = trained_with(opened, engine)
     assert wishes == {
         "learning_rate": 3e-4,

@@ -64,8 +64,8 @@ def test_magicgui_makes_a_widget_with_limits_label_and_tip_of_every_setting(page
             assert made.setting.tip[:20] in made.label.toolTip()
     for name, kind in (("overlap", FloatSpinBox), ("averaged", CheckBox), ("optimiser", ComboBox)):
         assert isinstance(line(page, PLAN, name).field, kind)
-    assert isinstance(line(page, METHOD, "whole").field, SpinBox)
-    assert line(page, METHOD, "whole").field.min == 1
+    assert isinstance(line(page, METHOD, "anchors").field, SpinBox)
+    assert line(page, METHOD, "anchors").field.min == 1
     assert (line(page, PLAN, "overlap").field.min, line(page, PLAN, "overlap").field.max) == (0, 1)
     assert line(page, PLAN, "spacing").label.text() == "Spacing (mm)"
 
@@ -85,7 +85,7 @@ def test_what_a_person_gives_is_told_once_it_is_given(qtbot, page):
     type_into(line(page, PLAN, "learning_rate").native, "3e-4")
     type_into(line(page, PLAN, "spacing").native, "1, 1, 2")
     type_into(line(page, "augmentation", "noise_p").native, "0.25")
-    type_into(line(page, METHOD, "whole").native, "12")
+    type_into(line(page, METHOD, "anchors").native, "12")
     QTest.keyClick(line(page, PLAN, "averaged").native, Qt.Key.Key_Space)
     QTest.keyClick(line(page, PLAN, "precision").native, Qt.Key.Key_Down)
     line(page, PLAN, "gradient_clip").native.setFocus()
@@ -94,7 +94,7 @@ def test_what_a_person_gives_is_told_once_it_is_given(qtbot, page):
         (PLAN, "learning_rate", "3e-4"),
         (PLAN, "spacing", "1, 1, 2"),
         ("augmentation", "noise_p", 0.25),
-        (METHOD, "whole", 12),
+        (METHOD, "anchors", 12),
         (PLAN, "averaged", False),
         (PLAN, "precision", "32-true"),
     ]
@@ -157,7 +157,7 @@ def test_the_search_shows_what_it_finds_and_escape_empties_it_then_leaves(qtbot,
         QTest.keyClick(page.search, Qt.Key.Key_Escape)
 
 
-@pytest.mark.parametrize(("key", "name"), [(PLAN, "overlap"), (METHOD, "whole"), (PLAN, "precision")])
+@pytest.mark.parametrize(("key", "name"), [(PLAN, "overlap"), (METHOD, "anchors"), (PLAN, "precision")])
 def test_the_wheel_scrolls_past_a_field_and_does_not_change_it(page, key, name):
     field, told = line(page, key, name).native, []
     page.change_requested.connect(lambda *change: told.append(change))
