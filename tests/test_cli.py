@@ -212,6 +212,18 @@ def test_a_model_that_is_not_ready_is_said_to_be_and_is_no_guide(trained, tmp_pa
     assert not found["ready"] and all("middle" in place["reason"] for place in found["suggestions"])
 
 
+def test_a_report_is_one_page_of_html_and_pdf(trained, tmp_path):
+    text = succeed("report", trained, tmp_path / "sheet", "--json", tmp_path / "sheet.json")
+    page, pdf = tmp_path / "sheet" / "methods-sheet.html", tmp_path / "sheet" / "methods-sheet.pdf"
+    assert str(page) in text and pdf.read_bytes().startswith(b"%PDF")
+    sections = {
+        one["title"]: one for one in json.loads((tmp_path / "sheet.json").read_text())["sheet"]["sections"]
+    }
+    assert "learned from labels of" in sections["In short"]["sentences"][1]
+    assert sections["Held-out quality, by run"]["tables"][0]["rows"][1][2] == "6"
+    assert all(title in page.read_text(encoding="utf-8") for title in ("In short", "left atrium"))
+
+
 def test_a_control_is_trained_and_the_better_of_the_two_is_used(study, tmp_path):
     result = tmp_path / "control.json"
     text = succeed(
