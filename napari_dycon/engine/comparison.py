@@ -8,7 +8,6 @@ from statistics import fmean, stdev
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from scipy import stats
 
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.events import Event, Note, RunFinished
@@ -57,10 +56,12 @@ class Comparison(BaseModel):
     @property
     def gain_range(self) -> tuple[float, float] | None:
         """Where the mean gain over such patients lies with 90 % certainty (paired t); None with too few."""
+        from scipy.stats import t  # takes a moment to load, and the window loads this module
+
         gains = list(self.gains.values())
         if len(gains) < LEAST_PATIENTS:
             return None
-        reach = float(stats.t.ppf((1 + CERTAINTY) / 2, len(gains) - 1)) * stdev(gains) / math.sqrt(len(gains))
+        reach = float(t.ppf((1 + CERTAINTY) / 2, len(gains) - 1)) * stdev(gains) / math.sqrt(len(gains))
         return fmean(gains) - reach, fmean(gains) + reach
 
     @property
