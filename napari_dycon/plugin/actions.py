@@ -6,7 +6,7 @@ tools keep napari's keys, wherever the person has put them in napari's preferenc
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 CASES, PAINTING, LABELS, VIEW, MODEL, MOUSE, HELP = (
     "Cases",
@@ -23,6 +23,7 @@ GROUPS = (CASES, PAINTING, LABELS, VIEW, MODEL, MOUSE, HELP)
 NO_STUDY = "Open a study first, or create one."
 READ_ONLY = "Another session has this study open, so it can only be looked at here."
 NO_CASE = "Open a case first: click one in the table."
+NO_WINDOW = "This grey scale does not suit the scan."
 OLDER = "This is an older version: restore it, or close the list of versions."
 NO_PREDICTION = "This case has no prediction yet."
 NO_MODEL = "Nothing has been trained in this study yet."
@@ -38,6 +39,26 @@ BUSY = {
     "restructuring": "Structures are being changed.",
     "idle": "",
 }
+WINDOWS = {
+    "auto": "Auto",
+    "soft": "Soft tissue",
+    "abdomen": "Abdomen",
+    "mediastinum": "Mediastinum",
+    "lung": "Lung",
+    "bone": "Bone",
+    "brain": "Brain",
+    "wide": "Wide",
+    "bright": "Bright parts",
+    "dark": "Dark parts",
+    "full": "Full range",
+}
+"""Grey-scale windows, and how they are called."""
+SHAPES: dict[Literal["box", "polygon", "outline"], tuple[str, str]] = {
+    "box": ("Box", "Drag it from corner to corner"),
+    "polygon": ("Polygon", "Click the corners; double-click the last"),
+    "outline": ("Free outline", "Drag around the region"),
+}
+"""Shapes of a region, how they are called, and how they are drawn."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +75,8 @@ class Situation:
         Whether a case is open, an older version of it is looked at, it has a prediction.
     methods
         Whether it is known how one can train.
+    windows
+        The grey-scale windows that suit the open scan.
     task
         The long task that is under way; idle without one.
     """
@@ -67,6 +90,7 @@ class Situation:
     older: bool = False
     prediction: bool = False
     methods: bool = False
+    windows: frozenset[str] = frozenset()
     task: str = "idle"
 
 
@@ -129,6 +153,11 @@ def need_labels(now: Situation) -> str:
     return "" if now.labels else NO_LABELS
 
 
+def need_window(name: str) -> Need:
+    """The grey-scale window of this name suits the open scan."""
+    return lambda now: "" if name in now.windows else NO_WINDOW
+
+
 EDIT = (need_write, need_present, need_case)
 LOOK = (need_case, need_prediction)
 DECIDE = (need_write, need_present, *LOOK)
@@ -155,6 +184,10 @@ class Action:
         Whether the key works before anything else in the window does; a layer of someone else may need it.
     by_dock
         Whether the dock does it itself.
+    entry
+        Its name in a menu that says the rest of it.
+    how
+        How it is done, in the menu's tooltip.
     """
 
     id: str
@@ -166,6 +199,13 @@ class Action:
     repeats: bool = False
     in_dock: bool = True
     by_dock: bool = False
+    entry: str = ""
+    how: str = ""
+
+    @property
+    def words(self) -> str:
+        """Its name in a menu."""
+        return self.entry or self.title
 
     def why_not(self, now: Situation) -> str:
         """Return in one sentence why it is not possible now; an empty text where it is."""
@@ -230,7 +270,21 @@ ACTIONS: tuple[Action, ...] = (
     Action("solid", "2D or 3D", VIEW, ("Ctrl+Y", "V", "V"), (need_case,)),
     Action("fit", "Fit the scan into the window", VIEW, ("Ctrl+R", "R", "Ctrl+F"), (need_case,)),
     Action("annotation", "Show or hide the annotation", VIEW, ("V", "G", "S"), (need_case,)),
-    Action("window_auto", "Grey scale as it was", VIEW, ("Shift+W",) * 3, (need_case,)),
+    Action(
+        "window_auto", "Grey scale as it was", VIEW, ("Shift+W",) * 3, (need_case,), entry=WINDOWS["auto"]
+    ),
+    *(
+        Action(
+            f"window_{name}",
+            f"Grey scale: {title}",
+            VIEW,
+            NO_KEYS,
+            (need_case, need_window(name)),
+            entry=title,
+        )
+        for name, title in WINDOWS.items()
+        if name != "auto"
+    ),
     Action("prediction", "Show or hide the prediction", MODEL, ("G", "Shift+G", "G"), LOOK),
     Action("uncertainty", "Show or hide the uncertainty", MODEL, ("U",) * 3, LOOK),
     Action("next_place", "Next suggestion", MODEL, ("N",) * 3),
@@ -250,7 +304,30 @@ ACTIONS: tuple[Action, ...] = (
         "interpolate", "Fill the slices between labelled ones", LABELS, ("Ctrl+I", "Ctrl+I 7", "Ctrl+I"), EDIT
     ),
     Action("region", "Draw a region", LABELS, ("R", "Shift+R", "R"), EDIT),
-    Action("add_scans", "Add scans to the study", CASES, NO_KEYS, ADD, by_dock=True),
+    *(
+        Action(f"region_{shape}", f"Draw a region: {title}", LABELS, NO_KEYS, EDIT, entry=title, how=how)
+        for shape, (title, how) in SHAPES.items()
+    ),
+    Action("add_scans", "Add scans to the study", CASES, NO_KEYS, ADD, by_dock=True, entry="Scan files…"),
+    Action(
+        "add_folder",
+        "Add a folder of scans to the study",
+        CASES,
+        NO_KEYS,
+        ADD,
+        by_dock=True,
+        entry="A folder of scans or DICOM…",
+    ),
+    Action(
+        "add_labelled_folder",
+        "Add a folder of scans with their labels to the study",
+        CASES,
+        NO_KEYS,
+        ADD,
+        by_dock=True,
+        entry="A folder of scans with their labels…",
+    ),
+    Action("find_scans", "Find moved scans", CASES, NO_KEYS, ADD, by_dock=True, entry="Find moved scans…"),
     Action("remove_case", "Remove a case from the study", CASES, NO_KEYS, (need_write,), by_dock=True),
     Action("export", "Export masks", CASES, NO_KEYS, (need_study, need_scans, need_rest), by_dock=True),
     Action("report", "Methods sheet of the study", CASES, NO_KEYS, (need_study, need_rest), by_dock=True),
@@ -262,7 +339,7 @@ ACTIONS: tuple[Action, ...] = (
         (need_study, need_scans, need_rest),
         by_dock=True,
     ),
-    Action("versions", "Versions of the case", LABELS, NO_KEYS, (need_case,)),
+    Action("versions", "Versions of the case", LABELS, NO_KEYS, (need_case,), entry="Versions…"),
     Action("restore_version", "Restore the version in sight", LABELS, NO_KEYS, (need_write,), by_dock=True),
     Action("add_structure", "Add a structure", LABELS, NO_KEYS, (need_write,), by_dock=True),
     Action(
@@ -284,7 +361,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("predict", "Predict all cases", MODEL, NO_KEYS, PREDICT),
     Action("predict_case", "Predict this case", MODEL, NO_KEYS, (*PREDICT, need_case)),
     Action("own_process", "Train in a process of its own from now on", MODEL, NO_KEYS),
-    Action("keys", "List of keys", HELP, ("F1 ?",) * 3, by_dock=True),
+    Action("keys", "List of keys", HELP, ("F1 ?",) * 3, by_dock=True, entry="Keys…"),
 )
 BY_ID = {action.id: action for action in ACTIONS}
 

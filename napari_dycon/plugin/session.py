@@ -232,7 +232,7 @@ class Session:
         self.suggestions.look()
 
     def _read_situation(self) -> Situation:
-        return read_situation(self.study, self.tasks, self.cases, self.versions, self.training)
+        return read_situation(self.study, self.tasks, self.cases, self.contrast, self.versions, self.training)
 
     def _show_case(self) -> None:
         """Fit everything to the case that was just shown."""

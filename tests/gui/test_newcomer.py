@@ -95,7 +95,7 @@ def test_the_first_stroke_takes_few_clicks_whatever_folder_is_chosen(newcomer, s
         newcomer.name("liver", "tumour")
     if len(answers) > 1:
         newcomer.clicks += 2  # the menu and the file dialog
-        newcomer.dock.header.folder_requested.emit()
+        newcomer.dock.header.add_menu.asked.emit("add_folder")
     newcomer.wait(
         lambda: newcomer.session.cases.case_id is not None and newcomer.session.tasks.state.kind == "idle"
     )
@@ -196,5 +196,5 @@ def test_after_scans_were_added_the_keys_go_through_slices_and_cases(newcomer, s
     newcomer.wait(lambda: not newcomer.session.tasks.state.busy)
     assert not isinstance(window.focusWidget(), QLineEdit)
     newcomer.dock.cases.filter.search.setFocus()
-    newcomer.dock.header.folder_requested.emit()
+    newcomer.dock.header.add_menu.asked.emit("add_folder")
     assert window.focusWidget() is newcomer.dock.cases.view

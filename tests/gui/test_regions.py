@@ -86,7 +86,7 @@ def test_a_box_is_dragged_in_every_plane_and_the_brush_comes_back(hand):
             slice(5, 13),
         )
         expected[tuple(where)] = True
-        hand.choose(hand.dock.tools.region_menu, "box")
+        hand.choose(hand.dock.tools.region_menu, "region_box")
         hand.drag((5.6, 4.6), (10.4, 12.4))
         hand.asked("one")
         assert hand.dock.tools.height() == height, "the question takes the place of the tools"
@@ -100,7 +100,7 @@ def test_a_box_is_dragged_in_every_plane_and_the_brush_comes_back(hand):
 
 
 def test_a_polygon_is_clicked_and_escape_calls_it_off(hand):
-    hand.choose(hand.dock.tools.region_menu, "polygon")
+    hand.choose(hand.dock.tools.region_menu, "region_polygon")
     for place in ((4, 4), (4, 20), (20, 20), (20, 4)):
         QTest.mouseMove(hand.canvas, hand.at(*place))
         QTest.mouseClick(hand.canvas, LEFT, pos=hand.at(*place))
@@ -111,7 +111,7 @@ def test_a_polygon_is_clicked_and_escape_calls_it_off(hand):
     hand.answer("ignore")
     hand.rest()
     assert 200 < (hand.known == Known.IGNORE).sum() < 300
-    hand.choose(hand.dock.tools.region_menu, "polygon")
+    hand.choose(hand.dock.tools.region_menu, "region_polygon")
     QTest.mouseClick(hand.canvas, LEFT, pos=hand.at(4, 4))
     hand.canvas.setFocus()
     QTest.keyClick(hand.canvas, Qt.Key.Key_Escape)

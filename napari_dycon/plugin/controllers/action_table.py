@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from napari_dycon.plugin.actions import BY_ID, Situation
+from napari_dycon.plugin.actions import BY_ID, SHAPES, WINDOWS, Situation
 from napari_dycon.plugin.background.tasks import Tasks
 from napari_dycon.plugin.controllers.cases import Cases
 from napari_dycon.plugin.controllers.contrast import Contrast
@@ -119,7 +119,7 @@ def deeds(
         "solid": views.toggle_3d,
         "fit": views.fit,
         "annotation": views.toggle_annotation,
-        "window_auto": partial(contrast.choose, "auto"),
+        **{f"window_{name}": partial(contrast.choose, name) for name in WINDOWS},
         "prediction": lambda: views.set_overlay(prediction=not views.overlay.prediction),
         "uncertainty": lambda: views.set_overlay(entropy=not views.overlay.entropy),
         "next_place": partial(suggestions.step, 1),
@@ -133,6 +133,7 @@ def deeds(
         "reject_slice": partial(regions.decide, "reject", "slice"),
         "interpolate": labels.propose_between,
         "region": regions.start,
+        **{f"region_{shape}": partial(regions.start, shape) for shape in SHAPES},
         "versions": versions.show,
         "predict": training.predict,
         "predict_case": training.predict_case,
@@ -141,7 +142,12 @@ def deeds(
 
 
 def read_situation(
-    study: Study | None, tasks: Tasks, cases: Cases, versions: Versions, training: Training
+    study: Study | None,
+    tasks: Tasks,
+    cases: Cases,
+    contrast: Contrast,
+    versions: Versions,
+    training: Training,
 ) -> Situation:
     """Return what decides now which actions are possible."""
     case, shown = cases.case_id is not None, versions.shown
@@ -155,5 +161,6 @@ def read_situation(
         older=shown is not None and shown.looking,
         prediction=case and cases.has_prediction,
         methods=bool(training.methods),
+        windows=frozenset(window.name for window in contrast.windows),
         task=tasks.state.kind,
     )

@@ -4,24 +4,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_dycon.plugin.actions import WINDOWS
+
 AUTO, OWN = "auto", "own"
 AIR_IN_LUNGS = -500.0
 """A scan whose values go below this is taken for CT in Hounsfield units."""
 CT_PRESETS = (
-    ("soft", "Soft tissue", 400.0, 40.0),
-    ("abdomen", "Abdomen", 350.0, 40.0),
-    ("mediastinum", "Mediastinum", 350.0, 50.0),
-    ("lung", "Lung", 1400.0, -500.0),
-    ("bone", "Bone", 1000.0, 400.0),
-    ("brain", "Brain", 100.0, 50.0),
+    ("soft", 400.0, 40.0),
+    ("abdomen", 350.0, 40.0),
+    ("mediastinum", 350.0, 50.0),
+    ("lung", 1400.0, -500.0),
+    ("bone", 1000.0, 400.0),
+    ("brain", 100.0, 50.0),
 )
-"""Name, title, width and level in Hounsfield units."""
-OTHER_PRESETS = (
-    ("wide", "Wide", 0.1, 99.9),
-    ("bright", "Bright parts", 60.0, 99.9),
-    ("dark", "Dark parts", 0.5, 80.0),
-)
-"""Name, title and the percentiles of the intensities that become black and white."""
+"""Name, width and level in Hounsfield units."""
+OTHER_PRESETS = (("wide", 0.1, 99.9), ("bright", 60.0, 99.9), ("dark", 0.5, 80.0))
+"""Name and the percentiles of the intensities that become black and white."""
 SAMPLES = 200_000
 
 
@@ -42,9 +40,13 @@ class Window:
     @property
     def text(self) -> str:
         """The window as radiologists read it, such as ``Lung  W 1400  L −500``."""
+        return f"{self.title}  {self.numbers}" if self.title else self.numbers
+
+    @property
+    def numbers(self) -> str:
+        """Width and level."""
         width, level = _rounded(self.high - self.low), _rounded((self.low + self.high) / 2)
-        numbers = f"W {width}  L {level}".replace("-", "−")
-        return f"{self.title}  {numbers}" if self.title else numbers
+        return f"W {width}  L {level}".replace("-", "−")
 
     def changed(self, wider: float, higher: float, unit: float) -> "Window":
         """Return the window ``wider`` times ``unit`` wider and ``higher`` times ``unit`` higher in level."""
@@ -67,12 +69,12 @@ def windows_of(
     full
         Smallest and largest intensity; below -500 the scan is taken for CT.
     """
-    windows = [Window(AUTO, "Auto", *contrast)]
+    windows = [Window(AUTO, WINDOWS[AUTO], *contrast)]
     if is_ct(full):
-        windows += [Window(n, title, level - w / 2, level + w / 2) for n, title, w, level in CT_PRESETS]
+        windows += [Window(n, WINDOWS[n], level - w / 2, level + w / 2) for n, w, level in CT_PRESETS]
     else:
         windows += _by_percentiles(values)
-    windows.append(Window("full", "Full range", *full))
+    windows.append(Window("full", WINDOWS["full"], *full))
     return tuple(windows)
 
 
@@ -87,9 +89,9 @@ def _by_percentiles(values: np.ndarray) -> list[Window]:
     sample = sample[np.isfinite(sample)]
     if sample.size == 0:
         return []
-    points = np.percentile(sample, [point for *_, low, high in OTHER_PRESETS for point in (low, high)])
+    points = np.percentile(sample, [point for _, low, high in OTHER_PRESETS for point in (low, high)])
     pairs = zip(OTHER_PRESETS, points[::2].tolist(), points[1::2].tolist(), strict=True)
-    return [Window(name, title, low, high) for (name, title, *_), low, high in pairs if high > low]
+    return [Window(name, WINDOWS[name], low, high) for (name, *_), low, high in pairs if high > low]
 
 
 def _rounded(value: float) -> str:

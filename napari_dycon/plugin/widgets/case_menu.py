@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QMenu, QWidget
 
+from napari_dycon.plugin.actions import BY_ID
 from napari_dycon.plugin.controllers.case_rows import CaseRow
 from napari_dycon.plugin.widgets.dialogs import confirm_removal
 from napari_dycon.study.store.removing import RemovedCase
@@ -40,17 +42,18 @@ class CaseMenu(QObject):
     def __init__(self, parent: QWidget, selected: Callable[[], list[CaseRow]]) -> None:
         super().__init__(parent)
         self._selected = selected
-        self._blocked = ""
+        self._blocked = self._no_prediction = self._no_search = ""
         self.removed_cases: Callable[[], Sequence[RemovedCase]] = tuple
 
-    def set_blocked(self, reason: str) -> None:
-        """Disable what changes the study, with the reason."""
-        self._blocked = reason
+    def set_blocked(self, changing: str, predicting: str, searching: str) -> None:
+        """Disable what changes the study, predicting, or looking for moved scans, each with the reason."""
+        self._blocked, self._no_prediction, self._no_search = changing, predicting, searching
 
     def make(self) -> QMenu:
         """Return a new menu; empty where there is nothing to do."""
         menu, rows = QMenu(self.parent()), self._selected()
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.setToolTipsVisible(True)
         if rows:
             self._add_actions(menu, rows)
         removed = list(self.removed_cases())[:MOST_REMOVED_SHOWN]
@@ -71,7 +74,7 @@ class CaseMenu(QObject):
         flagged, to_review = all(row.flagged for row in rows), all(row.to_review for row in rows)
         if not many:
             menu.addAction("Open", lambda: self.open_requested.emit(cases[0]))
-            menu.addAction("Versions…", lambda: self.versions_requested.emit(cases[0]))
+            menu.addAction(BY_ID["versions"].words, lambda: self.versions_requested.emit(cases[0]))
         predict = menu.addAction(f"Predict{many}", lambda: self.predict_requested.emit(cases))
         menu.addSeparator()
         review = menu.addAction(
@@ -84,11 +87,12 @@ class CaseMenu(QObject):
         )
         menu.addSeparator()
         remove = menu.addAction(f"Remove{many}…", self.ask_removal)
-        changing = [predict, review, flag, remove]
+        for action in (review, flag, remove):
+            _allow(action, self._blocked)
+        _allow(predict, self._no_prediction)
         if any(row.lost for row in rows):
-            changing.append(menu.addAction("Find moved scans…", lambda: self.search_requested.emit()))
-        for action in changing:
-            action.setEnabled(not self._blocked)
+            search = menu.addAction(BY_ID["find_scans"].words, lambda: self.search_requested.emit())
+            _allow(search, self._no_search)
 
     def _add_removed(self, menu: QMenu, removed: list[RemovedCase]) -> None:
         back = menu.addMenu("Put back")
@@ -98,3 +102,8 @@ class CaseMenu(QObject):
             action.setToolTip(f"Removed {item.removed.replace('T', ' ').split('+')[0]} UTC")
             action.setData(item.folder)
         back.triggered.connect(lambda action: self.restore_requested.emit(action.data()))
+
+
+def _allow(entry: QAction, reason: str) -> None:
+    entry.setEnabled(not reason)
+    entry.setToolTip(reason)

@@ -1,6 +1,6 @@
 """The dock of DyCON: lays out the panels and binds them to the session of the viewer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +65,6 @@ class DyconDock(QWidget):
         self.structures, self.training, self.review = StructuresPanel(), TrainingPanel(), ReviewPanel()
         self.tools, self.cards = ToolsPanel(), CardsPanel()
         self.shelf = Shelf(self.cases, self.session)
-        self.shelf.offer(self.tools.more_menu)
         self.messages = MessageLine()
         WindowMenu(self.tools.window_menu, self.session)
         self.keys = DockKeys(self, self.session)
@@ -85,7 +84,10 @@ class DyconDock(QWidget):
         self.training.train_requested.connect(self._remember_minutes)
         self._deeds = {
             "keys": self.keys.toggle_list,
-            "add_scans": self.doors.choose_scans,
+            "add_scans": self._then_list(self.doors.choose_scans),
+            "add_folder": self._then_list(self.doors.choose_scan_folder),
+            "add_labelled_folder": self._then_list(self.doors.choose_labelled_folder),
+            "find_scans": self.doors.choose_search_folder,
             "export": self.doors.choose_export_folder,
             "report": self.doors.choose_report_folder,
             "export_with": self.doors.choose_export_settings,
@@ -188,6 +190,15 @@ class DyconDock(QWidget):
         A button that is hidden or disabled while it has the focus hands it to whatever comes next.
         """
         self.cases.view.setFocus()
+
+    def _then_list(self, choose: Callable[[], None]) -> Callable[[], None]:
+        """Return what lets the person choose, with the keys given to the list of cases."""
+
+        def ask() -> None:
+            self.go_to_list()
+            choose()
+
+        return ask
 
     def begin_with(self, paths: Sequence[Path]) -> None:
         """Open the study that the first path leads to, or begin one with the scans there."""

@@ -80,7 +80,6 @@ class DockKeys:
         self.sheet.set_schemes(tuple(SCHEMES.items()))
         self.sheet.scheme_requested.connect(session.keys.use)
         self.sheet.closed.connect(dock.show_page)
-        dock.tools.more_menu.addAction("Keys…", self.toggle_list)
         session.keys.changed.connect(self.show)
         self.show()
 

@@ -9,6 +9,7 @@ from qtpy.QtGui import QColor, QPainter, QPen
 from qtpy.QtWidgets import QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_dycon.plugin.controllers.folder_choice import name_of
+from napari_dycon.plugin.widgets.action_menu import ActionMenu
 from napari_dycon.plugin.widgets.icons import icon
 from napari_dycon.plugin.widgets.parts import (
     ElidedLabel,
@@ -35,10 +36,6 @@ class HeaderPanel(QWidget):
 
     open_requested = Signal()
     demo_requested = Signal()
-    files_requested = Signal()
-    folder_requested = Signal()
-    labelled_folder_requested = Signal()
-    search_requested = Signal()
     export_requested = Signal()
     report_requested = Signal()
     export_settings_requested = Signal()
@@ -58,8 +55,9 @@ class HeaderPanel(QWidget):
         for chip in (self.read_only, self.device):
             chip.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.saved = ElidedLabel("muted")
+        self.add_menu = ActionMenu(self, "add_scans", "add_folder", "add_labelled_folder", "", "find_scans")
         self.open_button = menu_button("Open", "Open or create a study", self._open_menu())
-        self.add_button = menu_button("Add scans", "Add scans to this study", self._add_menu())
+        self.add_button = menu_button("Add scans", "Add scans to this study", self.add_menu)
         self.export_button = push_button(
             "Export", "Write masks and a table of volumes to a folder", self.export_requested
         )
@@ -91,17 +89,6 @@ class HeaderPanel(QWidget):
         menu = QMenu(self)
         menu.addAction("Open or create a study…").triggered.connect(self.open_requested)
         menu.addAction("Try the demo study").triggered.connect(self.demo_requested)
-        return menu
-
-    def _add_menu(self) -> QMenu:
-        menu = QMenu(self)
-        menu.addAction("Scan files…").triggered.connect(self.files_requested)
-        menu.addAction("A folder of scans or DICOM…").triggered.connect(self.folder_requested)
-        menu.addAction("A folder of scans with their labels…").triggered.connect(
-            self.labelled_folder_requested
-        )
-        menu.addSeparator()
-        menu.addAction("Find moved scans…").triggered.connect(self.search_requested)
         return menu
 
     def set_theme(self, theme: Theme) -> None:

@@ -1,10 +1,9 @@
-"""Binds the region menu and the known map's button of the tools to the session."""
+"""Binds the known map's button of the tools to the session."""
 
 from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject
-from qtpy.QtGui import QAction
 
 from napari_dycon.plugin.actions import BY_ID
 from napari_dycon.plugin.layers.known_map import legend
@@ -14,17 +13,12 @@ if TYPE_CHECKING:
     from napari_dycon.plugin.session import Session
     from napari_dycon.plugin.widgets.tools import ToolsPanel
 
-SHAPES = (
-    ("box", "Box", "Drag it from corner to corner"),
-    ("polygon", "Polygon", "Click the corners; double-click the last"),
-    ("outline", "Free outline", "Drag around the region"),
-)
 KNOWN_TIP = "Show what is known, and how"
 REGION_TIP = "Draw a region, then say what holds there: complete, accepted, rejected, do not care"
 
 
 class RegionBench(QObject):
-    """Shows the session's state in two of the tools and tells it what they ask.
+    """Shows the session's known map in the tools and tells it what they ask.
 
     Parameters
     ----------
@@ -37,12 +31,6 @@ class RegionBench(QObject):
     def __init__(self, tools: "ToolsPanel", session: "Session") -> None:
         super().__init__(tools)
         self._tools, self._session = tools, session
-        for key, text, tip in SHAPES:
-            action = tools.region_menu.addAction(text)
-            action.setData(key)
-            action.setToolTip(tip)
-        tools.region_menu.setToolTipsVisible(True)
-        tools.region_menu.triggered.connect(self._start)
         tools.region_button.setProperty("tip", REGION_TIP)
         tools.known_requested.connect(self._ask_known)
         session.views.overlay_changed.connect(self.show_known)
@@ -56,9 +44,6 @@ class RegionBench(QObject):
         button.setEnabled(not blocked)
         button.setChecked(self._session.views.known_shown)
         button.setToolTip(as_tooltip(f"{KNOWN_TIP}\n\n{blocked}") if blocked else known_tip())
-
-    def _start(self, action: QAction) -> None:
-        self._session.regions.start(action.data())
 
     def _ask_known(self, shown: bool) -> None:
         del shown

@@ -2,9 +2,10 @@
 
 from qtpy.QtCore import QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QLinearGradient, QPainter
-from qtpy.QtWidgets import QMenu, QSlider, QStyleOption, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSlider, QStyleOption, QVBoxLayout, QWidget
 from superqt import QToggleSwitch
 
+from napari_dycon.plugin.widgets.action_menu import ActionMenu
 from napari_dycon.plugin.widgets.decisions import ACCEPT, REJECT, SplitButton
 from napari_dycon.plugin.widgets.icons import icon
 from napari_dycon.plugin.widgets.parts import (
@@ -88,18 +89,15 @@ class ReviewPanel(QWidget):
     prediction_shown_requested = Signal(bool)
     uncertainty_shown_requested = Signal(bool)
     opacity_requested = Signal(float)
-    predict_case_requested = Signal()
-    predict_all_requested = Signal()
     decision_requested = Signal(str, str)
 
     def __init__(self) -> None:
         super().__init__()
         self.state = ElidedLabel("muted")
-        menu = QMenu(self)
-        self._predict_case = menu.addAction("Predict this case")
-        self._predict_case.triggered.connect(self.predict_case_requested)
-        menu.addAction("Predict all cases").triggered.connect(self.predict_all_requested)
-        self.predict_button = menu_button("Predict", "Predict with the latest training", menu, "flat")
+        self.predict_menu = ActionMenu(self, "predict_case", "predict")
+        self.predict_button = menu_button(
+            "Predict", "Predict with the latest training", self.predict_menu, "flat"
+        )
         self.predict_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
         self.prediction = Switch("Prediction", "Outline of what the model found")
         self.uncertainty = Switch("Uncertainty", "Where the model is unsure")
@@ -156,7 +154,7 @@ class ReviewPanel(QWidget):
             part.blockSignals(blocked)
             part.update()
 
-    def set_blocked(self, looking: str, accepting: str, predicting: str, predicting_case: str = "") -> None:
+    def set_blocked(self, looking: str, accepting: str, predicting: str) -> None:
         """Disable overlays, acceptance and prediction, each with the reason."""
         for part in (self.prediction, self.uncertainty, self.opacity, self.legend):
             if part is not self.legend:
@@ -166,7 +164,6 @@ class ReviewPanel(QWidget):
         for decision in (self.accept, self.reject):
             decision.allow(accepting)
         allow(self.predict_button, predicting)
-        self._predict_case.setEnabled(not predicting_case)
         self._draw_icons()
 
     def set_state(self, text: str) -> None:

@@ -1,10 +1,9 @@
 """The list of cases or, in the same place, the versions of the open case; bound to the session."""
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
-from qtpy.QtWidgets import QMenu, QStackedWidget
+from qtpy.QtWidgets import QStackedWidget
 
 from napari_dycon.plugin.actions import BY_ID, Situation
 from napari_dycon.plugin.widgets.cases import CasesPanel
@@ -37,10 +36,6 @@ class Shelf(QStackedWidget):
         self.versions.restore_requested.connect(session.versions.restore)
         self.versions.close_requested.connect(session.versions.close)
         session.versions.changed.connect(self.show_versions)
-
-    def offer(self, menu: QMenu) -> None:
-        """Add the way to the versions of the open case to ``menu``."""
-        menu.addAction("Versions…", partial(self._session.actions.perform, "versions"))
 
     def show_versions(self) -> None:
         """Show the versions of the session's case, or the cases where it has none."""

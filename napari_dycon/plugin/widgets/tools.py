@@ -13,8 +13,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_dycon.plugin.actions import SHAPES
 from napari_dycon.plugin.controllers.question import Question
 from napari_dycon.plugin.layers.known_map import LOOKS
+from napari_dycon.plugin.widgets.action_menu import ActionMenu
 from napari_dycon.plugin.widgets.icons import icon, two_icons
 from napari_dycon.plugin.widgets.intensity import IntensityPanel, intensity_menu
 from napari_dycon.plugin.widgets.parts import (
@@ -38,8 +40,6 @@ class ToolsPanel(QWidget):
 
     Attributes
     ----------
-    region_menu, more_menu
-        Menus to which others add their entries.
     known_button
         Stays down while the known map is shown.
     """
@@ -54,7 +54,8 @@ class ToolsPanel(QWidget):
         self._theme: Theme | None = None
         self._says = PAINTS[0][0]
         self.paint_menu, self.cleanup_menu = PaintMenu(self), CleanupMenu(self)
-        self.region_menu, self.more_menu = QMenu(self), QMenu(self)
+        self.region_menu = ActionMenu(self, *(f"region_{shape}" for shape in SHAPES))
+        self.more_menu = ActionMenu(self, "versions", "keys")
         self.undo_button = push_button("", "Undo", self.undo_requested, "tool")
         self.redo_button = push_button("", "Redo", self.redo_requested, "tool")
         self.paint_button = push_button("", "Paint", self.brush_requested, "tool")

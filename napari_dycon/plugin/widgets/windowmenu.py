@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QMenu
 
+from napari_dycon.plugin.actions import BY_ID
+from napari_dycon.plugin.keys.schemes import key_text, keys_of
+
 if TYPE_CHECKING:
     from qtpy.QtGui import QAction
 
@@ -35,12 +38,15 @@ class WindowMenu(QObject):
         self._menu.clear()
         chosen = self._session.contrast.window
         for window in self._session.contrast.windows:
-            action = self._menu.addAction(window.text)
-            action.setData(window.name)
+            entry = BY_ID[f"window_{window.name}"]
+            keys = keys_of(entry, self._session.keys.name)
+            key = f"\t{key_text(keys[0])}" if keys else ""
+            action = self._menu.addAction(f"{entry.words}  {window.numbers}{key}")
+            action.setData(entry.id)
             action.setCheckable(True)
             action.setChecked(chosen is not None and chosen.name == window.name)
         self._menu.addSeparator()
         self._menu.addAction(HOW).setEnabled(False)
 
     def _choose(self, action: "QAction") -> None:
-        self._session.contrast.choose(action.data())
+        self._session.actions.perform(action.data())

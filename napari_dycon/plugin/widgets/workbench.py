@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject
 from napari_dycon.plugin.actions import BY_ID, Situation
 from napari_dycon.plugin.controllers.report import Report
 from napari_dycon.plugin.layers.styles import veil_colour
+from napari_dycon.plugin.widgets.action_menu import ActionMenu
 from napari_dycon.plugin.widgets.cardbench import CardBench
 from napari_dycon.plugin.widgets.toolbench import Toolbench
 
@@ -57,8 +58,8 @@ class Panels(Protocol):
     def show_page(self) -> None:
         """Show the work, or the two ways to begin it."""
 
-    def go_to_list(self) -> None:
-        """Give the keys to the list of cases."""
+    def ask(self, name: str) -> None:
+        """Do an action that needs the dock, or say why it is not possible now."""
 
     def forget_recent(self) -> None:
         """Remember no study any more."""
@@ -94,13 +95,6 @@ class Workbench(QObject):
             (dock.empty.forget_requested, dock.forget_recent),
             (dock.header.open_requested, doors.choose_study),
             (dock.header.demo_requested, doors.open_demo),
-            (dock.header.files_requested, dock.go_to_list),
-            (dock.header.folder_requested, dock.go_to_list),
-            (dock.header.labelled_folder_requested, dock.go_to_list),
-            (dock.header.files_requested, doors.choose_scans),
-            (dock.header.folder_requested, doors.choose_scan_folder),
-            (dock.header.labelled_folder_requested, doors.choose_labelled_folder),
-            (dock.header.search_requested, doors.choose_search_folder),
             (dock.cases.menu.search_requested, doors.choose_search_folder),
             (dock.header.export_requested, doors.choose_export_folder),
             (dock.header.report_requested, doors.choose_report_folder),
@@ -133,11 +127,20 @@ class Workbench(QObject):
             (dock.review.prediction_shown_requested, self._ask_prediction_shown),
             (dock.review.uncertainty_shown_requested, self._ask_uncertainty_shown),
             (dock.review.opacity_requested, self._ask_opacity),
-            (dock.review.predict_case_requested, partial(perform, "predict_case")),
-            (dock.review.predict_all_requested, partial(perform, "predict")),
             (dock.review.decision_requested, session.regions.decide),
+            *((menu.asked, self._ask) for menu in self._menus()),
         ):
             signal.connect(slot)
+
+    def _menus(self) -> tuple[ActionMenu, ...]:
+        dock = self._dock
+        return dock.header.add_menu, dock.tools.region_menu, dock.tools.more_menu, dock.review.predict_menu
+
+    def _ask(self, name: str) -> None:
+        if BY_ID[name].by_dock:
+            self._dock.ask(name)
+        else:
+            self._session.actions.perform(name)
 
     def _bind_state(self) -> None:
         session = self._session
@@ -158,6 +161,7 @@ class Workbench(QObject):
             (session.training.engine_ready, self._show_engine),
             (session.views.planes_changed, self._on_planes_changed),
             (session.versions.changed, self._show_reasons),
+            (session.keys.changed, self._show_reasons),
         ):
             signal.connect(slot)
 
@@ -274,14 +278,16 @@ class Workbench(QObject):
         now = self._session.actions.situation()
         why = {name: action.why_not(now) for name, action in BY_ID.items()}
         self._dock.header.set_blocked(why["add_scans"], why["export"], why["report"])
-        self._dock.cases.set_blocked(why["remove_case"], why["case_complete"], why["next_case"])
+        for menu in self._menus():
+            menu.show_situation(now, self._session.keys.name)
+        self._dock.cases.set_blocked(
+            why["remove_case"], why["case_complete"], why["next_case"], why["predict"], why["find_scans"]
+        )
         self._dock.structures.set_blocked(why["add_structure"], why["slice_complete"])
         self._bench.show_reasons(now)
         self._dock.shelf.show_reasons(now)
         self._dock.training.set_blocked(why["train"])
-        self._dock.review.set_blocked(
-            why["prediction"], why["accept_slice"], why["predict"], why["predict_case"]
-        )
+        self._dock.review.set_blocked(why["prediction"], why["accept_slice"], why["predict"])
         self._dock.review.set_state(self._tell_prediction(now))
 
     def _tell_prediction(self, now: Situation) -> str:

@@ -8,7 +8,7 @@ import pytest
 from napari.utils.key_bindings import KeymapHandler, coerce_keybinding
 from psygnal import SignalInstance
 
-from napari_dycon.plugin.actions import ACTIONS
+from napari_dycon.plugin.actions import ACTIONS, SHAPES, WINDOWS
 from napari_dycon.plugin.controllers.action_table import deeds
 from napari_dycon.plugin.keys import preferences
 from napari_dycon.plugin.keys.schemes import SCHEMES, bound_keys, keys_of, with_key
@@ -31,7 +31,12 @@ def press(opened, key, layer="annotation"):
 
 
 WITHOUT_KEY = {
+    *(f"region_{shape}" for shape in SHAPES),
+    *(f"window_{name}" for name in WINDOWS if name != "auto"),
     "add_scans",
+    "add_folder",
+    "add_labelled_folder",
+    "find_scans",
     "remove_case",
     "export",
     "export_with",

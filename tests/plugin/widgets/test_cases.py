@@ -427,7 +427,7 @@ def test_removed_cases_are_in_the_menu(panel):
 def test_who_only_looks_can_go_on_but_neither_mark_nor_remove(qtbot, panel):
     asked = []
     panel.menu.remove_requested.connect(asked.append)
-    panel.set_blocked("read only", "read only", "")
+    panel.set_blocked("read only", "read only", "", "read only", "read only")
     assert not panel.line.note.isEnabled()
     assert panel.line.next.isEnabled()
     panel.view.selectRow(0)

@@ -385,10 +385,8 @@ def test_adding_and_exporting_ask_for_folders(dock, session, monkeypatch):
     answers = iter([Path("/scans"), Path("/scans"), Path("/labels"), Path("/moved"), Path("/out")])
     monkeypatch.setattr(doors, "ask_folder", lambda *_: next(answers))
     monkeypatch.setattr(doors, "ask_scans", lambda *_: [Path("/a.nii")])
-    dock.header.files_requested.emit()
-    dock.header.folder_requested.emit()
-    dock.header.labelled_folder_requested.emit()
-    dock.header.search_requested.emit()
+    for action in dock.header.add_menu.actions():
+        action.trigger()
     dock.header.export_requested.emit()
     assert session.asked == [
         ("exchange.add_scans", [Path("/a.nii")]),
@@ -402,8 +400,9 @@ def test_adding_and_exporting_ask_for_folders(dock, session, monkeypatch):
 def test_a_cancelled_question_does_nothing(dock, session, monkeypatch):
     monkeypatch.setattr(doors, "ask_folder", lambda *_: None)
     monkeypatch.setattr(doors, "ask_scans", lambda *_: [])
-    for signal in (dock.header.open_requested, dock.header.files_requested, dock.header.export_requested):
+    for signal in (dock.header.open_requested, dock.header.export_requested):
         signal.emit()
+    dock.header.add_menu.actions()[0].trigger()
     assert session.asked == []
 
 

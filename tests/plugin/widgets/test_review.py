@@ -57,10 +57,10 @@ def test_showing_the_overlay_state_asks_for_nothing(qtbot, panel):
 
 def test_predict_offers_this_case_and_all(qtbot, panel):
     this, everything = panel.predict_button.menu().actions()
-    with qtbot.waitSignal(panel.predict_case_requested):
-        this.trigger()
-    with qtbot.waitSignal(panel.predict_all_requested):
-        everything.trigger()
+    for entry, name in ((this, "predict_case"), (everything, "predict")):
+        with qtbot.waitSignal(panel.predict_menu.asked) as asked:
+            entry.trigger()
+        assert asked.args == [name]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_legend_has_the_colour_of_the_layer(panel):
 
 
 def test_blocked_overlays_and_acceptance_say_why(panel):
-    panel.set_blocked("No prediction yet.", "Read only.", "Train first.", "Open a case.")
+    panel.set_blocked("No prediction yet.", "Read only.", "Train first.")
     assert not panel.uncertainty.isEnabled()
     assert "No prediction yet." in panel.uncertainty.toolTip()
     assert "Read only." in panel.accept.button.toolTip()

@@ -112,6 +112,7 @@ def test_the_list_takes_the_place_of_the_cases_and_nothing_moves(make_dock, sess
 
 def test_versions_are_reached_from_the_tools_and_from_the_list(make_dock, session, rows):
     session.open_with(rows)
+    session.cases.case_id = rows[1].id
     dock = make_dock()
     action = next(action for action in dock.tools.more_menu.actions() if action.text() == "Versions…")
     action.trigger()
