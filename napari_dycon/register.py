@@ -55,11 +55,11 @@ class Register(Generic[T]):
     def __call__(self, name: str) -> Callable[[T], T]:
         """Decorate what is to be known by a name."""
 
-        def added(thing: T) -> T:
+        def add(thing: T) -> T:
             self.add(name, thing)
             return thing
 
-        return added
+        return add
 
     def names(self) -> tuple[str, ...]:
         """All names, sorted."""

@@ -1,6 +1,7 @@
 """The rules of the house: which layer may import which, and what an import may cost."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -314,6 +315,18 @@ def test_functions_of_the_plugin_are_not_named_by_what_is_going_on(path):
     states = {id(one) for one in functions if "property" in map(ast.unparse, one.decorator_list)}
     public = {one.name for one in functions if not one.name.startswith("_") and id(one) not in states}
     assert not {name for name in public if name.split("_")[0].endswith("ing")} - NOUNS
+
+
+ADJECTIVES = {"supervised", "_deed", "_unlabelled", "_flagged"}
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
+def test_functions_are_not_named_by_what_has_been_done(path):
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
+    states = {one for one in functions if "property" in map(ast.unparse, one.decorator_list)}
+    names = {one.name for one in functions if one not in states}
+    assert not {name for name in names if re.fullmatch(r"_?[a-z]+[^e]ed", name)} - ADJECTIVES
 
 
 @pytest.mark.parametrize("module", ["session", "widgets.dock", "background.jobs", "manifest.launch"])

@@ -124,7 +124,7 @@ class Split:
 def split_scans(protocol: Protocol) -> Split:
     """Divide the scans of a protocol; every labelled and every test scan has a label map."""
     train, test = train_and_test(protocol)
-    labelled = _labelled(train, protocol)
+    labelled = _scans_to_label(train, protocol)
     for item in (*labelled, *test):
         _ = item.truth
     return Split(labelled, tuple(item for item in train if item not in labelled), tuple(test))
@@ -165,7 +165,7 @@ def patient_of(name: str) -> str:
     return named.group().lower() if named else _ONE_OF_SEVERAL.sub("", name)
 
 
-def _labelled(train: Sequence[Pair], protocol: Protocol) -> tuple[Pair, ...]:
+def _scans_to_label(train: Sequence[Pair], protocol: Protocol) -> tuple[Pair, ...]:
     """Return the scans to label: those that are named, or the first ones."""
     missing = sorted(set(protocol.labelled_scans) - {pair.name for pair in train})
     if missing:

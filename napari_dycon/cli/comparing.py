@@ -15,7 +15,7 @@ from napari_dycon.cli.console import (
     Bar,
     Screen,
     clock,
-    listed,
+    list_problems,
     opened_study,
     stop_on_interrupt,
     thread_limit,
@@ -89,12 +89,14 @@ def score_predictions(study: "Study", run: str, reference: Path) -> dict[str, An
         for case in found.cases
         for score in case.scores
     ]
-    problems = listed(found.left_out) + listed({k: _unnamed(v) for k, v in found.unnamed.items()})
+    problems = list_problems(found.left_out) + list_problems(
+        {k: _values_in_words(v) for k, v in found.unnamed.items()}
+    )
     absent = list(found.without_prediction)
     return {"run": run, "cases": cases, "without_prediction": absent, "problems": problems}
 
 
-def _unnamed(counts: Mapping[int, int]) -> str:
+def _values_in_words(counts: Mapping[int, int]) -> str:
     values = ", ".join(f"{value} ({count} voxels)" for value, count in sorted(counts.items()))
     return f"the reference has values that no structure of the study has, which were not compared: {values}"
 

@@ -31,7 +31,7 @@ def write_json(path: Path | None, result: Any) -> None:
         write_text_atomic(path, json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def listed(left_out: Mapping[str, str]) -> list[dict[str, str]]:
+def list_problems(left_out: Mapping[str, str]) -> list[dict[str, str]]:
     """Cases that were left out and why, as they stand in a JSON result under ``problems``."""
     return [{"case": case, "problem": reason} for case, reason in left_out.items()]
 

@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from napari_dycon.cli.console import INTERRUPTED, Screen, listed, opened_study, stop_on_interrupt, write_json
+from napari_dycon.cli.console import (
+    INTERRUPTED,
+    Screen,
+    list_problems,
+    opened_study,
+    stop_on_interrupt,
+    write_json,
+)
 from napari_dycon.cli.following import finish_showing
 from napari_dycon.cli.options import JsonFile, Run, StudyFolder
 from napari_dycon.cli.studying import choose_run
@@ -54,7 +61,7 @@ def suggest(
         numbers = [slice_number(opened.geometry(p.case), p.axis, p.index) for p in places]
         ready = chosen is None or not opened.predictions.unready(chosen)
     found = [place.to_dict() for place in places]
-    problems = listed(result.left_out)
+    problems = list_problems(result.left_out)
     write_json(json_file, {"run": chosen, "ready": ready, "suggestions": found, "problems": problems})
     for problem in problems:
         screen.line(f"Left out {problem['case']}: {problem['problem']}")

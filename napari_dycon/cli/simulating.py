@@ -108,7 +108,7 @@ def simulate(
     unfinished = len(rows) < simulation.total
     if rows:
         screen.table(summary_table(rows))
-    if not unfinished and (compared := simulation.compared(rows)):
+    if not unfinished and (compared := simulation.compare(rows)):
         screen.table(difference_table(compared))
     picture = plot or (json_file.with_suffix(".png") if json_file else None)
     if rows and picture is not None:

@@ -239,18 +239,18 @@ def _export_result(end: "Exported") -> dict[str, Any]:
 
 def choose_cases(study: "Study", wanted: list[str] | None) -> list[str] | None:
     """Case ids from ids or names; None means all."""
-    from napari_dycon.study.store.naming import folded
+    from napari_dycon.study.store.naming import fold
 
     if not wanted:
         return None
     names = ((text, case.id) for case in study.cases for text in (case.name, case.id))
-    by_name = {folded(text): case for text, case in names}
+    by_name = {fold(text): case for text, case in names}
     for text in wanted:
-        if folded(text) not in by_name:
+        if fold(text) not in by_name:
             raise StudyError(
                 f"There is no case '{text}' in {study.path}; the cases are {_some(by_name.values())}."
             )
-    return [by_name[folded(text)] for text in wanted]
+    return [by_name[fold(text)] for text in wanted]
 
 
 def choose_run(study: "Study", wanted: str | None) -> str:

@@ -12,7 +12,7 @@ from napari_dycon.cli.console import (
     Screen,
     clock,
     count,
-    listed,
+    list_problems,
     opened_study,
     stop_on_interrupt,
     study_to_train_on,
@@ -92,7 +92,7 @@ def train(
         end = run(method, overrides=overrides, resume=resume, warm_start=not (fresh or control))
         comparison = _use_the_better(opened, method or DEFAULT_METHOD, end, twin, screen) if control else None
     twins = None if comparison is None else comparison.to_dict()
-    write_json(json_file, {"run": asdict(end), "control": twins, "problems": listed(left_out)})
+    write_json(json_file, {"run": asdict(end), "control": twins, "problems": list_problems(left_out)})
     if brake.stopped:
         raise typer.Exit(INTERRUPTED)
 
@@ -181,7 +181,7 @@ def predict(
         summary = opened.predictions.summary(run)
     rows = {name: summary[name] for name in end.cases}
     ready = all(row["ready"] for row in rows.values())
-    problems = listed(end.left_out)
+    problems = list_problems(end.left_out)
     write_json(
         json_file, {"run": run, "ready": ready, "cases": rows, "stopped": end.stopped, "problems": problems}
     )

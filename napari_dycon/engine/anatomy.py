@@ -236,7 +236,7 @@ def _may_be_several(name: str) -> bool:
     return any(word.startswith(MANY_STEMS) for word in _words(name))
 
 
-def sided_names(names: Sequence[str]) -> bool:
+def names_tell_sides(names: Sequence[str]) -> bool:
     """Whether names say that left and right differ: in words of many languages, or as twins with L and R."""
     words = [_words(name) for name in names]
     if any(_is_side(word) for name in words for word in name):
@@ -245,14 +245,14 @@ def sided_names(names: Sequence[str]) -> bool:
     return any(" ".join(other) in known for name in words for other in _other_side(name))
 
 
-def sided_places(shapes: Sequence[Mapping[int, LabelledShape]]) -> bool:
+def places_tell_sides(shapes: Sequence[Mapping[int, LabelledShape]]) -> bool:
     """Whether labels show it: a structure always on one side, or two of like size that mirror each other."""
     values = sorted({value for case in shapes for value in case})
     if any(_always_on_one_side([case[value] for case in shapes if value in case]) for value in values):
         return True
     pairs = combinations(values, 2)
     return any(
-        _mirrored([(case[a], case[b]) for case in shapes if a in case and b in case]) for a, b in pairs
+        _are_opposite([(case[a], case[b]) for case in shapes if a in case and b in case]) for a, b in pairs
     )
 
 
@@ -327,7 +327,7 @@ def _always_on_one_side(found: Sequence[LabelledShape]) -> bool:
     return len(patients) >= FEWEST_ONE_SIDED and len(sides) == 1
 
 
-def _mirrored(pairs: Sequence[tuple[LabelledShape, LabelledShape]]) -> bool:
+def _are_opposite(pairs: Sequence[tuple[LabelledShape, LabelledShape]]) -> bool:
     """Whether two structures lie opposite each other in every scan, each on a side of its own."""
     judged = [(a, b) for a, b in pairs if a.right is not None]
     return bool(judged) and len({a.side for a, _ in judged}) == 1 and all(_opposite(a, b) for a, b in judged)

@@ -107,29 +107,29 @@ def perturb(
 ) -> Tensor:
     """Change intensities of a patch `(X, Y, Z)`; the input is left as it is."""
 
-    def drawn(probability: float) -> bool:
+    def happens(probability: float) -> bool:
         return bool(random.random() < min(1.0, probability * strength))
 
     result = patch.clone()
-    if drawn(settings.bias_p):
+    if happens(settings.bias_p):
         result *= _bias(result.shape, random)
-    if drawn(settings.blur_p):
+    if happens(settings.blur_p):
         sigmas = [0.0 if flat else random.uniform(0.4, 1.2) for flat in settings.flat]
         result = _separable(result, [_blur_matrix(n, s) for n, s in zip(result.shape, sigmas, strict=True)])
-    if drawn(settings.low_resolution_p):
+    if happens(settings.low_resolution_p):
         zoom = random.uniform(0.45, 1.0)
         coarse = [
             n if f else max(2, round(n * zoom)) for n, f in zip(result.shape, settings.flat, strict=True)
         ]
         result = _separable(result, [_coarse_matrix(n, c) for n, c in zip(result.shape, coarse, strict=True)])
-    if drawn(settings.contrast_p):
+    if happens(settings.contrast_p):
         mean = result.mean()
         result = (result - mean) * random.uniform(0.65, 1.5) + mean + random.uniform(-0.4, 0.4)
-    if drawn(settings.gamma_p):
+    if happens(settings.gamma_p):
         result = _gamma(result, math.exp(random.uniform(-0.45, 0.45)), invert=random.random() < 0.3)
-    if drawn(settings.noise_p):
+    if happens(settings.noise_p):
         result += random.uniform(0.02, 0.3) * _noise(result.shape, random)
-    if drawn(settings.cutout_p):
+    if happens(settings.cutout_p):
         _cut_out(result, random)
     return result
 

@@ -63,13 +63,13 @@ class Stopwatch:
     @property
     def seconds(self) -> float:
         """Active seconds so far."""
-        return self._before + self._believed(self._running)
+        return self._before + self._believable(self._running)
 
     @property
     def _running(self) -> float:
         return 0.0 if self._since is None else time.perf_counter() - self._since
 
-    def _believed(self, stretch: float) -> float:
+    def _believable(self, stretch: float) -> float:
         return stretch if stretch <= max(self._most, LONGER * self._longest) else self._most
 
     def start(self) -> None:
@@ -80,7 +80,7 @@ class Stopwatch:
     def stop(self) -> None:
         """Rest."""
         stretch = self._running
-        self._before += self._believed(stretch)
-        if self._believed(stretch) == stretch:
+        self._before += self._believable(stretch)
+        if self._believable(stretch) == stretch:
             self._longest = max(self._longest, stretch)
         self._since = None

@@ -208,7 +208,7 @@ class Bundle:
 
     def _read(self, case: str, entry: BundledArray, memory: int) -> tuple[NDArray[Any], int]:
         """An array, and how much memory it takes."""
-        path = self._checked(entry.file)
+        path = self._check_path(entry.file)
         try:
             mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
             same = (mapped.shape, str(mapped.dtype)) == (entry.shape, entry.dtype)
@@ -222,7 +222,7 @@ class Bundle:
             "the training again."
         )
 
-    def _checked(self, file: str) -> Path:
+    def _check_path(self, file: str) -> Path:
         """Path of a file in the bundle or in the study's cache, and nowhere else."""
         name = file.removeprefix(f"{CACHE}/")
         folder = self.path if name == file else self.path / CACHE
@@ -237,7 +237,7 @@ def drop_abandoned(runs: Iterable[Path]) -> None:
         if not (run / "events.jsonl").exists() or not any((run / FOLDER).glob("*.npy")):
             continue
         folder = RunFolder(run)
-        with contextlib.suppress(TrainingError), folder.locked():
+        with contextlib.suppress(TrainingError), folder.lock():
             Bundle(run).drop_arrays()
 
 

@@ -87,7 +87,7 @@ class Canvas:
         row = 4 * math.prod(self._shape[1:]) * SOURCE_MAPS
         return _even_parts(rows, int((1 - PLAN_SHARE) * memory / row))
 
-    def needed(self, rows: slice) -> slice:
+    def rows_needed(self, rows: slice) -> slice:
         """Rows of the plan's grid from which these rows of the scan follow."""
         return rows_needed(self._grid[0], self._shape[0], rows)
 
@@ -98,7 +98,7 @@ class Canvas:
         ----------
         found : (group, class, x, y, z) rows `of` of the plan's grid; the first group decides, the last shows
             how sure the model is
-        of : from `needed`
+        of : from `rows_needed`
         rows : of the scan
         """
         shape = (rows.stop - rows.start, *self._shape[1:])
@@ -106,12 +106,12 @@ class Canvas:
         mask = np.zeros(shape, dtype=np.uint8)
         shown, decided = Tempering(shape, self._temperature), Tempering(shape, self._temperature)
         for index, value in enumerate((0, *self._plan.structure_values)):
-            probability = self._resampled(found[0, index], of, rows)
+            probability = self._resample(found[0, index], of, rows)
             wins = probability > best
             mask[wins], best[wins] = value, probability[wins]
             if self._kept is not None:
                 self._kept[index, rows] = decided.add(probability)
-            shown.add(probability if len(found) == 1 else self._resampled(found[-1, index], of, rows))
+            shown.add(probability if len(found) == 1 else self._resample(found[-1, index], of, rows))
         self._mask[rows], self._entropy[rows] = mask, shown.entropy()
         if self._kept is not None:
             self._kept[:, rows] /= decided.total
@@ -130,7 +130,7 @@ class Canvas:
             expected_dice=tuple(self._dice.near(self._mask, self._plan.structure_values)),
         )
 
-    def _resampled(self, part: FloatArray, of: slice, rows: slice) -> FloatArray:
+    def _resample(self, part: FloatArray, of: slice, rows: slice) -> FloatArray:
         return resample_rows(part, of, self._grid[0], self._shape, rows)
 
     def _count(self, own: FloatArray, of: slice) -> None:

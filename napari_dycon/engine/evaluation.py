@@ -14,7 +14,7 @@ from napari_dycon.io.masks import label_counts, read_labels
 from napari_dycon.io.volumes import find_volumes, stem
 from napari_dycon.study.exchange.label_values import meanings
 from napari_dycon.study.exchange.pairing import Place, pair
-from napari_dycon.study.store.naming import file_stems, folded
+from napari_dycon.study.store.naming import file_stems, fold
 from napari_dycon.study.store.schema import CaseRecord
 from napari_dycon.study.study import Study
 
@@ -128,9 +128,9 @@ def evaluate(
 def _references(study: Study, folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
     """Reference mask of each case by its id, and why a case has none though some are called like it."""
     files = find_volumes(folder)
-    own = {folded(name): case for case, name in file_stems(study.cases).items()}
-    own |= {folded(case.id): case.id for case in study.cases}
-    found = {own[folded(stem(path))]: path for path in files if folded(stem(path)) in own}
+    own = {fold(name): case for case, name in file_stems(study.cases).items()}
+    own |= {fold(case.id): case.id for case in study.cases}
+    found = {own[fold(stem(path))]: path for path in files if fold(stem(path)) in own}
     rest, cases = [p for p in files if p not in found.values()], [c for c in study.cases if c.id not in found]
     pairs = pair([_place(study, case) for case in cases], [Place.below(path, folder) for path in rest])
     found |= {cases[scan].id: rest[mask] for scan, mask in pairs.label_of.items()}

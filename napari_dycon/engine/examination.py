@@ -43,7 +43,7 @@ def examine(
         (holdout.of_cases([case for case in labelled if case in kept]), True),
         (HoldOut(cases=tuple(labelled)), False),
     ):
-        validator = Validator(_prepared(study, plan, part), part, plan)
+        validator = Validator(_prepare_some(study, plan, part), part, plan)
         if not validator.possible:
             continue
         found = validator.run(networks, folder.checkpoints.iterations[0], device, control, everything=True)
@@ -53,7 +53,7 @@ def examine(
     return None
 
 
-def _prepared(study: Study, plan: Plan, holdout: HoldOut) -> list[PreparedCase]:
+def _prepare_some(study: Study, plan: Plan, holdout: HoldOut) -> list[PreparedCase]:
     store = CaseStore(study, plan)
     cases: list[PreparedCase] = []
     for case in [*holdout.slices, *holdout.cases]:

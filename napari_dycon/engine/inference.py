@@ -132,7 +132,7 @@ class Predictor:
         if places is None:
             return None
         for done, rows in enumerate(blocks):
-            needed = canvas.needed(rows)
+            needed = canvas.rows_needed(rows)
             steps = predict_windows(
                 self._committee,
                 image,
@@ -148,7 +148,7 @@ class Predictor:
             if found is None:
                 return None
             for slab in canvas.slabs(rows, memory):
-                own = canvas.needed(slab)
+                own = canvas.rows_needed(slab)
                 part = slice(own.start - needed.start, own.stop - needed.start)
                 canvas.add(found[:, :, part].numpy(), own, slab)
         return canvas.prediction()
@@ -215,7 +215,7 @@ def predict(
     TrainingError
         When the run has no model, a case does not exist or the study cannot be written.
     """
-    cases = _wanted(study, case_ids)
+    cases = _cases_to_predict(study, case_ids)
     configure_threads(threads)
     control = control or Control()
     predictor = Predictor.load(study, run_id, device)
@@ -231,7 +231,7 @@ def predict(
         try:
             volume = study.unchanged_volume(case)
             prediction = yield from _progress(
-                _predicted(predictor, volume, probabilities, control), case, done, len(cases)
+                _predict_scan(predictor, volume, probabilities, control), case, done, len(cases)
             )
             if prediction is None:
                 break
@@ -247,7 +247,7 @@ def predict(
     yield PredictionFinished(run_id, tuple(finished), control.stopped, left_out)
 
 
-def _predicted(
+def _predict_scan(
     predictor: Predictor, volume: Volume, probabilities: bool, control: Control
 ) -> Generator[float, None, Prediction | None]:
     """Predict a scan; where memory runs out, once more in smaller parts.
@@ -273,7 +273,7 @@ def _predicted(
     )
 
 
-def _wanted(study: Study, case_ids: Sequence[str] | None) -> list[str]:
+def _cases_to_predict(study: Study, case_ids: Sequence[str] | None) -> list[str]:
     """The cases to predict, after a check that this is possible."""
     if study.read_only:
         raise TrainingError("This study can only be read here, because it is open elsewhere; close it there.")

@@ -96,7 +96,7 @@ class PatchSampler:
         return Batch(
             image=torch.stack(images)[:, None],
             target=torch.stack(targets).long(),
-            weight=_stacked(weights),
+            weight=_stack_weights(weights),
             weak=weak,
             strong=strong,
             inside=inside,
@@ -171,7 +171,7 @@ class PatchSampler:
         return torch.stack(weak)[:, None], torch.stack(strong)[:, None], torch.stack(inside)
 
 
-def _stacked(weights: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
+def _stack_weights(weights: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
     """Weights of a batch; None where they are 1 everywhere."""
     lesser = next((weight for weight in weights if weight is not None and bool((weight != 1).any())), None)
     if lesser is None:

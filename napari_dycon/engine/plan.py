@@ -8,7 +8,7 @@ import psutil
 import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from napari_dycon.engine.anatomy import sided_names
+from napari_dycon.engine.anatomy import names_tell_sides
 from napari_dycon.engine.device import DeviceName, fast_bfloat16, resolve_device
 from napari_dycon.engine.fingerprint import Fingerprint, Triple
 from napari_dycon.engine.intensity import Intensity
@@ -448,7 +448,7 @@ def _mirror(fingerprint: Fingerprint) -> tuple[bool, bool, bool]:
     """
     names = [name for _, name in fingerprint.structures]
     alone = len(names) == 1
-    return not (fingerprint.sided or sided_names(names)), alone, alone
+    return not (fingerprint.sided or names_tell_sides(names)), alone, alone
 
 
 def _rotation(spacing: Triple) -> Triple:

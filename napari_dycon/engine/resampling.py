@@ -80,7 +80,7 @@ def resample_target(
     """
     if tuple(shape) == target.shape:
         return target.copy()
-    known = _known(target != UNKNOWN, shape)
+    known = _resample_known(target != UNKNOWN, shape)
     best = np.zeros(tuple(shape), dtype=np.float32)
     result = np.full(tuple(shape), UNKNOWN, dtype=np.uint8)
     small: list[int] = []
@@ -133,7 +133,7 @@ def _values(target: NDArray[np.uint8]) -> list[int]:
     return [v for v in found if v not in (UNKNOWN, IGNORE)] + [v for v in found if v == IGNORE]
 
 
-def _known(known: NDArray[np.bool_], shape: Sequence[int]) -> NDArray[np.bool_]:
+def _resample_known(known: NDArray[np.bool_], shape: Sequence[int]) -> NDArray[np.bool_]:
     """A voxel is known where the centre of a known source voxel lies in it, or the nearest one is known."""
     for axis in range(3):
         old, new = known.shape[axis], shape[axis]

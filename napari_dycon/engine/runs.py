@@ -53,7 +53,7 @@ class RunFolder:
         self.checkpoints = CheckpointFolder(self.path / "checkpoints")
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Keep all others from training the run while the block runs.
 
         Raises

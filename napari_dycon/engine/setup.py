@@ -56,7 +56,7 @@ def prepare(study: Study, request: Request, control: Control) -> Preparation:
     configure_threads(request.threads)
     machine = Machine.detect(request.device)
     drop_abandoned(map(study.run_dir, study.runs()))
-    begin = _resumed if request.resume else _started
+    begin = _resume if request.resume else _start_anew
     return (yield from begin(study, request, machine, control))
 
 
@@ -78,7 +78,7 @@ def latest_unfinished(study: Study) -> str:
     )
 
 
-def _started(study: Study, request: Request, machine: Machine, control: Control) -> Preparation:
+def _start_anew(study: Study, request: Request, machine: Machine, control: Control) -> Preparation:
     Budget(request.minutes, request.iterations)
     name, seed = request.method or DEFAULT_METHOD, request.seed or 0
     networks = get_method(name).networks_at_once(request.overrides.get("method_settings") or {})
@@ -90,9 +90,9 @@ def _started(study: Study, request: Request, machine: Machine, control: Control)
         plan = adopt_plan(plan, earlier.plan())
     plan = change_plan(plan, request.overrides)
     store = CaseStore(study, plan, in_memory=False)
-    cases = yield from _prepared(study, store, usable, notes, left_out, control)
+    cases = yield from _prepare_cases(study, store, usable, notes, left_out, control)
     build_method(name, plan)
-    before = _continued(plan, earlier, notes)
+    before = _config_to_continue(plan, earlier, notes)
     seen = set(before.trained_on) if before else set()
     holdout = HoldOut()
     if request.holdout:
@@ -115,7 +115,7 @@ def _started(study: Study, request: Request, machine: Machine, control: Control)
         case.let_go()
     bundle = Bundle(study.run_dir(request.run_id or study.new_run(name)))
     bundle.run.path.mkdir(parents=True, exist_ok=True)
-    with bundle.run.locked():
+    with bundle.run.lock():
         bundle.run.write(config, plan)
         bundle.clear()
         if earlier is not None and before is not None:
@@ -125,7 +125,7 @@ def _started(study: Study, request: Request, machine: Machine, control: Control)
             device=machine.device,
             minutes=request.minutes,
             iterations=request.iterations,
-            cases=_bundled(bundle, store, cases),
+            cases=_bundle_cases(bundle, store, cases),
             notes=tuple(notes),
             left_out=left_out,
         )
@@ -133,7 +133,7 @@ def _started(study: Study, request: Request, machine: Machine, control: Control)
     return bundle
 
 
-def _continued(plan: Plan, earlier: RunFolder | None, notes: list[str]) -> RunConfig | None:
+def _config_to_continue(plan: Plan, earlier: RunFolder | None, notes: list[str]) -> RunConfig | None:
     """How the earlier run was made that the new one continues, where it can."""
     if earlier is None:
         return None
@@ -149,7 +149,7 @@ def _continued(plan: Plan, earlier: RunFolder | None, notes: list[str]) -> RunCo
     return earlier.config()
 
 
-def _resumed(study: Study, request: Request, machine: Machine, control: Control) -> Preparation:
+def _resume(study: Study, request: Request, machine: Machine, control: Control) -> Preparation:
     bundle = Bundle(study.run_dir(request.run_id or latest_unfinished(study)))
     folder = bundle.run
     config, plan = folder.config(), folder.plan()
@@ -164,10 +164,10 @@ def _resumed(study: Study, request: Request, machine: Machine, control: Control)
         minutes, iterations = config.minutes, config.iterations
     Budget(minutes, iterations)
     notes, left_out = _device_notes(request), dict[str, str]()
-    with folder.locked():
+    with folder.lock():
         usable = _usable(study, notes, left_out)
         store = CaseStore(study, plan, in_memory=False)
-        cases = yield from _prepared(study, store, usable, notes, left_out, control)
+        cases = yield from _prepare_cases(study, store, usable, notes, left_out, control)
         folder.write(_brought_up(config, cases), plan)
         bundle.clear()
         contents = Contents(
@@ -175,7 +175,7 @@ def _resumed(study: Study, request: Request, machine: Machine, control: Control)
             device=machine.device,
             minutes=minutes,
             iterations=iterations,
-            cases=_bundled(bundle, store, cases),
+            cases=_bundle_cases(bundle, store, cases),
             notes=tuple(notes),
             left_out=left_out,
         )
@@ -193,7 +193,7 @@ def _brought_up(config: RunConfig, cases: Sequence[PreparedCase]) -> RunConfig:
     return config.model_copy(update={"holdout": holdout, "trained_on": trained_on})
 
 
-def _bundled(bundle: Bundle, store: CaseStore, cases: Sequence[PreparedCase]) -> tuple[BundledCase, ...]:
+def _bundle_cases(bundle: Bundle, store: CaseStore, cases: Sequence[PreparedCase]) -> tuple[BundledCase, ...]:
     return tuple(bundle.add(case, store.files(case.case)) for case in cases)
 
 
@@ -254,7 +254,7 @@ def _with_reasons(message: str, left_out: Mapping[str, str]) -> str:
     return " ".join([message, *reasons[:MOST_REASONS], *more])
 
 
-def _prepared(
+def _prepare_cases(
     study: Study,
     store: CaseStore,
     usable: Sequence[str],

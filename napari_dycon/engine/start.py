@@ -86,7 +86,7 @@ def make_start(bundle: Bundle) -> Start:
     notes = list(contents.notes)
     checkpoint = None
     if contents.request.resume and bundle.run.checkpoints.iterations:
-        method, checkpoint = _continued(bundle, config, plan)
+        method, checkpoint = _continue(bundle, config, plan)
         if checkpoint.damaged:
             notes.append(
                 f"The newest checkpoint is damaged; the training goes on from step {checkpoint.iteration}."
@@ -145,7 +145,7 @@ def _fresh(bundle: Bundle, config: RunConfig, plan: Plan, cases: Sequence[Prepar
     return method
 
 
-def _continued(bundle: Bundle, config: RunConfig, plan: Plan) -> tuple[Method, Checkpoint]:
+def _continue(bundle: Bundle, config: RunConfig, plan: Plan) -> tuple[Method, Checkpoint]:
     method = build_method(config.method, plan)
     checkpoint = bundle.run.checkpoints.load()
     own, saved = method.state_dict(), checkpoint.part("method")

@@ -67,7 +67,7 @@ class CaseStore:
             target = None
         if target is None:
             return PreparedCase(case, image, None, tuple(notes), patient=self._patients[case])
-        weight, judged = self._weight(case, annotation), self._judged(case, annotation)
+        weight, judged = self._weight(case, annotation), self._judged_target(case, annotation)
         return PreparedCase(case, image, target, tuple(notes), weight, judged, self._patients[case])
 
     def _weight(self, case: str, annotation: Annotation) -> NDArray[np.float16] | None:
@@ -80,7 +80,7 @@ class CaseStore:
 
         return self._array(case, "weight", self._target_key(case, annotation), make)
 
-    def _judged(self, case: str, annotation: Annotation) -> NDArray[np.uint8] | None:
+    def _judged_target(self, case: str, annotation: Annotation) -> NDArray[np.uint8] | None:
         if not any(np.any(annotation.known == known) for known in UNSEEN):
             return None
 

@@ -55,14 +55,14 @@ def train(bundle: Bundle, control: Control) -> Generator[Event, None, None]:
         When training cannot start, because somebody else trains this run for example, or cannot go on; in the
         latter case after a RunFinished that says so.
     """
-    with bundle.run.locked():
+    with bundle.run.lock():
         try:
-            yield from _recorded(bundle, control)
+            yield from _record(bundle, control)
         finally:
             bundle.drop_arrays()
 
 
-def _recorded(bundle: Bundle, control: Control) -> Iterator[Event]:
+def _record(bundle: Bundle, control: Control) -> Iterator[Event]:
     contents = bundle.contents()
     configure_threads(contents.request.threads)
     start = make_start(bundle)
@@ -106,7 +106,7 @@ class _Loop:
         self._batches = self._new_batches()
 
     def events(self) -> Generator[Event, None, None]:
-        yield self._started()
+        yield self._start_event()
         try:
             reason = yield from self._train()
             yield from self._finish(reason)
@@ -114,11 +114,11 @@ class _Loop:
             self._save_if_new()
             raise
         except DyconError as error:
-            yield self._finished("failed", str(error))
+            yield self._finish_event("failed", str(error))
             raise
         except (RuntimeError, MemoryError) as error:
             failure = TrainingError(f"Training failed after step {self._iteration}: {_in_words(error)}")
-            yield self._finished("failed", str(failure))
+            yield self._finish_event("failed", str(failure))
             raise failure from error
 
     def _train(self) -> Generator[Event, None, FinishReason]:
@@ -174,9 +174,9 @@ class _Loop:
         self._iteration += 1
         if self._iteration % SNAPSHOT_ITERATIONS == 0:
             self._good = self._optimisation.snapshot(self._iteration)
-        return self._stepped(losses, self._watch.seconds - started)
+        return self._step_event(losses, self._watch.seconds - started)
 
-    def _stepped(self, losses: dict[str, float], seconds: float) -> StepFinished:
+    def _step_event(self, losses: dict[str, float], seconds: float) -> StepFinished:
         self._rate = seconds if self._rate == 0 else 0.9 * self._rate + 0.1 * seconds
         return StepFinished(
             iteration=self._iteration,
@@ -356,9 +356,9 @@ class _Loop:
             self._self_training.drop()
         if self._iteration > 0:
             propose(self._start.folder.path)
-        yield self._finished(reason, "")
+        yield self._finish_event(reason, "")
 
-    def _started(self) -> RunStarted:
+    def _start_event(self) -> RunStarted:
         start = self._start
         return RunStarted(
             start.folder.run,
@@ -369,7 +369,7 @@ class _Loop:
             dict(start.left_out),
         )
 
-    def _finished(self, reason: FinishReason, message: str) -> RunFinished:
+    def _finish_event(self, reason: FinishReason, message: str) -> RunFinished:
         if not message:
             done = "Training finished" if reason == "budget" else "Training stopped"
             message = f"{done} after {self._iteration} steps."

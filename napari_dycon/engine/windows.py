@@ -41,8 +41,8 @@ def glance(
     -------
     Places to hand to `predict_windows`, all of them where the scan is small; None when stopped.
     """
-    padded, _ = _padded(image, plan.patch_size)
-    box = _shown(padded, plan.patch_size)
+    padded, _ = _pad(image, plan.patch_size)
+    box = _content_box(padded, plan.patch_size)
     every = _starts(box, plan.patch_size, plan.overlap)
     if len(every) <= MANY_WINDOWS:
         return every
@@ -94,7 +94,7 @@ def predict_windows(
     the control stopped it.
     """
     groups = [[place] for place in range(len(networks))] if means is None else means
-    padded, inner = _padded(image, plan.patch_size)
+    padded, inner = _pad(image, plan.patch_size)
     first, last = (inner[0].start + edge for edge in _edges(rows, image.shape[0]))
     values = torch.from_numpy(padded)
     shape = (last - first, *padded.shape[1:])
@@ -132,7 +132,7 @@ def _window(place: Place, patch: Sequence[int]) -> tuple[slice, ...]:
     return tuple(slice(s, s + p) for s, p in zip(place, patch, strict=True))
 
 
-def _shown(image: NDArray[np.float16], patch: Sequence[int]) -> tuple[slice, ...]:
+def _content_box(image: NDArray[np.float16], patch: Sequence[int]) -> tuple[slice, ...]:
     """The box of what is not the lowest value, at least as large as a window; all where that is nothing."""
     shown = image > image.min()
     box = []
@@ -181,9 +181,7 @@ def _probabilities(
     return (found / len(views)).cpu()
 
 
-def _padded(
-    image: NDArray[np.float16], patch: Sequence[int]
-) -> tuple[NDArray[np.float16], tuple[slice, ...]]:
+def _pad(image: NDArray[np.float16], patch: Sequence[int]) -> tuple[NDArray[np.float16], tuple[slice, ...]]:
     missing = [max(0, p - n) for n, p in zip(image.shape, patch, strict=True)]
     before = [m // 2 for m in missing]
     padded = np.pad(image, [(b, m - b) for b, m in zip(before, missing, strict=True)], mode="edge")

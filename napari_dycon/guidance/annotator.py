@@ -109,7 +109,7 @@ class Annotator:
         labels, known = annotation.labels[plane], annotation.known[plane]
         free = known == Known.UNKNOWN
         shown = np.where(free, 0 if prediction is None else prediction[plane], labels)
-        wanted = self.drawn(axis, index)
+        wanted = self.draw(axis, index)
         wrong = (shown != wanted) & free
         if prediction is not None:
             wrong = too_far(shown, wanted, wrong, spacing, self.habits.tolerance_mm)
@@ -122,13 +122,13 @@ class Annotator:
         costs = self.costs
         return Answer(contour, clicks, costs.slice + costs.click * clicks + costs.millimetre * contour)
 
-    def drawn(self, axis: int, index: int) -> Labels:
+    def draw(self, axis: int, index: int) -> Labels:
         """What the person would draw on an empty slice: the truth with bias, and without overlooked ends."""
         truth = np.array(self.truth[slice_of(axis, index)])
         for value in np.unique(truth[truth > 0]):
             if self._overlooks(int(value), axis, index):
                 truth[truth == value] = 0
-        return widened(truth, self._in_plane(axis), self.habits.bias_mm)
+        return widen(truth, self._in_plane(axis), self.habits.bias_mm)
 
     def _in_plane(self, axis: int) -> list[float]:
         return [size for other, size in enumerate(self.spacing) if other != axis]
@@ -141,7 +141,7 @@ class Annotator:
         return bool(index < present[missed] or index > present[-1 - missed])
 
 
-def widened(labels: Labels, spacing: Sequence[float], by_mm: float) -> Labels:
+def widen(labels: Labels, spacing: Sequence[float], by_mm: float) -> Labels:
     """Move the contours of all structures on a slice outwards; inwards where negative.
 
     Where two structures meet, a pixel belongs to that of which it is deeper inside.

@@ -57,7 +57,7 @@ class Predicted:
         """Yield the slices that can be asked for."""
         return free_slices(self.case.id, self.annotation, self.geometry)
 
-    def scored(self, values: NDArray[np.floating], structure: int | None = None) -> Iterator[Spot]:
+    def score_slices(self, values: NDArray[np.floating], structure: int | None = None) -> Iterator[Spot]:
         """Yield the slices that can be asked for, scored with the mean of a map ``(x, y, z)`` over each."""
         means = [slice_means(values, axis) for axis in range(3)]
         for spot in self.slices():

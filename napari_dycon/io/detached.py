@@ -67,7 +67,7 @@ def data_file(header: Path, name: str) -> Path:
             "only a single data file in the same folder is accepted."
         )
     if data.resolve() == header.resolve():
-        raise damaged(header, "it names itself as the file with the voxels")
+        raise damage_error(header, "it names itself as the file with the voxels")
     if not _is_file(data):
         raise VolumeError(f"{header.name} needs the file {name!r} beside it, which is missing.")
     return data
@@ -87,7 +87,7 @@ def number(path: Path, field: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise damaged(path, f"{field} is {text.strip()[:40]!r}")
+        raise damage_error(path, f"{field} is {text.strip()[:40]!r}")
     return value
 
 
@@ -95,11 +95,11 @@ def whole_number(path: Path, field: str, text: str, least: int, most: int) -> in
     """Whole number of a header field within limits."""
     value = number(path, field, text)
     if not (value.is_integer() and least <= value <= most):
-        raise damaged(path, f"{field} is {text.strip()[:40]!r}")
+        raise damage_error(path, f"{field} is {text.strip()[:40]!r}")
     return int(value)
 
 
-def damaged(path: Path, what: str) -> VolumeError:
+def damage_error(path: Path, what: str) -> VolumeError:
     """The error of a header that says something impossible."""
     return VolumeError(f"{path.name} has a damaged header: {what}; export the scan again.")
 
@@ -140,7 +140,7 @@ def read_data(
             if start < 0:
                 start = max(0, data.stat().st_size - size)
             file.seek(start)
-            content = b"".join(_limited(_DECODERS[encoding](file), most))
+            content = b"".join(_limit(_DECODERS[encoding](file), most))
     except PermissionError as error:
         raise VolumeError(f"{data.name} could not be read: {error.strerror}.") from error
     except (OSError, ValueError, EOFError, zlib.error) as error:
@@ -159,7 +159,7 @@ def read_data(
     return np.frombuffer(content, dtype, math.prod(shape)).reshape(shape, order="F"), notes
 
 
-def _limited(parts: Iterator[bytes], limit: int) -> Iterator[bytes]:
+def _limit(parts: Iterator[bytes], limit: int) -> Iterator[bytes]:
     """At most so many bytes: a small file can promise to unpack without end."""
     for part in parts:
         yield part[:limit]
@@ -172,7 +172,7 @@ def _plain(file: BinaryIO) -> Iterator[bytes]:
     return iter(lambda: file.read(_CHUNK), b"")
 
 
-def _inflated(bits: int) -> Callable[[BinaryIO], Iterator[bytes]]:
+def _inflater(bits: int) -> Callable[[BinaryIO], Iterator[bytes]]:
     def parts(file: BinaryIO) -> Iterator[bytes]:
         stream = zlib.decompressobj(bits)
         waiting = b""
@@ -186,7 +186,7 @@ def _inflated(bits: int) -> Callable[[BinaryIO], Iterator[bytes]]:
     return parts
 
 
-def _unpacked(file: BinaryIO) -> Iterator[bytes]:
+def _unpack(file: BinaryIO) -> Iterator[bytes]:
     stream = bz2.BZ2Decompressor()
     while not stream.eof:
         part = file.read(_CHUNK) if stream.needs_input else b""
@@ -198,9 +198,9 @@ def _unpacked(file: BinaryIO) -> Iterator[bytes]:
 _DECODERS: dict[str, Callable[[BinaryIO], Iterator[bytes]]] = {
     "raw": _plain,
     "text": _plain,
-    "gzip": _inflated(31),
-    "zlib": _inflated(15),
-    "bzip2": _unpacked,
+    "gzip": _inflater(31),
+    "zlib": _inflater(15),
+    "bzip2": _unpack,
 }
 
 
@@ -211,12 +211,12 @@ def _from_text(path: Path, content: bytes, dtype: np.dtype[Any], shape: tuple[in
     try:
         values = np.array(words).astype(np.float64)
     except (ValueError, OverflowError) as error:
-        raise damaged(path, "a voxel is no number") from error
+        raise damage_error(path, "a voxel is no number") from error
     with np.errstate(over="ignore", invalid="ignore"):
         stored = values.astype(dtype)
         kept = np.isfinite(stored) == np.isfinite(values) if dtype.kind == "f" else stored == values
     if not kept.all():
-        raise damaged(path, f"a voxel does not fit its type {dtype.name}")
+        raise damage_error(path, f"a voxel does not fit its type {dtype.name}")
     return stored.reshape(shape, order="F")
 
 

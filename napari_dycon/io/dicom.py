@@ -25,7 +25,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from napari_dycon.errors import VolumeError
 from napari_dycon.io import headers
 from napari_dycon.io.atomic import atomic_path, require_space
-from napari_dycon.io.dicom_checks import find_problem, listed, what_is_odd, without_localizers
+from napari_dycon.io.dicom_checks import find_problem, list_some, what_is_odd, without_localizers
 from napari_dycon.io.dicom_slices import (
     DamagedFileError,
     SliceHeader,
@@ -175,10 +175,10 @@ def why_no_images(place: Path | str) -> str:
     others = [path.name for path in files if path.name.lower().endswith(_OTHER_FORMATS)]
     alone = len(files) == 1 and files[0].name.upper() == "DICOMDIR"
     said = {
-        f"archives ({listed(archives)}); unpack them first": archives,
-        f"Analyze or two-file NIfTI ({listed(pairs)}); convert them to .nii.gz first": pairs,
-        f"files of a format that is not read ({listed(others)}); convert them to .nii.gz first": others,
-        f"DICOM objects without images ({listed(kinds)}), which are no scans": kinds,
+        f"archives ({list_some(archives)}); unpack them first": archives,
+        f"Analyze or two-file NIfTI ({list_some(pairs)}); convert them to .nii.gz first": pairs,
+        f"files of a format that is not read ({list_some(others)}); convert them to .nii.gz first": others,
+        f"DICOM objects without images ({list_some(kinds)}), which are no scans": kinds,
         "a DICOMDIR but not the images it lists; copy the whole disc": alone,
     }
     return " ".join(f"It holds {sentence}." for sentence, there in said.items() if there)
@@ -236,7 +236,8 @@ def _blame(series: Series, damaged: Sequence[Path]) -> Series:
     if series.problem or not names:
         return series
     problem = (
-        f"{_title(series)} cannot be used: {listed(names)} in the same folder cannot be read; copy it again."
+        f"{_title(series)} cannot be used: {list_some(names)} in the same folder cannot be read; "
+        "copy it again."
     )
     return replace(series, problem=problem)
 

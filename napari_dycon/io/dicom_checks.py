@@ -106,7 +106,7 @@ def _colour_problem(slices: list[SliceHeader], others: set[str]) -> str:
             "(PhotometricInterpretation); export the original series."
         )
     return (
-        f"its values are colours and not grey values (PhotometricInterpretation {listed(stated)}); export "
+        f"its values are colours and not grey values (PhotometricInterpretation {list_some(stated)}); export "
         "the grey-value series from which they were made."
     )
 
@@ -170,7 +170,7 @@ def _placement_problem(slices: list[SliceHeader]) -> str | None:
     depths = depths_mm(sort_slices(slices))
     double = np.flatnonzero(np.diff(depths) < GAP_TOLERANCE_MM)
     if len(double):
-        places = listed([f"{depths[index]:.2f} mm" for index in double])
+        places = list_some([f"{depths[index]:.2f} mm" for index in double])
         return (
             f"{len(double)} slice positions hold more than one image ({places}), as with several phases or "
             "echoes; export one phase as its own series."
@@ -220,7 +220,7 @@ def _gap_problem(slices: list[SliceHeader]) -> str | None:
     usual = float(np.median(gaps))
     uneven = np.flatnonzero(np.abs(gaps - usual) > max(GAP_TOLERANCE_MM, GAP_TOLERANCE_SHARE * usual))
     if len(uneven):
-        places = listed(
+        places = list_some(
             [f"{gaps[index]:.2f} mm between slices {index + 1} and {index + 2}" for index in uneven]
         )
         return f"its slices are {usual:.2f} mm apart, but {places}; slices are missing or of mixed spacing."
@@ -241,7 +241,7 @@ def _counts(kinds: Counter[str]) -> str:
     return " and ".join(f"{kind} ({count})" for kind, count in kinds.most_common())
 
 
-def listed(items: Sequence[str]) -> str:
+def list_some(items: Sequence[str]) -> str:
     """First few items and how many more there are."""
     more = len(items) - _LISTED
     return ", ".join(items[:_LISTED]) + (f" and {more} more" if more > 0 else "")

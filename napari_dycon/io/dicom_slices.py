@@ -132,14 +132,14 @@ def read_slice(file: Path) -> list[SliceHeader]:
                 return [_slice(file, dataset)]
     except Exception as error:  # pydicom raises many kinds for damaged files and for what is no DICOM
         if marked or _is_named(file):
-            raise _damaged(file) from error
+            raise _damage_error(file) from error
         return []
     if _claims_image(file, dataset):
-        raise _damaged(file)
+        raise _damage_error(file)
     return []
 
 
-def _damaged(file: Path) -> DamagedFileError:
+def _damage_error(file: Path) -> DamagedFileError:
     return DamagedFileError(f"{file.name} is damaged and cannot be read; copy it again.")
 
 

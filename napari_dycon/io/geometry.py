@@ -262,18 +262,18 @@ class Reorientation:
     def index_to_target(self, source_axis: int, index: int) -> tuple[int, int]:
         """Target axis and index of the slice `index` along a source axis."""
         axis = self.axis_of_source(source_axis)
-        return axis, self._mirrored(axis, index)
+        return axis, self._mirror_index(axis, index)
 
     def index_to_source(self, target_axis: int, index: int) -> tuple[int, int]:
         """Source axis and index of the slice `index` along a target axis."""
-        return self._order[target_axis], self._mirrored(target_axis, index)
+        return self._order[target_axis], self._mirror_index(target_axis, index)
 
     def indices_to_source(self, target_axis: int, indices: np.ndarray) -> tuple[int, np.ndarray]:
         """Source axis and indices of the slices, or places, `indices` along a target axis."""
         flipped, last = self._flipped[target_axis], self.shape[target_axis] - 1
         return self._order[target_axis], last - indices if flipped else indices
 
-    def _mirrored(self, target_axis: int, index: int) -> int:
+    def _mirror_index(self, target_axis: int, index: int) -> int:
         return self.shape[target_axis] - 1 - index if self._flipped[target_axis] else index
 
 

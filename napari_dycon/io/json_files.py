@@ -67,7 +67,7 @@ def finite(content: Any) -> Any:
     return content
 
 
-def parsed(content: bytes) -> Any:
+def parse_json(content: bytes) -> Any:
     """Read JSON of whatever origin: any Unicode encoding, and None for numbers that are not finite.
 
     Raises

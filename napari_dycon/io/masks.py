@@ -20,7 +20,7 @@ from napari_dycon.io import headers, nifti
 from napari_dycon.io.atomic import atomic_path, require_space
 from napari_dycon.io.geometry import Geometry, Placement, Reorientation
 from napari_dycon.io.layout import copy_in_order
-from napari_dycon.io.pieces import Piece, gzipped
+from napari_dycon.io.pieces import Piece, join_pieces
 from napari_dycon.io.segments import Segmentation, read_segmentation
 from napari_dycon.io.volumes import Volume, read_geometry, read_volume
 
@@ -98,7 +98,7 @@ def read_labels(path: Path, like: Geometry) -> LabelMap:
     path = Path(path)
     segmentation = read_segmentation(path) if path.is_file() else None
     if segmentation is not None and segmentation.header.layers > 1:
-        return _merged(segmentation, like)
+        return _merge_segments(segmentation, like)
     geometry = read_geometry(path)
     names = {} if segmentation is None else segmentation.names()
     placement = _placement(path, geometry, like, partial=segmentation is not None)
@@ -106,8 +106,8 @@ def read_labels(path: Path, like: Geometry) -> LabelMap:
     return LabelMap(placement.put(as_labels(volume.array, path.name), like), names, volume.notes)
 
 
-def _merged(segmentation: Segmentation, like: Geometry) -> LabelMap:
-    array, geometry, names, notes = segmentation.merged()
+def _merge_segments(segmentation: Segmentation, like: Geometry) -> LabelMap:
+    array, geometry, names, notes = segmentation.merge()
     placement = _placement(segmentation.path, geometry, like, partial=True)
     return LabelMap(placement.put(array, like), names, notes)
 
@@ -185,7 +185,7 @@ def write_pieces(
         As `write_mask`.
     """
     original = _fitting_header(path, shape, source)
-    content = gzipped([Piece.holding(headers.mask_header(original) + bytes(4)), *pieces])
+    content = join_pieces([Piece.holding(headers.mask_header(original) + bytes(4)), *pieces])
     require_space(path, len(content))
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
@@ -211,7 +211,7 @@ def as_labels(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
         outside = (array < 0) | (array > 255)
         if outside.any():
             raise VolumeError(
-                f"{name} holds label values outside 0 to 255: {_counted(array[outside])}; "
+                f"{name} holds label values outside 0 to 255: {_count_values(array[outside])}; "
                 "renumber the structures."
             )
     return array.astype(np.uint8)
@@ -254,12 +254,12 @@ def _require_allowed(name: str, mask: NDArray[np.uint8], allowed: set[int]) -> N
     if unexpected:
         expected = ", ".join(map(str, sorted(allowed)))
         raise VolumeError(
-            f"{name} holds unexpected label values: {_counted(mask[np.isin(mask, unexpected)])}; "
+            f"{name} holds unexpected label values: {_count_values(mask[np.isin(mask, unexpected)])}; "
             f"expected {expected}, so add the missing structures or renumber the mask."
         )
 
 
-def _counted(values: NDArray[Any]) -> str:
+def _count_values(values: NDArray[Any]) -> str:
     """List values with their numbers of voxels, for example ``255 (1204 voxels)``."""
     found, counts = np.unique(values, return_counts=True)
     listed = [f"{value:g} ({count} voxels)" for value, count in zip(found, counts, strict=True)]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dycon.errors import VolumeError
-from napari_dycon.io.detached import damaged, data_file, number, read_data, read_start, whole_number
+from napari_dycon.io.detached import damage_error, data_file, number, read_data, read_start, whole_number
 from napari_dycon.io.geometry import LPS_TO_RAS, Geometry
 from napari_dycon.io.limits import MM_PER_UNIT, require_plausible
 
@@ -62,7 +62,7 @@ class Header:
         name = key.lower()
         for other in next((names for names in (_MATRIX, _OFFSET) if name in names), (name,)):
             if self.fields.get(other, value).split() != value.split() and name not in _FREE_TEXT:
-                raise damaged(
+                raise damage_error(
                     self.path,
                     f"it states {key[:40]!r} twice, as {self.fields[other][:40]!r} and {value[:40]!r}",
                 )
@@ -79,7 +79,7 @@ class Header:
             return None
         words = self.fields[key].split()
         if len(words) != count:
-            raise damaged(self.path, f"{key} has {len(words)} numbers instead of {count}")
+            raise damage_error(self.path, f"{key} has {len(words)} numbers instead of {count}")
         return [number(self.path, key, word) for word in words]
 
     def flag(self, *keys: str) -> bool:
@@ -93,7 +93,7 @@ class Header:
         count = whole_number(path, "NDims", self.text("ndims"), 1, 10)
         words = self.text("dimsize").split()
         if len(words) != count:
-            raise damaged(path, f"DimSize has {len(words)} numbers instead of {count}")
+            raise damage_error(path, f"DimSize has {len(words)} numbers instead of {count}")
         sizes = [whole_number(path, "DimSize", word, 1, _MOST_SIDE) for word in words]
         if count < 3:
             raise VolumeError(f"{path.name} is a single 2D image {sizes}; a 3D scan is needed.")
@@ -145,7 +145,7 @@ def _dtype(header: Header) -> np.dtype[Any]:
             "export a single channel as a grey-value scan."
         )
     if name not in _TYPES:
-        raise damaged(header.path, f"its voxels are of the unknown type {name[:40]!r}")
+        raise damage_error(header.path, f"its voxels are of the unknown type {name[:40]!r}")
     order = ">" if header.flag("elementbyteordermsb", "binarydatabyteordermsb") else "<"
     return np.dtype(order + _TYPES[name])
 
@@ -166,10 +166,10 @@ def _geometry(header: Header) -> Geometry:
     origin = header.numbers(count, *_OFFSET) or [0.0] * count
     matrix = header.numbers(count * count, *_MATRIX) or np.eye(count).ravel().tolist()
     if min(spacing[:3]) <= 0:
-        raise damaged(header.path, f"ElementSpacing is {spacing[:3]}")
+        raise damage_error(header.path, f"ElementSpacing is {spacing[:3]}")
     unit = header.text("distanceunits").lower()
     if unit and unit not in MM_PER_UNIT:
-        raise damaged(header.path, f"the unit of length {unit[:40]!r} is not known")
+        raise damage_error(header.path, f"the unit of length {unit[:40]!r} is not known")
     lps = np.eye(4)
     lps[:3, :3] = np.reshape(matrix, (count, count))[:3, :3].T * spacing[:3]
     lps[:3, 3] = origin[:3]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dycon.errors import VolumeError
-from napari_dycon.io.detached import damaged, data_file, number, read_data, read_start, whole_number
+from napari_dycon.io.detached import damage_error, data_file, number, read_data, read_start, whole_number
 from napari_dycon.io.geometry import LPS_TO_RAS, Geometry
 from napari_dycon.io.limits import MM_PER_UNIT, SAYS_LABELS, require_plausible
 
@@ -67,7 +67,7 @@ class Header:
         self.path = path
         content = read_start(path)
         if not content.startswith(b"NRRD"):
-            raise damaged(path, "it does not begin with NRRD")
+            raise damage_error(path, "it does not begin with NRRD")
         found = re.search(rb"\r?\n\r?\n", content)
         self.end = found.end() if found else len(content)
         self.fields: dict[str, str] = {}
@@ -78,7 +78,7 @@ class Header:
             if not colon or text.startswith("#"):
                 continue
             if value.startswith("="):
-                self.pairs[name.strip().lower()] = _ESCAPED.sub(_unescaped, value[1:].strip())
+                self.pairs[name.strip().lower()] = _ESCAPED.sub(_unescape, value[1:].strip())
             else:
                 self._state(name.strip().lower().replace("datafile", "data file"), value.strip())
         self.attached = "data file" not in self.fields
@@ -89,7 +89,7 @@ class Header:
 
     def _state(self, name: str, value: str) -> None:
         if self.fields.setdefault(name, value) != value and name != "content":  # which is free text
-            raise damaged(
+            raise damage_error(
                 self.path, f"it states {name[:40]!r} twice, {self.fields[name][:40]!r} and {value[:40]!r}"
             )
 
@@ -103,7 +103,7 @@ class Header:
         count = whole_number(self.path, "dimension", self.text("dimension"), 1, 16)
         words = self.text("sizes").split()
         if len(words) != count:
-            raise damaged(self.path, f"sizes has {len(words)} numbers instead of {count}")
+            raise damage_error(self.path, f"sizes has {len(words)} numbers instead of {count}")
         return [whole_number(self.path, "sizes", word, 1, _MOST_SIDE) for word in words]
 
     @property
@@ -119,7 +119,7 @@ class Header:
             for match in _VECTOR.finditer(text)
         ]
         if len(found) != len(self.sizes):
-            raise damaged(
+            raise damage_error(
                 self.path, f"space directions has {len(found)} vectors instead of {len(self.sizes)}"
             )
         return found
@@ -178,7 +178,7 @@ class Header:
         return chosen, others, many
 
 
-def _unescaped(found: re.Match[str]) -> str:
+def _unescape(found: re.Match[str]) -> str:
     return "\n" if found.group(1) == "n" else found.group(1)
 
 
@@ -216,17 +216,17 @@ def _read(header: Header, shape: tuple[int, ...]) -> tuple[NDArray[Any], tuple[s
     path, dtype, (data, start) = header.path, _dtype(header), _data(header)
     encoding = _ENCODINGS.get(header.text("encoding").lower())
     if encoding is None:
-        raise damaged(path, f"the encoding {header.text('encoding')[:40]!r} is not known")
+        raise damage_error(path, f"the encoding {header.text('encoding')[:40]!r} is not known")
     return read_data(path, data, start, encoding, dtype, shape)
 
 
 def _dtype(header: Header) -> np.dtype[Any]:
     name = " ".join(header.text("type").lower().split())
     if name not in _DTYPES:
-        raise damaged(header.path, f"its voxels are of the unknown type {name[:40]!r}")
+        raise damage_error(header.path, f"its voxels are of the unknown type {name[:40]!r}")
     order = {"big": ">", "little": "<", "": "<"}.get(header.text("endian").lower())
     if order is None:
-        raise damaged(header.path, f"the byte order {header.text('endian')[:40]!r} is not known")
+        raise damage_error(header.path, f"the byte order {header.text('endian')[:40]!r} is not known")
     return np.dtype(order + _DTYPES[name])
 
 
@@ -248,11 +248,11 @@ def _geometry(header: Header, axes: list[int]) -> tuple[Geometry, tuple[str, ...
     space = header.text("space").lower().removesuffix("-time")
     to_ras = _TO_RAS.get(space)
     if space and to_ras is None and space not in _OTHER_SPACES:
-        raise damaged(path, f"the space {space[:40]!r} is not known")
+        raise damage_error(path, f"the space {space[:40]!r} is not known")
     affine = np.eye(4)
     words = header.text("spacings").split()
     if len(words) not in (0, len(sizes)):
-        raise damaged(path, f"spacings has {len(words)} numbers instead of {len(sizes)}")
+        raise damage_error(path, f"spacings has {len(words)} numbers instead of {len(sizes)}")
     if directions is None:
         if not words and {"axis maxs", "axismaxs"} & header.fields.keys():
             raise VolumeError(
@@ -265,7 +265,7 @@ def _geometry(header: Header, axes: list[int]) -> tuple[Geometry, tuple[str, ...
         for column, axis in enumerate(axes):
             vector = directions[axis]
             if vector is None or len(vector) < 3:
-                raise damaged(path, "space directions has a vector with fewer than three numbers")
+                raise damage_error(path, "space directions has a vector with fewer than three numbers")
             affine[:3, column] = vector[:3]
     agree = _agree(affine, [words[axis] for axis in axes]) if words else True
     affine[:3, 3] = _origin(header)
@@ -299,7 +299,7 @@ def _origin(header: Header) -> list[float]:
         return [0.0, 0.0, 0.0]
     numbers = [number(header.path, "space origin", word) for word in found.group(1).split(",")]
     if len(numbers) < 3:
-        raise damaged(header.path, "space origin has fewer than three numbers")
+        raise damage_error(header.path, "space origin has fewer than three numbers")
     return numbers[:3]
 
 
@@ -308,8 +308,8 @@ def _units(header: Header) -> list[float]:
     names = re.findall(r'"([^"]*)"', header.text("space units"))
     units = [name.strip().lower() for name in names] or [""] * 3
     if len(units) < 3:
-        raise damaged(header.path, f"space units has {len(units)} entries instead of 3")
+        raise damage_error(header.path, f"space units has {len(units)} entries instead of 3")
     for unit in units[:3]:
         if unit and unit not in MM_PER_UNIT:
-            raise damaged(header.path, f"the unit of length {unit[:40]!r} is not known")
+            raise damage_error(header.path, f"the unit of length {unit[:40]!r} is not known")
     return [MM_PER_UNIT[unit] if unit else 1.0 for unit in units[:3]]

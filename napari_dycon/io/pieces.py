@@ -62,20 +62,20 @@ class Piece:
         piece = cls(
             deflater.compress(content) + deflater.flush(zlib.Z_FULL_FLUSH), len(content), zlib.crc32(content)
         )
-        if piece.inflated() != content:
+        if piece.inflate() != content:
             raise VolumeError("A mask did not survive its compression: the memory of this computer may fail.")
         return piece
 
-    def inflated(self) -> bytes:
+    def inflate(self) -> bytes:
         """Return what it holds."""
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(self.deflated)
 
 
-def gzipped(pieces: Sequence[Piece]) -> bytes:
+def join_pieces(pieces: Sequence[Piece]) -> bytes:
     """Put pieces together to the content of one gzip file."""
     checksum = 0
     for piece in pieces:
-        checksum = _followed(checksum, piece)
+        checksum = _extend_checksum(checksum, piece)
     size = sum(piece.size for piece in pieces) & 0xFFFFFFFF
     return b"".join((HEAD, *(piece.deflated for piece in pieces), END, struct.pack("<II", checksum, size)))
 
@@ -85,7 +85,7 @@ def _constant(value: int, size: int) -> Piece:
     return Piece.holding(bytes([value]) * size)
 
 
-def _followed(checksum: int, piece: Piece) -> int:
+def _extend_checksum(checksum: int, piece: Piece) -> int:
     """Checksum of what had `checksum`, followed by a piece: CRC-32 is linear, so no byte is read again."""
     moved = 0
     for bit, column in enumerate(_shifted_bits(piece.size)):

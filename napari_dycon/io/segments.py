@@ -62,7 +62,7 @@ class Segmentation:
             )
         return {value: name for (_, value), name in self._by_value().items()}
 
-    def merged(self) -> tuple[NDArray[np.uint8], Geometry, dict[int, str], tuple[str, ...]]:
+    def merge(self) -> tuple[NDArray[np.uint8], Geometry, dict[int, str], tuple[str, ...]]:
         """Read all layers as one label map (x, y, z), each segment under a value of its own.
 
         Returns

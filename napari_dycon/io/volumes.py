@@ -61,11 +61,11 @@ def read_volume(path: Path | str) -> Volume:
     if nifti.is_nifti(path):
         header = nifti.read_header(path)
         voxels, notes = nifti.read_voxels(header)
-        return _noted(Volume(voxels, header.geometry, path, header.raw, header.notes + notes))
+        return _add_notes(Volume(voxels, header.geometry, path, header.raw, header.notes + notes))
     reader = metaimage if path.name.lower().endswith(metaimage.SUFFIXES) else nrrd
     stored, geometry, notes = reader.read_voxels(path)
     voxels = copy_in_order(stored, "C", stored.dtype.newbyteorder("="))
-    return _noted(Volume(voxels, geometry, path, None, notes))
+    return _add_notes(Volume(voxels, geometry, path, None, notes))
 
 
 def read_geometry(path: Path | str) -> Geometry:
@@ -126,7 +126,7 @@ def _existing(path: Path | str) -> Path:
     return path
 
 
-def _noted(volume: Volume) -> Volume:
+def _add_notes(volume: Volume) -> Volume:
     """Add notes about sizes, axes and voxels that are odd.
 
     Raises

@@ -29,11 +29,11 @@ def _source(module: str) -> str:
 
 def _titles(source: str) -> Iterator[tuple[str, str]]:
     for node in ast.parse(source).body:
-        if isinstance(node, ast.ClassDef) and (name := _registered(node)):
+        if isinstance(node, ast.ClassDef) and (name := _registered_name(node)):
             yield name, _constant(node, "title") or name
 
 
-def _registered(node: ast.ClassDef) -> str:
+def _registered_name(node: ast.ClassDef) -> str:
     """The name under which a class is registered; empty where it is not."""
     for decorator in node.decorator_list:
         if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "register":

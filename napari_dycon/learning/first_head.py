@@ -42,7 +42,7 @@ def fit_head(network: SegmentationNetwork, batches: Iterable[Batch]) -> None:
     rarity = (share / share.sum()).clamp_min(1e-4).rsqrt()
     size = head.convolution.weight[0].numel() + 1
     left, right = torch.zeros(size, size), torch.zeros(size, head.convolution.out_channels)
-    for features, truth in _seen(network, head, batches):
+    for features, truth in _cells_around(network, head, batches):
         weight = (truth @ rarity).mean(1, keepdim=True)
         left += features.T @ (weight * features)
         right += features.T @ (weight * (truth.mT - 1 / head.classes).flatten(1))
@@ -53,7 +53,7 @@ def fit_head(network: SegmentationNetwork, batches: Iterable[Batch]) -> None:
     head.convolution.bias.copy_(found[:, -1])
 
 
-def _seen(
+def _cells_around(
     network: SegmentationNetwork, head: SubpixelHead, batches: Iterable[Batch]
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield of each patch features `(N, D)` around cells, 1 last, and `(N, V, C)` classes of their voxels."""

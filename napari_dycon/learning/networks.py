@@ -33,7 +33,7 @@ class Output(NamedTuple):
     """`(B, D, x, y, z)` projected features, not normalised; None unless asked for."""
 
 
-def _registered(kind: str) -> str:
+def _require_registered(kind: str) -> str:
     try:
         backbones.get(kind)
     except TrainingError as error:
@@ -41,7 +41,7 @@ def _registered(kind: str) -> str:
     return kind
 
 
-Kind = Annotated[str, AfterValidator(_registered), Hint(choices=lambda: backbones.names())]
+Kind = Annotated[str, AfterValidator(_require_registered), Hint(choices=lambda: backbones.names())]
 """Name of a registered backbone."""
 
 

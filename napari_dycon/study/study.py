@@ -53,8 +53,8 @@ class Study(StudyFolder):
         self.predictions = Predictions(self, self._runs, self._structure_changes)
 
     @classmethod
-    def _opened_to_write(cls, path: Path, reading: Reading, lock: StudyLock, crashed: bool) -> Self:
-        study = super()._opened_to_write(path, reading, lock, crashed)
+    def _open_to_write(cls, path: Path, reading: Reading, lock: StudyLock, crashed: bool) -> Self:
+        study = super()._open_to_write(path, reading, lock, crashed)
         try:
             study.adopt_runs()
         except DyconError as error:
@@ -73,7 +73,7 @@ class Study(StudyFolder):
         """Go on with a merge or removal that a crash cut off; where that fails, say so."""
         try:
             self._structure_changes.finish()
-            gone = self._structure_changes.given_up()
+            gone = self._structure_changes.values_given_up()
         except DyconError as error:
             self.tell(f"A change of the structures is not finished yet: {error}")
             return
@@ -115,7 +115,7 @@ class Study(StudyFolder):
         """
         case = self.case(case_id)
         path = self._scans.require(case, self.scan_path(case_id))
-        return self._scans.changed(case, path, thorough=thorough)
+        return self._scans.has_changed(case, path, thorough=thorough)
 
     @property
     def secret(self) -> bytes:
@@ -158,7 +158,7 @@ class Study(StudyFolder):
             Also if the file holds other voxels now.
         """
         record, path = self.case(case_id), self.scan_path(case_id)
-        if self._scans.changed(record, self._scans.require(record, path), thorough=True):
+        if self._scans.has_changed(record, self._scans.require(record, path), thorough=True):
             raise StudyError(replaced_note(record, path))
         return self.volume(case_id)
 
@@ -203,7 +203,7 @@ class Study(StudyFolder):
         version = self._annotations.write(case_id, annotation, self.scan_path(case_id), reason, names, run)
         with self.mutex:
             record = self.case(case_id)
-            updated = self.annotated(record, version)
+            updated = self.with_annotation(record, version)
             self.replace_case(updated, write=reason != AUTOSAVE or updated.status != record.status)
             return updated
 
@@ -223,7 +223,7 @@ class Study(StudyFolder):
 
     def removed_cases(self) -> list[RemovedCase]:
         """Cases that `restore_case` can put back, the latest first."""
-        return self._removed.listed()
+        return self._removed.list_cases()
 
     def restore_case(self, folder: str) -> CaseRecord:
         """Put a removed case back (see `RemovedCases.put_back`); it gets the structures of today."""
@@ -254,9 +254,9 @@ class Study(StudyFolder):
         """How much of a scan is known, and by whom; from the record of its annotation alone."""
         shape, version = self.case(case_id).shape, self._annotations.version(case_id)
         if version is not None and version.known_voxels:
-            return KnownSummary.counted(version.known_voxels, version.complete_slices, shape)
+            return KnownSummary.of_counts(version.known_voxels, version.complete_slices, shape)
         if version is None and self.case(case_id).status == "unlabelled":
-            return KnownSummary.counted({}, (0, 0, 0), shape)
+            return KnownSummary.of_counts({}, (0, 0, 0), shape)
         return KnownSummary.of(self.annotation(case_id))
 
     # ---- versions ----------------------------------------------------------------------------
@@ -288,7 +288,7 @@ class Study(StudyFolder):
         if current is not None and current.generation == generation:
             return self.annotation(case_id)
         found = self._annotations.versions(case_id).read(generation, self.geometry(case_id))
-        return found if as_saved else self._structure_changes.translated(case_id, generation, found)
+        return found if as_saved else self._structure_changes.translate(case_id, generation, found)
 
     def restore_version(self, case_id: str, generation: int) -> CaseRecord:
         """Make a version the one that counts again; the one that counted until now is kept.
@@ -342,7 +342,7 @@ class Study(StudyFolder):
         VolumeError
             If the disk is full or write-protected; the run waits on.
         """
-        waiting = self._runs.proposed()
+        waiting = self._runs.proposals()
         if not waiting:
             return None
         self.set_active_run(waiting[-1])

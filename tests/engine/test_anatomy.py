@@ -9,8 +9,8 @@ from napari_dycon.engine.anatomy import (
     joint_structures,
     labelled_shapes,
     largest_size,
-    sided_names,
-    sided_places,
+    names_tell_sides,
+    places_tell_sides,
     single_structures,
     smallest_size,
     speck_volumes,
@@ -57,7 +57,7 @@ SHAPE = (48, 40, 30)
     ],
 )
 def test_names_of_a_side_are_understood(names):
-    assert sided_names(names)
+    assert names_tell_sides(names)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_names_of_a_side_are_understood(names):
     ],
 )
 def test_other_names_are_not_taken_for_a_side(names):
-    assert not sided_names(names)
+    assert not names_tell_sides(names)
 
 
 def boxes(*places, shape=SHAPE):
@@ -99,25 +99,25 @@ SIZE = (10, 9, 8)
 
 def test_two_structures_that_mirror_each_other_are_never_swapped():
     twins = shapes(boxes((1, RIGHT, SIZE), (2, LEFT, SIZE)))
-    assert sided_places([twins])
-    assert sided_places([twins, shapes(boxes((1, RIGHT, SIZE), (2, LEFT, SIZE)), flip=True)])
+    assert places_tell_sides([twins])
+    assert places_tell_sides([twins, shapes(boxes((1, RIGHT, SIZE), (2, LEFT, SIZE)), flip=True)])
 
 
 def test_what_lies_elsewhere_or_differs_in_size_or_changes_sides_is_no_pair():
-    assert not sided_places([shapes(boxes((1, RIGHT, SIZE), (2, LEFT, (3, 3, 3))))])
-    assert not sided_places([shapes(boxes((1, RIGHT, (8, 8, 4)), (2, (8, 28, 24), (8, 8, 4))))])
-    assert not sided_places([shapes(boxes((1, RIGHT, SIZE), (2, MIDDLE, SIZE)))])
+    assert not places_tell_sides([shapes(boxes((1, RIGHT, SIZE), (2, LEFT, (3, 3, 3))))])
+    assert not places_tell_sides([shapes(boxes((1, RIGHT, (8, 8, 4)), (2, (8, 28, 24), (8, 8, 4))))])
+    assert not places_tell_sides([shapes(boxes((1, RIGHT, SIZE), (2, MIDDLE, SIZE)))])
     one, other = boxes((1, RIGHT, SIZE), (2, LEFT, SIZE)), boxes((2, RIGHT, SIZE), (1, LEFT, SIZE))
-    assert not sided_places([shapes(one), shapes(other)])
+    assert not places_tell_sides([shapes(one), shapes(other)])
 
 
 def test_one_side_alone_counts_once_enough_patients_show_it():
     liver = [shapes(boxes((1, RIGHT, SIZE)), patient=f"p{i}") for i in range(5)]
-    assert sided_places(liver)
-    assert not sided_places(liver[:4])
-    assert not sided_places([shapes(boxes((1, RIGHT, SIZE)), patient="p") for _ in range(9)])
-    assert not sided_places([*liver, shapes(boxes((1, LEFT, SIZE)), patient="q")])
-    assert not sided_places([shapes(boxes((1, MIDDLE, SIZE)), patient=f"p{i}") for i in range(9)])
+    assert places_tell_sides(liver)
+    assert not places_tell_sides(liver[:4])
+    assert not places_tell_sides([shapes(boxes((1, RIGHT, SIZE)), patient="p") for _ in range(9)])
+    assert not places_tell_sides([*liver, shapes(boxes((1, LEFT, SIZE)), patient="q")])
+    assert not places_tell_sides([shapes(boxes((1, MIDDLE, SIZE)), patient=f"p{i}") for i in range(9)])
 
 
 def test_a_few_sagittal_slices_do_not_tell_a_side():
@@ -130,7 +130,7 @@ def test_a_few_sagittal_slices_do_not_tell_a_side():
         shapes(boxes((1, RIGHT, SIZE)), annotation=sliced, patient=f"p{i}", spacing=(1, 1, 1))
         for i in range(9)
     ]
-    assert not sided_places(found) and found[0][1].right is None
+    assert not places_tell_sides(found) and found[0][1].right is None
 
 
 def test_the_size_of_a_structure_is_that_of_its_largest_piece_across():

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from napari_dycon.guidance.annotator import Annotator, Costs, Habits, contour_mm, widened
+from napari_dycon.guidance.annotator import Annotator, Costs, Habits, contour_mm, widen
 from napari_dycon.study.truth.annotations import Annotation, Known
 
 SHAPE = (64, 64, 9)
@@ -108,17 +108,17 @@ def test_bias_moves_every_contour(bias):
 def test_structures_that_touch_do_not_grow_over_each_other():
     labels = np.zeros((20, 20), np.uint8)
     labels[2:10, 5:15], labels[10:18, 5:15] = 1, 2
-    wide = widened(labels, (1.0, 1.0), 2.0)
+    wide = widen(labels, (1.0, 1.0), 2.0)
     assert (wide[:10] != 2).all() and (wide[10:] != 1).all()
     assert wide[0].max() == 1 and wide[-1].max() == 2
 
 
 def test_the_ends_of_a_structure_can_be_overlooked_but_never_all_of_it():
     who = person(disc(16), missed_ends=2)
-    drawn = [bool(who.drawn(2, index).any()) for index in range(SHAPE[2])]
+    drawn = [bool(who.draw(2, index).any()) for index in range(SHAPE[2])]
     assert drawn == [False, False, False, True, True, True, False, False, False]
     thin = person(np.where(np.arange(9) == 4, disc(16), 0).astype(np.uint8), missed_ends=2)
-    assert thin.drawn(2, 4).any()
+    assert thin.draw(2, 4).any()
 
 
 def test_a_contour_is_measured_in_millimetres_of_the_plane():

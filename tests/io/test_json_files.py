@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_dycon.errors import StudyError
-from napari_dycon.io.json_files import finite, parsed, write_json, write_model
+from napari_dycon.io.json_files import finite, parse_json, write_json, write_model
 from napari_dycon.io.numbered import numbered_files
 
 INFINITE = [math.nan, math.inf, -math.inf]
@@ -62,18 +62,18 @@ def test_what_does_not_read_back_does_not_replace_the_file(tmp_path, monkeypatch
 @given(PLAIN)
 def test_whatever_is_made_finite_can_be_written_and_reads_back_the_same(content):
     sound = finite([content])
-    assert parsed(json.dumps(sound, allow_nan=False).encode()) == sound
+    assert parse_json(json.dumps(sound, allow_nan=False).encode()) == sound
 
 
 @pytest.mark.parametrize("text", ["[NaN, -Infinity, 1e999, 1]", "\ufeff[NaN, NaN, NaN, 1]"])
 def test_numbers_that_are_none_are_read_as_nothing(text):
-    assert parsed(text.encode()) == [None, None, None, 1]
+    assert parse_json(text.encode()) == [None, None, None, 1]
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b"[" * 100_000, b"9" * 10_000])
 def test_what_is_no_json_is_told(raw):
     with pytest.raises(ValueError, match="damaged or incomplete"):
-        parsed(raw)
+        parse_json(raw)
 
 
 STRAYS = [

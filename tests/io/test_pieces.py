@@ -7,7 +7,7 @@ import pytest
 from napari_dycon.errors import VolumeError
 from napari_dycon.io import masks, pieces
 from napari_dycon.io.masks import read_mask, write_mask, write_pieces
-from napari_dycon.io.pieces import Piece, gzipped
+from napari_dycon.io.pieces import Piece, join_pieces
 from napari_dycon.io.volumes import read_geometry
 
 
@@ -26,7 +26,7 @@ def mask(oblique_scan):
 @pytest.mark.parametrize("edges", [(), (1,), (1, 2, 5, 6)])
 def test_any_program_reads_pieces_as_one_gzip_file(edges):
     mask = np.random.default_rng(1).integers(0, 250, (17, 5, 8)).astype(np.uint8)
-    content = gzipped(cut(mask, *edges))
+    content = join_pieces(cut(mask, *edges))
     assert gzip.decompress(content) == mask.tobytes(order="F")
     reader = zlib.decompressobj(16 + zlib.MAX_WBITS)  # knows one member only, and checks its checksum
     assert reader.decompress(content) == mask.tobytes(order="F")
@@ -60,6 +60,6 @@ def test_a_disk_that_writes_something_else_is_noticed(tmp_path, oblique_scan, ma
 
 
 def test_what_does_not_survive_compression_is_told(monkeypatch):
-    monkeypatch.setattr(pieces.Piece, "inflated", lambda self: b"")
+    monkeypatch.setattr(pieces.Piece, "inflate", lambda self: b"")
     with pytest.raises(VolumeError, match="compression"):
         Piece.of(np.arange(8, dtype=np.uint8).reshape(2, 2, 2))

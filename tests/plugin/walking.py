@@ -283,7 +283,7 @@ class Walker:
 
     def do_remove_and_restore(self):
         if self.removed:
-            folder = self.session.cases.list.removed()[0].folder
+            folder = self.session.cases.list.removed_cases()[0].folder
             self.session.cases.restore(getattr(folder, "name", folder))
             case_id, before = next(iter(self.removed)), self.session.cases.case_id
             self.cases[case_id] = self.removed.pop(case_id)

@@ -88,8 +88,8 @@ def _difference(strategy: str, baseline: str, pairs: Sequence[tuple[Curve, Curve
         strategy=strategy,
         baseline=baseline,
         seeds=len(pairs),
-        by_slices=_paired(pairs, lambda curve: curve.slices),
-        by_effort=_paired(pairs, lambda curve: curve.effort),
+        by_slices=_paired_interval(pairs, lambda curve: curve.slices),
+        by_effort=_paired_interval(pairs, lambda curve: curve.effort),
         last=_interval(np.array([_last(own) - _last(other) for own, other in pairs])),
         effort_saved=effort_saved(pairs),
     )
@@ -99,7 +99,9 @@ def _last(curve: Curve) -> NDArray[np.float64]:
     return np.array([values[-1] for values in curve.dice.values()])
 
 
-def _paired(pairs: Sequence[tuple[Curve, Curve]], axis: Callable[[Curve], Values]) -> Interval | None:
+def _paired_interval(
+    pairs: Sequence[tuple[Curve, Curve]], axis: Callable[[Curve], Values]
+) -> Interval | None:
     differences = []
     for own, other in pairs:
         end = min(axis(own)[-1], axis(other)[-1])

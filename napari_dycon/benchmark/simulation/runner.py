@@ -68,7 +68,7 @@ class Simulation:
         wanted = [(seed, name) for seed in self.protocol.seeds for name in self.protocol.strategies]
         rows: list[Row] = []
         for number, (seed, strategy) in enumerate(wanted, start=1):
-            kept = self._kept(strategy, seed)
+            kept = self._rows_kept(strategy, seed)
             for row in kept:
                 yield RoundFinished(row, kept=True)
             rows += kept
@@ -78,14 +78,14 @@ class Simulation:
                 done = yield from self._follow(lane, rows)
                 if not done:
                     return rows
-        self._results.write(self.compared(rows))
+        self._results.write(self.compare(rows))
         return rows
 
-    def compared(self, rows: list[Row]) -> list[Difference]:
+    def compare(self, rows: list[Row]) -> list[Difference]:
         """Compare the strategies in some rows of this simulation."""
         return compare(curves(rows))
 
-    def _kept(self, strategy: str, seed: int) -> list[Row]:
+    def _rows_kept(self, strategy: str, seed: int) -> list[Row]:
         """The rows of all rounds, if all are there."""
         keys = (
             row_key(strategy, seed, number, self._setting.same) for number in range(self.protocol.rounds + 1)

@@ -78,7 +78,7 @@ class _Child:
         self._failure: tuple[str, str] | None = None
 
     def events(self) -> Generator[Event, None, None]:
-        with tempfile.TemporaryFile() as errors, _started(errors) as self._process:
+        with tempfile.TemporaryFile() as errors, _start_process(errors) as self._process:
             reader = threading.Thread(target=self._listen, name="dycon-child")
             reader.start()
             try:
@@ -187,7 +187,7 @@ class _Child:
             self._process.kill()
 
 
-def _started(errors: IO[bytes]) -> subprocess.Popen[str]:
+def _start_process(errors: IO[bytes]) -> subprocess.Popen[str]:
     """The process, without a window, and out of reach of a Ctrl-C in the terminal that is for this one."""
     flags = ("CREATE_NEW_PROCESS_GROUP", "CREATE_NO_WINDOW")  # on Windows
     return subprocess.Popen(

@@ -44,11 +44,11 @@ def handing_over(study: Study, events: "Generator[Event, None, None]") -> Iterat
     with closing(events):
         for event in events:
             if isinstance(event, RunFinished) and event.reason != "failed" and event.iteration > 0:
-                yield from _told(study, event.run)
+                yield from _announce(study, event.run)
             yield event
 
 
-def _told(study: Study, run: str) -> Iterator[Note]:
+def _announce(study: Study, run: str) -> Iterator[Note]:
     try:
         done = hand_over(study)
     except DyconError as error:

@@ -28,7 +28,7 @@ def clasp_pe(
     study: Study, run: str | None, wanted: Wanted, control: Control
 ) -> Generator[CaseLooked, None, Suggestions]:
     """Choose slices by ClaSP PE."""
-    spots, left_out = yield from looking(study, run, control, _scored)
+    spots, left_out = yield from looking(study, run, control, _score_spots)
     rng = wanted.chance(study, run)
     values: list[int | None] = [structure.value for structure in study.structures]
     rankings = dict[int | None, list[Spot]]()
@@ -43,9 +43,9 @@ def clasp_pe(
     return answer(study, run, chosen, left_out, wanted.count, REASON)
 
 
-def _scored(predicted: Predicted) -> Iterator[Spot]:
+def _score_spots(predicted: Predicted) -> Iterator[Spot]:
     """Yield every slice once for each structure and once for all."""
     for structure in predicted.study.structures:
         unsure = predicted.entropy * predicted.probability(structure.value)
-        yield from predicted.scored(unsure, structure.value)
-    yield from predicted.scored(predicted.entropy)
+        yield from predicted.score_slices(unsure, structure.value)
+    yield from predicted.score_slices(predicted.entropy)

@@ -88,10 +88,12 @@ def _choose(found: Sequence[Candidate], wanted: Wanted, rng: np.random.Generator
     while len(chosen) + len(checks) < count and _take(checks, shuffled, chosen):
         pass
     best = max(candidate.gain for candidate in found)
-    return [_scored(c, best) for c in chosen] + [replace(_scored(c, best), reason=CHECK) for c in checks]
+    return [_to_suggestion(c, best) for c in chosen] + [
+        replace(_to_suggestion(c, best), reason=CHECK) for c in checks
+    ]
 
 
-def _scored(candidate: Candidate, best: float) -> Suggestion:
+def _to_suggestion(candidate: Candidate, best: float) -> Suggestion:
     return replace(candidate.suggestion, score=round(candidate.gain / best, 4))
 
 

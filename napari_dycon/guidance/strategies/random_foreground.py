@@ -26,4 +26,4 @@ def random_foreground(
 
 
 def _through_structures(predicted: Predicted) -> Iterator[Spot]:
-    return (spot for spot in predicted.scored((predicted.mask > 0).astype("float32")) if spot.score > 0)
+    return (spot for spot in predicted.score_slices((predicted.mask > 0).astype("float32")) if spot.score > 0)

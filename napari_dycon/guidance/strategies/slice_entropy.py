@@ -16,6 +16,6 @@ def slice_entropy(
     study: Study, run: str | None, wanted: Wanted, control: Control
 ) -> Generator[CaseLooked, None, Suggestions]:
     """Choose the slices with the highest mean entropy, in all planes of all cases."""
-    spots, left_out = yield from looking(study, run, control, lambda case: case.scored(case.entropy))
+    spots, left_out = yield from looking(study, run, control, lambda case: case.score_slices(case.entropy))
     ranked = sorted(spots, key=lambda spot: -spot.score)
     return answer(study, run, choose(ranked, wanted.count), left_out, wanted.count, REASON)

@@ -58,8 +58,8 @@ def uncl(
         Scalar, computed in float32 and finite for any beta.
     """
     with torch.autocast(student.device.type, enabled=False):
-        p, student_entropy = _normalised(student)
-        q, teacher_entropy = _normalised(teacher.detach())
+        p, student_entropy = _normalise(student)
+        q, teacher_entropy = _normalise(teacher.detach())
         distance = (p - q).square().sum(dim=1)
         certainty = torch.exp(-torch.logaddexp(beta * student_entropy, beta * teacher_entropy))
         sharpness = beta if entropy_weight is None else entropy_weight
@@ -69,6 +69,6 @@ def uncl(
         return (voxels * valid).sum() / valid.sum().clamp_min(1)
 
 
-def _normalised(logits: Tensor) -> tuple[Tensor, Tensor]:
+def _normalise(logits: Tensor) -> tuple[Tensor, Tensor]:
     probabilities, entropy = softmax_entropy(logits)
     return probabilities, entropy / math.log(logits.shape[1])

@@ -97,7 +97,7 @@ class DualNetwork(NetworkPair):
             return self.supervised(batch)
         around = self.survey(batch)
         outputs = self.learn(batch, batch.strong, project=settings.contrast_weight > 0)
-        supervised = self._supervised(outputs, batch)
+        supervised = self._supervised_losses(outputs, batch)
         losses = {"supervised": torch.stack(supervised).sum()}
         if settings.correction_weight > 0:
             losses["correction"] = strength * settings.correction_weight * self._correction(outputs, batch)
@@ -105,17 +105,17 @@ class DualNetwork(NetworkPair):
             return losses
         consensus = self._consensus(around, strength)
         if settings.filtered_weight > 0:
-            loss = self._filtered(outputs, consensus, around.first)
+            loss = self._filtered_loss(outputs, consensus, around.first)
             losses["filtered"] = strength * settings.filtered_weight * loss
         if settings.rectified_weight > 0:
-            loss = self._rectified(outputs, around, supervised)
+            loss = self._rectified_loss(outputs, around, supervised)
             losses["rectified"] = strength * settings.rectified_weight * loss
         if settings.contrast_weight > 0:
             loss = self._contrast(outputs, batch, around, consensus)
             losses["contrast"] = strength * settings.contrast_weight * loss
         return losses
 
-    def _supervised(self, outputs: list[Output], batch: Batch) -> list[Tensor]:
+    def _supervised_losses(self, outputs: list[Output], batch: Batch) -> list[Tensor]:
         """Cross-entropy and Dice on known voxels, for each network."""
         target, labelled = batch.supervision, len(batch.image)
         return [partial_loss(output.logits[:labelled], target, batch.weight) for output in outputs]
@@ -143,13 +143,15 @@ class DualNetwork(NetworkPair):
         self._monitor(around, target)
         return Consensus(mean, kept, target)
 
-    def _filtered(self, outputs: list[Output], consensus: Consensus, first: int) -> Tensor:
+    def _filtered_loss(self, outputs: list[Output], consensus: Consensus, first: int) -> Tensor:
         """L_u: cross-entropy of both networks with the labels that passed the filter."""
         return torch.stack(
             [confident_cross_entropy(output.logits[first:], consensus.target) for output in outputs]
         ).sum()
 
-    def _rectified(self, outputs: list[Output], around: Surroundings, supervised: list[Tensor]) -> Tensor:
+    def _rectified_loss(
+        self, outputs: list[Output], around: Surroundings, supervised: list[Tensor]
+    ) -> Tensor:
         """L_rect: the network that is worse on the labelled patches of this step learns from the other."""
         learner = int(bool(supervised[1] > supervised[0]))
         teacher = around.predictions[1 - learner]

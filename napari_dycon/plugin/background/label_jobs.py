@@ -72,11 +72,11 @@ def change(case: OpenCase, work: Callable[[], str], touch: Callable[[], None]) -
 
 
 def clean_up(case: OpenCase, structure: Structure, what: str, axis: int | None) -> str:
-    """Tidy a structure of the open case up, and say what came of it; see `cleaned`."""
+    """Tidy a structure of the open case up, and say what came of it; see `cleanup_edit`."""
     case.editor.reconcile()
     spacing = case.volume.geometry.spacing
-    edit = cleaned(case.annotation, structure, spacing, what, axis)
-    return told(case.editor.apply(edit) if edit else edit, structure, spacing, what)
+    edit = cleanup_edit(case.annotation, structure, spacing, what, axis)
+    return cleanup_sentence(case.editor.apply(edit) if edit else edit, structure, spacing, what)
 
 
 def between(
@@ -103,7 +103,7 @@ def between(
     return interpolate(annotation, spacing, wanted, axis, complete)
 
 
-def cleaned(
+def cleanup_edit(
     annotation: Annotation, structure: Structure, spacing: tuple[float, ...], what: str, axis: int | None
 ) -> Edit:
     """Work out a clean-up, see `clean_up`."""
@@ -119,7 +119,7 @@ def cleaned(
     return smooth(annotation, structure, spacing, round(size, 1))
 
 
-def told(edit: Edit, structure: Structure, spacing: tuple[float, ...], what: str) -> str:
+def cleanup_sentence(edit: Edit, structure: Structure, spacing: tuple[float, ...], what: str) -> str:
     """Say in one sentence what a clean-up came to."""
     if not edit:
         return NOTHING_TO_DO[what].format(name=structure.name)

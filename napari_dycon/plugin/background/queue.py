@@ -167,10 +167,10 @@ class JobQueue:
     def _next(self) -> None:
         if self._job is None and self._waiting:
             request = self._waiting.popleft()
-            self._job = Job(request.source, partial(_deliver, request.on_event), self._ended)
+            self._job = Job(request.source, partial(_deliver, request.on_event), self._on_end)
             self._job.start()
 
-    def _ended(self, sentence: str, details: str) -> None:
+    def _on_end(self, sentence: str, details: str) -> None:
         self._job = None
         if sentence:
             self._on_failure(sentence, details)

@@ -93,7 +93,7 @@ def outline_of(display: DisplayView, shape: Shape, corners: np.ndarray) -> Outli
     return Outline(axis, index, selection) if selection.voxels else None
 
 
-def predicted(case: OpenCase) -> np.ndarray:
+def prediction_of(case: OpenCase) -> np.ndarray:
     """Return the prediction of ``case``.
 
     Raises
@@ -106,15 +106,15 @@ def predicted(case: OpenCase) -> np.ndarray:
     return case.prediction
 
 
-def decided(case: OpenCase, what: str, where: Selection | None, name: str, run: str | None) -> Edit:
+def apply_decision(case: OpenCase, what: str, where: Selection | None, name: str, run: str | None) -> Edit:
     """Apply a decision to a part of the open case; None is all of it."""
     editor = case.editor
     if what in OF_PREDICTION:
         case.decisions.append(everything(case.annotation.shape) if where is None else where)
     if what == "accept":
-        return editor.accept(predicted(case), where, name, run)
+        return editor.accept(prediction_of(case), where, name, run)
     if what == "reject":
-        return editor.reject(predicted(case), where, name, run)
+        return editor.reject(prediction_of(case), where, name, run)
     action: Callable[[Selection | None, str], Edit] = getattr(editor, what)
     return action(where, name)
 

@@ -83,7 +83,7 @@ def version_row(version: Version, shape: tuple[int, int, int], now: datetime) ->
     if version.run:
         lines.append(f"prediction of run {version.run}")
     if version.known_voxels:
-        lines.append(KnownSummary.counted(version.known_voxels, version.complete_slices, shape).sentence())
+        lines.append(KnownSummary.of_counts(version.known_voxels, version.complete_slices, shape).sentence())
     if len(lines) == 1:
         lines.append(what)
     return VersionRow(version.generation, moment(saved, now), what, version.known_fraction, "\n".join(lines))

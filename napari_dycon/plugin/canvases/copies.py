@@ -75,13 +75,13 @@ class Copies:
     def _copies_of(self, layer: Layer) -> list[Layer]:
         return [copy for pane in self._panes if (copy := pane.copy_of(layer)) is not None]
 
-    def _copied(self) -> list[Layer]:
+    def _layers_to_copy(self) -> list[Layer]:
         return [layer for layer in self._alive.layers if can_be_mirrored(layer)]
 
     def _add(self, layer: Layer) -> None:
         if not can_be_mirrored(layer):
             return
-        place = self._copied().index(layer)
+        place = self._layers_to_copy().index(layer)
         with self._cross_hair.hold():
             for pane in self._panes:
                 pane.add(layer, place, self._follower.follow_stroke)
@@ -108,7 +108,7 @@ class Copies:
         self._follower.forget(event.value)
 
     def _sort(self, event: Event | None = None) -> None:
-        layers = self._copied()
+        layers = self._layers_to_copy()
         for pane in self._panes:
             pane.sort(layers)
 

@@ -109,23 +109,23 @@ class CaseList:
     def set_note(self, case_id: str, text: str) -> None:
         """Write a note on a case; an empty one removes it."""
         self._current.writable().notebook.write(case_id, note=" ".join(text.split()))
-        self._marked()
+        self._tell_mark()
 
     @intention
     def flag(self, case_ids: Sequence[str], flagged: bool) -> None:
         """Mark cases to be found again, or take the mark away."""
         for case_id in case_ids:
             self._current.writable().notebook.write(case_id, flagged=flagged)
-        self._marked()
+        self._tell_mark()
 
     @intention
     def review(self, case_ids: Sequence[str], to_review: bool) -> None:
         """Say that somebody should review cases, or that it is done."""
         for case_id in case_ids:
             self._current.writable().notebook.write(case_id, to_review=to_review)
-        self._marked()
+        self._tell_mark()
 
-    def removed(self) -> list[RemovedCase]:
+    def removed_cases(self) -> list[RemovedCase]:
         """Return the cases that can be put back, the latest first."""
         study = self._current.study
         return [] if study is None or study.read_only else study.removed_cases()
@@ -152,7 +152,7 @@ class CaseList:
         """Look where the scans are."""
         self._lookout.look()
 
-    def _marked(self) -> None:
+    def _tell_mark(self) -> None:
         self.logbook.save_soon()
         self.changed.emit()
 

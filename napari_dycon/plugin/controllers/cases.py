@@ -99,7 +99,7 @@ class Cases:
     @intention
     def open(self, case_id: str) -> None:
         """Show a case; it is read in the background and announced by ``opened``."""
-        study = self._current.needed()
+        study = self._current.require()
         self.wanted = case_id
         if self._tasks.state.kind == "restructuring":
             return  # it is opened when that is done
@@ -111,7 +111,7 @@ class Cases:
     @intention
     def open_next(self) -> None:
         """Save, and open the next case of the list as it is sorted and filtered that is not complete."""
-        self._current.needed()
+        self._current.require()
         case_id = self.list.after(self.case_id)
         if case_id is None:
             self._dialogue.say("info", "There is no other case left to label.")
@@ -121,7 +121,7 @@ class Cases:
     @intention
     def open_previous(self) -> None:
         """Save, and open the case again that was open before."""
-        known = {case.id for case in self._current.needed().cases}
+        known = {case.id for case in self._current.require().cases}
         while self._trail:
             case_id = self._trail.pop()
             if case_id in known and case_id != self.case_id:
@@ -205,7 +205,7 @@ class Cases:
         self.open(event.case_id)
 
     def _open_instead(self, case_id: str | None) -> None:
-        rest = [case.id for case in self._current.needed().cases]
+        rest = [case.id for case in self._current.require().cases]
         self.wanted = None
         if case_id is not None and case_id in rest:
             self.open(case_id)
@@ -250,7 +250,7 @@ class Cases:
         if kept is not None and not begun and kept.case_id == self.wanted:
             self._show(kept)
         elif self.wanted is not None:
-            self._load(self._current.needed(), self.wanted)
+            self._load(self._current.require(), self.wanted)
 
     def _count_again(self) -> None:
         """After something was saved: that can only be the open case, or the one before."""

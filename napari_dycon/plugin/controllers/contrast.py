@@ -69,7 +69,7 @@ class Contrast:
         unit = (automatic.high - automatic.low) / PIXELS_ACROSS
         self._wish = OWN
         now = Window(OWN, "", *self._presenter.shown_window())
-        self._use(now.changed(right, up, unit))
+        self._use(now.adjust(right, up, unit))
 
     def show_case(self, case_id: str) -> None:
         """Keep the window where it makes sense for the case that was just shown."""

@@ -23,7 +23,7 @@ class CurrentStudy:
         self._tasks = tasks
         self.study: Study | None = None
 
-    def needed(self) -> Study:
+    def require(self) -> Study:
         """Return the open study.
 
         Raises
@@ -43,7 +43,7 @@ class CurrentStudy:
         StudyError
             When there is none, or it is open elsewhere.
         """
-        study = self.needed()
+        study = self.require()
         if study.read_only:
             raise StudyError("This study is open in another session; here you can only look at it.")
         return study

@@ -107,7 +107,7 @@ class Exchange:
             Fields of `ExportRequest` that a person has set.
         """
         request = ExportRequest(Path(folder), **(settings or {}))
-        there = existing(self._current.needed(), request)
+        there = existing(self._current.require(), request)
         if not there:
             self._export(request)
             return
@@ -132,7 +132,7 @@ class Exchange:
 
     @intention
     def _export(self, request: ExportRequest) -> None:
-        source = jobs.export_masks(self._current.needed(), request, self._desk.saving.flush)
+        source = jobs.export_masks(self._current.require(), request, self._desk.saving.flush)
         self._tasks.run("exporting", "Exporting masks", source, self._on_exported)
 
     def _on_imported(self, event: CollectingScans | ImportEvent) -> None:

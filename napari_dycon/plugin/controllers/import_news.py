@@ -42,9 +42,9 @@ class ImportNews:
         added, labelled = self._outcomes["added"], self._outcomes["labelled"]
         again, known = self._outcomes["found again"], self._outcomes["already there"]
         said = [
-            *([_counted(added, "scan", "added")] if added or not (labelled or again or known) else []),
+            *([_count(added, "scan", "added")] if added or not (labelled or again or known) else []),
             *([f"{labelled} got {'their' if labelled > 1 else 'its'} labels."] if labelled else []),
-            *([_counted(again, "scan", "found again at a new place")] if again else []),
+            *([_count(again, "scan", "found again at a new place")] if again else []),
             *([f"{known} {'was' if known == 1 else 'were'} in the study already."] if known else []),
         ]
         return " ".join(said)
@@ -52,7 +52,7 @@ class ImportNews:
     @property
     def report(self) -> Report | None:
         """Every problem and note, or None where there is nothing of the kind."""
-        rows = (*self._problems, *((_named(names), note) for note, names in self._notes.items()))
+        rows = (*self._problems, *((_list_names(names), note) for note, names in self._notes.items()))
         return Report("Import", self.summary, rows) if rows else None
 
     def sentences(self) -> Iterator[tuple[str, str]]:
@@ -68,11 +68,11 @@ class ImportNews:
         yield "info", self.summary
 
 
-def _named(names: list[str]) -> str:
+def _list_names(names: list[str]) -> str:
     """Write the cases that a note is about, on one line however many they are."""
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(names[:LISTED]) + more
 
 
-def _counted(number: int, noun: str, what: str) -> str:
+def _count(number: int, noun: str, what: str) -> str:
     return f"1 {noun} was {what}." if number == 1 else f"{number} {noun}s were {what}."

@@ -23,10 +23,10 @@ def intention(method: Callable[Concatenate[S, P], None]) -> Callable[Concatenate
     """Turn the user's errors of a controller's method into a message; nothing is raised into Qt."""
 
     @wraps(method)
-    def guarded(self: S, *args: P.args, **kwargs: P.kwargs) -> None:
+    def wrapper(self: S, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             method(self, *args, **kwargs)
         except DyconError as error:
             self._dialogue.say("error", str(error))
 
-    return cast(Callable[Concatenate[S, P], None], guarded)
+    return cast(Callable[Concatenate[S, P], None], wrapper)

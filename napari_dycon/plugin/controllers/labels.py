@@ -144,7 +144,7 @@ class Labels:
     def toggle_case_complete(self) -> None:
         """Declare every voxel of the open case known, or open the case again."""
         case = self.editable()
-        complete = self._current.needed().case(case.case_id).status == "complete"
+        complete = self._current.require().case(case.case_id).status == "complete"
         if complete:
             self.decide(case, "reopen", lambda: case.editor.reopen_case())
         else:
@@ -172,7 +172,7 @@ class Labels:
     def propose_between(self, everything: bool = False) -> None:
         """Show what the active structure, or every one, may look like between the labelled slices."""
         case, (axis, _) = self.editable(), self._desk.slice_on_screen()
-        structures = self._structures.all if everything else (self._structures.chosen(),)
+        structures = self._structures.all if everything else (self._structures.active_structure(),)
         self._loads.put("proposal", proposal(case, structures, axis), self._on_proposed)
 
     def _on_proposed(self, event: Proposed) -> None:
@@ -203,13 +203,13 @@ class Labels:
     @intention
     def clean_up(self, what: str) -> None:
         """Tidy the active structure up; ``what`` is a key of `label_jobs.NOTHING_TO_DO`."""
-        case, structure = self.editable(), self._structures.chosen()
+        case, structure = self.editable(), self._structures.active_structure()
         axis = self._desk.slice_on_screen()[0] if what == "slice holes" else None
         self._change(case, partial(clean_up, case, structure, what, axis))
 
     def take_imported(self, case_id: str) -> None:
         """Let labels that came for the open case into it; what a person painted meanwhile stays."""
-        study, case = self._current.needed(), self._desk.case
+        study, case = self._current.require(), self._desk.case
         if case is None or case.case_id != case_id:
             return  # it is read anew when it is opened
         self._structures.take_first()

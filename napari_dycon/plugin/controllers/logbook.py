@@ -72,7 +72,7 @@ class Logbook(QObject):
             if place is not None and return_to_place:
                 go_back_to(self._presenter.viewer, case.display, place)
             self._sheet.turn_to(case.case_id)
-            self._notebook.opened(case.case_id)
+            self._notebook.note_opening(case.case_id)
             self._hand_tools_back()
             self.save_soon()
 

@@ -11,13 +11,13 @@ from napari_dycon.plugin.background.region_jobs import (
     DecisionsSeen,
     Outline,
     PiecesFound,
+    apply_decision,
     case_voxel,
-    decided,
     open_prediction,
     outcome,
     outline_of,
     piece_search,
-    predicted,
+    prediction_of,
 )
 from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.desk import Desk
@@ -31,7 +31,7 @@ from napari_dycon.plugin.layers.presenter import Presenter
 from napari_dycon.plugin.layers.sketch import Shape, Sketch
 from napari_dycon.plugin.layers.styles import SCAN
 from napari_dycon.study.truth.edits import Edit
-from napari_dycon.study.truth.regions import Selection, connected, one_slice
+from napari_dycon.study.truth.regions import Selection, connected_piece, one_slice
 
 VERBS = {
     "accept": "Accept",
@@ -98,10 +98,10 @@ class Regions:
         self._current, self._dialogue, self._desk = current, dialogue, desk
         self._presenter, self._labels, self._views, self._loads = presenter, labels, views, loads
         rows = presenter.stage.list_layer
-        self._sketch = Sketch(lambda: presenter.viewer, self._drawn, self._sketch_left, rows)
+        self._sketch = Sketch(lambda: presenter.viewer, self._on_drawing, self._leave_sketch, rows)
         self._then: tuple[str, str] | None = None
         self._pieces: np.ndarray | None = None
-        presenter.viewer.mouse_move_callbacks.append(self._pointer_moved)
+        presenter.viewer.mouse_move_callbacks.append(self._on_pointer)
         views.pointed.connect(self.point)
         desk.rewritten.connect(self._see_decisions)
 
@@ -155,21 +155,21 @@ class Regions:
         assert scan is not None
         self._then = then
         self._sketch.start(shape, scan)
-        self._dialogue.ask(Question(HOW_TO_DRAW[shape], ((CANCEL, "Cancel"),)), self._drawing_ended)
+        self._dialogue.ask(Question(HOW_TO_DRAW[shape], ((CANCEL, "Cancel"),)), self._end_drawing)
 
-    def _drawing_ended(self, key: str) -> None:
+    def _end_drawing(self, key: str) -> None:
         del key
         self._pieces = None
         self._presenter.show_pieces(None)
         if self._sketch.drawing:
             self._sketch.stop()
 
-    def _sketch_left(self) -> None:
+    def _leave_sketch(self) -> None:
         self._dialogue.answer(CANCEL)
         self._sketch.stop()
 
     @intention
-    def _drawn(self, corners: np.ndarray) -> None:
+    def _on_drawing(self, corners: np.ndarray) -> None:
         case, shape = self._desk.open_case(), self._sketch.drawing
         assert shape is not None
         if shape == "point":
@@ -183,10 +183,10 @@ class Regions:
             return
         self._sketch.hold()
         question = Question("Which slices?", DEPTH)
-        self._dialogue.ask(question, partial(self._depth_chosen, outline))
+        self._dialogue.ask(question, partial(self._on_depth, outline))
 
     @intention
-    def _depth_chosen(self, outline: Outline, key: str) -> None:
+    def _on_depth(self, outline: Outline, key: str) -> None:
         if key == CANCEL or self._desk.case is None:
             self._sketch.stop()
             return
@@ -198,10 +198,10 @@ class Regions:
             self._decide(case, self._then[0], selection, self._then[1])
             return
         answers = WITH_MODEL if self._desk.has_prediction else WITHOUT_MODEL
-        self._dialogue.ask(Question("This region:", answers), partial(self._region_decided, selection))
+        self._dialogue.ask(Question("This region:", answers), partial(self._on_decision, selection))
 
     @intention
-    def _region_decided(self, selection: Selection, key: str) -> None:
+    def _on_decision(self, selection: Selection, key: str) -> None:
         self._sketch.stop()
         if key != CANCEL and self._desk.case is not None:
             self._decide(self._decidable(key), key, selection, "region")
@@ -224,7 +224,7 @@ class Regions:
             self._presenter.show_pieces(event.pieces)
             self.point()
 
-    def _pointer_moved(self, *event: object) -> None:
+    def _on_pointer(self, *event: object) -> None:
         del event
         self.point()
 
@@ -245,27 +245,27 @@ class Regions:
     def _decidable(self, what: str) -> OpenCase:
         case = self._labels.editable()
         if what in OF_PREDICTION:
-            predicted(case)
+            prediction_of(case)
         return case
 
     def _decide_slice(self, case: OpenCase, what: str) -> None:
         axis, index = self._desk.slice_on_screen()
         where = one_slice(case.annotation.shape, axis, index)
-        edit = decided(case, what, where, f"{VERBS[what]} slice", self._run)
+        edit = apply_decision(case, what, where, f"{VERBS[what]} slice", self._run)
         self._desk.take_edit()
         self._dialogue.say_of_edit(outcome(edit, what))
 
     def _decide(self, case: OpenCase, what: str, where: Selection | None, part: str) -> None:
-        action = partial(decided, case, what, where, f"{VERBS[what]} {part}", self._run)
+        action = partial(apply_decision, case, what, where, f"{VERBS[what]} {part}", self._run)
         self._labels.decide(case, what, action)
 
     def _decide_at(self, case: OpenCase, what: str, voxel: tuple[int, int, int] | None) -> None:
-        prediction, run = predicted(case), self._run
+        prediction, run = prediction_of(case), self._run
         if voxel is None or not prediction[voxel]:
             raise StudyError(NO_PIECE)
 
         def action() -> Edit:
-            return decided(case, what, connected(prediction, voxel), f"{VERBS[what]} piece", run)
+            return apply_decision(case, what, connected_piece(prediction, voxel), f"{VERBS[what]} piece", run)
 
         self._labels.decide(case, what, action)
 

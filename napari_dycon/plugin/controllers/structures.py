@@ -83,7 +83,7 @@ class Structures:
         """The structure being painted."""
         return next((one for one in self.all if one.value == self.active_value), None)
 
-    def chosen(self) -> Structure:
+    def active_structure(self) -> Structure:
         """Return the structure being painted.
 
         Raises
@@ -104,7 +104,7 @@ class Structures:
     @intention
     def add(self, name: str) -> None:
         """Add a structure and make it the active one."""
-        self.active_value = self._settled().add_structure(name).value
+        self.active_value = self._require_settled().add_structure(name).value
         self._tell_edited()
 
     def have_one(self) -> None:
@@ -125,13 +125,13 @@ class Structures:
     @intention
     def rename(self, value: int, name: str) -> None:
         """Give the structure with label ``value`` another name."""
-        self._settled().rename_structure(value, name)
+        self._require_settled().rename_structure(value, name)
         self._tell_edited()
 
     @intention
     def recolour(self, value: int, color: str) -> None:
         """Give the structure with label ``value`` another colour, "#rrggbb"."""
-        self._settled().recolour_structure(value, color)
+        self._require_settled().recolour_structure(value, color)
         self._tell_edited()
 
     @intention
@@ -154,7 +154,7 @@ class Structures:
     def merge(self, value: int, into: int) -> None:
         """Ask whether one structure shall become part of another in every case, and do it."""
         study = self._current.at_rest()
-        self._when_saved(partial(self._ask_merge, study, value, into))
+        self._after_save(partial(self._ask_merge, study, value, into))
 
     @intention
     def remove(self, value: int, background: bool = False) -> None:
@@ -163,21 +163,21 @@ class Structures:
         if len(study.structures) == 1:
             name = study.structure(value).name
             raise StudyError(f"“{name}” is the only structure: add another one before you remove it.")
-        self._when_saved(partial(self._ask_removal, study, value, background))
+        self._after_save(partial(self._ask_removal, study, value, background))
 
-    def _when_saved(self, go_on: Callable[[], None]) -> None:
+    def _after_save(self, go_on: Callable[[], None]) -> None:
         self._loads.put("structures", flush(self._desk.saving.flush, go_on), Saved.call)
 
     @intention
     def _ask_merge(self, study: Study, value: int, into: int) -> None:
-        names = f"{quoted(study, value)} into {quoted(study, into)}"
+        names = f"{quote(study, value)} into {quote(study, into)}"
         change = partial(study.merge_structures, value, into)
-        self._ask_change(f"Merge {names}{painted(study, value, 'in')}?", "Merge", change)
+        self._ask_change(f"Merge {names}{extent_in_words(study, value, 'in')}?", "Merge", change)
 
     @intention
     def _ask_removal(self, study: Study, value: int, background: bool) -> None:
         change = partial(study.remove_structure, value, background=background)
-        text = f"Remove {quoted(study, value)}{painted(study, value, 'from')}?"
+        text = f"Remove {quote(study, value)}{extent_in_words(study, value, 'from')}?"
         self._ask_change(text, "Remove", change)
 
     def _ask_change(self, text: str, verb: str, change: Callable[[], None]) -> None:
@@ -195,7 +195,7 @@ class Structures:
         self.edited.emit()
 
     def _on_rewritten(self, event: StructuresRewritten) -> None:
-        study = self._current.needed()
+        study = self._current.require()
         values = [structure.value for structure in study.structures]
         if self.active_value not in values:
             self.active_value = self._successor(study, values)
@@ -209,7 +209,7 @@ class Structures:
         heirs = (note.becomes for note in reversed(read_notes(study.path)) if note.value == self.active_value)
         return next((heir for heir in heirs if heir in values), next(iter(values), 1))
 
-    def _settled(self) -> Study:
+    def _require_settled(self) -> Study:
         """The study, while its structures are not being changed: that holds it for long."""
         rewriting = self._tasks.state.kind == "restructuring"
         return self._current.at_rest() if rewriting else self._current.writable()
@@ -230,13 +230,13 @@ class Structures:
             self.changed.emit()
 
 
-def painted(study: Study, value: int, how: str) -> str:
+def extent_in_words(study: Study, value: int, how: str) -> str:
     """Say in how many cases a structure is painted, as far as it is saved: `` in 3 cases``."""
     count = sum(case.label_voxels.get(value, 0) > 0 for case in study.cases)
     return f" {how} {count} {'case' if count == 1 else 'cases'}" if count else ""
 
 
-def quoted(study: Study, value: int) -> str:
+def quote(study: Study, value: int) -> str:
     """Return the name of a structure, short enough for a question."""
     name = study.structure(value).name
     return f"“{name}”" if len(name) <= LONGEST_NAME else f"“{name[: LONGEST_NAME - 1].rstrip()}…”"

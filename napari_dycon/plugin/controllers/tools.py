@@ -65,7 +65,7 @@ class Tools:
         self._showed_known = False
         self._painted_value = structures.active_value
         desk.history.connect(self.changed)
-        structures.changed.connect(self._paint_structure_chosen)
+        structures.changed.connect(self._on_structure)
 
     # ---- the tool ----------------------------------------------------------------------------
 
@@ -93,10 +93,10 @@ class Tools:
         """Hear which tool is taken for the case that was just shown, by whatever key or button."""
         layer = self._presenter.annotation
         if layer is not None:
-            layer.events.mode.connect(self._tool_taken)
+            layer.events.mode.connect(self._on_tool)
         self.changed.emit()
 
-    def _tool_taken(self, event: object = None) -> None:
+    def _on_tool(self, event: object = None) -> None:
         del event
         if self.tool in PAINTING:
             self._structures.have_one()
@@ -127,7 +127,7 @@ class Tools:
             self._views.toggle_known_map()
         self.changed.emit()
 
-    def _paint_structure_chosen(self) -> None:
+    def _on_structure(self) -> None:
         """Whoever chooses another structure wants to paint it."""
         before, self._painted_value = self._painted_value, self._structures.active_value
         if before != self._painted_value and self.says is not Says.STRUCTURE:
@@ -156,7 +156,7 @@ class Tools:
     def range_for_case(self) -> None:
         """Begin with the window of the first case; keep the range while it means something in the next."""
         bounds, (low, high) = self.intensity_bounds, self.paint_range
-        study = str(self._current.needed().path)
+        study = str(self._current.require().path)
         if self._ranged != study or high < bounds[0] or low > bounds[1]:
             scan = self._presenter.layer(SCAN)
             assert scan is not None

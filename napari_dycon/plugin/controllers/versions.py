@@ -60,7 +60,7 @@ class Versions:
     @intention
     def show(self, case_id: str | None = None) -> None:
         """List the versions of a case, which is opened for that; by default of the open one."""
-        study = self._current.needed()
+        study = self._current.require()
         case_id = case_id or self._desk.case_id or self._desk.open_case().case_id
         if case_id != self._desk.case_id:
             self._cases.open(case_id)
@@ -78,7 +78,7 @@ class Versions:
             self._desk.look_at(None)
             self.changed.emit()
         else:
-            source = version_labels(self._current.needed(), self.shown.case_id, generation)
+            source = version_labels(self._current.require(), self.shown.case_id, generation)
             self._loads.put("version", source, self._on_read)
 
     @intention
@@ -109,7 +109,7 @@ class Versions:
             self._asked = None
             self._dialogue.say("info", "This case has no versions yet: nothing is labelled in it.")
             return
-        name = self._current.needed().case(event.case_id).name
+        name = self._current.require().case(event.case_id).name
         generations = [row.generation for row in event.rows]
         before = self.shown
         chosen = generations[0]

@@ -36,7 +36,7 @@ class Keyboard:
         self._bound: dict[str, Callable[[object], None]] = {}
         self._holders: weakref.WeakSet[ViewerModel | Layer] = weakref.WeakSet((model,))
         self._holders.update(layer for layer in model.layers if _is_ours(layer))
-        model.layers.events.inserted.connect(self._inserted)
+        model.layers.events.inserted.connect(self._on_inserted)
 
     def bind(self, scheme: str) -> None:
         """Bind the keys of ``scheme`` in place of those of the scheme before."""
@@ -52,7 +52,7 @@ class Keyboard:
         for holder in self._holders:
             self._bind_to(holder)
 
-    def _inserted(self, event: Event) -> None:
+    def _on_inserted(self, event: Event) -> None:
         if _is_ours(event.value):
             self._holders.add(event.value)
             self._bind_to(event.value)

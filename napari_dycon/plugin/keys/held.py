@@ -31,14 +31,14 @@ class HeldKeys(QObject):
         if event.type() != QEvent.Type.KeyPress or not event.isAutoRepeat():
             return False
         actions = self._actions()
-        held = None if actions is None else repeated(actions.key_scheme, event.keyCombination())
+        held = None if actions is None else find_repeating(actions.key_scheme, event.keyCombination())
         if actions is None or held is None:
             return False
         actions.perform(held.id)
         return True
 
 
-def repeated(scheme: str, combination: object) -> Action | None:
+def find_repeating(scheme: str, combination: object) -> Action | None:
     """Return the action of ``scheme`` that goes on while a combination of keys is held."""
     held = QKeySequence(combination)
     for action in ACTIONS:

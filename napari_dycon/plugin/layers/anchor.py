@@ -30,10 +30,10 @@ class Anchor:
     def __init__(self, layer: Layer, scale: Callable[[], np.ndarray]) -> None:
         self._layer, self._scale, self._units, self._busy = layer, scale, layer.units, False
         for name in PLACE:
-            layer.events[name].connect(self._moved)
-        layer.events.mode.connect(self._mode_chosen)
+            layer.events[name].connect(self._on_move)
+        layer.events.mode.connect(self._on_mode)
 
-    def _moved(self, event: Event) -> None:
+    def _on_move(self, event: Event) -> None:
         del event
         if self._busy or self._in_place():
             return
@@ -53,7 +53,7 @@ class Anchor:
         moved = from_voxels(layer)
         return bool(np.allclose(moved, wanted) and layer.units == self._units)
 
-    def _mode_chosen(self, event: Event) -> None:
+    def _on_mode(self, event: Event) -> None:
         del event
         if str(self._layer.mode) == "transform":
             self._layer.mode = "pan_zoom"

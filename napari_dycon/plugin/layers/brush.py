@@ -104,7 +104,7 @@ class Brush:
             self.expect(mark, KNOWN_BY[self.says])
         return mark
 
-    def allowed(self, where: tuple[slice, ...], label: int) -> np.ndarray | None:
+    def paintable(self, where: tuple[slice, ...], label: int) -> np.ndarray | None:
         """Return a mask of the box in which ``label`` may be painted; None for everywhere.
 
         Erasing is free.
@@ -201,9 +201,9 @@ class BrushedLabels(HookedLabels):
         else:
             self.events.paint(value=item)
 
-    def allowed(self, where: tuple[slice, ...], label: int) -> np.ndarray | None:
+    def paintable(self, where: tuple[slice, ...], label: int) -> np.ndarray | None:
         """Return a mask of the box in which the brush may paint; None for everywhere."""
-        return self.brush.allowed(where, label)
+        return self.brush.paintable(where, label)
 
     def as_one(self, change: Callable[..., None], *args: object, **more: object) -> None:
         """Change the array; napari would tell of it before, unless it is a part of a stroke."""
@@ -216,19 +216,19 @@ class BrushedLabels(HookedLabels):
 
     def drag(self, event: Event) -> Generator[None]:
         """Paint as napari does while case, slice and tool stay what they were when the button went down."""
-        self._dragging = place = (event.dims_displayed, _hidden(event))
+        self._dragging = place = (event.dims_displayed, _slice_of(event))
         stroke = super().drag(event)
         for _ in stroke:
             yield
             if self._dragging is not place:
                 stroke.close()
                 return
-            if place != (event.dims_displayed, _hidden(event)):
+            if place != (event.dims_displayed, _slice_of(event)):
                 self.end_stroke()
                 stroke.close()
                 return
 
 
-def _hidden(event: Event) -> tuple[float, ...]:
+def _slice_of(event: Event) -> tuple[float, ...]:
     """Return where the slice of a mouse event lies."""
     return tuple(at for axis, at in enumerate(event.dims_point) if axis not in event.dims_displayed)

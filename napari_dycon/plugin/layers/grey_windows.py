@@ -45,10 +45,10 @@ class Window:
     @property
     def numbers(self) -> str:
         """Width and level."""
-        width, level = _rounded(self.high - self.low), _rounded((self.low + self.high) / 2)
+        width, level = _round(self.high - self.low), _round((self.low + self.high) / 2)
         return f"W {width}  L {level}".replace("-", "−")
 
-    def changed(self, wider: float, higher: float, unit: float) -> "Window":
+    def adjust(self, wider: float, higher: float, unit: float) -> "Window":
         """Return the window ``wider`` times ``unit`` wider and ``higher`` times ``unit`` higher in level."""
         width = max(self.high - self.low + wider * unit, unit)
         level = (self.low + self.high) / 2 + higher * unit
@@ -94,5 +94,5 @@ def _by_percentiles(values: np.ndarray) -> list[Window]:
     return [Window(name, WINDOWS[name], low, high) for (name, *_), low, high in pairs if high > low]
 
 
-def _rounded(value: float) -> str:
+def _round(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 10 else f"{value:.3g}"

@@ -47,19 +47,19 @@ class Guests:
     ) -> None:
         self._presenter, self._case_open, self._say = presenter, case_open, say
         self._told: WeakSet[Layer] = WeakSet()
-        viewer.layers.events.inserted.connect(self._inserted)
-        viewer.layers.events.removed.connect(self._removed)
+        viewer.layers.events.inserted.connect(self._on_insert)
+        viewer.layers.events.removed.connect(self._on_removal)
         for layer in viewer.layers:
             self._hear(layer)
 
-    def _inserted(self, event: Event) -> None:
+    def _on_insert(self, event: Event) -> None:
         self._hear(event.value)
 
     def _hear(self, layer: Layer) -> None:
         if isinstance(layer, Labels):
-            layer.events.paint.connect(self._painted)
+            layer.events.paint.connect(self._on_paint)
 
-    def _painted(self, event: Event) -> None:
+    def _on_paint(self, event: Event) -> None:
         layer, ours = event.source, self._presenter.annotation
         if layer is ours or layer in self._told or not self._case_open():
             return
@@ -68,10 +68,10 @@ class Guests:
             "warning", NOT_SAVED.format(name=layer.name, ours=ANNOTATION if ours is None else ours.name)
         )
 
-    def _removed(self, event: Event) -> None:
+    def _on_removal(self, event: Event) -> None:
         if isinstance(event.value, Labels):
-            event.value.events.paint.disconnect(self._painted)
-        if self._presenter.stage.made(event.value) in (SCAN, ANNOTATION):
+            event.value.events.paint.disconnect(self._on_paint)
+        if self._presenter.stage.role_made_for(event.value) in (SCAN, ANNOTATION):
             QTimer.singleShot(0, lambda name=event.value.name: self._tell_removed(name))
 
     def _tell_removed(self, name: str) -> None:

@@ -101,7 +101,7 @@ class OutlineShapes(Shapes):
 class HookedLabels(Labels):
     """Labels whose ways to be painted on have names that a subclass can make its own."""
 
-    def allowed(self, where: Box, label: int) -> np.ndarray | None:
+    def paintable(self, where: Box, label: int) -> np.ndarray | None:
         """Return a mask of the box in which ``label`` may be painted; None for everywhere."""
         del where, label
         return None
@@ -152,7 +152,7 @@ class HookedLabels(Labels):
         *rest: object,
         **more: object,
     ) -> None:
-        where = self.allowed(slice_key, new_label)
+        where = self.paintable(slice_key, new_label)
         if where is not None:
             mask = mask & where.reshape(mask.shape)
         paint = super()._paint_region_with_mask

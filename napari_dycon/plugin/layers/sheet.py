@@ -36,8 +36,8 @@ class Sheet(OutlineShapes):
         self._original = self if original is None else original
         self.copies: WeakSet[Sheet] = WeakSet()
         self.events.add(outlined=Event, clicked=Event)
-        self.events.data.connect(self._changed)
-        self.mouse_drag_callbacks.append(_pressed)
+        self.events.data.connect(self._on_change)
+        self.mouse_drag_callbacks.append(_on_press)
         if original is not None:
             original.copies.add(self)
 
@@ -52,7 +52,7 @@ class Sheet(OutlineShapes):
         """Tell that a place was clicked."""
         self._original.events.clicked(voxel=voxel)
 
-    def _changed(self, event: Event) -> None:
+    def _on_change(self, event: Event) -> None:
         if str(getattr(event, "action", "")).endswith("added"):
             QTimer.singleShot(0, self._tell)  # napari has not let go of the shape yet
 
@@ -61,7 +61,7 @@ class Sheet(OutlineShapes):
             self._original.events.outlined(corners=np.array(self.data[-1], float), sheet=self)
 
 
-def _pressed(sheet: Sheet, event: Event) -> Iterator[None]:
+def _on_press(sheet: Sheet, event: Event) -> Iterator[None]:
     start, voxel = np.array(event.pos), np.array(sheet.world_to_data(event.position))
     yield
     while event.type == "mouse_move":

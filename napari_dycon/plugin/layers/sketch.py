@@ -66,7 +66,7 @@ class Sketch:
         self._list_layer(layer, True)
         viewer.layers.selection.active = layer
         layer.mode = MODES.get(shape, "pan_zoom")
-        viewer.layers.selection.events.active.connect(self._activated)
+        viewer.layers.selection.events.active.connect(self._on_activation)
 
     def hold(self) -> None:
         """Keep the outline in sight while something is asked about it."""
@@ -88,7 +88,7 @@ class Sketch:
             return
         self.drawing, self.shown = None, False
         viewer = self._viewer()
-        viewer.layers.selection.events.active.disconnect(self._activated)
+        viewer.layers.selection.events.active.disconnect(self._on_activation)
         layer = self._layer
         if layer is not None and layer in viewer.layers:
             layer.mode = "pan_zoom"
@@ -114,8 +114,8 @@ class Sketch:
             place = {name: getattr(like, name) for name in ("scale", "translate", "units", "axis_labels")}
             self._layer = make_sketch_layer(**place)
             self._anchor = Anchor(self._layer, lambda: like.scale)
-            self._layer.events.outlined.connect(self._outlined)
-            self._layer.events.clicked.connect(self._clicked)
+            self._layer.events.outlined.connect(self._on_outline)
+            self._layer.events.clicked.connect(self._on_click)
             viewer.layers.append(self._layer)
         self._layer.scale, self._layer.translate = like.scale, like.translate
         like.events.scale.connect(self._follow)
@@ -126,15 +126,15 @@ class Sketch:
         if self._layer is not None:
             self._layer.scale = event.source.scale
 
-    def _activated(self, event: Event) -> None:
+    def _on_activation(self, event: Event) -> None:
         if self.shown and event.value is not self._layer:
             self._on_left()
 
-    def _outlined(self, event: Event) -> None:
+    def _on_outline(self, event: Event) -> None:
         if self.drawing in MODES:
             self._drawn_on = event.sheet
             self._on_drawn(event.corners)
 
-    def _clicked(self, event: Event) -> None:
+    def _on_click(self, event: Event) -> None:
         if self.drawing == "point":
             self._on_drawn(event.voxel[np.newaxis])

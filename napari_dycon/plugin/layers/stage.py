@@ -79,7 +79,7 @@ class Stage:
         found = ((role, self.layer(role)) for role in self._layers)
         return {role: layer for role, layer in found if layer is not None}
 
-    def made(self, layer: Layer) -> str | None:
+    def role_made_for(self, layer: Layer) -> str | None:
         """Return the role for which a layer was made, in the viewer or not; None for layers of others."""
         return next((role for role, ours in self._layers.items() if ours is layer), None)
 

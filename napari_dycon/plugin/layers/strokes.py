@@ -48,41 +48,41 @@ class PaintingHook:
             return
         self.detach()
         self._layer = layer
-        layer.events.paint.connect(self._painted)
-        layer.events.set_data.connect(self._refreshed)
-        layer.events.labels_update.connect(self._refreshed)
-        layer.events.data.connect(self._given_data)
-        layer.events.selected_label.connect(self._picked)
+        layer.events.paint.connect(self._on_paint)
+        layer.events.set_data.connect(self._on_refresh)
+        layer.events.labels_update.connect(self._on_refresh)
+        layer.events.data.connect(self._on_data)
+        layer.events.selected_label.connect(self._on_pick)
 
     def detach(self) -> None:
         """Stop listening."""
         if self._layer is not None:
-            self._layer.events.paint.disconnect(self._painted)
-            self._layer.events.set_data.disconnect(self._refreshed)
-            self._layer.events.labels_update.disconnect(self._refreshed)
-            self._layer.events.data.disconnect(self._given_data)
-            self._layer.events.selected_label.disconnect(self._picked)
+            self._layer.events.paint.disconnect(self._on_paint)
+            self._layer.events.set_data.disconnect(self._on_refresh)
+            self._layer.events.labels_update.disconnect(self._on_refresh)
+            self._layer.events.data.disconnect(self._on_data)
+            self._layer.events.selected_label.disconnect(self._on_pick)
         self._layer = None
 
-    def _painted(self, event: Event) -> None:
-        for box, mask, value in joined(strokes(event.value)):
+    def _on_paint(self, event: Event) -> None:
+        for box, mask, value in merge_strokes(strokes(event.value)):
             self._on_stroke(box, mask, value)
 
-    def _picked(self, event: object = None) -> None:
+    def _on_pick(self, event: object = None) -> None:
         del event
         assert self._layer is not None
         self._on_picked(int(self._layer.selected_label))
 
-    def _given_data(self, event: object = None) -> None:
+    def _on_data(self, event: object = None) -> None:
         del event
         self._on_replaced()
 
-    def _refreshed(self, event: object = None) -> None:
+    def _on_refresh(self, event: object = None) -> None:
         del event
         self._on_touched()
 
 
-def joined(parts: Iterable[tuple[Box, Mask, Any]]) -> Iterator[tuple[Box, Mask, int]]:
+def merge_strokes(parts: Iterable[tuple[Box, Mask, Any]]) -> Iterator[tuple[Box, Mask, int]]:
     """Yield the voxels of each value as one box with a mask, however often the brush went over them."""
     found: dict[int, list[tuple[Box, Mask]]] = {}
     for box, mask, value in parts:

@@ -237,7 +237,7 @@ def _shared_words(names: Sequence[str]) -> int:
     return len(re.sub(r"[^\W_]+$", "", least[:count]))
 
 
-def shortened(name: str, shared: tuple[int, int], fits: Callable[[str], bool]) -> str:
+def shorten(name: str, shared: tuple[int, int], fits: Callable[[str], bool]) -> str:
     """Return a name, without as much of what it shares with all others as there is no room for."""
     first, last = shared
     end, tail = len(name) - last, "…" if last else ""

@@ -27,7 +27,7 @@ from napari_dycon.plugin.widgets.case_table import (
     UNSURE,
     VOLUME,
     CaseProxy,
-    shortened,
+    shorten,
 )
 from napari_dycon.plugin.widgets.icons import draw_icon
 from napari_dycon.plugin.widgets.parts import prepare_table
@@ -71,7 +71,7 @@ class CaseDelegate(QStyledItemDelegate):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.theme = Theme.named("dark")
+        self.theme = Theme.of_name("dark")
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
         """Return the size of a row."""
@@ -84,7 +84,7 @@ class CaseDelegate(QStyledItemDelegate):
         if index.column() == NAME:
             metrics, room = option.fontMetrics, option.rect.width() - NAME_MARGIN
             shared = index.model().sourceModel().shared
-            option.text = shortened(option.text, shared, lambda text: metrics.horizontalAdvance(text) <= room)
+            option.text = shorten(option.text, shared, lambda text: metrics.horizontalAdvance(text) <= room)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
         """Draw one cell."""

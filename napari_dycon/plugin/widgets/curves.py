@@ -118,7 +118,7 @@ class CurvesView(QWidget):
         self.legend = Legend()
         self._curves: dict[str, pg.PlotDataItem] = {}
         self._dice = self.dice_plot.plot(antialias=True)
-        self._theme = Theme.named("dark")
+        self._theme = Theme.of_name("dark")
         self._losses: Mapping[str, Series] = {}
         self._dice_series: Series = ((), ())
         self._timer = QTimer(self)

@@ -69,7 +69,7 @@ class DyconDock(QWidget):
         WindowMenu(self.tools.window_menu, self.session)
         self.keys = DockKeys(self, self.session)
         self.expert = ExpertBench(self, self.session)
-        self.cases.menu.removed_cases = self.session.cases.list.removed
+        self.cases.menu.removed_cases = self.session.cases.list.removed_cases
         self.setAcceptDrops(True)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         memory = window_memory.recall()
@@ -160,7 +160,7 @@ class DyconDock(QWidget):
 
     def show_theme(self) -> None:
         """Use the colours of napari's theme."""
-        theme = Theme.named(self._viewer.theme)
+        theme = Theme.of_name(self._viewer.theme)
         self.setStyleSheet(style_sheet(theme))
         for part in (self.keys.sheet, self.expert.page, self.doors, self.header, self.cards, self.messages):
             part.set_theme(theme)

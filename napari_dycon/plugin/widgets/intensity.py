@@ -33,7 +33,7 @@ class IntensityPanel(QWidget):
         self.slider.setToolTip("In units of the scan; drag the bar to move both ends")
         self.note = plain_label("Brush, fill and polygon keep to it.", "muted")
         self.switch.toggled.connect(self.limited)
-        self.slider.valueChanged.connect(self._chosen)
+        self.slider.valueChanged.connect(self._on_range)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 10, 12, 8)
         layout.setSpacing(8)
@@ -64,7 +64,7 @@ class IntensityPanel(QWidget):
             f"QDoubleSpinBox {{ color: {theme.text}; background: transparent; border: 0px; }}"
         )
 
-    def _chosen(self, value: tuple[float, float]) -> None:
+    def _on_range(self, value: tuple[float, float]) -> None:
         self.range_chosen.emit(*value)
         if not self.switch.isChecked():
             self.limited.emit(True)

@@ -102,10 +102,10 @@ class PairsDialog(QDialog):
         choice.addItem(NONE, None)
         for label in labels:
             choice.addItem(shown[label], label)
-        choice.currentIndexChanged.connect(lambda _: self._chosen(scan))
+        choice.currentIndexChanged.connect(lambda _: self._take_from_others(scan))
         return choice
 
-    def _chosen(self, scan: Path) -> None:
+    def _take_from_others(self, scan: Path) -> None:
         """Take a label map away from every other scan: it belongs to one alone."""
         label = self.choices[scan].currentData()
         for other, choice in self.choices.items():

@@ -70,13 +70,13 @@ class StructureMenu(QObject):
 
     def _fill(self, menu: QMenu, value: int) -> None:
         names = self._chips.names
-        menu.addAction(f"Rename {quoted(names[value])}", lambda: self._rename(value))
+        menu.addAction(f"Rename {quote(names[value])}", lambda: self._rename(value))
         menu.addAction("Colour…", lambda: self.ask_colour(value))
         menu.addSeparator()
         merge, remove = menu.addMenu("Merge into"), menu.addMenu("Remove")
         for other, name in names.items():
             if other != value:
-                merge.addAction(quoted(name), partial(self.merge_requested.emit, value, other))
+                merge.addAction(quote(name), partial(self.merge_requested.emit, value, other))
         remove.addAction("Its voxels become unlabelled…", partial(self.remove_requested.emit, value, False))
         remove.addAction("Its voxels become background…", partial(self.remove_requested.emit, value, True))
         for part in (merge, remove):
@@ -89,6 +89,6 @@ class StructureMenu(QObject):
         self.recolour_requested.emit(self.sender().property("value"), colour.name())
 
 
-def quoted(name: str) -> str:
+def quote(name: str) -> str:
     """Return a name as a menu shows it: an ampersand is no key there."""
     return f"“{name}”".replace("&", "&&")

@@ -39,7 +39,7 @@ class Theme:
     curves: tuple[str, ...]
 
     @classmethod
-    def named(cls, name: str) -> "Theme":
+    def of_name(cls, name: str) -> "Theme":
         """Return the colours that go with the napari theme ``name``."""
         source = get_theme(name)
         colour = {key: getattr(source, key).as_hex("long") for key in ("background", "foreground", "primary")}

@@ -176,7 +176,7 @@ class TrainingPanel(QWidget):
         self.title.setText(TITLES[kind])
         self.progress.set_share((fraction or 0.0) if running else None)
         self.status.show_text(text.removeprefix(TITLES[kind]).strip())
-        self.time_left.show_text(self._left(phase, seconds_left, fraction))
+        self.time_left.show_text(self._time_in_words(phase, seconds_left, fraction))
         if (kind, phase) != (self._kind, self._phase):
             self._kind, self._phase = kind, phase
             self._show_controls(kind, phase)
@@ -192,7 +192,7 @@ class TrainingPanel(QWidget):
         self._draw_icons()
 
     @staticmethod
-    def _left(phase: str, seconds_left: float | None, fraction: float | None) -> str:
+    def _time_in_words(phase: str, seconds_left: float | None, fraction: float | None) -> str:
         done = "" if fraction is None else f"{100 * fraction:.0f} % done"
         if phase in WAITING:
             return f"{WAITING[phase]} · {done}" if phase == "paused" and done else WAITING[phase]

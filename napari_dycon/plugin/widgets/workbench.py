@@ -33,11 +33,11 @@ def while_alive(method: Callable[..., None]) -> Callable[..., None]:
     """Let a handler do nothing once Qt has deleted the dock; the session outlives it."""
 
     @wraps(method)
-    def guarded(self: "Workbench", *args: Any) -> None:
+    def wrapper(self: "Workbench", *args: Any) -> None:
         if isalive(self):
             method(self, *args)
 
-    return guarded
+    return wrapper
 
 
 class Panels(Protocol):

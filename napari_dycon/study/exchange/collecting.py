@@ -20,7 +20,7 @@ from napari_dycon.study.exchange.pairing import (
     pair,
 )
 from napari_dycon.study.store.files import OWN_FOLDERS
-from napari_dycon.study.store.naming import folded
+from napari_dycon.study.store.naming import fold
 from napari_dycon.study.store.studyfile import is_study
 
 DICOM_SUFFIXES = {"", ".dcm", ".ima"}
@@ -112,7 +112,7 @@ def collect(paths: Sequence[Path], labels_dir: Path | None, converted: Collectio
             items.setdefault(key, item)
     found = list(items.values()) if len(set(paths)) == 1 else _below_one_root(items.values(), paths)
     with_labels = _with_labels_beside(found) if labels_dir is None else _with_labels_of(found, labels_dir)
-    return Collected(tuple(_told_apart(with_labels.scans)), with_labels.unused_labels)
+    return Collected(tuple(_tell_apart(with_labels.scans)), with_labels.unused_labels)
 
 
 def _explicit(paths: Sequence[Path], labels: Path, converted: Collection[Path]) -> Found:
@@ -195,7 +195,7 @@ def _with_labels_of(found: Sequence[Found], labels_dir: Path) -> Collected:
     ]
     taken = {item.path.resolve() for item in scans}
     labels = [file for file in find_volumes(labels_dir) if file.resolve() not in taken]
-    return _matched(scans, labels, labels_dir, strict=False)
+    return _match(scans, labels, labels_dir, strict=False)
 
 
 def _with_labels_beside(found: Sequence[Found]) -> Collected:
@@ -208,13 +208,13 @@ def _with_labels_beside(found: Sequence[Found]) -> Collected:
         called = images[item.path.parent] or is_named_like_labels(item.name)
         (labels if called and not own else scans).append(item)
     drawn = [item for item in labels if not is_named_like_prediction(item.name)]
-    matched = _matched(scans, [item.path for item in drawn], None, strict=True, roots=drawn)
+    matched = _match(scans, [item.path for item in drawn], None, strict=True, roots=drawn)
     unused = {item.path for item in labels} - {item.path for item in drawn} | set(matched.unused_labels)
-    left = _supposed(matched.scans, [item for item in labels if item.path in unused])
+    left = _suppose_pairs(matched.scans, [item for item in labels if item.path in unused])
     return Collected((*matched.scans, *left), ())
 
 
-def _supposed(scans: Sequence[Found], left: Sequence[Found]) -> list[Found]:
+def _suppose_pairs(scans: Sequence[Found], left: Sequence[Found]) -> list[Found]:
     """Note on label maps by name which scans they may belong to, by a looser look at the names."""
     pairs = pair([item.place for item in scans], [item.place for item in left])
     of_label: dict[int, list[Path]] = {}
@@ -233,7 +233,7 @@ def _is_beside_images(folder: Path) -> bool:
     return images is not None and (folder.parent / images).is_dir()
 
 
-def _matched(
+def _match(
     scans: Sequence[Found],
     labels: Sequence[Path],
     labels_dir: Path | None,
@@ -269,7 +269,7 @@ def _doubt(
         return None
     found = doubtful[index]
     if len(found) > 1:
-        listed = _listed([str(labels[label]) for label in found])
+        listed = _list_texts([str(labels[label]) for label in found])
         return (
             f"Several label files could belong to {item.name}: {listed}. None was taken; import "
             f"{item.path.name} again with a folder that holds the right one alone."
@@ -281,19 +281,19 @@ def _doubt(
             f"was not used; if it is the right one, import that scan again with --labels {labels[found[0]]}."
         )
     return (
-        f"The label file {labels[found[0]]} could belong to several scans: {_listed(others)}. It was not "
+        f"The label file {labels[found[0]]} could belong to several scans: {_list_texts(others)}. It was not "
         "used; put it into a folder, or give it a name, that says whose it is."
     )
 
 
-def _told_apart(scans: Sequence[Found]) -> Iterator[Found]:
+def _tell_apart(scans: Sequence[Found]) -> Iterator[Found]:
     """Give scans of one name as much of their path as tells them apart, and those of one person the same one.
 
     Folders in which scans called after a sequence recur (``anna/T1``, ``bert/T1``) are taken for persons.
     """
     by_name: dict[str, list[Found]] = {}
     for item in scans:
-        by_name.setdefault(folded(item.name), []).append(item)
+        by_name.setdefault(fold(item.name), []).append(item)
     longer: dict[int, str] = {}
     persons: dict[Path, str] = {}
     for same in by_name.values():
@@ -334,6 +334,6 @@ def _place(path: Path, root: Path) -> Place:
     return Place.of(folder.parts, stem(path), root.parts)
 
 
-def _listed(texts: Sequence[str]) -> str:
+def _list_texts(texts: Sequence[str]) -> str:
     more = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
     return ", ".join(texts[:_LISTED]) + more

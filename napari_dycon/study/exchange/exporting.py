@@ -44,7 +44,7 @@ class ExportRequest:
     run
         Whose predictions; the active run's by default.
     not_ready
-        Write also predictions that a model made that was not ready yet (see `left_out`).
+        Write also predictions that a model made that was not ready yet (see `cases_left_out`).
     overwrite
         Replace masks and a table that are there already.
     pseudonyms
@@ -120,10 +120,10 @@ class Exported:
     def summary(self) -> str:
         """How many masks of which kind were written where, in one sentence."""
         drawn = sum(origin == "annotation" for _, origin in self.masks)
-        kinds = (_counted(drawn, "annotation"), _counted(len(self.masks) - drawn, "prediction"))
+        kinds = (_count(drawn, "annotation"), _count(len(self.masks) - drawn, "prediction"))
         if not self.masks:
             return "Nothing was exported."
-        masks = _counted(len(self.masks), "mask")
+        masks = _count(len(self.masks), "mask")
         written = f"{masks} ({' and '.join(filter(None, kinds))}) and {TABLE} are in {self.out}."
         return f"The export was stopped. {written}" if self.stopped else written
 
@@ -162,9 +162,9 @@ def export(
     form = formats.get(request.form)
     _require_own_folder(study, request.out)
     run = study.active_run if request.run is None else request.run
-    too_early = tuple(left_out(study, request.cases, run))
+    too_early = tuple(cases_left_out(study, request.cases, run))
     skipped = () if request.not_ready else too_early
-    cases = [case for case in _wanted(study, request.cases) if _is_known(study, case, run, skipped)]
+    cases = [case for case in _cases_to_export(study, request.cases) if _is_known(study, case, run, skipped)]
     if not cases:
         raise StudyError(_nothing(skipped))
     names = _names(study, request.pseudonyms)
@@ -203,11 +203,11 @@ def export_all(study: Study, request: ExportRequest) -> Exported:
     return end
 
 
-def left_out(study: Study, case_ids: Sequence[str] | None, run: str | None) -> list[str]:
+def cases_left_out(study: Study, case_ids: Sequence[str] | None, run: str | None) -> list[str]:
     """Cases whose prediction is exported only when asked for: the model that made it was not ready yet."""
     run = study.active_run if run is None else run
     early = set() if run is None else study.predictions.unready(run)
-    wanted = _wanted(study, case_ids)
+    wanted = _cases_to_export(study, case_ids)
     return [case.id for case in wanted if case.id in early and case.status != "complete"]
 
 
@@ -228,10 +228,10 @@ def left_out_sentence(count: int) -> str:
 def existing(study: Study, request: ExportRequest) -> list[Path]:
     """Files that an export would overwrite."""
     names = _names(study, request.pseudonyms)
-    return _in_the_way(request, [names[case.id] for case in _wanted(study, request.cases)])
+    return _in_the_way(request, [names[case.id] for case in _cases_to_export(study, request.cases)])
 
 
-def merged(annotation: Annotation, prediction: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def merge(annotation: Annotation, prediction: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Lay what is known over a prediction; voxels to be ignored keep the prediction."""
     spoken = (annotation.known != Known.UNKNOWN) & (annotation.known != Known.IGNORE)
     return np.where(spoken, annotation.labels, prediction)
@@ -270,9 +270,9 @@ def _in_the_way(request: ExportRequest, stems: Sequence[str]) -> list[Path]:
     out, suffix = request.out, formats.get(request.form).suffix
     if not out.is_dir():
         return []
-    there = {naming.folded(path.name): path for path in out.iterdir()}
+    there = {naming.fold(path.name): path for path in out.iterdir()}
     wanted = [*(f"{stem}{suffix}" for stem in stems), TABLE]
-    return [there[naming.folded(name)] for name in wanted if naming.folded(name) in there]
+    return [there[naming.fold(name)] for name in wanted if naming.fold(name) in there]
 
 
 def _names(study: Study, pseudonyms: bool) -> dict[str, str]:
@@ -295,7 +295,7 @@ def _nothing(skipped: Sequence[str]) -> str:
     return "There is nothing to export yet: label a case, or train and predict first."
 
 
-def _wanted(study: Study, case_ids: Sequence[str] | None) -> Sequence[CaseRecord]:
+def _cases_to_export(study: Study, case_ids: Sequence[str] | None) -> Sequence[CaseRecord]:
     return study.cases if case_ids is None else [study.case(case_id) for case_id in case_ids]
 
 
@@ -320,9 +320,9 @@ def _mask(study: Study, case: CaseRecord, run: str | None) -> tuple[NDArray[np.u
     if case.status != "complete" and run is not None:
         prediction = study.predictions.mask(run, case.id)
     if prediction is not None:
-        return merged(study.annotation(case.id), prediction), "prediction"
+        return merge(study.annotation(case.id), prediction), "prediction"
     annotation = study.annotation(case.id)
-    return merged(annotation, np.zeros_like(annotation.labels)), "annotation"
+    return merge(annotation, np.zeros_like(annotation.labels)), "annotation"
 
 
 def _rows(
@@ -354,5 +354,5 @@ def _rows(
         }
 
 
-def _counted(number: int, noun: str) -> str:
+def _count(number: int, noun: str) -> str:
     return "" if number == 0 else f"1 {noun}" if number == 1 else f"{number} {noun}s"

@@ -152,7 +152,7 @@ def add_scans(
     study.require_writable()
     yield CollectingScans()
     absolute = None if labels_dir is None else Path(labels_dir).absolute()
-    found = collect([Path(path).absolute() for path in paths], absolute, _converted(study))
+    found = collect([Path(path).absolute() for path in paths], absolute, _files_from_dicom(study))
     total = len(found.scans) + len(found.unused_labels)
     for done, item in enumerate(found.scans, start=1):
         result = _import_safely(study, item)
@@ -184,7 +184,7 @@ def add_labels(study: Study, pairs: Sequence[tuple[Path, Path]]) -> Iterator[Imp
         yield ImportEvent(scan, result.case, result.problem, done, len(pairs), result.outcome, result.notes)
 
 
-def _converted(study: Study) -> frozenset[Path]:
+def _files_from_dicom(study: Study) -> frozenset[Path]:
     """Files that were made from DICOM."""
     own = (case for case in study.cases if case.source == "dicom" and study.has_scan(case.id))
     return frozenset(study.scan_path(case.id) for case in own)
@@ -277,7 +277,7 @@ def _import_series(study: Study, item: Found) -> _Result:
         result = _import_file(study, item, target)
         return _Result(result.case, result.outcome, result.problem, (*item.series.notes, *result.notes))
     finally:
-        if target not in _converted(study):
+        if target not in _files_from_dicom(study):
             target.unlink()
 
 
@@ -320,7 +320,7 @@ def _record(study: Study, scan: _Scan) -> CaseRecord:
         ) from error
     dicom = item.series is not None
     case_id = stem(volume.path) if dicom else naming.case_id(name, study.cases)
-    return _checked(
+    return _check_record(
         id=case_id,
         name=name,
         patient=_patient(study, item),
@@ -340,7 +340,7 @@ def _record(study: Study, scan: _Scan) -> CaseRecord:
     )
 
 
-def _checked(**facts: Any) -> CaseRecord:
+def _check_record(**facts: Any) -> CaseRecord:
     try:
         return CaseRecord(**facts)
     except ValidationError as error:
@@ -351,9 +351,9 @@ def _checked(**facts: Any) -> CaseRecord:
 
 def _distinct(item: Found, cases: tuple[CaseRecord, ...]) -> str:
     """Name of a new case; with its folder in front where a case of that name is there already."""
-    taken = {naming.folded(case.name) for case in cases}
+    taken = {naming.fold(case.name) for case in cases}
     longer = f"{item.path.parent.name}/{item.name}"
-    return longer if naming.folded(item.name) in taken and item.path.parent.name else item.name
+    return longer if naming.fold(item.name) in taken and item.path.parent.name else item.name
 
 
 def _patient(study: Study, item: Found) -> str:
@@ -432,5 +432,5 @@ def _read_labels(study: Study, labels: Path, geometry: Geometry) -> Annotation:
 def _add_structure(study: Study, value: int, names: Mapping[int, str]) -> None:
     """Give a value of a file a structure; segments of one name share it, and what has no name gets none."""
     name = names.get(value, "" if names else f"structure {value}")
-    if name and naming.folded(name) not in {naming.folded(structure.name) for structure in study.structures}:
+    if name and naming.fold(name) not in {naming.fold(structure.name) for structure in study.structures}:
         study.add_structure(name, value=value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from napari_dycon.study.store.naming import folded
+from napari_dycon.study.store.naming import fold
 from napari_dycon.study.store.schema import Structure
 
 _LISTED = 6
@@ -25,10 +25,10 @@ def meanings(
         What the file calls its values, where it does: names decide then, and not the numbers, which every
         program gives anew. A value that such a file does not name means nothing.
     """
-    by_name = {folded(structure.name): structure.value for structure in structures}
+    by_name = {fold(structure.name): structure.value for structure in structures}
     own = {structure.value for structure in structures}
     return {
-        value: by_name.get(folded(names.get(value, ""))) if names else (value if value in own else None)
+        value: by_name.get(fold(names.get(value, ""))) if names else (value if value in own else None)
         for value in values
     }
 

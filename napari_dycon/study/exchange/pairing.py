@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 from napari_dycon.io.volumes import stem
-from napari_dycon.study.store.naming import folded
+from napari_dycon.study.store.naming import fold
 
 Names = tuple[str, ...]
 
@@ -71,7 +71,7 @@ class Place:
     @classmethod
     def of(cls, folders: Iterable[str], stem: str, above: Iterable[str] = ()) -> Place:
         """Build a place from names as they are on disk."""
-        return cls(_telling(folders), folded(stem), _telling(above))
+        return cls(_telling(folders), fold(stem), _telling(above))
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ def pair(scans: Sequence[Place], labels: Sequence[Place], *, strict: bool = Fals
         Take only the surest relation: the same path, but for words that say what a file is.
     """
     pairs = Pairs()
-    scans, labels = _unwrapped(scans), _unwrapped(labels)
+    scans, labels = _unwrap(scans), _unwrap(labels)
     open_scans, open_labels = set(range(len(scans))), set(range(len(labels)))
     for relation in _RELATIONS[:1] if strict else _RELATIONS:
         of_scan, of_label = relation(scans, labels, open_scans, open_labels)
@@ -124,10 +124,10 @@ def pair(scans: Sequence[Place], labels: Sequence[Place], *, strict: bool = Fals
 
 
 def _telling(folders: Iterable[str]) -> Names:
-    return tuple(folder for folder in map(folded, folders) if folder not in _ROLES)
+    return tuple(folder for folder in map(fold, folders) if folder not in _ROLES)
 
 
-def _unwrapped(places: Sequence[Place]) -> list[Place]:
+def _unwrap(places: Sequence[Place]) -> list[Place]:
     """Leave out leading folders that all share, where several lie below: they tell nothing apart."""
     shared = 0
     while len({place.folders[: shared + 1] for place in places}) == 1 and len(places[0].folders) > shared:
@@ -142,17 +142,17 @@ def _unwrapped(places: Sequence[Place]) -> list[Place]:
 
 def is_named_like_prediction(stem: str) -> bool:
     """Tell whether a file's name says that its labels are a machine's."""
-    return _PREDICTION_TOKEN.search(folded(stem)) is not None
+    return _PREDICTION_TOKEN.search(fold(stem)) is not None
 
 
 def is_named_like_labels(stem: str) -> bool:
     """Tell whether a file's name says that it holds labels and no scan."""
-    return _LABEL_TOKEN.search(folded(stem)) is not None
+    return _LABEL_TOKEN.search(fold(stem)) is not None
 
 
 def is_named_like_a_sequence(name: str) -> bool:
     """Tell whether a file or folder is called after what it shows and nobody: ``T1``, ``flair``, ``ct``."""
-    return re.fullmatch(_SCAN_WORDS, folded(name)) is not None
+    return re.fullmatch(_SCAN_WORDS, fold(name)) is not None
 
 
 Candidates = dict[int, list[int]]

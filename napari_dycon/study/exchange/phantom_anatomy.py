@@ -84,7 +84,7 @@ def _organ_and_nodule(points: Field, rng: np.random.Generator) -> tuple[Field, F
     size = rng.uniform(0.84, 1.16)
     centre = np.array([7.0, 2.0, 0.0]) + rng.normal(0, [3.0, 2.5, 4.0])
     turn = _rotation(rng.normal(0, np.radians([8, 8, 14])))
-    local = _moved(_warp(points, rng, amplitude=2.2, wavelength=38.0), centre, turn)
+    local = _move(_warp(points, rng, amplitude=2.2, wavelength=38.0), centre, turn)
     main = _ellipsoid(local, size * np.array([19.0, 14.5, 21.0]) * rng.uniform(0.9, 1.1, 3))
     lobe_at = size * np.array([12.0, -5.0, rng.uniform(6, 12)])
     lobe = _ellipsoid(
@@ -199,7 +199,7 @@ def _texture(shape: tuple[int, ...], rng: np.random.Generator) -> Field:
     return grain
 
 
-def _moved(points: Field, centre: NDArray[np.float64], turn: NDArray[np.float64]) -> Field:
+def _move(points: Field, centre: NDArray[np.float64], turn: NDArray[np.float64]) -> Field:
     return np.asarray(np.tensordot(turn.T, points - _column(centre), axes=1), dtype=np.float32)
 
 

@@ -64,8 +64,8 @@ class SearchEnded:
         """The same in words."""
         if not self.found and not self.missing:
             return "No scan is missing: each is where the study looks for it."
-        found = [f"{_counted(len(self.found))} found again."] if self.found else []
-        missing = [f"{_counted(len(self.missing))} not found in {self.folder}: {_listed(self.missing)}."]
+        found = [f"{_count(len(self.found))} found again."] if self.found else []
+        missing = [f"{_count(len(self.missing))} not found in {self.folder}: {_list_names(self.missing)}."]
         return " ".join(found + (missing if self.missing else []))
 
 
@@ -112,7 +112,7 @@ def find_again(study: Study, folder: Path) -> Iterator[Sought | SearchEnded]:
     names, found = {Path(case.scan.replace("\\", "/")).name for case in lost.values()}, []
     files = sorted(find_volumes(folder), key=lambda file: file.name not in names) if lost else []
     for done, file in enumerate(files, start=1):
-        case, problem = _taken_up(study, lost.values(), file.absolute())
+        case, problem = _take_up(study, lost.values(), file.absolute())
         if case is not None:
             found.append(lost.pop(case.id).name)
         yield Sought(done, len(files), case, problem)
@@ -121,7 +121,7 @@ def find_again(study: Study, folder: Path) -> Iterator[Sought | SearchEnded]:
     yield SearchEnded(folder, tuple(found), tuple(case.name for case in lost.values()))
 
 
-def _taken_up(study: Study, lost: Iterable[CaseRecord], file: Path) -> tuple[CaseRecord | None, str | None]:
+def _take_up(study: Study, lost: Iterable[CaseRecord], file: Path) -> tuple[CaseRecord | None, str | None]:
     """Have the scan that a file holds read from there; return its case, or why that cannot be."""
     try:
         if not any(_holds(file, case) for case in _of_one_shape(lost, file)):
@@ -145,10 +145,10 @@ def _holds(file: Path, case: CaseRecord) -> bool:
     return same or sha256_of(file) == case.sha256
 
 
-def _counted(number: int) -> str:
+def _count(number: int) -> str:
     return "1 scan was" if number == 1 else f"{number} scans were"
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def _list_names(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return ", ".join(names[:_LISTED]) + more

@@ -50,7 +50,7 @@ class AnnotationStore:
         self._known: dict[str, tuple[int, int]] = {}
         self._mutexes: dict[str, RLock] = {}
 
-    def seen(self, revision: int) -> bool:
+    def has_seen(self, revision: int) -> bool:
         """Tell whether the records are those that `remember` saw beside that revision of the study file.
 
         One look at the folder, nothing is read; from then on the records count as known.
@@ -63,7 +63,7 @@ class AnnotationStore:
     def remember(self, revision: int) -> None:
         """Note that a revision of the study file speaks of all records, if nobody else changed one."""
         stamps = self._stamps()
-        if stamps != self._known or any(".next." in name for name in stamps) or self.seen(revision):
+        if stamps != self._known or any(".next." in name for name in stamps) or self.has_seen(revision):
             return
         with contextlib.suppress(VolumeError):  # the next to open the study looks at all of them then
             write_text_atomic(self._seen, _fingerprint(revision, stamps))
@@ -326,7 +326,7 @@ class AnnotationStore:
         mask = read_mask(labels, geometry)
         if known.is_file():
             return Annotation(mask, read_mask(known, geometry, allowed=list(Known)))
-        return _painted(mask, np.zeros_like(mask))
+        return _as_drawn(mask, np.zeros_like(mask))
 
     def _read_changed(self, case: str, geometry: Geometry) -> Annotation:
         """Read labels that are not the ones that were saved, beside the known map that was."""
@@ -335,7 +335,7 @@ class AnnotationStore:
         try:
             if known is None or not labels.is_file():
                 raise VolumeError(f"its files in {self._folder} are not the ones that were saved.")
-            return _painted(read_mask(labels, geometry), read_mask(known, geometry, allowed=list(Known)))
+            return _as_drawn(read_mask(labels, geometry), read_mask(known, geometry, allowed=list(Known)))
         except GridMismatchError:
             raise
         except VolumeError as error:
@@ -372,7 +372,7 @@ def _fingerprint(revision: int, stamps: Mapping[str, tuple[int, int]]) -> str:
     return f"{revision} {hashlib.sha256(repr(sorted(stamps.items())).encode()).hexdigest()}\n"
 
 
-def _painted(labels: NDArray[np.uint8], known: NDArray[np.uint8]) -> Annotation:
+def _as_drawn(labels: NDArray[np.uint8], known: NDArray[np.uint8]) -> Annotation:
     known[(labels > 0) & (known == Known.UNKNOWN)] = Known.DRAWN
     return Annotation(labels, known)
 

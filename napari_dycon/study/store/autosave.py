@@ -139,7 +139,7 @@ class Autosaver:
         ending = False
         while not ending:
             with self._condition:
-                self._condition.wait_for(self._hurried, TICK_SECONDS)
+                self._condition.wait_for(self._is_hurried, TICK_SECONDS)
                 ending = self._closing or not threading.main_thread().is_alive()
                 requested = self._requested
                 due = self._take_due(everything=ending or requested > self._flushed)
@@ -153,7 +153,7 @@ class Autosaver:
     def _all_saved(self) -> bool:
         return not (self._failures or self._pending)
 
-    def _hurried(self) -> bool:
+    def _is_hurried(self) -> bool:
         return self._closing or self._requested > self._flushed
 
     def _take_due(self, *, everything: bool) -> dict[str, Pending]:
@@ -175,8 +175,8 @@ class Autosaver:
                 self._study.save_annotation(case_id, *taken)
         except Exception as error:  # noqa: BLE001 - reported, and the thread must live to try again
             if taken is not None:
-                pending.editor.not_saved(taken.reason, taken.names, taken.run)
-            self._failed(case_id, pending, error)
+                pending.editor.take_back(taken.reason, taken.names, taken.run)
+            self._on_failure(case_id, pending, error)
             return
         with self._condition:
             self._failures.pop(case_id, None)
@@ -184,7 +184,7 @@ class Autosaver:
         if taken is not None:
             self._tell(self._on_saved, case_id)
 
-    def _failed(self, case_id: str, pending: Pending, error: Exception) -> None:
+    def _on_failure(self, case_id: str, pending: Pending, error: Exception) -> None:
         """Try again later, and report each failure once."""
         cause = str(error) if isinstance(error, DyconError) else f"{type(error).__name__}: {error}."
         with self._condition:

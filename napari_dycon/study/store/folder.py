@@ -117,17 +117,17 @@ class StudyFolder:
         """
         path = Path(path).absolute()
         path = path.parent if path.name == STUDY_FILE and not path.is_dir() else path
-        reading, crashed = StudyFile(path).read(), StudyLock.left_behind(path)
+        reading, crashed = StudyFile(path).read(), StudyLock.was_left_behind(path)
         if read_only:
-            return cls._opened(path, reading, None, crashed, "The study was opened only to read.")
+            return cls._open_as(path, reading, None, crashed, "The study was opened only to read.")
         lock = StudyLock(path)
         refusal = lock.acquire()
         if refusal is None:
-            return cls._opened_to_write(path, reading, lock, crashed)
+            return cls._open_to_write(path, reading, lock, crashed)
         sentence = f"The study {path} can only be read, not changed: {refusal}."
         if read_only is False:
             raise StudyError(sentence)
-        return cls._opened(path, reading, None, crashed, sentence)
+        return cls._open_as(path, reading, None, crashed, sentence)
 
     def close(self) -> None:
         """Write what is not yet written and let others change the study; may be called twice."""
@@ -278,13 +278,13 @@ class StudyFolder:
             self._annotations.set_aside(record.id)
             if annotation is not None:
                 scan = scan_path(self.path, record.scan)
-                record = self.annotated(
+                record = self.with_annotation(
                     record, self._annotations.write(record.id, annotation, scan, "import")
                 )
             self.replace_case(record)
             return record
 
-    def annotated(self, record: CaseRecord, version: Version | None) -> CaseRecord:
+    def with_annotation(self, record: CaseRecord, version: Version | None) -> CaseRecord:
         """Bring status, known share and volumes of a record up to its annotation."""
         if version is not None:
             fraction = version.known_fraction
@@ -314,7 +314,7 @@ class StudyFolder:
         self._live.write(self.record.model_copy(update=changes))
 
     @classmethod
-    def _opened_to_write(cls, path: Path, reading: Reading, lock: StudyLock, crashed: bool) -> Self:
+    def _open_to_write(cls, path: Path, reading: Reading, lock: StudyLock, crashed: bool) -> Self:
         """Mend what a crash left; the file is read again where the holder before has written in between."""
         try:
             file = StudyFile(path)
@@ -322,7 +322,7 @@ class StudyFolder:
                 reading = file.read()
             if reading.notes:
                 reading = file.mend(reading)
-            study = cls._opened(path, reading, lock, crashed)
+            study = cls._open_as(path, reading, lock, crashed)
             study._settle()
             return study
         except BaseException:
@@ -337,7 +337,7 @@ class StudyFolder:
         self.oddities = (*self.oddities, *sentences)
 
     @classmethod
-    def _opened(
+    def _open_as(
         cls, path: Path, reading: Reading, lock: StudyLock | None, crashed: bool, *reason: str
     ) -> Self:
         """Make the study; after a crash, or where annotations are not those it saw, bring its record up.
@@ -348,7 +348,7 @@ class StudyFolder:
         study = cls(path, reading.record, lock, reason)
         study._live.resume(reading)
         study.tell(*reading.notes)
-        if crashed or reading.notes or not study._annotations.seen(reading.record.revision):
+        if crashed or reading.notes or not study._annotations.has_seen(reading.record.revision):
             if lock is not None:
                 sweep_leftovers(path, spare=OF_TRAININGS)
                 for run in filter(RunLock.is_abandoned, (path / "runs").glob("*")):
@@ -365,7 +365,7 @@ class StudyFolder:
     def _update_facts(self, case: CaseRecord) -> CaseRecord:
         """Bring one record up to its annotation; where that cannot be read, opening the case will say so."""
         try:
-            return self.annotated(case, self._annotations.version(case.id))
+            return self.with_annotation(case, self._annotations.version(case.id))
         except StudyError:
             return case
 

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from napari_dycon.io.atomic import flush_folder, in_plain_words, write_bytes_atomic
-from napari_dycon.io.json_files import parsed
+from napari_dycon.io.json_files import parse_json
 from napari_dycon.study.store.schema import CaseRecord, StudyRecord
 
 JOURNAL_FILE = "study.journal.jsonl"
@@ -129,7 +129,7 @@ def _drop(cases: dict[str, CaseRecord], gone: Iterable[Any] | None) -> None:
 
 def _content(line: bytes) -> dict[str, Any]:
     try:
-        content = parsed(line)
+        content = parse_json(line)
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}

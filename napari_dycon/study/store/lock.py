@@ -62,24 +62,24 @@ class FolderLock:
             self._lock.release()
 
     @classmethod
-    def left_behind(cls, folder: Path) -> bool:
+    def was_left_behind(cls, folder: Path) -> bool:
         """Tell whether somebody holds the folder, or was stopped while holding it."""
         return (folder / cls.holder_file).exists()
 
     @classmethod
     def is_held(cls, folder: Path) -> bool:
         """Tell whether somebody holds the folder now; False where that cannot be found out."""
-        return cls._held(folder) is True
+        return cls._is_held(folder) is True
 
     @classmethod
     def is_abandoned(cls, folder: Path) -> bool:
         """Tell whether who held the folder was stopped; False where that cannot be found out."""
-        return cls.left_behind(folder) and cls._held(folder) is False
+        return cls.was_left_behind(folder) and cls._is_held(folder) is False
 
     @classmethod
-    def _held(cls, folder: Path) -> bool | None:
+    def _is_held(cls, folder: Path) -> bool | None:
         """Whether somebody holds the folder now; None where that cannot be found out."""
-        if not cls.left_behind(folder):
+        if not cls.was_left_behind(folder):
             return False
         probe = cls(folder)._lock
         try:

@@ -21,7 +21,7 @@ from napari_dycon.study.store.schema import (
 )
 
 
-def mended(
+def mend(
     root: Path, content: Mapping[str, Any], donors: Mapping[str, CaseRecord]
 ) -> tuple[StudyRecord, tuple[str, ...]]:
     """Make a record of what can be read.

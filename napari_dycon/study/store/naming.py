@@ -31,19 +31,19 @@ def case_id(name: str, cases: Iterable[CaseRecord], *, secret: bytes | None = No
     secret
         Where given, the identifier shows nothing of the name and cannot be traced back without the secret.
     """
-    taken = {folded(text) for case in cases for text in (case.id, case.name)}
-    if secret is None and is_safe_id(name) and folded(name) not in taken:
+    taken = {fold(text) for case in cases for text in (case.id, case.name)}
+    if secret is None and is_safe_id(name) and fold(name) not in taken:
         return name
     slug = "case" if secret is not None else _slug(name)
     attempt = 0
     while True:
         found = f"{slug}-{_digest(f'{name}#{attempt}' if attempt else name, secret)}"
-        if folded(found) not in taken:
+        if fold(found) not in taken:
             return found
         attempt += 1
 
 
-def folded(text: str) -> str:
+def fold(text: str) -> str:
     """Form in which two names are one to some file system: composed, and without upper case."""
     return unicodedata.normalize("NFC", text).casefold()
 
@@ -58,9 +58,9 @@ def file_stems(cases: Iterable[CaseRecord]) -> dict[str, str]:
     taken: set[str] = set()
     for case in cases:
         stem = case.id if case.source == "dicom" else _file_stem(case.name) or case.id
-        if folded(stem) in taken:
-            stem = f"{stem}__{case.id}" if folded(case.id) in taken else case.id
-        taken.add(folded(stem))
+        if fold(stem) in taken:
+            stem = f"{stem}__{case.id}" if fold(case.id) in taken else case.id
+        taken.add(fold(stem))
         stems[case.id] = stem
     return stems
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_dycon.errors import StudyError, VolumeError
 from napari_dycon.io.atomic import write_bytes_atomic
-from napari_dycon.io.json_files import in_words, parsed, write_checked
+from napari_dycon.io.json_files import in_words, parse_json, write_checked
 from napari_dycon.study.store.files import clear_way, now
 
 NOTEBOOK_FILE = "notebook.json"
@@ -172,7 +172,7 @@ class Notebook:
             if tools is not None and tools != self.tools:
                 self._change(tools=tools)
 
-    def opened(self, case: str) -> None:
+    def note_opening(self, case: str) -> None:
         """Remember that a case was opened now."""
         with self._mutex:
             self.write(case, opened=now())
@@ -206,7 +206,7 @@ class Notebook:
             path = self._folder / NOTEBOOK_FILE
             clear_way(path)
             self._keep_before(path)
-            write_checked(path, _serialised(record), _understood)
+            write_checked(path, _serialise(record), _understood)
             self._saved = record
 
     def _keep_before(self, path: Path) -> None:
@@ -236,7 +236,7 @@ class Notebook:
             return NotebookRecord(), (), False
         for path in (main, backup):
             try:
-                record = _parsed(path)
+                record = _parse(path)
             except (OSError, ValueError):
                 continue
             if record is None:
@@ -249,12 +249,12 @@ class Notebook:
         return NotebookRecord(), (sentence,), False
 
 
-def _serialised(record: NotebookRecord) -> bytes:
+def _serialise(record: NotebookRecord) -> bytes:
     said = record.model_dump(mode="json", exclude_defaults=True)
     return json.dumps({"schema_version": NOTEBOOK_VERSION, **said}, indent=1).encode()
 
 
-def _parsed(path: Path) -> NotebookRecord | None:
+def _parse(path: Path) -> NotebookRecord | None:
     """Read one file; None where its version is newer than this one."""
     if path.stat().st_size > MAXIMUM_BYTES:
         raise ValueError("far too large")
@@ -262,7 +262,7 @@ def _parsed(path: Path) -> NotebookRecord | None:
 
 
 def _understood(raw: bytes) -> NotebookRecord | None:
-    content = parsed(raw)
+    content = parse_json(raw)
     if not isinstance(content, dict):
         raise ValueError("not a notebook")
     version = content.get("schema_version", NOTEBOOK_VERSION)

@@ -54,7 +54,7 @@ class Predictions:
         if not self.path(run_id, case_id).is_file():
             return None
         found = self._runs.read_prediction(run_id, case_id, self._study.geometry(case_id))
-        return None if found is None else self._changes.translated_mask(found)
+        return None if found is None else self._changes.translate_mask(found)
 
     def save(
         self,

@@ -110,7 +110,7 @@ class RemovedCases:
                     path.unlink()
             return RemovedCase(kept.name, case.id, case.name, when)
 
-    def listed(self) -> list[RemovedCase]:
+    def list_cases(self) -> list[RemovedCase]:
         """Cases that can be put back, the latest first; folders that cannot be read are left out."""
         found = []
         for path in (self._study.path / REMOVED).glob(f"[!.]*/{RECORD_FILE}"):
@@ -125,7 +125,7 @@ class RemovedCases:
         Parameters
         ----------
         folder
-            As `listed` names it.
+            As `list_cases` names it.
 
         Raises
         ------
@@ -134,7 +134,7 @@ class RemovedCases:
         """
         with self._study.mutex:
             self._study.require_writable()
-            if folder not in [item.folder for item in self.listed()]:
+            if folder not in [item.folder for item in self.list_cases()]:
                 raise StudyError(f"There is no removed case {folder!r} in this study.")
             kept = self._study.path / REMOVED / folder
             record = _read(kept)

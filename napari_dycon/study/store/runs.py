@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_dycon.errors import StudyError
 from napari_dycon.io.atomic import in_plain_words, make_folder_in
 from napari_dycon.io.geometry import Geometry
-from napari_dycon.io.json_files import finite, parsed, write_json
+from napari_dycon.io.json_files import finite, parse_json, write_json
 from napari_dycon.io.masks import read_map, read_mask, write_map, write_mask
 from napari_dycon.study.store.files import clear_way, free_path
 
@@ -58,11 +58,11 @@ class RunStore:
         StudyError
             If the id is not one that this program gives.
         """
-        return self._runs / _checked(run)
+        return self._runs / _check_id(run)
 
-    def proposed(self) -> list[str]:
+    def proposals(self) -> list[str]:
         """Runs that wait to become the active one, the latest last (see `propose`)."""
-        found = {run: _proposed_at(self.folder(run)) for run in self.ids()}
+        found = {run: _proposal_time(self.folder(run)) for run in self.ids()}
         return sorted((run for run in found if found[run]), key=lambda run: found[run])
 
     def withdraw(self, runs: Iterable[str]) -> None:
@@ -73,7 +73,7 @@ class RunStore:
 
     def prediction_path(self, run: str, case: str) -> Path:
         """File of a predicted mask."""
-        return self._predictions / _checked(run) / f"{case}.nii.gz"
+        return self._predictions / _check_id(run) / f"{case}.nii.gz"
 
     def map_path(self, run: str, case: str, name: str) -> Path:
         """File of a map beside a prediction, there or not.
@@ -85,7 +85,7 @@ class RunStore:
         """
         if not _MAP_NAME.fullmatch(name):
             raise StudyError(f"A map cannot be called {name!r}; use small letters, digits, - and _.")
-        return self._predictions / _checked(run) / f"{case}.{name}.nii.gz"
+        return self._predictions / _check_id(run) / f"{case}.{name}.nii.gz"
 
     def map_names(self, run: str, case: str) -> tuple[str, ...]:
         """Names of the maps beside a prediction, sorted."""
@@ -128,7 +128,7 @@ class RunStore:
     def read_summary(self, run: str) -> dict[str, dict[str, Any]]:
         """Summary of each predicted case; what of it cannot be read is left out."""
         try:
-            content = parsed(self._summary(run).read_bytes())
+            content = parse_json(self._summary(run).read_bytes())
         except (OSError, ValueError):
             return {}
         rows = content.items() if isinstance(content, dict) else ()
@@ -163,7 +163,7 @@ class RunStore:
             return []
 
     def _summary(self, run: str) -> Path:
-        return self._predictions / _checked(run) / "summary.json"
+        return self._predictions / _check_id(run) / "summary.json"
 
 
 def probability_map(value: int) -> str:
@@ -184,10 +184,10 @@ def propose(folder: Path) -> None:
     write_json(folder / PROPOSAL_FILE, {"proposed_ns": time.time_ns()})
 
 
-def _proposed_at(folder: Path) -> int:
+def _proposal_time(folder: Path) -> int:
     """When a run was proposed, in nanoseconds; 0 where it was not."""
     try:
-        found = parsed((folder / PROPOSAL_FILE).read_bytes())
+        found = parse_json((folder / PROPOSAL_FILE).read_bytes())
     except FileNotFoundError:
         return 0
     except (OSError, ValueError):
@@ -208,7 +208,7 @@ def _sound(row: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if isinstance(value, kinds.get(key, object))}
 
 
-def _checked(run: str) -> str:
+def _check_id(run: str) -> str:
     if not _RUN_ID.fullmatch(run):
         raise StudyError(f"{run!r} is not the name of a run; runs are named like 001-dycon.")
     return run

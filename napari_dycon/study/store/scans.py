@@ -45,7 +45,7 @@ class ScanReader:
             )
         return path
 
-    def changed(self, case: CaseRecord, path: Path, *, thorough: bool = False) -> bool:
+    def has_changed(self, case: CaseRecord, path: Path, *, thorough: bool = False) -> bool:
         """Tell whether a file holds another image than when it was imported.
 
         The same voxels on the same grid are the same image, however they are compressed.
@@ -80,7 +80,7 @@ class ScanReader:
         VolumeError
             If it is damaged.
         """
-        changed = self.changed(case, self.require(case, path))
+        changed = self.has_changed(case, self.require(case, path))
         volume = read_volume(path)
         if volume.geometry.shape != case.shape:
             raise StudyError(

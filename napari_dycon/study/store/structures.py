@@ -115,7 +115,7 @@ class StructureChanges:
                 if not note.done:
                     self._rewrite(place)
 
-    def given_up(self) -> dict[int, str]:
+    def values_given_up(self) -> dict[int, str]:
         """Label values that no structure has any more, by the notes, and the names they had."""
         values = {structure.value for structure in self._study.structures}
         notes = read_notes(self._study.path)
@@ -142,16 +142,16 @@ class StructureChanges:
         names = [note.name for note in missed if note.apply(annotation)]
         if names:
             saved = self._annotations.write(case_id, annotation, path, "merge", names)
-            self._study.replace_case(self._study.annotated(self._study.case(case_id), saved))
+            self._study.replace_case(self._study.with_annotation(self._study.case(case_id), saved))
 
-    def translated(self, case: str, generation: int, annotation: Annotation) -> Annotation:
+    def translate(self, case: str, generation: int, annotation: Annotation) -> Annotation:
         """Bring an older version of a case to the structures of today, in place."""
         for note in read_notes(self._study.path):
             if generation <= note.generations.get(case, 0):
                 note.apply(annotation)
         return annotation
 
-    def translated_mask(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def translate_mask(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Bring a mask that a model made of the structures of its day to those of today, in place.
 
         A label value that another structure has got since is left alone.
@@ -194,7 +194,7 @@ class StructureChanges:
         while True:
             with self._study.mutex:
                 left = [case.id for case in self._study.cases if case.id not in seen]
-                note = self._noted(place, left)
+                note = self._note_cases(place, left)
                 if not left:
                     left_over = (one for one in self._study.structures if one.value != note.value)
                     self._study.set_structures(tuple(left_over))
@@ -204,7 +204,7 @@ class StructureChanges:
                 self._rewrite_case(note, case_id)
             seen.update(left)
 
-    def _noted(self, place: int, cases: list[str]) -> Reassignment:
+    def _note_cases(self, place: int, cases: list[str]) -> Reassignment:
         """Add cases that came since the note was made: what they are now holds the value still."""
         note = read_notes(self._study.path)[place]
         new = {case: self._annotations.version(case) for case in cases if case not in note.generations}
@@ -226,7 +226,7 @@ class StructureChanges:
             with self._study.mutex:
                 found = [case for case in self._study.cases if case.id == case_id]
                 for case in found:  # none where it was removed meanwhile
-                    self._study.replace_case(self._study.annotated(case, version), write=False)
+                    self._study.replace_case(self._study.with_annotation(case, version), write=False)
 
     def _replace_note(self, place: int, note: Reassignment) -> None:
         notes = read_notes(self._study.path)

@@ -17,10 +17,10 @@ from typing import Any
 
 from napari_dycon.errors import StudyError, VolumeError
 from napari_dycon.io.atomic import atomic_path, write_bytes_atomic
-from napari_dycon.io.json_files import in_words, parsed, write_model
+from napari_dycon.io.json_files import in_words, parse_json, write_model
 from napari_dycon.study.store.files import clear_way
 from napari_dycon.study.store.journal import Journal
-from napari_dycon.study.store.mending import mended
+from napari_dycon.study.store.mending import mend
 from napari_dycon.study.store.schema import SCHEMA_VERSION, CaseRecord, StudyRecord
 
 STUDY_FILE = "study.json"
@@ -195,18 +195,18 @@ class StudyFile:
         try:
             return _strictly(self._folder, content), ()
         except ValueError:
-            found = parsed(content)
+            found = parse_json(content)
         _require_known_version(self._folder, found)
         if not all(isinstance(found.get(part), list) for part in ("structures", "cases")):
             raise ValueError("it is damaged or incomplete")
-        return mended(self._folder, found, self._donors())
+        return mend(self._folder, found, self._donors())
 
     def _donors(self) -> dict[str, CaseRecord]:
         """Cases of the backup, as far as they can be read."""
         with contextlib.suppress(ValueError, StudyError):
-            content = parsed(_load(self._backup))
+            content = parse_json(_load(self._backup))
             if isinstance(content, dict):
-                return {case.id: case for case in mended(self._folder, content, {})[0].cases}
+                return {case.id: case for case in mend(self._folder, content, {})[0].cases}
         return {}
 
 

@@ -166,7 +166,7 @@ class Annotation:
         if not completed.any():
             part.reopen_all()
             return
-        forgotten = completed & ~self.shared(axis, index)
+        forgotten = completed & ~self.shared_voxels(axis, index)
         part.known[forgotten if forgotten.any() else completed] = Known.UNKNOWN
 
     def complete_all(self, where: tuple[slice, ...] = (slice(None),) * 3) -> None:
@@ -188,7 +188,7 @@ class Annotation:
         kept = tuple(slice(part, part + 1) if isinstance(part, int) else part for part in where)
         return Annotation(self.labels[kept], self.known[kept])
 
-    def shared(self, axis: int, index: int) -> NDArray[np.bool_]:
+    def shared_voxels(self, axis: int, index: int) -> NDArray[np.bool_]:
         """Mark the voxels of a slice, one voxel thick, that lie in a complete slice of another plane."""
         thin = [1 if other == axis else count for other, count in enumerate(self.shape)]
         shared = np.zeros(thin, bool)

@@ -23,8 +23,8 @@ from napari_dycon.study.truth.regions import (
     Selection,
     bounding_box,
     relative,
-    selected,
-    shifted,
+    select,
+    shift,
     slowest_axis,
 )
 
@@ -75,14 +75,14 @@ def fill_holes(
     if axis is not None:
         np.moveaxis(links, axis, 0)[[0, 2]] = False
 
-    def filled(mask: Mask) -> Mask:
+    def fill(mask: Mask) -> Mask:
         outside, count = ndimage.label(np.pad(~mask, 1, constant_values=True), links)
         free = np.zeros(count + 1, bool)
         for side in {0, 1, 2} - {axis}:
             free[np.moveaxis(outside, side, 0)[[0, -1]]] = True
         return np.asarray(~free[outside][1:-1, 1:-1, 1:-1] | mask)
 
-    return _edit(annotation, structure, where, f"Fill holes of {structure.name}", filled)
+    return _edit(annotation, structure, where, f"Fill holes of {structure.name}", fill)
 
 
 def smooth(
@@ -110,7 +110,7 @@ def smooth(
         Part that may change.
     """
 
-    def smoothed(mask: Mask) -> Mask:
+    def even(mask: Mask) -> Mask:
         depth = signed_distance(mask, spacing)
         if method == "median":
             width = [2 * round(size_mm / size / 2) + 1 for size in spacing]
@@ -120,7 +120,7 @@ def smooth(
         return np.asarray(result | _thin(mask & ~result, depth, RIDGE * min(spacing)))
 
     margin = [int(np.ceil(REACH * size_mm / size)) + 1 for size in spacing]
-    return _edit(annotation, structure, where, f"Smooth {structure.name}, {size_mm:g} mm", smoothed, margin)
+    return _edit(annotation, structure, where, f"Smooth {structure.name}, {size_mm:g} mm", even, margin)
 
 
 def _edit(
@@ -133,12 +133,12 @@ def _edit(
 ) -> Edit:
     """Clean the structure within a selection and compare; the surroundings are seen up to the margin."""
     edit = Edit(name, "clean up")
-    selection = selected(annotation.shape, where)
+    selection = select(annotation.shape, where)
     chosen = annotation.cut(selection.box)
     local = bounding_box(_mask_of(chosen, structure.value), margin)
     if local is None:
         return edit
-    box = shifted(local, selection.box)
+    box = shift(local, selection.box)
     before = annotation.cut(box)
     after, mask = before.copy(), _mask_of(before, structure.value)
     wanted = clean(mask)

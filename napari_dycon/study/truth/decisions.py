@@ -16,36 +16,36 @@ Mask = NDArray[np.bool_]
 
 def complete(part: Annotation, where: Selection) -> None:
     """Say that everything there is, is labelled: what is unknown becomes known background."""
-    unknown = _chosen(part.known == Known.UNKNOWN, where)
+    unknown = _choose(part.known == Known.UNKNOWN, where)
     np.copyto(part.known, np.uint8(Known.COMPLETED), where=unknown & (part.labels == 0))
     np.copyto(part.known, np.uint8(Known.DRAWN), where=unknown & (part.labels != 0))
 
 
 def reopen(part: Annotation, where: Selection) -> None:
     """Take `complete` back: background that only it made known becomes unknown."""
-    part.known[_chosen(part.known == Known.COMPLETED, where)] = Known.UNKNOWN
+    part.known[_choose(part.known == Known.COMPLETED, where)] = Known.UNKNOWN
 
 
 def reopen_drawn(part: Annotation, where: Selection) -> None:
     """Forget all background that a person stands for, also of full label maps that were imported."""
     background = is_one_of(part.known, BY_PERSON) & (part.labels == 0)
-    part.known[_chosen(background, where)] = Known.UNKNOWN
+    part.known[_choose(background, where)] = Known.UNKNOWN
 
 
 def withdraw(part: Annotation, where: Selection) -> None:
     """Forget what was accepted or interpolated there."""
-    machine = _chosen((part.known == Known.ACCEPTED) | (part.known == Known.INTERPOLATED), where)
+    machine = _choose((part.known == Known.ACCEPTED) | (part.known == Known.INTERPOLATED), where)
     part.known[machine], part.labels[machine] = Known.UNKNOWN, 0
 
 
 def ignore(part: Annotation, where: Selection) -> None:
     """Say that nothing there is to be learned from; labels stay for the day it is taken back by undo."""
-    part.known[_chosen(np.ones_like(part.known, dtype=bool), where)] = Known.IGNORE
+    part.known[_choose(np.ones_like(part.known, dtype=bool), where)] = Known.IGNORE
 
 
 def forget(part: Annotation, where: Selection) -> None:
     """Forget everything that is known there, drawn or not."""
-    everywhere = _chosen(np.ones_like(part.known, dtype=bool), where)
+    everywhere = _choose(np.ones_like(part.known, dtype=bool), where)
     part.known[everywhere], part.labels[everywhere] = Known.UNKNOWN, 0
 
 
@@ -53,7 +53,7 @@ def accept(prediction: NDArray[np.uint8]) -> Change:
     """Take over a prediction ``(x, y, z)`` of the whole scan wherever no person has spoken."""
 
     def change(part: Annotation, where: Selection) -> None:
-        wanted = _chosen(_free(part), where)
+        wanted = _choose(_free(part), where)
         np.copyto(part.labels, prediction[where.box], where=wanted)
         np.copyto(part.known, np.uint8(Known.ACCEPTED), where=wanted)
 
@@ -68,7 +68,7 @@ def reject(prediction: NDArray[np.uint8]) -> Change:
     """
 
     def change(part: Annotation, where: Selection) -> None:
-        wrong = _chosen(_free(part) & (prediction[where.box] > 0), where)
+        wrong = _choose(_free(part) & (prediction[where.box] > 0), where)
         part.labels[wrong], part.known[wrong] = 0, Known.DRAWN
 
     return change
@@ -108,7 +108,7 @@ class Decider(ABC):
     def reopen_slice(self, axis: int, index: int, name: str = "Slice not complete") -> Edit:
         """Forget the background that completing the slice made known (see `Annotation.reopen_slice`)."""
         plane = one_slice(self.annotation.shape, axis, index)
-        alone = Selection(plane.box, ~self.annotation.shared(axis, index))
+        alone = Selection(plane.box, ~self.annotation.shared_voxels(axis, index))
         return self.perform(Edit(name), alone, reopen, opening=True) or self.reopen(plane, name)
 
     def complete_case(self, name: str = "Case complete") -> Edit:
@@ -156,5 +156,5 @@ def _free(part: Annotation) -> Mask:
     return ~is_one_of(part.known, (*BY_PERSON, Known.IGNORE))
 
 
-def _chosen(mask: Mask, where: Selection) -> Mask:
+def _choose(mask: Mask, where: Selection) -> Mask:
     return mask if where.mask is None else mask & where.mask

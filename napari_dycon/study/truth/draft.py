@@ -93,52 +93,52 @@ class Draft:
     @property
     def labels(self) -> list[Piece]:
         """The labels, in the order of the file."""
-        return [sheet.labels for sheet in self._ordered()]
+        return [sheet.labels for sheet in self._in_order()]
 
     @property
     def known(self) -> list[Piece]:
         """The known map, in the order of the file."""
-        return [sheet.known for sheet in self._ordered()]
+        return [sheet.known for sheet in self._in_order()]
 
     @property
     def known_fraction(self) -> float:
         """As that of an `Annotation`."""
-        counts = self._counted("known_voxels")
+        counts = self._count("known_voxels")
         return int(counts.sum() - counts[Known.UNKNOWN]) / int(counts.sum())
 
     @property
     def label_voxels(self) -> dict[int, int]:
         """As that of an `Annotation`."""
-        return {value: count for value, count in _present(self._counted("label_voxels")).items() if value}
+        return {value: count for value, count in _present(self._count("label_voxels")).items() if value}
 
     @property
     def known_voxels(self) -> dict[int, int]:
         """As that of an `Annotation`."""
-        return _present(self._counted("known_voxels"))
+        return _present(self._count("known_voxels"))
 
     @property
     def complete_counts(self) -> tuple[int, int, int]:
         """As that of an `Annotation`."""
-        sheets = self._ordered()
+        sheets = self._in_order()
         x, y = (int(np.all([sheet.complete[axis] for sheet in sheets], axis=0).sum()) for axis in (0, 1))
         return x, y, sum(int(sheet.complete[2].sum()) for sheet in sheets)
 
     @property
     def at_edge(self) -> tuple[int, ...]:
         """Label values in the outermost voxels (see `values_at_edge`)."""
-        sheets = self._ordered()
+        sheets = self._in_order()
         found = set().union(*(sheet.at_sides for sheet in sheets))
         if self.shape[2] > 1:
             found |= sheets[0].at_ends[0] | sheets[-1].at_ends[1]
         return tuple(sorted(found))
 
-    def _counted(self, name: str) -> NDArray[np.int64]:
+    def _count(self, name: str) -> NDArray[np.int64]:
         counts = np.zeros(256, np.int64)
-        for sheet in self._ordered():
+        for sheet in self._in_order():
             counts += getattr(sheet, name)
         return counts
 
-    def _ordered(self) -> list[Sheet]:
+    def _in_order(self) -> list[Sheet]:
         return [self._sheets[number] for number in range(len(self.spans))]
 
 

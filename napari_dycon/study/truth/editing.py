@@ -32,8 +32,8 @@ from napari_dycon.study.truth.regions import (
     Selection,
     bounding_box,
     everything,
-    selected,
-    shifted,
+    select,
+    shift,
     slowest_axis,
     voxels_at,
 )
@@ -206,7 +206,7 @@ class AnnotationEditor(Decider):
         self.reconcile()
         return self._unsaved.take(lambda box: Annotation(self._seen[box], self.known[box]).copy(), self._lock)
 
-    def not_saved(self, reason: str, names: Sequence[str] = (), run: str | None = None) -> None:
+    def take_back(self, reason: str, names: Sequence[str] = (), run: str | None = None) -> None:
         """Take a snapshot back that could not be saved: the next one will hold it."""
         with self._lock:
             self._unsaved.put_back(reason, names, run)
@@ -260,7 +260,7 @@ class AnnotationEditor(Decider):
             Do the same to what is remembered of the opening, so that strokes of before that are undone by
             napari leave it.
         """
-        pieces = selected(self.annotation.shape, where).slabs(VOXELS_AT_A_TIME, self._axis)
+        pieces = select(self.annotation.shape, where).slabs(VOXELS_AT_A_TIME, self._axis)
         return self._perform(edit, ((piece, change) for piece in pieces), change if opening else None)
 
     # ---- inside ------------------------------------------------------------------------------
@@ -303,7 +303,7 @@ class AnnotationEditor(Decider):
         """
         patch = result_of(self.annotation, selection, change)
         if patch is not None:
-            patch = patch.limited(self._write(patch, "after"))
+            patch = patch.limit(self._write(patch, "after"))
         if opening is None and patch is not None:
             selection, opening = Selection(patch.box), copying(self.annotation, patch.where())
         remembered = None if opening is None else result_of(self._opening, selection, opening)
@@ -365,7 +365,7 @@ class AnnotationEditor(Decider):
             return False
         inside = bounding_box(different)
         assert inside is not None
-        self._take_over(shifted(inside, part), different[inside])
+        self._take_over(shift(inside, part), different[inside])
         return True
 
     def _take_over(self, box: Box, different: NDArray[np.bool_]) -> None:

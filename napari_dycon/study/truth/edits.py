@@ -18,7 +18,7 @@ from napari_dycon.study.truth.regions import (
     contains,
     extent,
     relative,
-    shifted,
+    shift,
     slowest_axis,
 )
 
@@ -71,7 +71,7 @@ class Patch:
         flat = words.ravel(order="K")
         starts = np.flatnonzero(flat[1:] != flat[:-1]) + 1
         edges = np.concatenate([[0], starts, [flat.size]])
-        return cls(shifted(tight, box), np.diff(edges).astype(np.uint32), flat[edges[:-1]].copy(), fortran)
+        return cls(shift(tight, box), np.diff(edges).astype(np.uint32), flat[edges[:-1]].copy(), fortran)
 
     @property
     def voxels(self) -> int:
@@ -109,7 +109,7 @@ class Patch:
         """Labels of the changed voxels on one side; 0 elsewhere."""
         return self._values(0 if side == "before" else 1)
 
-    def limited(self, where: NDArray[np.bool_]) -> Patch | None:
+    def limit(self, where: NDArray[np.bool_]) -> Patch | None:
         """Return the part of it within a mask of the box's shape; None where nothing is left."""
         if np.array_equal(where, self.where()):
             return self
@@ -193,7 +193,7 @@ class Edit:
             patch.write(annotation.cut(patch.box), "before")
 
 
-def planned(
+def plan(
     annotation: Annotation, selection: Selection, change: Change, name: str, reason: str = AUTOSAVE
 ) -> Edit:
     """Say what a change would do to an annotation, without doing it."""
@@ -239,7 +239,7 @@ def difference(before: Annotation, after: Annotation, selection: Selection, name
         mask = np.ones(part.shape, bool) if where.mask is None else where.mask
         copying(after, mask)(part, where)
 
-    return planned(before, selection, take, name, reason)
+    return plan(before, selection, take, name, reason)
 
 
 def lie_within(patches: Iterable[Patch], where: Selection) -> bool:

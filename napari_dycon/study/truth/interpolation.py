@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from napari_dycon.errors import StudyError
 from napari_dycon.study.truth.annotations import Annotation, Known, NamedValue
 from napari_dycon.study.truth.distances import signed_distance
-from napari_dycon.study.truth.edits import Edit, planned
+from napari_dycon.study.truth.edits import Edit, plan
 from napari_dycon.study.truth.regions import Selection, bounding_box
 
 TAPER = 0.75
@@ -67,7 +67,7 @@ class Interpolation:
             np.copyto(part.labels, self.labels[where.box], where=wanted)
             np.copyto(part.known, np.uint8(Known.INTERPOLATED), where=wanted)
 
-        return planned(annotation, Selection(box), change, self.name, "interpolate")
+        return plan(annotation, Selection(box), change, self.name, "interpolate")
 
 
 def known_slices(annotation: Annotation, axis: int) -> list[int]:
@@ -135,7 +135,7 @@ def interpolate(
         raise StudyError(
             "There is no gap to fill: it needs two known slices with others between, one with the structure."
         )
-    where = _wanted(
+    where = _voxels_to_fill(
         annotation, labels, axis, filled, stack.whole and set(chosen) <= set(complete), stack.values
     )
     labels[~where] = 0
@@ -200,17 +200,15 @@ class _Stack:
         else:
             before = next((distances[k] for k in around if k < first), None)
             after = next((distances[k] for k in around if k > second), None)
-        a, b = _compressed(start, gap), _compressed(end, gap)
+        a, b = _compress(start, gap), _compress(end, gap)
         slope = b - a
         return _Curve(
             a,
             b,
             slope
             if before is None
-            else _slope(b, _compressed(before, gap), second - min(around), second - first),
-            slope
-            if after is None
-            else _slope(_compressed(after, gap), a, max(around) - first, second - first),
+            else _slope(b, _compress(before, gap), second - min(around), second - first),
+            slope if after is None else _slope(_compress(after, gap), a, max(around) - first, second - first),
         )
 
     def _distance(self, index: int, values: list[int]) -> Plane | None:
@@ -238,7 +236,7 @@ class _Curve:
         )
 
 
-def _compressed(distance: Plane, gap: float) -> Plane:
+def _compress(distance: Plane, gap: float) -> Plane:
     return np.asarray(distance / (np.abs(distance) + np.float32(REACH * gap)))
 
 
@@ -250,7 +248,7 @@ def _free(known: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.asarray((known == Known.UNKNOWN) | (known == Known.INTERPOLATED))
 
 
-def _wanted(
+def _voxels_to_fill(
     annotation: Annotation,
     labels: NDArray[np.uint8],
     axis: int,

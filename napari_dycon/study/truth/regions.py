@@ -76,7 +76,7 @@ def one_slice(shape: tuple[int, int, int], axis: int, index: int) -> Selection:
     """
     if not 0 <= axis < 3 or not 0 <= index < shape[axis]:
         raise ValueError(f"there is no slice {index} along axis {axis} in a scan of {shape}")
-    return selected(shape, slice_of(axis, index))
+    return select(shape, slice_of(axis, index))
 
 
 def cuboid(shape: tuple[int, int, int], corner: Sequence[float], opposite: Sequence[float]) -> Selection:
@@ -115,10 +115,10 @@ def polygon(shape: tuple[int, int, int], axis: int, index: int, vertices: ArrayL
     plane = one_slice(shape, axis, index)
     rows, columns = (count for other, count in enumerate(shape) if other != axis)
     inside = np.expand_dims(_inside(points, rows, columns), axis)
-    return _tightened(Selection(plane.box, inside))
+    return _tighten(Selection(plane.box, inside))
 
 
-def connected(values: NDArray[np.uint8], voxel: Sequence[int]) -> Selection:
+def connected_piece(values: NDArray[np.uint8], voxel: Sequence[int]) -> Selection:
     """Select the piece of one value, connected through faces, that a voxel belongs to.
 
     Parameters
@@ -133,10 +133,10 @@ def connected(values: NDArray[np.uint8], voxel: Sequence[int]) -> Selection:
     assert box is not None
     pieces, _ = ndimage.label(values[box] == values[x, y, z])
     piece = pieces[x - box[0].start, y - box[1].start, z - box[2].start]
-    return _tightened(Selection(box, pieces == piece))
+    return _tighten(Selection(box, pieces == piece))
 
 
-def selected(shape: tuple[int, int, int], region: Region | Selection | None) -> Selection:
+def select(shape: tuple[int, int, int], region: Region | Selection | None) -> Selection:
     """Bring every way to name a part of a volume into one form: None is all of it.
 
     Raises
@@ -151,9 +151,9 @@ def selected(shape: tuple[int, int, int], region: Region | Selection | None) -> 
     if isinstance(region, np.ndarray):
         if region.shape != shape:
             raise ValueError(f"mask {region.shape} and volume {shape} differ in size")
-        return _tightened(Selection(everything(shape).box, region.astype(bool, copy=False)))
+        return _tighten(Selection(everything(shape).box, region.astype(bool, copy=False)))
     parts = [*region, *(slice(None),) * (3 - len(region))]
-    x, y, z = (_bounded(part, count) for part, count in zip(parts, shape, strict=True))
+    x, y, z = (_bound(part, count) for part, count in zip(parts, shape, strict=True))
     return Selection((x, y, z))
 
 
@@ -194,14 +194,14 @@ def slowest_axis(array: NDArray[Any]) -> int:
     return 2 if array.strides[2] > array.strides[0] else 0
 
 
-def shifted(box: Box, by: Box) -> Box:
+def shift(box: Box, by: Box) -> Box:
     """Bounds within the volume of a box that is counted from the start of another box."""
     x, y, z = (slice(a.start + b.start, a.stop + b.start) for a, b in zip(box, by, strict=True))
     return x, y, z
 
 
 def relative(box: Box, to: Box) -> Box:
-    """Bounds of a box counted from the start of another one; the reverse of `shifted`."""
+    """Bounds of a box counted from the start of another one; the reverse of `shift`."""
     x, y, z = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(box, to, strict=True))
     return x, y, z
 
@@ -211,7 +211,7 @@ def contains(outer: Box, inner: Box) -> bool:
     return all(a.start >= b.start and a.stop <= b.stop for a, b in zip(inner, outer, strict=True))
 
 
-def _bounded(part: slice | int, count: int) -> slice:
+def _bound(part: slice | int, count: int) -> slice:
     if isinstance(part, slice):
         start, stop, step = part.indices(count)
         if step != 1:
@@ -220,13 +220,13 @@ def _bounded(part: slice | int, count: int) -> slice:
     return slice(part, part + 1) if part >= 0 else slice(count + part, count + part + 1)
 
 
-def _tightened(selection: Selection) -> Selection:
+def _tighten(selection: Selection) -> Selection:
     assert selection.mask is not None
     box = bounding_box(selection.mask)
     if box is None:
         x, y, z = (slice(part.start, part.start) for part in selection.box)
         return Selection((x, y, z), np.zeros((0, 0, 0), bool))
-    return Selection(shifted(box, selection.box), selection.mask[box].copy())
+    return Selection(shift(box, selection.box), selection.mask[box].copy())
 
 
 def _inside(points: NDArray[np.float64], rows: int, columns: int) -> NDArray[np.bool_]:

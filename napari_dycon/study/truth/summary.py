@@ -36,10 +36,10 @@ class KnownSummary:
     @classmethod
     def of(cls, annotation: Annotation) -> KnownSummary:
         """Summarise an annotation; looks at every voxel."""
-        return cls.counted(annotation.known_voxels(), annotation.complete_counts(), annotation.shape)
+        return cls.of_counts(annotation.known_voxels(), annotation.complete_counts(), annotation.shape)
 
     @classmethod
-    def counted(
+    def of_counts(
         cls, voxels: Mapping[int, int], complete: tuple[int, int, int], shape: tuple[int, int, int]
     ) -> KnownSummary:
         """Summarise voxel counts of each value of `Known`."""

@@ -141,7 +141,7 @@ def test_a_removed_case_goes_and_the_next_one_is_shown_and_it_can_be_put_back(op
     session.cases.remove(["alpha"])
     opened.wait(lambda: session.cases.case_id == "beta")
     assert [row.id for row in session.cases.list.rows()] == ["beta", "gamma"]
-    (item,) = session.cases.list.removed()
+    (item,) = session.cases.list.removed_cases()
     assert item.name == "alpha"
     session.cases.restore(item.folder)
     opened.wait(lambda: session.cases.case_id == "alpha")
@@ -162,7 +162,7 @@ def test_when_the_last_case_is_removed_nothing_can_be_painted(opened):
     opened.wait(lambda: opened.session.cases.case_id is None)
     assert not opened.layer("annotation").visible
     assert not opened.layer("annotation").editable
-    assert len(opened.session.cases.list.removed()) == 3
+    assert len(opened.session.cases.list.removed_cases()) == 3
 
 
 def test_a_removal_that_fails_says_so_and_shows_the_case_again(opened, notes, monkeypatch):
@@ -201,4 +201,4 @@ def test_who_only_looks_changes_nothing(opened, make_session, study_path, notes,
     assert "only look" in errors(notes)[-1]
     assert len(other.cases.list.rows()) == 3
     assert not other.cases.list.rows()[1].note
-    assert other.cases.list.removed() == []
+    assert other.cases.list.removed_cases() == []

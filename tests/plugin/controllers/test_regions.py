@@ -192,7 +192,7 @@ def test_the_piece_under_the_pointer_is_rejected_and_no_other(predicted):
 def test_a_clicked_piece_is_accepted(predicted):
     predicted.session.regions.decide("accept", "piece")
     assert tool(predicted)[0] == "region", "a click must not paint"
-    predicted.session.regions._drawn(
+    predicted.session.regions._on_drawing(
         np.argwhere(shown(predicted, predicted.session._desk.case.prediction))[:1] + 0.3
     )
     predicted.rest()

@@ -7,7 +7,7 @@ import pytest
 
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.plugin.layers.orientation import DisplayView
-from napari_dycon.plugin.layers.strokes import joined, strokes
+from napari_dycon.plugin.layers.strokes import merge_strokes, strokes
 from napari_dycon.study.truth.regions import Selection
 from tests.plugin.manifest.test_reader import ORIENTATIONS, anatomical_phantom
 
@@ -34,7 +34,7 @@ def test_a_stroke_is_every_voxel_that_any_of_its_steps_changed_and_no_other():
     ]
     masks = [rng.random([part.stop - part.start for part in box]) < 0.6 for box in boxes]
     steps = [atom(box, 1 + n % 2, mask) for n, (box, mask) in enumerate(zip(boxes, masks, strict=True))]
-    found = {value: spread(box, mask) for box, mask, value in joined(strokes(steps))}
+    found = {value: spread(box, mask) for box, mask, value in merge_strokes(strokes(steps))}
     assert set(found) == {1, 2}
     for value, volume in found.items():
         wanted = np.zeros(SHAPE, bool)
@@ -46,7 +46,7 @@ def test_a_stroke_is_every_voxel_that_any_of_its_steps_changed_and_no_other():
 def test_whole_boxes_and_plain_indices_are_strokes_too():
     indices = (np.array([0, 5]), np.array([8, 2]), np.array([1, 7]))
     whole = (slice(1, 3), slice(0, 2), slice(4, 8))
-    ((box, mask, value),) = joined(strokes([(indices, np.zeros(2), np.uint8(3)), atom(whole, 3)]))
+    ((box, mask, value),) = merge_strokes(strokes([(indices, np.zeros(2), np.uint8(3)), atom(whole, 3)]))
     wanted = np.zeros(SHAPE, bool)
     wanted[indices] = wanted[whole] = True
     assert value == 3

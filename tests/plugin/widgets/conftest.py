@@ -252,7 +252,7 @@ class Intention:
 
 @pytest.fixture
 def theme() -> Theme:
-    return Theme.named("dark")
+    return Theme.of_name("dark")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from napari_dycon.plugin.widgets.case_table import (
     millilitres,
     percent,
     shared_ends,
-    shortened,
+    shorten,
 )
 from napari_dycon.plugin.widgets.cases import CasesPanel
 from napari_dycon.study.store.removing import RemovedCase
@@ -486,10 +486,10 @@ def test_rows_that_come_and_go_are_told_one_by_one(panel, make_row):
 )
 def test_long_names_are_told_apart_by_what_they_do_not_share(names, told):
     shared = shared_ends(names)
-    short = [shortened(name, shared, lambda text: len(text) <= 5) for name in names]
+    short = [shorten(name, shared, lambda text: len(text) <= 5) for name in names]
     assert len(set(short)) == len(names)
     assert told is None or short == told
-    assert [shortened(name, shared, lambda text: True) for name in names] == names
+    assert [shorten(name, shared, lambda text: True) for name in names] == names
 
 
 def test_what_was_odd_about_a_scan_is_a_mark_with_its_reason(panel, make_row):

@@ -46,7 +46,8 @@ def test_menus_lead_to_every_way_in(qtbot, header):
     asked = []
     header.add_menu.asked.connect(asked.append)
     for action in adds:
-        action.trigger()
+        if not action.isSeparator():
+            action.trigger()
     assert asked == ["add_scans", "add_folder", "add_labelled_folder", "find_scans"]
     with qtbot.waitSignal(header.export_requested):
         qtbot.mouseClick(header.export_button, Qt.MouseButton.LeftButton)

@@ -9,7 +9,7 @@ import pytest
 
 from napari_dycon.errors import StudyError
 from napari_dycon.study.exchange import exporting, importing
-from napari_dycon.study.exchange.exporting import CaseExported, ExportRequest, export_all, left_out
+from napari_dycon.study.exchange.exporting import CaseExported, ExportRequest, cases_left_out, export_all
 from napari_dycon.study.truth.annotations import Annotation, Known
 
 
@@ -110,8 +110,8 @@ def test_predictions_of_a_model_that_was_not_ready_are_left_out_unless_asked_for
     assert [path.name for path in paths] == ["b.nii.gz", "c.nii.gz", "d.nii.gz", "volumes.csv"]
     assert [row["source"] for row in rows(paths[-1])] == ["annotation", "prediction", "annotation"]
     assert np.asarray(nib.load(paths[0]).dataobj).sum() == 1
-    assert left_out(study, None, None) == ["a", "b"]
-    assert left_out(study, ["b", "c"], study.active_run) == ["b"]
+    assert cases_left_out(study, None, None) == ["a", "b"]
+    assert cases_left_out(study, ["b", "c"], study.active_run) == ["b"]
     paths = exported(study, tmp_path / "all", not_ready=True)
     assert len(paths) == 5 and np.asarray(nib.load(paths[0]).dataobj).all()
     with pytest.raises(StudyError, match="not ready when it predicted"):

@@ -5,7 +5,7 @@ import pytest
 from napari_dycon.study.store.naming import (
     case_id,
     file_stems,
-    folded,
+    fold,
     patient_of,
     patient_pseudonym,
     pseudonyms,
@@ -52,9 +52,9 @@ def test_an_invented_identifier_can_name_files(name):
 def test_an_invented_identifier_is_nobody_elses_name_or_identifier():
     names = ["A patient", "A.patient", "case-0001", "a PATIENT", "A_patient", "case-0002", "é", "e\u0301"]
     cases = added(*names)
-    assert len({folded(case.id) for case in cases}) == len(names)
+    assert len({fold(case.id) for case in cases}) == len(names)
     for case in cases:
-        assert all(folded(case.id) != folded(other.name) for other in cases if other is not case)
+        assert all(fold(case.id) != fold(other.name) for other in cases if other is not case)
 
 
 def test_an_invented_identifier_is_the_same_in_every_study():

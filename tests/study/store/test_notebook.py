@@ -25,7 +25,7 @@ def test_what_is_written_is_there_when_the_study_is_opened_again(study, make_sca
     case = importing.add_scan(study, make_scan()).id
     study.notebook.write(case, note="motion at the apex", flagged=True, to_review=True)
     study.notebook.spend({case: 61.5})
-    study.notebook.opened(case)
+    study.notebook.note_opening(case)
     study.notebook.leave(case, PLACE, TOOLS)
     study.close()
     with Study.open(study.path) as again:

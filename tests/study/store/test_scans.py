@@ -21,19 +21,19 @@ def case(study, make_scan):
 def test_a_scan_that_was_compressed_again_has_not_changed(case):
     record, path = case
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 1))
-    assert not ScanReader().changed(record, path)
+    assert not ScanReader().has_changed(record, path)
 
 
 def test_a_scan_of_an_old_study_that_was_compressed_again_counts_as_changed(case):
     record, path = case
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 1))
-    assert ScanReader().changed(record.model_copy(update={"content": ""}), path)
+    assert ScanReader().has_changed(record.model_copy(update={"content": ""}), path)
 
 
 def test_a_scan_in_the_place_of_another_has_changed(case, make_scan):
     record, path = case
     make_scan("b").replace(path)
-    assert ScanReader().changed(record, path)
+    assert ScanReader().has_changed(record, path)
 
 
 def test_size_and_time_deceive_only_where_one_looks_no_further(case, make_scan):
@@ -43,5 +43,5 @@ def test_size_and_time_deceive_only_where_one_looks_no_further(case, make_scan):
     plain.write_bytes(content)
     os.utime(plain, ns=(record.file_mtime_ns, record.file_mtime_ns))
     record = record.model_copy(update={"file_size": plain.stat().st_size})
-    assert not ScanReader().changed(record, plain)
-    assert ScanReader().changed(record, plain, thorough=True)
+    assert not ScanReader().has_changed(record, plain)
+    assert ScanReader().has_changed(record, plain, thorough=True)

@@ -4,7 +4,7 @@ import pytest
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.study.truth.annotations import Annotation, Known
 from napari_dycon.study.truth.editing import AnnotationEditor
-from napari_dycon.study.truth.regions import connected, cuboid, polygon
+from napari_dycon.study.truth.regions import connected_piece, cuboid, polygon
 
 SHAPE = (8, 7, 6)
 
@@ -55,11 +55,11 @@ def test_the_piece_of_a_prediction_under_a_voxel_is_accepted_or_rejected(editor)
     prediction = np.zeros(SHAPE, np.uint8)
     prediction[0:3, 1, 1] = 1  # touches what was drawn as something else
     prediction[5:7, 5, 5] = 1
-    accepted = editor.accept(prediction, connected(prediction, (5, 5, 5)), run="001-dycon")
+    accepted = editor.accept(prediction, connected_piece(prediction, (5, 5, 5)), run="001-dycon")
     assert (editor.labels[5:7, 5, 5] == 1).all()
     assert voxels(editor, Known.ACCEPTED) == accepted.voxels == 2
     assert accepted.run == "001-dycon"
-    rejected = editor.reject(prediction, connected(prediction, (0, 1, 1)))
+    rejected = editor.reject(prediction, connected_piece(prediction, (0, 1, 1)))
     assert rejected.voxels == 2
     assert (editor.labels[[0, 2], 1, 1] == 0).all()
     assert (editor.known[[0, 2], 1, 1] == Known.DRAWN).all()

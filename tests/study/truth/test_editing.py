@@ -119,7 +119,7 @@ def test_a_stroke_from_before_accepting_can_still_be_undone(editor):
 def drafted(taken):
     """Labels and known map of a snapshot, as they will be in the files."""
     return [
-        np.frombuffer(b"".join(piece.inflated() for piece in pieces), np.uint8).reshape(SHAPE, order="F")
+        np.frombuffer(b"".join(piece.inflate() for piece in pieces), np.uint8).reshape(SHAPE, order="F")
         for pieces in (taken.draft.labels, taken.draft.known)
     ]
 
@@ -140,7 +140,7 @@ def test_a_snapshot_that_could_not_be_saved_comes_again_with_its_reason(editor):
     reason = editor.take().reason
     assert reason == "accept"
     paint(editor, A)
-    editor.not_saved(reason)
+    editor.take_back(reason)
     assert editor.take().reason == "accept"
     editor.complete_case()
     assert editor.take().reason == "complete"

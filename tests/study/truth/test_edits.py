@@ -12,7 +12,7 @@ from napari_dycon.study.truth import cleanup, editing, interpolation
 from napari_dycon.study.truth.annotations import Annotation, Known
 from napari_dycon.study.truth.decisions import complete, forget
 from napari_dycon.study.truth.editing import AnnotationEditor
-from napari_dycon.study.truth.edits import ELSEWHERE, Edit, Patch, Step, UndoHistory, difference, planned
+from napari_dycon.study.truth.edits import ELSEWHERE, Edit, Patch, Step, UndoHistory, difference, plan
 from napari_dycon.study.truth.regions import Selection, cuboid, everything, one_slice, polygon
 
 SHAPE = (9, 8, 7)
@@ -192,7 +192,7 @@ def test_a_brush_of_do_not_care_and_one_that_forgets():
 
 def test_what_was_painted_after_an_edit_was_worked_out_is_left_alone():
     editor = AnnotationEditor(Annotation.empty(SHAPE), GEOMETRY)
-    edit = planned(editor.annotation, everything(SHAPE), complete, "complete")
+    edit = plan(editor.annotation, everything(SHAPE), complete, "complete")
     paint(editor, (slice(1, 3), slice(1, 3), slice(1, 3)), 2)
     done = editor.apply(edit)
     assert (editor.labels[1:3, 1:3, 1:3] == 2).all()
@@ -289,7 +289,7 @@ def test_the_history_knows_what_it_holds_whatever_was_done(moves):
 
 def test_completing_a_whole_case_costs_next_to_no_memory():
     annotation = Annotation.empty((128, 128, 64))
-    edit = planned(annotation, everything(annotation.shape), complete, "complete")
+    edit = plan(annotation, everything(annotation.shape), complete, "complete")
     assert edit.voxels == annotation.known.size
     assert edit.nbytes < 1000
 
@@ -297,7 +297,7 @@ def test_completing_a_whole_case_costs_next_to_no_memory():
 def test_a_planned_edit_changes_nothing_until_it_is_applied_and_can_be_taken_back():
     annotation = random_annotation(np.random.default_rng(5))
     original = annotation.copy()
-    edit = planned(annotation, cuboid(SHAPE, (1, 1, 1), (5, 5, 5)), forget, "forget")
+    edit = plan(annotation, cuboid(SHAPE, (1, 1, 1), (5, 5, 5)), forget, "forget")
     assert same(annotation, original)
     edit.apply(annotation)
     assert not annotation.known[1:6, 1:6, 1:6].any()
@@ -311,7 +311,7 @@ def test_a_planned_edit_changes_nothing_until_it_is_applied_and_can_be_taken_bac
 def test_equal_states_have_no_patch_and_an_empty_edit_is_false():
     annotation = random_annotation(np.random.default_rng(6))
     assert Patch.between(everything(SHAPE).box, annotation, annotation.copy()) is None
-    assert not planned(annotation, everything(SHAPE), lambda part, where: None, "nothing")
+    assert not plan(annotation, everything(SHAPE), lambda part, where: None, "nothing")
 
 
 def test_painting_goes_on_while_an_operation_runs_on_another_thread():

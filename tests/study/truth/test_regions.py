@@ -3,15 +3,15 @@ import pytest
 
 from napari_dycon.study.truth.regions import (
     bounding_box,
-    connected,
+    connected_piece,
     contains,
     cuboid,
     everything,
     one_slice,
     polygon,
     relative,
-    selected,
-    shifted,
+    select,
+    shift,
 )
 
 SHAPE = (6, 5, 4)
@@ -74,15 +74,15 @@ def test_a_polygon_that_crosses_itself_follows_the_even_odd_rule_and_one_outside
 def test_a_piece_is_what_hangs_together_by_faces_with_the_voxel():
     values = np.zeros(SHAPE, np.uint8)
     values[0:2, 0, 0] = values[2, 1, 0] = values[4, 4, 3] = 3
-    piece = connected(values, (0, 0, 0))
+    piece = connected_piece(values, (0, 0, 0))
     assert np.argwhere(piece.full_mask(SHAPE)).tolist() == [[0, 0, 0], [1, 0, 0]]
-    assert connected(values, (5, 0, 0)).voxels == (values == 0).sum()
+    assert connected_piece(values, (5, 0, 0)).voxels == (values == 0).sum()
 
 
 def test_slabs_cover_a_selection_once():
     mask = np.random.default_rng(0).random(SHAPE) < 0.3
     total = np.zeros(SHAPE, int)
-    for part in selected(SHAPE, mask).slabs(7):
+    for part in select(SHAPE, mask).slabs(7):
         total += part.full_mask(SHAPE)
     assert np.array_equal(total, mask)
     assert sum(part.voxels for part in everything(SHAPE).slabs(30)) == np.prod(SHAPE)
@@ -92,13 +92,13 @@ def test_all_ways_to_name_a_part_mean_the_same():
     mask = np.zeros(SHAPE, bool)
     mask[:, 1:3, -1] = True
     for region in (mask, (slice(None), slice(1, 3), 3), (slice(None), slice(1, 3), -1)):
-        assert np.array_equal(selected(SHAPE, region).full_mask(SHAPE), mask)
-    assert selected(SHAPE, None).voxels == mask.size
-    assert selected(SHAPE, np.zeros(SHAPE, bool)).voxels == 0
+        assert np.array_equal(select(SHAPE, region).full_mask(SHAPE), mask)
+    assert select(SHAPE, None).voxels == mask.size
+    assert select(SHAPE, np.zeros(SHAPE, bool)).voxels == 0
     with pytest.raises(ValueError, match="differ in size"):
-        selected(SHAPE, np.zeros((1, 2, 3), bool))
+        select(SHAPE, np.zeros((1, 2, 3), bool))
     with pytest.raises(ValueError, match="no step"):
-        selected(SHAPE, (slice(None, None, 2),))
+        select(SHAPE, (slice(None, None, 2),))
 
 
 def test_boxes_within_boxes():
@@ -111,4 +111,4 @@ def test_boxes_within_boxes():
     outer = bounding_box(mask, 1)
     assert contains(outer, box)
     assert not contains(box, outer)
-    assert shifted(relative(box, outer), outer) == box
+    assert shift(relative(box, outer), outer) == box
