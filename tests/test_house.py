@@ -144,6 +144,10 @@ FLAT = 12
 """So many files may lie flat in the plugin."""
 
 
+def test_the_plugin_has_few_floors():
+    assert len(FLOORS) <= 8
+
+
 def _is_module(name):
     path = PACKAGE.joinpath(*name.split(".")[1:])
     return path.is_dir() or path.with_suffix(".py").is_file()
