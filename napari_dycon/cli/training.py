@@ -162,7 +162,7 @@ def predict(
     """
     from napari_dycon.engine.control import Control
     from napari_dycon.engine.inference import predict as predict_cases
-    from napari_dycon.guidance.candidates import noted
+    from napari_dycon.guidance.candidates import note_candidates
 
     screen, brake = Screen(), Control()
     with opened_study(study, read_only=False) as opened, stop_on_interrupt(brake, screen):
@@ -177,7 +177,7 @@ def predict(
             probabilities=probabilities,
             threads=thread_limit(),
         )
-        end = follow_prediction(noted(opened, run, events), screen)
+        end = follow_prediction(note_candidates(opened, run, events), screen)
         summary = opened.predictions.summary(run)
     rows = {name: summary[name] for name in end.cases}
     ready = all(row["ready"] for row in rows.values())

@@ -18,7 +18,7 @@ from napari_dycon.guidance.regions import Region, extent, nearest
 from napari_dycon.guidance.slices import labelled_axes, too_close
 from napari_dycon.guidance.suggestions import Suggestion
 from napari_dycon.io.geometry import plane_of_axis
-from napari_dycon.io.json_files import parsed, write_checked
+from napari_dycon.io.json_files import parse_json, write_checked
 from napari_dycon.study.store.runs import ENTROPY
 from napari_dycon.study.store.schema import CaseRecord, Structure
 from napari_dycon.study.study import Study
@@ -60,11 +60,11 @@ def candidates(study: Study, run: str, case: CaseRecord) -> list[Candidate]:
         if predicted is not None and not study.read_only:
             with suppress(DyconError):  # found again the next time
                 content = {"stamp": stamp, "slices": [_row(candidate) for candidate in found]}
-                write_checked(path, json.dumps(content).encode(), parsed)
+                write_checked(path, json.dumps(content).encode(), parse_json)
     return found
 
 
-def noted(study: Study, run: str, events: Iterator[_Event]) -> Generator[_Event, None, None]:
+def note_candidates(study: Study, run: str, events: Iterator[_Event]) -> Generator[_Event, None, None]:
     """Pass on the events of a prediction, and find the candidates of each case that was predicted."""
     cases = {case.id: case for case in study.cases}
     for event in events:
@@ -107,7 +107,7 @@ def _row(candidate: Candidate) -> list[Any]:
 def _read(path: Path, stamp: str, case: str) -> list[Candidate] | None:
     """Read candidates; None where there are none, others are meant, or the file is damaged."""
     try:
-        content = parsed(path.read_bytes())
+        content = parse_json(path.read_bytes())
         if content["stamp"] != stamp:
             return None
         return [_candidate(case, *row) for row in content["slices"]]

@@ -8,7 +8,7 @@ import pytest
 
 from napari_dycon.engine.events import CasePredicted
 from napari_dycon.guidance import candidates as module
-from napari_dycon.guidance.candidates import candidates, noted
+from napari_dycon.guidance.candidates import candidates, note_candidates
 from napari_dycon.guidance.predicted import Predicted
 from napari_dycon.guidance.suggestions import suggest
 from napari_dycon.study.study import Study
@@ -84,7 +84,7 @@ def test_a_scan_that_is_gone_is_not_suggested_from_what_was_kept(study):
 def test_slices_are_found_as_soon_as_a_case_is_predicted(study, reads):
     save(study, "scan_2", everywhere(0.8))
     event = CasePredicted("scan_2", 1, 1, {}, 0.5, False)
-    assert list(noted(study, study.active_run, iter([event]))) == [event]
+    assert list(note_candidates(study, study.active_run, iter([event]))) == [event]
     assert reads == ["scan_2"]
     found(study)
     assert reads == ["scan_2"]

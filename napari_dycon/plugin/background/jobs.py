@@ -171,7 +171,7 @@ def prediction(
 
     def source(control: Control) -> Iterator[Event | Searching | CaseLooked | SuggestionsReady]:
         from napari_dycon.engine.inference import predict
-        from napari_dycon.guidance.candidates import noted
+        from napari_dycon.guidance.candidates import note_candidates
 
         events = predict(
             study,
@@ -182,7 +182,7 @@ def prediction(
             threads=spare_threads(),
             only_when_ready=True,
         )
-        yield from noted(study, run, events)
+        yield from note_candidates(study, run, events)
         if not control.stopped:
             yield from suggestions(study)(control)
 

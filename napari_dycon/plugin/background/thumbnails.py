@@ -69,11 +69,11 @@ def picture_of(
     labels = None if mask is None else display.apply(mask)[_at(axis, index)]
     window = _Window.around(display, place, labels, (rows, columns))
     low, high = limits
-    grey = window.sampled(display.apply(volume.array)[_at(axis, index)].astype(np.float32), order=1)
+    grey = window.sample(display.apply(volume.array)[_at(axis, index)].astype(np.float32), order=1)
     shade = np.rint(255 * np.clip((grey - low) / (high - low), 0, 1))
     picture = np.repeat(shade[..., np.newaxis], 3, axis=2).astype(np.uint8)
     if labels is not None:
-        _draw_contours(picture, window.sampled(labels, order=0), colours)
+        _draw_contours(picture, window.sample(labels, order=0), colours)
     _draw_box(picture, *window.corners(place, display, (rows, columns)))
     return PlacePictured(place, picture, index + 1, display.shape[axis])
 
@@ -102,7 +102,7 @@ class _Window:
         corner = (low + high - side) / 2
         return cls(np.where(size > side, np.clip(corner, 0, size - side), (size - side) / 2), side, scale)
 
-    def sampled(self, values: NDArray[Any], order: Literal[0, 1]) -> NDArray[Any]:
+    def sample(self, values: NDArray[Any], order: Literal[0, 1]) -> NDArray[Any]:
         """Return the part of a slice in the picture's pixels; black beyond the scan."""
         step = self.side / SIDE
         middle = (np.arange(SIDE) + 0.5) * step

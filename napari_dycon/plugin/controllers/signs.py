@@ -101,7 +101,7 @@ class Signs(QObject):
         found = self._found
         if found is None:
             return
-        suggested = self._suggested(found)
+        suggested = self._reasons_by_slice(found)
         signs = {
             axis: SliceSigns(
                 found.labelled[axis],
@@ -113,7 +113,7 @@ class Signs(QObject):
         }
         self._signposts.mark(signs, veil_colour(self._structures.all))
 
-    def _suggested(self, found: SlicesLooked) -> tuple[dict[int, str], ...]:
+    def _reasons_by_slice(self, found: SlicesLooked) -> tuple[dict[int, str], ...]:
         """Return why slices are worth a look, by display axis and index."""
         reasons: tuple[dict[int, str], ...] = ({}, {}, {})
         for place in self._suggestions.waiting:

@@ -149,7 +149,7 @@ def test_a_case_opened_meanwhile_shows_what_came_of_it(painted):
 def test_where_nothing_can_be_saved_nothing_is_merged_and_the_strokes_stay(painted, notes, monkeypatch):
     ask(painted, "structures.merge", VALVE, ATRIUM)
     painted.paint((9, 5, 5), value=VALVE)
-    monkeypatch.setattr(painted.session._desk, "flush", lambda: False)
+    monkeypatch.setattr(painted.session._desk.saving, "flush", lambda: False)
     before = painted.layer("annotation").data.copy()
     answer(painted, "change")
     assert "cannot be saved" in errors(notes)[-1]
