@@ -145,7 +145,7 @@ class SelfTraining:
         """Whether it is time to label scans."""
         return self._own is None and progress >= self._turn
 
-    def scheduled(self, progress: float) -> float:
+    def schedule(self, progress: float) -> float:
         """Progress as methods and learning rate see it."""
         if self._own is None:
             return self._first + (1 - self._first) * min(1.0, progress / self._turn)
@@ -232,7 +232,7 @@ def label_scans(
         classes = _classes(networks, case.image, plan, device, control)
         if classes is None:
             return False
-        store.write(case.case, _filled(case, known[case.case], classes))
+        store.write(case.case, _fill_in(case, known[case.case], classes))
         case.let_go()
     store.close([case.case for case in cases])
     return True
@@ -262,7 +262,7 @@ def _classes(
     return np.where(values == 0, np.uint8(0), classes)
 
 
-def _filled(case: PreparedCase, known: NDArray[np.uint8] | None, classes: NDArray[np.uint8]) -> Filled:
+def _fill_in(case: PreparedCase, known: NDArray[np.uint8] | None, classes: NDArray[np.uint8]) -> Filled:
     if known is None:
         return Filled(classes, None)
     unknown = known == UNKNOWN

@@ -150,7 +150,7 @@ class _Loop:
     @property
     def _schedule(self) -> float:
         """Progress as methods and learning rate see it."""
-        return self._self_training.scheduled(self._progress)
+        return self._self_training.schedule(self._progress)
 
     def _step(self) -> StepFinished | Note:
         """One optimiser step, or a note about why there was none and what was changed."""
@@ -228,7 +228,7 @@ class _Loop:
 
         def patches(iteration: int) -> tuple[int, int]:
             progress = self._budget.progress(iteration, self._watch.seconds)
-            return self._start.method.patches(self._self_training.scheduled(progress), *sampler.planned)
+            return self._start.method.patches(self._self_training.schedule(progress), *sampler.planned)
 
         return sampler.batches(self._iteration, ahead, patches)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dycon.errors import DyconError
-from napari_dycon.io.json_files import parsed
+from napari_dycon.io.json_files import parse_json
 from napari_dycon.study.store.schema import CaseRecord
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import BY_PERSON, Annotation
@@ -299,6 +299,6 @@ def _learned_from(study: Study, run: str) -> Collection[str]:
     """
     config: object = None
     with suppress(OSError, ValueError):
-        config = parsed((study.run_dir(run) / "config.json").read_bytes())
+        config = parse_json((study.run_dir(run) / "config.json").read_bytes())
     seen = config.get("trained_on") if isinstance(config, dict) else None
     return seen if isinstance(seen, list) else [case.id for case in study.cases]

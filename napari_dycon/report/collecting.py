@@ -71,7 +71,7 @@ def collect(study: Study) -> Sheet:
         Section("In short", tuple(_in_short(study, active))),
         _labels(study),
         _held_out(runs, active),
-        _expected(study, active, checks),
+        _expected_section(study, active, checks),
         _control(study, runs),
         _suggestions(study),
         _settings(active),
@@ -98,7 +98,7 @@ def _in_short(study: Study, run: _Run | None) -> Iterator[str]:
     if run is None:
         yield "No model has been trained yet."
     elif run.config is not None and run.plan is not None:
-        yield _trained(study, run, run.config, run.plan)
+        yield _training_words(study, run, run.config, run.plan)
 
 
 STATUSES = ("complete", "partial", "unlabelled")
@@ -112,7 +112,7 @@ def _grid(cases: Sequence[CaseRecord]) -> str:
     return f" (median {shapes} voxels of {spacings} mm)"
 
 
-def _trained(study: Study, run: _Run, config: RunConfig, plan: Plan) -> str:
+def _training_words(study: Study, run: _Run, config: RunConfig, plan: Plan) -> str:
     learned = len(set(config.trained_on))
     others = len(study.cases) - learned
     title = method_titles().get(config.method, config.method)
@@ -146,7 +146,7 @@ def _pieces(plan: Plan) -> str:
 
 def _labels(study: Study) -> Section:
     labelled = [case for case in study.cases if case.known_fraction > 0]
-    shares, reasons, unread = _known(study, labelled)
+    shares, reasons, unread = _known_shares(study, labelled)
     sentences = []
     if shares:
         told = ", ".join(f"{_percent(share)} {how}" for how, share in shares.items() if share > 0)
@@ -167,7 +167,7 @@ def _labels(study: Study) -> Section:
     return Section("Labels: what, and how", tuple(sentences), (_structures(study),))
 
 
-def _known(study: Study, cases: Sequence[CaseRecord]) -> tuple[dict[str, float], list[str], int]:
+def _known_shares(study: Study, cases: Sequence[CaseRecord]) -> tuple[dict[str, float], list[str], int]:
     """Shares of the labelled voxels by how they are known, reasons of first versions, cases unread."""
     sums = dict.fromkeys(HOW.values(), 0.0)
     reasons, unread = [], 0
@@ -243,7 +243,7 @@ def _held_out(runs: Sequence[_Run], active: _Run | None) -> Section:
     return Section("Held-out quality, by run", tuple(sentences), (Table.of(head, rows),))
 
 
-def _expected(study: Study, run: _Run | None, checks: Checks) -> Section:
+def _expected_section(study: Study, run: _Run | None, checks: Checks) -> Section:
     title = "Expected quality of what nobody has read"
     if run is None:
         return Section(title, ("Nothing has been predicted yet.",))

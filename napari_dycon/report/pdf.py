@@ -77,7 +77,7 @@ class _Setter:
         self, text: str, size: float, colour: str = INK, weight: str = "normal", keep: float = 0.0
     ) -> None:
         """Set a paragraph; `keep` is what must fit below it on the same page."""
-        lines = self._wrapped(text, size, weight, A4[0] - 2 * MARGIN)
+        lines = self._wrap(text, size, weight, A4[0] - 2 * MARGIN)
         self._need(len(lines) * self._line(size) + keep)
         for line in lines:
             self._need(self._line(size))
@@ -89,7 +89,7 @@ class _Setter:
         widths = self._widths(table, size)
         for number, row in enumerate(table.rows):
             weight = "normal" if number else "bold"
-            cells = [self._wrapped(cell, size, weight, w) for cell, w in zip(row, widths, strict=True)]
+            cells = [self._wrap(cell, size, weight, w) for cell, w in zip(row, widths, strict=True)]
             height = max(map(len, cells)) * self._line(size)
             self._need(height)
             left, top = MARGIN, self._top
@@ -113,7 +113,7 @@ class _Setter:
         share = (room - sum(narrow)) / rest
         return [w if w <= room / len(wanted) else max(LEAST, w * share) for w in wanted]
 
-    def _wrapped(self, text: str, size: float, weight: str, width: float) -> list[str]:
+    def _wrap(self, text: str, size: float, weight: str, width: float) -> list[str]:
         lines = [""]
         for word in text.split():
             longer = f"{lines[-1]} {word}".strip()

@@ -123,7 +123,7 @@ class Exchange:
     @intention
     def report(self, folder: Path | str) -> None:
         """Write the methods sheet to ``folder``, in the background."""
-        source = jobs.write_report(self._current.needed(), Path(folder), self._desk.saving.flush)
+        source = jobs.write_report(self._current.require(), Path(folder), self._desk.saving.flush)
         self._tasks.run("reporting", "Writing the methods sheet", source, self._on_written)
 
     def _on_written(self, event: jobs.ReportWritten) -> None:

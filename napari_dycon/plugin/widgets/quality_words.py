@@ -19,7 +19,7 @@ def quality_lines(case: CaseRow) -> list[str]:
         return [f"the model reached a Dice of {case.reached:.2f} here, before it knew your labels"]
     if case.outlook is None:
         return []
-    lines = [_expected(case.outlook), _basis(case.outlook)]
+    lines = [_expected_line(case.outlook), _basis(case.outlook)]
     if case.may_leave:
         lines.append("you may leave this case as the model has it")
     return lines
@@ -47,7 +47,7 @@ def leave_tip(count: int, others: int) -> str:
     )
 
 
-def _expected(outlook: Outlook) -> str:
+def _expected_line(outlook: Outlook) -> str:
     text = f"a Dice of about {outlook.dice:.2f} is expected"
     if USUAL_SHARE not in outlook.ranges:
         return text
