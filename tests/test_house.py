@@ -223,9 +223,10 @@ def _members(owner):
             yield from map(ast.unparse, node.targets)
 
 
-@pytest.mark.parametrize(("path", "owner"), CLASSES, ids=[owner.name for _, owner in CLASSES])
-def test_no_class_has_too_many_members(path, owner):
-    assert len(set(_members(owner))) <= MEMBERS, f"{path}: cut {owner.name} by owner"
+def test_no_class_has_too_many_members():
+    counts = {f"{path.name}: {owner.name}": len(set(_members(owner))) for path, owner in CLASSES}
+    assert len(counts) > 100
+    assert not {name: count for name, count in counts.items() if count > MEMBERS}, "cut them by owner"
 
 
 def test_the_session_opens_closes_and_wires_and_does_nothing_else():
@@ -324,13 +325,17 @@ def test_functions_of_the_plugin_are_not_named_by_what_is_going_on(path):
 ADJECTIVES = {"supervised", "_deed", "_unlabelled", "_flagged"}
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
-def test_functions_are_not_named_by_what_has_been_done(path):
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
-    states = {one for one in functions if "property" in map(ast.unparse, one.decorator_list)}
-    names = {one.name for one in functions if one not in states}
-    assert not {name for name in names if re.fullmatch(r"_?[a-z]+[^e]ed", name)} - ADJECTIVES
+def _functions():
+    """Yield the name of every function of the package that is no property."""
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and "property" not in map(ast.unparse, node.decorator_list):
+                yield node.name
+
+
+def test_functions_are_not_named_by_what_has_been_done():
+    names = {name for name in _functions() if re.fullmatch(r"_?[a-z]+[^e]ed", name)}
+    assert not names - ADJECTIVES
 
 
 @pytest.mark.parametrize("module", ["session", "widgets.dock", "background.jobs", "manifest.launch"])
