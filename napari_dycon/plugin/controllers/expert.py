@@ -109,7 +109,7 @@ class Expert:
         """Return what was set by hand in a section, by name."""
         return self._values.get(self._place(key, method), {})
 
-    def refused(self, key: str) -> Mapping[str, Refusal]:
+    def refusals(self, key: str) -> Mapping[str, Refusal]:
         """Return what was given in a section and is not taken, by name."""
         return self._refused.get(self._place(key), {})
 

@@ -70,7 +70,7 @@ class Setting:
         ValueError
             With a sentence, where it cannot be that.
         """
-        parts = _parted(given.strip(), self.accepts) if isinstance(given, str) else given
+        parts = _take_apart(given.strip(), self.accepts) if isinstance(given, str) else given
         try:
             return self._adapter.validate_python(parts)
         except ValidationError as error:
@@ -231,7 +231,7 @@ def _length(kind: Any) -> int:
     return 0 if Ellipsis in parts else len(parts)
 
 
-def _parted(text: str, kind: Any) -> Any:
+def _take_apart(text: str, kind: Any) -> Any:
     """Take a text apart as its type wants it."""
     if text.casefold() == NONE and _plain(kind)[1]:
         return None
@@ -241,7 +241,7 @@ def _parted(text: str, kind: Any) -> Any:
     bare = re.sub(r"[()\[\]]", "", text)
     if not _parts(parts[0]):
         return tuple(re.split(r"\s*[,;×xX*]\s*|\s+", bare.strip(" ,;"))) if bare.strip(" ,;") else ()
-    return tuple(_parted(part.strip(), parts[0]) for part in re.split("[,;]", bare) if part.strip())
+    return tuple(_take_apart(part.strip(), parts[0]) for part in re.split("[,;]", bare) if part.strip())
 
 
 def _in_words(message: str) -> str:

@@ -41,7 +41,7 @@ class Doors(QObject):
     def __init__(self, window: QWidget, session: "Session") -> None:
         super().__init__(window)
         self._session = session
-        self._theme = Theme.named("dark")
+        self._theme = Theme.of_name("dark")
         session.study_changed.connect(self._remember)
 
     def set_theme(self, theme: Theme) -> None:

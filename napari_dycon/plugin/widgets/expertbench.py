@@ -77,7 +77,7 @@ class ExpertBench(QObject):
         keys = [section.key for section in expert.sections]
         self.page.show_values(
             {key: expert.values(key) for key in keys},
-            {key: expert.refused(key) for key in keys},
+            {key: expert.refusals(key) for key in keys},
             expert.last_run if expert.can_repeat else "",
         )
         self._show_changes()

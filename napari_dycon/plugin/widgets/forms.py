@@ -214,7 +214,7 @@ class SettingRow(QWidget):
             if refused is not None:
                 self.field.value = refused.given
             else:
-                self.field.value = self._shown(values) if changed else self._untouched()
+                self.field.value = self._shown(values) if changed else self._value_before()
         set_role(self.label, "changed" if changed or refused else "")
         self.reset_button.setVisible(changed or refused is not None)
         _tell(self.refusal, refused.sentence if refused else "")
@@ -230,7 +230,7 @@ class SettingRow(QWidget):
         value = values[self.setting.name]
         return spoken(value) if self.setting.kind in ("text", "choice") else value
 
-    def _untouched(self) -> Any:
+    def _value_before(self) -> Any:
         if self.setting.planned:
             return ""
         return self._shown({self.setting.name: self.setting.default})

@@ -132,7 +132,7 @@ class KeyDelegate(QStyledItemDelegate):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.theme = Theme.named("dark")
+        self.theme = Theme.of_name("dark")
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
         """Return the room of a cell: that of the caps, or of a row."""

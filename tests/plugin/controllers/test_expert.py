@@ -55,7 +55,7 @@ def test_what_is_set_reaches_the_training_of_that_method_and_fits_a_plan(opened,
 def test_what_is_refused_keeps_training_from_starting_until_it_is_mended(opened, engine, expert, notes):
     expert.change(PLAN, "learning_rate", "0.01")
     expert.change(PLAN, "learning_rate", "-1")
-    assert expert.refused(PLAN) == {"learning_rate": ("-1", "Learning rate must be greater than 0.")}
+    assert expert.refusals(PLAN) == {"learning_rate": ("-1", "Learning rate must be greater than 0.")}
     opened.session.training.train("dycon", 1)
     assert opened.session.tasks.state.kind == "idle"
     assert "Learning rate must be greater than 0." in notes[-1][1]
@@ -65,10 +65,10 @@ def test_what_is_refused_keeps_training_from_starting_until_it_is_mended(opened,
 
 def test_a_refusal_of_another_method_is_in_nobodys_way(expert):
     expert.change(METHOD, "beta_first", "0")
-    assert list(expert.refused(METHOD)) == [""]
+    assert list(expert.refusals(METHOD)) == [""]
     assert expert.overrides("supervised") == {}
     expert.change(METHOD, "beta_last", "0")
-    assert not expert.refused(METHOD)
+    assert not expert.refusals(METHOD)
     assert expert.overrides("dycon") == {"method_settings": {"beta_first": 0.0, "beta_last": 0.0}}
 
 

@@ -40,6 +40,7 @@ WITHOUT_KEY = {
     "remove_case",
     "export",
     "export_with",
+    "report",
     "versions",
     "restore_version",
     "add_structure",
