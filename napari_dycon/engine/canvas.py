@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_dycon.engine.calibration import ExpectedDice, Tempering
 from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.resampling import FloatArray, resample_rows, rows_needed
-from napari_dycon.engine.tidiness import tidy
+from napari_dycon.engine.tidiness import REACH, tidy
 from napari_dycon.io.geometry import Geometry, Reorientation
 
 SOURCE_MAPS = 12
@@ -68,6 +68,7 @@ class Canvas:
         self._dice = ExpectedDice(plan.classes, self._grid, plan.spacing)
         self._mask = np.zeros(self._shape, dtype=np.uint8)
         self._entropy = np.zeros(self._shape, dtype=np.float32)
+        self._reach = np.zeros(self._shape, dtype=np.uint8) if plan.specks else None
         self._kept = np.zeros((plan.classes, *self._shape), dtype=np.float32) if keep else None
 
     def blocks(self, groups: int, memory: float) -> list[slice]:
@@ -109,6 +110,8 @@ class Canvas:
             probability = self._resample(found[0, index], of, rows)
             wins = probability > best
             mask[wins], best[wins] = value, probability[wins]
+            if self._reach is not None and value in self._plan.specks:
+                self._reach[rows][probability > REACH] = value
             if self._kept is not None:
                 self._kept[index, rows] = decided.add(probability)
             shown.add(probability if len(found) == 1 else self._resample(found[-1, index], of, rows))
@@ -122,7 +125,7 @@ class Canvas:
         kept = None
         if self._kept is not None:
             kept = np.stack([to_source(map_, self._reorientation) for map_ in self._kept])
-        tidy(self._mask, self._plan, math.prod(self._reorientation.spacing))
+        tidy(self._mask, self._plan, math.prod(self._reorientation.spacing), self._reach)
         return Prediction(
             mask=to_source(self._mask, self._reorientation),
             probabilities=kept,

@@ -17,7 +17,7 @@ from napari_dycon.engine.events import Note, ScanLabelled
 from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.prepared import PreparedCase
 from napari_dycon.engine.steps import finish
-from napari_dycon.engine.tidiness import tidy
+from napari_dycon.engine.tidiness import REACH, tidy
 from napari_dycon.engine.windows import glance, predict_windows, window_starts
 from napari_dycon.errors import StudyError, VolumeError
 from napari_dycon.io.atomic import make_folder_in, write_bytes_atomic, write_text_atomic
@@ -257,8 +257,10 @@ def _classes(
     if found is None:
         return None
     classes = found[0].argmax(dim=0).numpy().astype(np.uint8)
-    values = np.array((0, *plan.structure_values), dtype=np.uint8)[classes]
-    tidy(values, plan, float(np.prod(plan.spacing)))
+    likely = (1 + found[0, 1:].argmax(dim=0)) * (found[0, 1:].amax(dim=0) > REACH)
+    lookup = np.array((0, *plan.structure_values), dtype=np.uint8)
+    values, reach = lookup[classes], lookup[likely.numpy()]
+    tidy(values, plan, float(np.prod(plan.spacing)), reach)
     return np.where(values == 0, np.uint8(0), classes)
 
 

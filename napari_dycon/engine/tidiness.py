@@ -9,8 +9,11 @@ from scipy import ndimage
 from napari_dycon.engine.anatomy import largest_piece, numbered_pieces, pieces
 from napari_dycon.engine.plan import Plan
 
+REACH = 0.25
+"""A piece reaches as far as its structure is so probable; of a small lesion only the middle is sure."""
 
-def tidy(mask: NDArray[np.uint8], plan: Plan, voxel: float) -> None:
+
+def tidy(mask: NDArray[np.uint8], plan: Plan, voxel: float, reach: NDArray[np.uint8] | None = None) -> None:
     """Take away, in place, far pieces of what is always one piece, and specks of what comes in several.
 
     Parameters
@@ -19,10 +22,13 @@ def tidy(mask: NDArray[np.uint8], plan: Plan, voxel: float) -> None:
         (x, y, z) values of structures.
     voxel
         Volume of a voxel in mm³.
+    reach
+        As the mask, with values wherever a structure's probability is above `REACH`; pieces are measured by
+        it. By default the mask itself.
     """
     _keep_clusters(mask, plan.joint)
     _keep_largest_pieces(mask, plan.single)
-    _drop_specks(mask, plan.specks, voxel)
+    _drop_specks(mask, mask if reach is None else reach, plan.specks, voxel)
 
 
 def _keep_clusters(mask: NDArray[np.uint8], groups: Sequence[Sequence[int]]) -> None:
@@ -47,11 +53,12 @@ def _keep_largest_pieces(mask: NDArray[np.uint8], values: Sequence[int]) -> None
             mask[box][inside & ~largest_piece(inside)] = 0
 
 
-def _drop_specks(mask: NDArray[np.uint8], least: Mapping[int, float], voxel: float) -> None:
+def _drop_specks(
+    mask: NDArray[np.uint8], reach: NDArray[np.uint8], least: Mapping[int, float], voxel: float
+) -> None:
     """Take away, in place, pieces of a structure of less than a volume; a voxel has `voxel` mm³."""
-    boxes = ndimage.find_objects(mask)
-    for value, volume in least.items():
-        box = boxes[value - 1] if value <= len(boxes) else None
-        if box is not None:
-            numbers, sizes = numbered_pieces(mask[box] == value)
-            mask[box][(numbers > 0) & (np.append(0, sizes)[numbers] * voxel < volume)] = 0
+    box = ndimage.find_objects(((mask > 0) | (reach > 0)).astype(np.uint8)) if least else []
+    for value, volume in least.items() if box else ():
+        own = mask[box[0]] == value
+        numbers, sizes = numbered_pieces(own | (reach[box[0]] == value))
+        mask[box[0]][own & (np.append(0, sizes)[numbers] * voxel < volume)] = 0

@@ -34,3 +34,11 @@ def test_pieces_are_measured_in_mm3_each_by_its_structure():
     assert np.bincount(mask.ravel())[[3, 9]].tolist() == [27, 8]
     tidy(mask, plan_with(specks={3: 13.6, 5: 1.0, 9: 4.0}), 0.5)
     assert np.bincount(mask.ravel(), minlength=10)[[3, 9]].tolist() == [0, 8]
+
+
+def test_a_piece_is_as_large_as_its_structure_is_likely():
+    mask, reach = np.zeros((20, 20, 20), np.uint8), np.zeros((20, 20, 20), np.uint8)
+    mask[3, 3, 3], mask[12, 12, 12] = 3, 3
+    reach[2:5, 2:5, 2:5], reach[17:, 17:, 17:], reach[10:15, 10:15, 13:15] = 3, 3, 9
+    tidy(mask, plan_with(specks={3: 20.0, 9: 20.0}), 1.0, reach)
+    assert np.argwhere(mask).tolist() == [[3, 3, 3]]
