@@ -24,8 +24,6 @@ class DyCONSettings(MethodSettings):
 
     Parameters
     ----------
-    self_training
-        See `MethodSettings`; with it the second part of a training costs what a supervised one does.
     start, ramp_length
         Progress at which the unlabelled scans begin to teach, and over which their weight grows.
     uncl_weight, fecl_weight, pseudo_weight
@@ -57,7 +55,6 @@ class DyCONSettings(MethodSettings):
         Least share of such a patch that must be confident and of its class.
     """
 
-    self_training: Annotated[float, Field(gt=0, le=1)] = 0.5
     start: Share = 0.2
     ramp_length: Share = 0.2
     uncl_weight: Weight = 0.0
