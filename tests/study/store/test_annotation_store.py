@@ -174,8 +174,7 @@ def test_kill_9_at_random_instants_loses_no_finished_save_and_mixes_nothing(stud
             assert not list(study.path.rglob("*.next.nii.gz"))
             assert not list(study.path.rglob(".dycon-tmp-*"))
     finally:
-        zygote.stdin.close()
-        zygote.wait(timeout=30)
+        zygote.communicate(timeout=30)
 
 
 def test_a_reader_sees_whole_annotations_while_another_program_writes(study, make_scan, monkeypatch):

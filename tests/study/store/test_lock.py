@@ -73,7 +73,7 @@ def test_the_lock_of_a_killed_program_is_free(study):
     with Study.open(study.path) as second:
         assert f"process {holder.pid}" in second.notes[-1]
     holder.send_signal(signal.SIGKILL)
-    holder.wait()
+    holder.communicate()
     with Study.open(study.path, read_only=False) as third:
         third.add_structure("ventricle")
 
