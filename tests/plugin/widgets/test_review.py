@@ -28,7 +28,7 @@ def test_the_buttons_decide_about_the_slice_and_their_menus_about_the_rest(qtbot
     assert asked.args == [what, "slice"]
     offered = [tuple(action.data()) for action in split.menu.actions() if action.data()]
     assert {(what, part) for part in ("slice", "piece", "region", "case")} <= set(offered)
-    action = next(action for action in split.menu.actions() if action.data() == (what, "case"))
+    action = next(one for one in split.menu.actions() if one.data() and tuple(one.data()) == (what, "case"))
     with qtbot.waitSignal(panel.decision_requested) as asked:
         action.trigger()
     assert asked.args == [what, "case"]
