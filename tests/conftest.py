@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import nibabel as nib
@@ -10,6 +11,14 @@ import numpy as np
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small scans gain nothing from more, tests run side by side
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.fixture(autouse=True)
+def _warnings_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line silences them for a person, not for a test."""
+    monkeypatch.setattr(sys, "warnoptions", ["error"])
 
 
 @pytest.fixture(autouse=True)
