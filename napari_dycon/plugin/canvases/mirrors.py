@@ -119,6 +119,8 @@ class Mirror:
         try:
             if not _same(getattr(target, name), value):
                 setattr(target, name, value)
+                if name == "data" and not target.visible:
+                    target.scale = target.scale  # napari measures a hidden layer anew only then
         finally:
             self._taking = before
         if name == "visible":

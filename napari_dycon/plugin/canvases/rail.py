@@ -17,8 +17,8 @@ WIDTH, EDGE, ABOVE, BELOW = 20, 3, 6, 44
 """Pixels of the strip and around it; below it napari has its scale bar."""
 ARROW, BAR, PART = 7, 5, 2
 """Widths of the columns: arrows, what is labelled (thin where it is in part), what is unsure."""
-GROUND, LABELLED, NOW = QColor(16, 17, 20, 205), QColor("#f4f5f8"), QColor("#ffffff")
-LEAST = 0.08
+GROUND, LABELLED, NOW = QColor(16, 17, 20, 185), QColor("#f4f5f8"), QColor("#ffffff")
+LEAST = 0.2
 """Uncertainty below this share of the most is not drawn."""
 
 
@@ -147,7 +147,7 @@ class Rail(QWidget):
     ) -> None:
         count, left = len(unsure), ARROW + BAR + 2
         for index in map(int, np.flatnonzero((unsure >= LEAST) & ~signs.complete)):
-            colour.setAlphaF(float(min(1.0, unsure[index])))
+            colour.setAlphaF(float(min(1.0, unsure[index])) ** 2)  # the few that matter stand out
             painter.fillRect(self._column(index, count, left, WIDTH - left - 1), colour)
 
     def _column(self, index: int, count: int, left: float, width: float) -> QRectF:

@@ -21,7 +21,7 @@ from napari_dycon.plugin.widgets.parts import (
 )
 from napari_dycon.plugin.widgets.theme import Theme
 
-PICTURE = 96
+PICTURE = 76
 """Side of a picture in pixels."""
 NONE_YET = "Nothing is suggested yet. Train first, or add scans."
 GO_FIRST = "Go to a place first."
@@ -100,7 +100,7 @@ class QueueLine(Painted):
         super().__init__()
         self._cards: tuple[Card, ...] = ()
         self._here = -1
-        self.setFixedHeight(14)
+        self.setFixedHeight(12)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
 
@@ -172,13 +172,14 @@ class Swatch(Painted):
 
 
 class CardsPanel(QWidget):
-    """The card of the place on screen, and the way to the others."""
+    """The card of the place on screen, and the way to the others; ``begun`` when the first card is shown."""
 
     next_requested = Signal()
     previous_requested = Signal()
     skip_requested = Signal()
     finish_requested = Signal()
     place_requested = Signal(int)
+    begun = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -229,8 +230,8 @@ class CardsPanel(QWidget):
         buttons.setStretch(1, 1)
         self.next_button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 4, 0, 4)
-        layout.setSpacing(5)
+        layout.setContentsMargins(0, 3, 0, 3)
+        layout.setSpacing(4)
         layout.addLayout(line)
         layout.addWidget(self.card)
         layout.addLayout(buttons)
@@ -241,6 +242,7 @@ class CardsPanel(QWidget):
         self.queue.setVisible(bool(cards))
         self.position.setText(self._tell_position(cards, here))
         self.position.setVisible(bool(cards))
+        begun = here >= 0 and self.card.isHidden()
         self.card.setVisible(here >= 0)
         for button in (self.skip_button, self.finish_button):
             button.setVisible(here >= 0)
@@ -251,6 +253,8 @@ class CardsPanel(QWidget):
         allow(self.next_button, "" if cards else NONE_YET)
         allow(self.previous_button, "" if here > 0 else "This is the first place.")
         self._draw_icons()
+        if begun:
+            self.begun.emit()
 
     def _tell_position(self, cards: Sequence[Card], here: int) -> str:
         if here >= 0:

@@ -98,6 +98,7 @@ class DyconDock(QWidget):
             "settings": self.expert.open,
         }
         self._lay_out()
+        self.cards.begun.connect(self._show_decisions)
         self._bench = Workbench(self, self.session)
         napari_viewer.events.theme.connect(self._on_theme_changed)
         self.show_theme()
@@ -166,6 +167,10 @@ class DyconDock(QWidget):
             part.set_theme(theme)
         for panel in (self.empty, self.shelf, self.structures, self.tools, self.training, self.review):
             panel.set_theme(theme)
+
+    def _show_decisions(self) -> None:
+        """Have in sight what is decided with about a place, once the cards have taken their room."""
+        QTimer.singleShot(0, self, lambda: self._scroll.ensureWidgetVisible(self.review, 0, 0))
 
     def _on_theme_changed(self, event: object = None) -> None:
         del event
