@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPainterPath, QPixmap
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPainterPath, QPixmap, QResizeEvent
+from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_dycon.plugin.widgets.icons import draw_icon, icon
 from napari_dycon.plugin.widgets.parts import (
@@ -151,6 +151,30 @@ class QueueLine(Painted):
                 painter.setPen(Qt.PenStyle.NoPen)
 
 
+class WholeText(QLabel):
+    """Plain text in as many lines as it needs, which nothing beside it may cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setProperty("role", "muted")
+        self.setWordWrap(True)
+        self.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+
+    def show_text(self, text: str) -> None:
+        """Show ``text``."""
+        self.setText(text)
+        self._claim_height()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Take the height that the new width asks for."""
+        super().resizeEvent(event)
+        self._claim_height()
+
+    def _claim_height(self) -> None:
+        self.setMinimumHeight(max(0, self.heightForWidth(self.width())))
+
+
 class Swatch(Painted):
     """A dot in the colour of a structure."""
 
@@ -188,9 +212,7 @@ class CardsPanel(QWidget):
         self.queue.chosen.connect(self.place_requested)
         self.where, self.case = plain_label("", "title"), ElidedLabel("muted")
         self.structure = ElidedLabel()
-        self.reason = plain_label("", "muted")
-        self.reason.setWordWrap(True)
-        self.reason.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        self.reason = WholeText()
         self.position = plain_label("", "muted")
         self.next_button = push_button(
             "Next place to look", "Go to the next place where your time is worth most", self.next_requested
@@ -267,7 +289,7 @@ class CardsPanel(QWidget):
         self.structure.show_text(card.structure)
         self.swatch.set_colour(card.colour)
         state = {"done": "Done. ", "skipped": "Skipped. "}.get(card.state, "")
-        self.reason.setText(state + card.reason)
+        self.reason.show_text(state + card.reason)
         self.picture.set_picture(card.picture)
 
     def set_theme(self, theme: Theme) -> None:

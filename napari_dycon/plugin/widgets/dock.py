@@ -170,7 +170,11 @@ class DyconDock(QWidget):
 
     def _show_decisions(self) -> None:
         """Have in sight what is decided with about a place, once the cards have taken their room."""
-        QTimer.singleShot(0, self, lambda: self._scroll.ensureWidgetVisible(self.review, 0, 0))
+        QTimer.singleShot(0, self._scroll_to_decisions)
+
+    def _scroll_to_decisions(self) -> None:
+        if isalive(self):
+            self._scroll.ensureWidgetVisible(self.review, 0, 0)
 
     def _on_theme_changed(self, event: object = None) -> None:
         del event

@@ -62,9 +62,10 @@ def test_the_reason_of_a_place_is_whole_in_sight_and_gone_in_another_case(
         0,
     )
     session.suggestions.changed.emit()
-    qtbot.wait(50)
     reason = dock.cards.reason
-    assert reason.isVisible() and reason.visibleRegion().boundingRect() == reason.rect()
+    qtbot.waitUntil(
+        lambda: reason.isVisible() and reason.visibleRegion().boundingRect() == reason.rect(), timeout=5000
+    )
     assert reason.height() >= reason.heightForWidth(reason.width())
     session.cases.case_id, session.suggestions.index = "b", -1
     session.cases.opened.emit("b")
