@@ -98,7 +98,7 @@ class DyconDock(QWidget):
             "settings": self.expert.open,
         }
         self._lay_out()
-        self.cards.begun.connect(self._show_decisions)
+        self.cards.begun.connect(self._show_decisions, Qt.ConnectionType.QueuedConnection)
         self._bench = Workbench(self, self.session)
         napari_viewer.events.theme.connect(self._on_theme_changed)
         self.show_theme()
@@ -170,9 +170,6 @@ class DyconDock(QWidget):
 
     def _show_decisions(self) -> None:
         """Have in sight what is decided with about a place, once the cards have taken their room."""
-        QTimer.singleShot(0, self._scroll_to_decisions)
-
-    def _scroll_to_decisions(self) -> None:
         if isalive(self):
             self._scroll.ensureWidgetVisible(self.review, 0, 0)
 
