@@ -37,8 +37,6 @@ class HeaderPanel(QWidget):
     open_requested = Signal()
     demo_requested = Signal()
     export_requested = Signal()
-    report_requested = Signal()
-    export_settings_requested = Signal()
     planes_requested = Signal()
 
     def __init__(self) -> None:
@@ -61,26 +59,16 @@ class HeaderPanel(QWidget):
         self.export_button = push_button(
             "Export", "Write masks and a table of volumes to a folder", self.export_requested
         )
-        self.report_button = push_button(
-            "Sheet",
-            "Write the methods sheet: one page on labels, quality and settings, for a paper",
-            self.report_requested,
-        )
-        self.export_settings = push_button(
-            "",
-            "Export in another format, or without names",
-            self.export_settings_requested,
-            "icon",
-        )
-        self.export_settings.setAccessibleName("Settings of the export")
+        self.export_menu = ActionMenu(self, "export_with", "report")
+        self.export_more = menu_button("", "More to take with you", self.export_menu, "icon")
+        self.export_more.setAccessibleName("More to take with you")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         title = row(self.name, self.read_only, self.device, self.planes_button)
-        export = row(self.export_button, self.export_settings, spacing=1)
+        export = row(self.export_button, self.export_more, spacing=1)
         doors = row(self.saved, self.open_button, self.add_button, spacing=5)
         doors.addLayout(export)
-        doors.addWidget(self.report_button)
         for line in (title, doors):
             line.setStretch(0, 1)
             layout.addLayout(line)
@@ -93,7 +81,7 @@ class HeaderPanel(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Use the colours of ``theme``."""
-        self.export_settings.setIcon(icon("settings", theme.muted))
+        self.export_more.setIcon(icon("more", theme.muted))
 
     def set_study(self, name: str, where: str, read_only: bool) -> None:
         """Show the study ``name`` kept in the folder ``where``."""
@@ -122,12 +110,10 @@ class HeaderPanel(QWidget):
         self.planes_button.setChecked(not checked)
         self.planes_requested.emit()
 
-    def set_blocked(self, adding: str, exporting: str, reporting: str) -> None:
-        """Disable adding, exporting or the methods sheet, each with the reason; an empty text enables it."""
+    def set_blocked(self, adding: str, exporting: str) -> None:
+        """Disable adding or exporting, each with the reason; an empty text enables it."""
         allow(self.add_button, adding)
-        for button in (self.export_button, self.export_settings):
-            allow(button, exporting)
-        allow(self.report_button, reporting)
+        allow(self.export_button, exporting)
 
 
 class EmptyPanel(QWidget):

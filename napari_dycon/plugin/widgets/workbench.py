@@ -97,8 +97,6 @@ class Workbench(QObject):
             (dock.header.demo_requested, doors.open_demo),
             (dock.cases.menu.search_requested, doors.choose_search_folder),
             (dock.header.export_requested, doors.choose_export_folder),
-            (dock.header.report_requested, doors.choose_report_folder),
-            (dock.header.export_settings_requested, doors.choose_export_settings),
             (dock.header.planes_requested, partial(perform, "planes")),
             (dock.cases.open_case_requested, session.cases.open),
             (dock.cases.menu.predict_requested, session.training.predict),
@@ -134,7 +132,14 @@ class Workbench(QObject):
 
     def _menus(self) -> tuple[ActionMenu, ...]:
         dock = self._dock
-        return dock.header.add_menu, dock.tools.region_menu, dock.tools.more_menu, dock.review.predict_menu
+        header = dock.header
+        return (
+            header.add_menu,
+            header.export_menu,
+            dock.tools.region_menu,
+            dock.tools.more_menu,
+            dock.review.predict_menu,
+        )
 
     def _ask(self, name: str) -> None:
         if BY_ID[name].by_dock:
@@ -277,7 +282,7 @@ class Workbench(QObject):
     def _show_reasons(self) -> None:
         now = self._session.actions.situation()
         why = {name: action.why_not(now) for name, action in BY_ID.items()}
-        self._dock.header.set_blocked(why["add_scans"], why["export"], why["report"])
+        self._dock.header.set_blocked(why["add_scans"], why["export"])
         for menu in self._menus():
             menu.show_situation(now, self._session.keys.name)
         self._dock.cases.set_blocked(
