@@ -81,7 +81,10 @@ def test_dependencies_run_downwards_only(path, layer):
             assert top not in QT, f"only plugin may import {top}"
 
 
-OF_A_RUN = ("bundle", "start", "trainer", "validation", "checkpoints", "recorder", "optimisation", "patches")
+OF_A_RUN = (
+    *("bundle", "start", "trainer", "validation", "checkpoints", "recorder", "optimisation", "patches"),
+    "glimpses",
+)
 """What trains knows the bundle of a run alone; the study may be open elsewhere, or not be there."""
 
 

@@ -2,6 +2,8 @@
 
 import threading
 
+from napari_dycon.engine.viewpoint import View
+
 
 class Stopped(Exception):
     """A stop was asked for before there was anything to keep."""
@@ -14,6 +16,7 @@ class Control:
         self._running = threading.Event()
         self._running.set()
         self._stop = threading.Event()
+        self._view: View | None = None
 
     def pause(self) -> None:
         """Ask the work to rest after the current step; it keeps everything in memory."""
@@ -27,6 +30,15 @@ class Control:
         """Ask the work to save and end after the current step, also while it is paused."""
         self._stop.set()
         self._running.set()
+
+    def watch(self, view: View | None) -> None:
+        """Say which slice a person looks at, to see what the model makes of it; None for none."""
+        self._view = view
+
+    @property
+    def view(self) -> View | None:
+        """The slice that a person looks at."""
+        return self._view
 
     @property
     def stopped(self) -> bool:

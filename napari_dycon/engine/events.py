@@ -78,6 +78,23 @@ class ScanLabelled(_Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Glimpse(_Event):
+    """What the model says by now of the slice on screen, see `viewpoint.View`; not a part of the record.
+
+    ``labels`` and ``entropy`` (0 to 255 for 0 to 1) are packed arrays of ``shape`` on the grid of the plan,
+    along the other two canonical axes.
+    """
+
+    case: str
+    axis: int
+    at: float
+    iteration: int
+    shape: tuple[int, int]
+    labels: str
+    entropy: str
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointSaved(_Event):
     """The run can be continued from this iteration."""
 
@@ -149,6 +166,7 @@ Event: TypeAlias = (
     | StepFinished
     | Validated
     | ScanLabelled
+    | Glimpse
     | CheckpointSaved
     | Note
     | RunFinished
@@ -165,6 +183,7 @@ _KINDS: dict[str, type[Any]] = {
         StepFinished,
         Validated,
         ScanLabelled,
+        Glimpse,
         CheckpointSaved,
         Note,
         RunFinished,

@@ -85,12 +85,17 @@ class Quality(BaseModel):
 
 def read_quality(folder: Path, iteration: int) -> Quality | None:
     """Read what is known about the model of one step in the folder of its run; None when nothing is."""
+    quality = latest_quality(folder)
+    return quality if quality is not None and quality.iteration == iteration else None
+
+
+def latest_quality(folder: Path) -> Quality | None:
+    """Read what is known about a model of a run, at whichever step; None when nothing is."""
     try:
         content = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        quality = Quality.model_validate(content)
+        return Quality.model_validate(content)
     except (OSError, ValueError, RecursionError, ValidationError):
         return None
-    return quality if quality.iteration == iteration else None
 
 
 def write_quality(folder: Path, quality: Quality) -> None:

@@ -15,12 +15,14 @@ from napari_dycon.engine.events import (
     CheckpointSaved,
     Event,
     FinishReason,
+    Glimpse,
     Note,
     RunFinished,
     RunStarted,
     StepFinished,
     Validated,
 )
+from napari_dycon.engine.glimpses import Glimpses
 from napari_dycon.engine.optimisation import Optimisation, Unstable
 from napari_dycon.engine.plan import smaller_patch
 from napari_dycon.engine.readiness import Quality, write_quality
@@ -71,7 +73,8 @@ def _record(bundle: Bundle, control: Control) -> Iterator[Event]:
         recorder.rewind(start.checkpoint.iteration if start.checkpoint else 0)
     with closing(_Loop(start, control).events()) as events:
         for event in events:
-            recorder.record(event)
+            if not isinstance(event, Glimpse):
+                recorder.record(event)
             yield event
 
 
@@ -122,6 +125,7 @@ class _Loop:
             raise failure from error
 
     def _train(self) -> Generator[Event, None, FinishReason]:
+        glimpses = Glimpses(self._start.cases, self._control)
         while True:
             if self._control.paused:
                 yield from self._rest()
@@ -140,6 +144,13 @@ class _Loop:
             if isinstance(event, Note):
                 continue
             yield from self._look(before)
+            yield from glimpses.events(
+                self._start.method.deciders(),
+                self._start.plan,
+                self._optimisation.device,
+                self._iteration,
+                self._watch,
+            )
             if self._watch.seconds - (self._saved_at or 0.0) >= CHECKPOINT_SECONDS:
                 yield self._save_on_the_way()
 

@@ -26,6 +26,7 @@ from napari_dycon.engine.events import (
 )
 from napari_dycon.engine.request import Request
 from napari_dycon.engine.runners.handover import handing_over
+from napari_dycon.engine.viewpoint import View, view_word
 from napari_dycon.errors import TrainingError
 from napari_dycon.study.study import Study
 
@@ -71,6 +72,7 @@ class _Child:
         self._control = control
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._told: str = "resume"
+        self._viewed: View | None = None
         self._goes_on = bool(task.get("request", {}).get("resume"))
         self._run, self._saved = "", 0
         self._last: StepFinished | None = None
@@ -110,6 +112,9 @@ class _Child:
         if word != self._told:
             self._told = word
             self._say(word)
+        if control.view != self._viewed:
+            self._viewed = control.view
+            self._say(view_word(self._viewed))
 
     def _say(self, word: str) -> None:
         assert self._process.stdin is not None

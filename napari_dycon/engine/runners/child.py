@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.events import Event
 from napari_dycon.engine.request import Request
+from napari_dycon.engine.viewpoint import VIEW, heard_view
 from napari_dycon.errors import DyconError
 
 NICENESS = 10
@@ -65,7 +66,10 @@ class RemoteControl(Control):
         """Do as told until nobody says anything any more."""
         verbs = {"pause": self.pause, "resume": self.resume, "stop": self.stop}
         for word in words:
-            verbs.get(word.strip(), self.stop)()
+            if word.startswith(VIEW):
+                self.watch(heard_view(word))
+            else:
+                verbs.get(word.strip(), self.stop)()
         self.stop()
 
     def wait_while_paused(self) -> None:
