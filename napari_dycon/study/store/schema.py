@@ -20,16 +20,16 @@ MOST_STRUCTURES = 255
 DEFAULT_COLORS = (
     "#e6550d",
     "#3182bd",
-    "#31a354",
-    "#c51b8a",
-    "#e6ab02",
-    "#756bb1",
-    "#1b9e9e",
-    "#a6761d",
-    "#fb6a8f",
-    "#66a61e",
+    "#a2465d",
+    "#a2e8a2",
+    "#ffb900",
+    "#e88ba2",
+    "#17a25d",
+    "#d1008b",
+    "#b92e17",
+    "#88eedd",
 )
-"""Colours given to structures in turn; distinct from each other on grey and for colour-blind eyes."""
+"""Colours given to structures in turn, told apart by red-green blind eyes too, the first ones best."""
 
 Status = Literal["unlabelled", "partial", "complete"]
 
