@@ -26,6 +26,8 @@ NO_CASE = "Open a case first: click one in the table."
 NO_WINDOW = "This grey scale does not suit the scan."
 OLDER = "This is an older version: restore it, or close the list of versions."
 NO_PREDICTION = "This case has no prediction yet."
+NO_MODEL_BEFORE = "No model before this one has predicted this case."
+MODEL_BEFORE = "This is what the model before said: go back to the last one first."
 NO_MODEL = "Nothing has been trained in this study yet."
 NO_LABELS = "Nothing is labelled yet. Paint one slice, then press Slice complete."
 NO_SCANS = "The study has no scans yet."
@@ -73,6 +75,8 @@ class Situation:
         Whether the study has scans, labels on any of them, a run whose predictions are shown.
     case, older, prediction
         Whether a case is open, an older version of it is looked at, it has a prediction.
+    before, looking_back
+        Whether a model before has predicted it too, and whether that is what is seen.
     methods
         Whether it is known how one can train.
     windows
@@ -89,6 +93,8 @@ class Situation:
     case: bool = False
     older: bool = False
     prediction: bool = False
+    before: bool = False
+    looking_back: bool = False
     methods: bool = False
     windows: frozenset[str] = frozenset()
     task: str = "idle"
@@ -123,6 +129,16 @@ def need_prediction(now: Situation) -> str:
     return "" if now.prediction else NO_PREDICTION
 
 
+def need_before(now: Situation) -> str:
+    """A model before has predicted the open case as well."""
+    return "" if now.before else NO_MODEL_BEFORE
+
+
+def need_latest(now: Situation) -> str:
+    """What is seen is the prediction of the last model."""
+    return MODEL_BEFORE if now.looking_back else ""
+
+
 def need_scans(now: Situation) -> str:
     """The study has scans."""
     return "" if now.scans else NO_SCANS
@@ -136,6 +152,11 @@ def need_model(now: Situation) -> str:
 def need_rest(now: Situation) -> str:
     """No long task is under way."""
     return BUSY[now.task]
+
+
+def need_processor(now: Situation) -> str:
+    """No long task is under way but a training, beside which one case can be predicted."""
+    return "" if now.task == "training" else BUSY[now.task]
 
 
 def need_trainer(now: Situation) -> str:
@@ -160,9 +181,10 @@ def need_window(name: str) -> Need:
 
 EDIT = (need_write, need_present, need_case)
 LOOK = (need_case, need_prediction)
-DECIDE = (need_write, need_present, *LOOK)
+DECIDE = (need_write, need_present, *LOOK, need_latest)
 ADD = (need_study, need_write, need_rest)
 PREDICT = (need_study, need_write, need_model, need_rest)
+PREDICT_HERE = (need_study, need_write, need_model, need_case, need_processor)
 NO_KEYS = ("",) * 3
 
 
@@ -287,6 +309,8 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("prediction", "Show or hide the prediction", MODEL, ("G", "Shift+G", "G"), LOOK),
     Action("uncertainty", "Show or hide the uncertainty", MODEL, ("U",) * 3, LOOK),
+    Action("differences", "Only what model and you disagree on, or all", MODEL, ("O",) * 3, LOOK),
+    Action("before", "What the model before said, or the last one", MODEL, ("T",) * 3, (*LOOK, need_before)),
     Action("next_place", "Next suggestion", MODEL, ("N",) * 3),
     Action("previous_place", "Suggestion before", MODEL, ("Shift+N",) * 3),
     Action("finish_place", "Suggestion done, and on to the next", MODEL, ("D",) * 3, (need_case,)),
@@ -368,7 +392,7 @@ ACTIONS: tuple[Action, ...] = (
         by_dock=True,
     ),
     Action("predict", "Predict all cases", MODEL, NO_KEYS, PREDICT),
-    Action("predict_case", "Predict this case", MODEL, NO_KEYS, (*PREDICT, need_case)),
+    Action("predict_case", "Predict this case", MODEL, NO_KEYS, PREDICT_HERE),
     Action("own_process", "Train in a process of its own from now on", MODEL, NO_KEYS),
     Action("keys", "List of keys", HELP, ("F1 ?",) * 3, by_dock=True, entry="Keys…"),
 )

@@ -29,8 +29,10 @@ from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.exchange import Exchange
 from napari_dycon.plugin.controllers.expert import Expert
 from napari_dycon.plugin.controllers.folder_choice import name_of
+from napari_dycon.plugin.controllers.glimpses import Glimpses
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.labels import Labels
+from napari_dycon.plugin.controllers.models import Models
 from napari_dycon.plugin.controllers.own_process import OwnProcess
 from napari_dycon.plugin.controllers.question import CANCEL
 from napari_dycon.plugin.controllers.regions import Regions
@@ -108,6 +110,8 @@ class Session:
             self.cases,
             self.suggestions,
             self.views,
+            Glimpses(self._desk, presenter, self.tasks, self.views.redraw),
+            Models(*work, presenter, self.views, self.cases, self._loads, self._chores),
             self._loads,
             self._chores,
             self.tasks,

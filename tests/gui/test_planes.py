@@ -307,7 +307,7 @@ def test_layers_deleted_by_hand_go_and_come_in_every_plane(desk, planes):
     assert not any(len(pane.model.layers) for pane in planes.panes.values())
     desk.session.cases.open("patient-03")
     settle(desk)
-    names = ["scan", "entropy", "prediction", "annotation"]
+    names = ["scan", "entropy", "annotation", "prediction"]
     for pane in planes.panes.values():
         assert [layer.name for layer in pane.model.layers] == names
     planes.panes["coronal"].model.layers["annotation"].paint((5, 12, 12), 1)

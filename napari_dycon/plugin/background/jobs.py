@@ -189,6 +189,20 @@ def prediction(
     return source
 
 
+def case_prediction(study: Study, run: str, case_id: str, device: str) -> EventSource[Event]:
+    """Predict one case with ``run``, and no more."""
+
+    def source(control: Control) -> Iterator[Event]:
+        from napari_dycon.engine.inference import predict
+
+        threads = spare_threads()
+        yield from predict(
+            study, run, [case_id], device=device, control=control, threads=threads, only_when_ready=True
+        )
+
+    return source
+
+
 def suggestions(study: Study) -> EventSource[Searching | CaseLooked | Note | SuggestionsReady]:
     """Look for the places that are worth annotating next."""
 

@@ -8,6 +8,7 @@ from functools import partial
 from psygnal import Signal
 
 from napari_dycon.engine.events import RunFinished, StepFinished, Validated
+from napari_dycon.engine.viewpoint import View
 from napari_dycon.errors import StudyError
 from napari_dycon.plugin.background import progress
 from napari_dycon.plugin.background.curves import Curves
@@ -85,6 +86,11 @@ class Tasks:
         if self._job is not None and self.state.phase in ("pausing", "paused"):
             self._job.control.resume()
             self._set(replace(self.state, phase="running"))
+
+    def watch(self, view: View | None) -> None:
+        """Tell the job which slice the person looks at."""
+        if self._job is not None:
+            self._job.control.watch(view)
 
     def stop(self, then: Callable[[], None] | None = None) -> None:
         """End the job after its current step, and call ``then`` when it has ended."""

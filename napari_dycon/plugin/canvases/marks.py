@@ -7,6 +7,8 @@ from qtpy.QtCore import QEvent, QObject, QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QWidget
 
+from napari_dycon.plugin.canvases.legend import draw_legend
+from napari_dycon.plugin.layers.legend import Entry
 from napari_dycon.plugin.layers.styles import SKETCH_COLOUR
 
 PLANE_COLOURS = {"axial": "#f0625d", "coronal": "#6ecb63", "sagittal": "#f2d45c", "3D": "#c4c8d4"}
@@ -32,7 +34,7 @@ class CrossLine:
 
 @dataclass(frozen=True)
 class Marks:
-    """What to draw: a title and its colour, letters (left, right, top, bottom), lines, a note below.
+    """What to draw: a title and its colour, letters (left, right, top, bottom), lines, a note, a legend.
 
     And a frame around a place worth a look: left, top, right and bottom in pixels.
     """
@@ -44,6 +46,7 @@ class Marks:
     in_use: bool = False
     note: str = ""
     frame: tuple[float, float, float, float] | None = None
+    legend: tuple[Entry, ...] = ()
 
 
 class CanvasMarks(QWidget):
@@ -85,6 +88,8 @@ class CanvasMarks(QWidget):
         if marks.frame is not None:
             self._draw_frame(painter, *marks.frame)
         self._draw_letters(painter, marks)
+        painter.setFont(self.font())
+        draw_legend(painter, marks.legend, self.width(), self.height())
         painter.end()
 
     def _draw_frame(self, painter: QPainter, left: float, top: float, right: float, bottom: float) -> None:

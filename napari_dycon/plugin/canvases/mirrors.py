@@ -14,7 +14,7 @@ from napari.utils.events import Event
 from napari_dycon.plugin.canvases.subscriptions import Subscriptions
 from napari_dycon.plugin.layers.anchor import Anchor
 from napari_dycon.plugin.layers.brush import BrushedLabels
-from napari_dycon.plugin.layers.napari_private import enter_stroke
+from napari_dycon.plugin.layers.napari_private import HookedLabels, enter_stroke
 from napari_dycon.plugin.layers.sheet import Sheet
 from napari_dycon.plugin.layers.styles import make_sketch_layer
 
@@ -46,6 +46,7 @@ class MirroredLabels(BrushedLabels):
     def __init__(self, owner: Labels) -> None:
         self.owner = owner
         super().__init__(owner.data, name=owner.name, **_place(owner))
+        self.hatched = isinstance(owner, HookedLabels) and owner.hatched
         if isinstance(owner, BrushedLabels):
             self.brush = owner.brush
 

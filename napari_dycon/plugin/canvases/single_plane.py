@@ -15,6 +15,7 @@ from napari_dycon.plugin.canvases.signposts import Signposts
 from napari_dycon.plugin.canvases.wheel import Wheel
 from napari_dycon.plugin.canvases.window_drag import WindowDrag
 from napari_dycon.plugin.keys.held import HeldKeys
+from napari_dycon.plugin.layers.legend import Entry
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -31,10 +32,13 @@ class Caption:
         The grey-scale window in words.
     alone
         Whether it is the only plane, which names itself then.
+    legend
+        What lies over the scan, in words.
     """
 
     note: str
     alone: bool
+    legend: tuple[Entry, ...] = ()
 
 
 class NoLink:
@@ -119,6 +123,8 @@ class SinglePlane(MainView):
         if caption is None:
             return Marks()
         if not caption.alone:
-            return Marks(note=caption.note)
+            return Marks(note=caption.note, legend=caption.legend)
         marks = super()._marks()
-        return replace(marks, lines=(), note=caption.note) if marks.title else marks
+        if not marks.title:
+            return marks
+        return replace(marks, lines=(), note=caption.note, legend=caption.legend)

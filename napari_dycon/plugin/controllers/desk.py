@@ -90,7 +90,7 @@ class Desk:
     def show_open_prediction(self, case: OpenCase) -> None:
         """Show what is left of the prediction to decide about."""
         if case is self.case and case.open_prediction is not None:
-            self._presenter.maps.show_prediction(case.open_prediction, case.entropy)
+            self._presenter.maps.show_prediction(case.prediction, case.entropy, case.open_prediction)
 
     def toggle_slice_complete(self) -> None:
         """Declare the slice on screen complete, or open it again."""
@@ -133,6 +133,7 @@ class Desk:
         self._save_soon()
         self.saving.announce()
         self._presenter.refresh_annotation()
+        self._presenter.maps.follow_truth()
         self.tell_slice()
         self._tell_history()
         self.rewritten.emit()
@@ -187,6 +188,7 @@ class Desk:
             self._tell_stroke(self.case, Selection(*self.case.display.part_to_source(box, mask)), value)
             self._save_soon()
             self.saving.announce()
+            self._presenter.maps.follow_truth()
             self.tell_slice()
             self._tell_history()
             self.stroked.emit()

@@ -8,6 +8,7 @@ from napari_dycon.engine.comparison import CONTROL_METHOD
 from napari_dycon.engine.events import (
     CasePredicted,
     Event,
+    Glimpse,
     Note,
     PredictionFinished,
     RunFinished,
@@ -25,12 +26,16 @@ from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.desk import Desk
 from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.expert import Expert
+from napari_dycon.plugin.controllers.glimpses import Glimpses
 from napari_dycon.plugin.controllers.intention import intention
+from napari_dycon.plugin.controllers.models import Models
 from napari_dycon.plugin.controllers.own_process import OwnProcess
 from napari_dycon.plugin.controllers.suggestions import Suggestions
 from napari_dycon.plugin.controllers.views import Views
 from napari_dycon.plugin.keys.preferences import preferred_device, prefers_own_process
 from napari_dycon.study.study import Study
+
+END_SECONDS = 20.0
 
 
 class Training:
@@ -44,8 +49,8 @@ class Training:
         Says what came of a run.
     desk
         Has the open case, which is predicted first.
-    cases, suggestions, views
-        Show what was predicted.
+    cases, suggestions, views, glimpses, models
+        Show what was predicted, and what is learned.
     loads, chores, tasks
         Work in the background.
     own_process
@@ -74,6 +79,8 @@ class Training:
         cases: Cases,
         suggestions: Suggestions,
         views: Views,
+        glimpses: Glimpses,
+        models: Models,
         loads: JobQueue,
         chores: JobQueue,
         tasks: Tasks,
@@ -83,8 +90,10 @@ class Training:
     ) -> None:
         self._current, self._dialogue, self._desk = current, dialogue, desk
         self._cases, self._suggestions, self._views = cases, suggestions, views
+        self._glimpses, self.models = glimpses, models
         self._loads, self._chores, self._tasks = loads, chores, tasks
         self._own_process, self._expert = own_process, expert
+        self._beside = JobQueue(on_failure)
         self._finished: RunFinished | None = None
         self._interrupted: str | None = None
         self._compared = ""
@@ -140,13 +149,27 @@ class Training:
         source = jobs.prediction(study, study.active_run, wanted, preferred_device())
         self._tasks.run("predicting", "Preparing", source, self._on_predicted)
 
+    def show_before(self) -> None:
+        """Show what the model before said of the open case, or what the last one says."""
+        self.models.swap()
+
     def predict_case(self) -> None:
-        """Predict the open case with the active run."""
-        if self._desk.case_id is not None:
-            self.predict([self._desk.case_id])
+        """Predict the open case with the active run, beside a training that is under way."""
+        case_id = self._desk.case_id
+        if case_id is None:
+            return
+        if self._tasks.state.kind != "training":
+            self.predict([case_id])
+            return
+        study = self._current.writable()
+        if study.active_run is not None:
+            source = jobs.case_prediction(study, study.active_run, case_id, preferred_device())
+            self._beside.put("case", source, self._on_predicted_beside)
+            self._dialogue.say("info", "The case is predicted beside the training.")
 
     def open_study(self, study: Study) -> None:
-        """Show the last run of ``study``, and load the engine."""
+        """Show the last run of ``study``, list its models, and load the engine."""
+        self.models.open_study(study)
         self._run_watch.open_study(study)
         self._chores.put("curves", jobs.read_run(study), self._on_run_found)
         self._chores.put("engine", jobs.engine_facts(preferred_device()), self._on_engine_ready)
@@ -154,6 +177,8 @@ class Training:
     def close(self) -> None:
         """Let go of the study."""
         self._run_watch.close()
+        self._beside.close(END_SECONDS)
+        self.models.close()
         self._finished, self._interrupted = None, None
 
     def _on_trained(self, event: Event | jobs.ControlFinished) -> None:
@@ -162,6 +187,8 @@ class Training:
                 self._compared = event.text
             case RunFinished():
                 self._finished = event
+            case Glimpse():
+                self._glimpses.take(event)
             case Note():
                 self._dialogue.say(event.level, event.text)
             case RunStarted():
@@ -183,6 +210,13 @@ class Training:
                 self._suggestions.take(event)
             case _:
                 self._on_trained(event)
+
+    def _on_predicted_beside(self, event: Event) -> None:
+        match event:
+            case CasePredicted():
+                self.show_predicted(event)
+            case Note():
+                self._dialogue.say(event.level, event.text)
 
     def show_predicted(self, event: CasePredicted) -> None:
         """Show that a case was predicted, and how, if it is open."""

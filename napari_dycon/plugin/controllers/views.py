@@ -26,7 +26,8 @@ class Views:
     """What the person wants to see.
 
     Signals: ``planes_changed`` tells whether the planes are shown; ``overlay_changed`` follows what lies
-    over the scan; ``pointed`` follows the pointer over further planes.
+    over the scan; ``predicted`` says that another prediction of the open case is shown; ``pointed`` follows
+    the pointer over further planes.
 
     Parameters
     ----------
@@ -51,6 +52,7 @@ class Views:
 
     planes_changed = Signal(bool)
     overlay_changed = Signal()
+    predicted = Signal()
     pointed = Signal()
 
     def __init__(
@@ -92,6 +94,7 @@ class Views:
         if self._planes is None:
             self._planes = LinkedPlanes(self._presenter.viewer, self._actions, self._signposts)
             self._planes.shown_changed.connect(self.planes_changed)
+            self._planes.cross_hair.pointer_moved.connect(self._tell_place)
             self._planes.cross_hair.pointer_moved.connect(self.pointed)
             self._planes.cross_hair.used.connect(self._work_in_plane)
         self._planes.toggle()
@@ -157,7 +160,14 @@ class Views:
     def _caption(self) -> Caption | None:
         if self._desk.case is None:
             return None
-        return Caption(self._contrast.note, alone=not self.planes_shown)
+        legend = self._presenter.legend()
+        return Caption(self._contrast.note, alone=not self.planes_shown, legend=legend)
+
+    def _tell_place(self) -> None:
+        """Say in the window's status line what is under a pointer over a further plane, as napari does."""
+        annotation = self._presenter.annotation
+        if annotation is not None and self._desk.case is not None:
+            self._presenter.viewer.status = annotation.get_status(self.pointer, world=True)
 
     def _work_in_plane(self, place: tuple[int, float] | None) -> None:
         """Let slice marks be about the slice at ``(display axis, mm)``; None means the viewer's own."""
@@ -173,16 +183,27 @@ class Views:
 
     @intention
     def set_overlay(
-        self, prediction: bool | None = None, entropy: bool | None = None, opacity: float | None = None
+        self,
+        prediction: bool | None = None,
+        entropy: bool | None = None,
+        opacity: float | None = None,
+        differences: bool | None = None,
     ) -> None:
-        """Show or hide prediction and entropy, set the entropy's opacity (0 to 1); None leaves as it is."""
-        self._presenter.maps.change_overlay(prediction, entropy, opacity)
+        """Show or hide what lies over the scan, set the entropy's opacity (0 to 1); None leaves as it is."""
+        self._presenter.maps.change_overlay(prediction, entropy, opacity, differences)
+        self.redraw()
         self.overlay_changed.emit()
+
+    @intention
+    def toggle_differences(self) -> None:
+        """Show only what prediction and annotation disagree on, or all of the prediction again."""
+        self.set_overlay(prediction=True, differences=not self.overlay.differences)
 
     @intention
     def toggle_annotation(self) -> None:
         """Show or hide the annotation."""
         self._hand.toggle_annotation()
+        self.redraw()
 
     @intention
     def toggle_known_map(self) -> None:
@@ -195,6 +216,8 @@ class Views:
     def show_prediction(self, latest: PredictionLoaded) -> None:
         """Show a newer prediction of the open case; that of any other case is left alone."""
         self._desk.show_prediction(latest)
+        self.predicted.emit()
+        self.redraw()
         self.overlay_changed.emit()
 
     def show_maps(self, latest: MapsLoaded) -> None:

@@ -67,6 +67,8 @@ class Brush:
         Lowest and highest intensity that is painted on, or None for any.
     scan
         Intensities ``(z, y, x)`` of the case that is shown.
+    said
+        Returns what a model says of a voxel ``(z, y, x)``, in words.
     expect
         Told the value and the meaning of a mark before it is painted.
     guard
@@ -81,6 +83,7 @@ class Brush:
     marks: dict[Says, int] = field(default_factory=dict)
     limits: tuple[float, float] | None = None
     scan: np.ndarray | None = None
+    said: Callable[[tuple[int, ...]], str] | None = None
     expect: Callable[[int, Known], None] | None = None
     guard: Callable[[], AbstractContextManager[object]] = nullcontext
     undo: Callable[[], None] | None = None
@@ -151,20 +154,24 @@ class BrushedLabels(HookedLabels):
         self.end_drawing()
 
     def get_status(self, position: Any = None, **how: Any) -> dict[str, str]:
-        """Tell napari's status line the structure and the grey value under the pointer."""
+        """Tell napari's status line what is under the pointer: structure, grey value, what the model says."""
         status: dict[str, str] = super().get_status(position, **how)
-        grey = self._grey_at(position, **how)
+        more = self._said_at(position, **how)
         for key in ("coordinates", "value"):
-            status[key] = status[key].replace(NO_NAME, "") + grey
+            status[key] = status[key].replace(NO_NAME, "") + more
         return status
 
-    def _grey_at(self, position: Any, *, world: bool = False, **rest: Any) -> str:
+    def _said_at(self, position: Any, *, world: bool = False, **rest: Any) -> str:
         if position is None or self.brush.scan is None:
             return ""
         point = self.world_to_data(position) if world else np.asarray(position)
         voxel = tuple(round(float(value)) for value in point[-3:])
         inside = all(0 <= index < size for index, size in zip(voxel, self.brush.scan.shape, strict=True))
-        return f"; intensity {float(self.brush.scan[voxel]):.6g}" if inside else ""
+        if not inside:
+            return ""
+        model = "" if self.brush.said is None else self.brush.said(voxel)
+        grey = f"; intensity {float(self.brush.scan[voxel]):.6g}"
+        return f"{grey}; {model}" if model else grey
 
     def paint(self, coord: Sequence[float], new_label: int, refresh: bool = True) -> None:
         """Paint with the brush."""

@@ -9,6 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+from napari._vispy.layers.labels import VispyLabelsLayer
+from napari._vispy.utils.visual import layer_to_visual
 from napari.layers import Labels, Layer, Shapes
 from napari.layers.labels._labels_constants import Mode
 from napari.layers.labels._labels_mouse_bindings import draw
@@ -18,8 +20,15 @@ from napari.utils.events import Event
 from qtpy.QtWidgets import QLayout, QListView, QMainWindow, QWidget
 from superqt.utils import WorkerBase
 from superqt.utils._qthreading import WorkerBaseSignals
+from vispy.scene.visuals import Line
+
+from napari_dycon.plugin.layers.outlines import hatches, outlines
 
 Box = tuple[slice, ...]
+OUTLINE_PIXELS = 1.5
+HALO_PIXELS = 2.0
+"""What is dark on both sides of an outline together."""
+HALO = (0.0, 0.0, 0.0, 0.55)
 
 
 def main_window(viewer: object) -> QMainWindow | None:
@@ -99,7 +108,18 @@ class OutlineShapes(Shapes):
 
 
 class HookedLabels(Labels):
-    """Labels whose ways to be painted on have names that a subclass can make its own."""
+    """Labels whose ways to be painted on have names that a subclass can make its own.
+
+    A contour is a line between voxels, `OUTLINE_PIXELS` wide for each unit at any zoom; napari's is whole
+    voxels wide and hides the boundary it is about.
+
+    Attributes
+    ----------
+    hatched
+        Whether lines slant across everything within a contour.
+    """
+
+    hatched = False
 
     def paintable(self, where: Box, label: int) -> np.ndarray | None:
         """Return a mask of the box in which ``label`` may be painted; None for everywhere."""
@@ -136,9 +156,30 @@ class HookedLabels(Labels):
         if self._block_history:
             self._commit_stroke()
 
+    def lines(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lines of the slice on screen and their colours, ``(n, 2, 2)`` as x, y and ``(n, 4)``."""
+        labels = self._slice.image.raw
+        if self.contour == 0 or labels.ndim != 2 or self._slice_input.ndisplay != 2:
+            return np.empty((0, 2, 2), np.float32), np.empty((0, 4), np.float32)
+        if self.show_selected_label:
+            labels = np.where(labels == self.selected_label, labels, labels.dtype.type(0))
+        ends, values = outlines(labels)
+        if self.hatched:
+            more, further = hatches(labels)
+            ends, values = np.concatenate([ends, more]), np.concatenate([values, further])
+        found, which = np.unique(values, return_inverse=True)
+        return ends, self.colormap.map(found).astype(np.float32)[which]
+
     @property
     def _type_string(self) -> str:
         return "labels"
+
+    def _calculate_contour(self, labels: np.ndarray, data_slice: Box) -> np.ndarray | None:
+        """Fill nothing where there is a contour."""
+        if self.contour == 0 or labels.ndim > 2:
+            contour: np.ndarray | None = super()._calculate_contour(labels, data_slice)
+            return contour
+        return np.zeros_like(labels[data_slice])
 
     def _append_to_undo_history(self, item: list[object]) -> None:
         self.keep_stroke(item)
@@ -167,6 +208,46 @@ HookedLabels._drag_modes = {
     **Labels._drag_modes,
     **dict.fromkeys((Mode.PAINT, Mode.ERASE, Mode.FILL), _drag),
 }
+
+
+class OutlinedVisual(VispyLabelsLayer):
+    """Draws the outlines of a layer on one canvas, in the colours of its structures on a dark ground."""
+
+    def __init__(self, layer: HookedLabels, *args: object, **more: object) -> None:
+        self._ground, self._line = (Line(connect="segments", antialias=True) for _ in range(2))
+        super().__init__(layer, *args, **more)
+        for order, line in enumerate((self._ground, self._line)):
+            line.set_gl_state("translucent", depth_test=False)
+            line.order, line.visible = order, False
+        self._draw_lines()
+
+    def _draw_lines(self) -> None:
+        ends, colours = self.layer.lines()
+        there = len(ends) > 0
+        for line in (self._ground, self._line):
+            if line.parent is not self.node:
+                line.parent = self.node
+            line.visible = there
+        if there:
+            width, points = OUTLINE_PIXELS * self.layer.contour, ends.reshape(-1, 2)
+            self._ground.set_data(points, color=HALO, width=width + HALO_PIXELS)
+            self._line.set_data(points, color=np.repeat(colours, 2, axis=0), width=width)
+
+    def _on_data_change(self) -> None:
+        super()._on_data_change()
+        self._draw_lines()
+
+    def _on_colormap_change(self, event: Event | None = None) -> None:
+        super()._on_colormap_change(event)
+        self._draw_lines()
+
+    def _on_partial_labels_update(self, event: Event) -> None:
+        super()._on_partial_labels_update(event)
+        if self.layer.contour:
+            self._draw_lines()
+
+
+layer_to_visual[HookedLabels] = OutlinedVisual
 
 
 def forget_strokes(layer: Labels) -> None:

@@ -10,6 +10,8 @@ from napari.layers import Labels, Layer
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.plugin.layers import styles
 from napari_dycon.plugin.layers.brush import Brush, mark_values
+from napari_dycon.plugin.layers.legend import Entry
+from napari_dycon.plugin.layers.legend import entries as legend_entries
 from napari_dycon.plugin.layers.maps import Maps
 from napari_dycon.plugin.layers.open_case import OpenCase
 from napari_dycon.plugin.layers.orientation import (
@@ -74,6 +76,20 @@ class Presenter:
         """The annotation or, while an older version is looked at, that."""
         return self.layer(styles.VERSION if self._looking_back else styles.ANNOTATION)
 
+    def legend(self) -> tuple[Entry, ...]:
+        """Return what is seen over the scan, in words."""
+        own, overlay, glimpsed = self.annotation, self.maps.overlay, self.maps.glimpsed
+        entropy, model = self.layer(styles.ENTROPY), self.layer(styles.PREDICTION)
+        apart = self.layer(styles.DIFFERENCES)
+        outlined = any(layer is not None and layer.visible for layer in (model, apart))
+        return legend_entries(
+            own=own is not None and own.visible,
+            model="model" if outlined else "",
+            differences=overlay.differences,
+            learning="" if glimpsed is None else f"learning, step {glimpsed.iteration}",
+            veil=self.maps.veil if entropy is not None and entropy.visible else "",
+        )
+
     def show_case(
         self, case: OpenCase, structures: tuple[Structure, ...], active_value: int, editable: bool = True
     ) -> None:
@@ -83,8 +99,8 @@ class Presenter:
         if not same:
             self.maps.cover()
         self._show_scan(case)
-        prediction = case.prediction if case.open_prediction is None else case.open_prediction
-        self.maps.show_prediction(prediction, case.entropy)
+        self.maps.show_truth(case.annotation)
+        self.maps.show_prediction(case.prediction, case.entropy, case.open_prediction)
         if self.layer(styles.KNOWN) is not None:
             self.stage.put(styles.KNOWN, case.annotation.known)
         annotation = self.stage.put(styles.ANNOTATION, case.annotation.labels)
@@ -92,6 +108,7 @@ class Presenter:
         if not annotation.visible:  # napari takes the tool away even from a layer that was visible before
             annotation.visible = True
         self.brush.scan = case.display.apply(case.volume.array)
+        self.brush.said = self.maps.said_of
         self.show_preview(None)
         self.show_pieces(None)
         self._hide_version()

@@ -1,6 +1,7 @@
 """The layers of ours in the viewer, each in its role: made, re-used from case to case, kept in place."""
 
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from qtpy.compat import isalive
 from napari_dycon.plugin.layers import styles
 from napari_dycon.plugin.layers.anchor import Anchor
 from napari_dycon.plugin.layers.brush import Brush, BrushedLabels
+from napari_dycon.plugin.layers.derived import Derived
 from napari_dycon.plugin.layers.layer_list import LayerRows
 from napari_dycon.plugin.layers.napari_private import forget_strokes, main_window
 from napari_dycon.plugin.layers.orientation import AXIS_LABELS, UNITS, DisplayView
@@ -86,10 +88,22 @@ class Stage:
     def put(self, role: str, data: np.ndarray, **made_with: object) -> Layer:
         """Show an array ``(x, y, z)`` in source order in ``role``, and return its layer."""
         assert self.display is not None
-        layer, shown = self.layer(role), self.display.apply(data)
+        return self.lay(role, self.display.apply(data), **made_with)
+
+    def derive(
+        self, role: str, rule: Callable[..., np.ndarray], kind: type[np.generic], *sources: np.ndarray
+    ) -> Layer:
+        """Show what a rule makes of arrays ``(x, y, z)`` in source order, see `Derived`."""
+        assert self.display is not None
+        return self.lay(role, Derived(rule, kind, *map(self.display.apply, sources)))
+
+    def lay(self, role: str, shown: "np.ndarray | Derived", **made_with: object) -> Layer:
+        """Show an array in the order of the display in ``role``, and return its layer."""
+        assert self.display is not None
+        layer = self.layer(role)
         if layer is None:
             layer = self._add(role, shown, **made_with)
-        elif layer.data.shape == shown.shape and np.may_share_memory(layer.data, shown):
+        elif _is_same(layer.data, shown):
             return layer  # shown already: a swap would cost the undo history
         else:
             layer.data = shown
@@ -115,7 +129,7 @@ class Stage:
         for role, layer in self.all().items():
             layer.metadata["dycon"] = {"path": path, "case": case_id, "role": role}
 
-    def _add(self, role: str, data: np.ndarray, **made_with: object) -> Layer:
+    def _add(self, role: str, data: "np.ndarray | Derived", **made_with: object) -> Layer:
         assert self.display is not None
         common = {
             "name": role,
@@ -142,3 +156,10 @@ class Stage:
     def _above(self, role: str) -> list[Layer]:
         level = styles.level_of(role)
         return [layer for other, layer in self.all().items() if styles.level_of(other) > level]
+
+
+def _is_same(first: object, second: object) -> bool:
+    """Return whether two arrays are views of the same voxels."""
+    if not (isinstance(first, np.ndarray) and isinstance(second, np.ndarray)):
+        return False
+    return first.shape == second.shape and np.may_share_memory(first, second)

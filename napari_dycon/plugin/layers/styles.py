@@ -8,8 +8,11 @@ from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import Colormap, DirectLabelColormap
 
 from napari_dycon.plugin.layers.brush import BrushedLabels, Says
+from napari_dycon.plugin.layers.derived import Derived
 from napari_dycon.plugin.layers.known_map import LOOKS
+from napari_dycon.plugin.layers.napari_private import HookedLabels
 from napari_dycon.plugin.layers.open_case import SHADES
+from napari_dycon.plugin.layers.outlines import MISSED
 from napari_dycon.plugin.layers.sheet import Sheet
 from napari_dycon.study.store.runs import probability_map
 from napari_dycon.study.store.schema import Structure
@@ -18,13 +21,15 @@ from napari_dycon.study.truth.annotations import Known
 SCAN = "scan"
 ANNOTATION = "annotation"
 PREDICTION = "prediction"
+DIFFERENCES = "differences"
+LEARNING = "as it learns"
 ENTROPY = "entropy"
 KNOWN = "known map"
 SKETCH = "region"
 VERSION = "older version"
 PREVIEW = "preview"
 PIECE = "piece"
-ROLES = (SCAN, ENTROPY, KNOWN, PREDICTION, ANNOTATION, VERSION, PREVIEW, PIECE)
+ROLES = (SCAN, ENTROPY, KNOWN, ANNOTATION, VERSION, PREDICTION, DIFFERENCES, LEARNING, PREVIEW, PIECE)
 """Layers of ours, from below."""
 MAP = "map of "
 
@@ -33,13 +38,12 @@ VEILS = ("#29d4ed", "#ff4df0", "#fff04d", "#a6ff33")
 structures get first."""
 FAR_ENOUGH = 0.3
 """Distance of two colours in red, green and blue, each from 0 to 1, that are told apart at a glance."""
-PREDICTION_OPACITY = 0.9
-PREDICTION_CONTOUR = 2
+OUTLINED = (PREDICTION, DIFFERENCES, LEARNING, PREVIEW)
+"""Layers that are drawn as lines between voxels."""
 ANNOTATION_OPACITY = 0.55
 ENTROPY_OPACITY = 0.6
 KNOWN_OPACITY = 0.35
 SKETCH_COLOUR = "#ffd866"
-PREVIEW_OPACITY = 0.95
 PIECE_OPACITY = 0.6
 PREVIEW_LIGHT = 0.45
 """Share of white in the outlines of what is only proposed."""
@@ -59,6 +63,14 @@ def structure_colours(
     colours.update({structure.value: structure.color for structure in structures})
     colours.update({value: MARK_COLOURS[says] for says, value in (marks or {}).items()})
     return DirectLabelColormap(color_dict=colours, name="structures")
+
+
+def difference_colours(structures: Iterable[Structure]) -> DirectLabelColormap:
+    """Return the colours of ``structures`` for what a prediction has too much of, and for what it misses."""
+    colours: dict[int | None, object] = {None: np.zeros(4), 0: np.zeros(4)}
+    for structure in structures:
+        colours.update(dict.fromkeys((structure.value, MISSED + structure.value), structure.color))
+    return DirectLabelColormap(color_dict=colours, name="differences")
 
 
 def preview_colours(colours: DirectLabelColormap) -> DirectLabelColormap:
@@ -114,7 +126,7 @@ def map_colours(names: Sequence[str], structures: Sequence[Structure]) -> dict[s
     }
 
 
-def make_layer(role: str, data: np.ndarray, **settings: object) -> Layer:
+def make_layer(role: str, data: np.ndarray | Derived, **settings: object) -> Layer:
     """Return a new layer of the kind and look that ``role`` has; ``data`` is ``(z, y, x)``."""
     if role == SCAN:
         return Image(data, colormap="gray", **settings)
@@ -125,14 +137,13 @@ def make_layer(role: str, data: np.ndarray, **settings: object) -> Layer:
         return _known_layer(data, **settings)
     if role == PIECE:
         return _piece_layer(data, **settings)
-    kind = BrushedLabels if role == ANNOTATION else Labels
+    kind = BrushedLabels if role == ANNOTATION else HookedLabels
     layer = kind(data, opacity=ANNOTATION_OPACITY, **settings)
-    if role == PREVIEW:
-        layer.contour = PREDICTION_CONTOUR
-        layer.opacity = PREVIEW_OPACITY
-    if role == PREDICTION:
-        layer.contour = PREDICTION_CONTOUR
-        layer.opacity = PREDICTION_OPACITY
+    if role in OUTLINED:
+        layer.contour, layer.opacity = 1, 1.0
+        layer.hatched = role == DIFFERENCES
+        layer.metadata["dycon"] = {"role": role}
+    if role in (PREDICTION, DIFFERENCES, LEARNING):
         layer.editable = False
     return layer
 
@@ -144,8 +155,8 @@ def make_sketch_layer(original: Sheet | None = None, **settings: object) -> Shee
 
 
 def is_about_labels(layer: Layer) -> bool:
-    """Return whether a labels layer shows structures, and not how they are known or one piece of them."""
-    return bool(layer.metadata.get("dycon", {}).get("role") not in (KNOWN, PIECE))
+    """Return whether a labels layer shows structures, and not something else of them."""
+    return bool(layer.metadata.get("dycon", {}).get("role") not in (KNOWN, PIECE, DIFFERENCES, LEARNING))
 
 
 def is_the_scan(layer: Layer) -> bool:
@@ -153,7 +164,7 @@ def is_the_scan(layer: Layer) -> bool:
     return bool(layer.metadata.get("dycon", {}).get("role") == SCAN)
 
 
-def _piece_layer(data: np.ndarray, **settings: object) -> Labels:
+def _piece_layer(data: np.ndarray | Derived, **settings: object) -> Labels:
     """Make the layer on which the one piece is seen whose number is selected."""
     colours: dict[int | None, object] = {None: SKETCH_COLOUR, 0: np.zeros(4)}
     look = {"colormap": DirectLabelColormap(color_dict=colours, name="piece"), "opacity": PIECE_OPACITY}
@@ -162,7 +173,7 @@ def _piece_layer(data: np.ndarray, **settings: object) -> Labels:
     return layer
 
 
-def _known_layer(data: np.ndarray, **settings: object) -> Labels:
+def _known_layer(data: np.ndarray | Derived, **settings: object) -> Labels:
     colours: dict[int | None, object] = {None: np.zeros(4), 0: np.zeros(4)}
     colours.update({int(known): colour for known, (_, colour) in LOOKS.items()})
     looks = DirectLabelColormap(color_dict=colours, name="known")

@@ -40,7 +40,7 @@ class ActionMenu(QMenu):
     def show_situation(self, now: Situation, scheme: str) -> None:
         """Show the keys of ``scheme``, and disable what is not possible now, each with the reason."""
         for entry in self.actions():
-            if not entry.isSeparator():
+            if entry.data():
                 action = BY_ID[entry.data()]
                 reason, keys = action.why_not(now), keys_of(action, scheme)
                 entry.setText(f"{action.words}\t{key_text(keys[0])}" if keys else action.words)
@@ -48,4 +48,5 @@ class ActionMenu(QMenu):
                 entry.setToolTip(reason or action.how)
 
     def _ask(self, entry: QAction) -> None:
-        self.asked.emit(entry.data())
+        if entry.data():  # a menu within this one has entries of its own
+            self.asked.emit(entry.data())

@@ -1,5 +1,8 @@
 """Looking at predictions: overlays with their legend, accepting and rejecting."""
 
+from collections.abc import Sequence
+from functools import partial
+
 from qtpy.QtCore import QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QLinearGradient, QPainter
 from qtpy.QtWidgets import QSlider, QStyleOption, QVBoxLayout, QWidget
@@ -88,18 +91,23 @@ class ReviewPanel(QWidget):
 
     prediction_shown_requested = Signal(bool)
     uncertainty_shown_requested = Signal(bool)
+    differences_requested = Signal(bool)
     opacity_requested = Signal(float)
+    model_requested = Signal(str)
     decision_requested = Signal(str, str)
 
     def __init__(self) -> None:
         super().__init__()
         self.state = ElidedLabel("muted")
         self.predict_menu = ActionMenu(self, "predict_case", "predict")
+        self.models = self.predict_menu.addMenu("Model")
+        self.set_models([])
         self.predict_button = menu_button(
             "Predict", "Predict with the latest training", self.predict_menu, "flat"
         )
         self.predict_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
         self.prediction = Switch("Prediction", "Outline of what the model found")
+        self.differences = Switch("Differences", "Only what the model and your own labels disagree on")
         self.uncertainty = Switch("Uncertainty", "Where the model is unsure")
         self.legend = EntropyLegend()
         self.opacity = QSlider(Qt.Orientation.Horizontal)
@@ -123,6 +131,7 @@ class ReviewPanel(QWidget):
             decision.chosen.connect(self.decision_requested)
         self._theme: Theme | None = None
         self.prediction.toggled.connect(self.prediction_shown_requested)
+        self.differences.toggled.connect(self.differences_requested)
         self.uncertainty.toggled.connect(self.uncertainty_shown_requested)
         self.opacity.valueChanged.connect(self._ask_opacity)
         self._lay_out()
@@ -133,19 +142,22 @@ class ReviewPanel(QWidget):
         looks = row(self.legend, self.opacity, spacing=14)
         looks.setStretch(0, 1)
         looks.setStretch(1, 1)
-        toggles = row(self.prediction, self.uncertainty, spacing=14)
-        toggles.setStretch(0, 1)
-        toggles.setStretch(1, 1)
+        toggles = row(self.prediction, self.differences, self.uncertainty)
+        for place in range(3):
+            toggles.setStretch(place, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(5)
         for part in (title, toggles, looks, row(self.accept, self.reject)):
             layout.addLayout(part)
 
-    def set_overlay(self, prediction: bool, uncertainty: bool, opacity: float) -> None:
+    def set_overlay(
+        self, prediction: bool, uncertainty: bool, opacity: float, differences: bool = False
+    ) -> None:
         """Show which overlays are on; emits nothing."""
         for part, value in (
             (self.prediction, prediction),
+            (self.differences, differences),
             (self.uncertainty, uncertainty),
             (self.opacity, round(100 * opacity)),
         ):
@@ -156,7 +168,7 @@ class ReviewPanel(QWidget):
 
     def set_blocked(self, looking: str, accepting: str, predicting: str) -> None:
         """Disable overlays, acceptance and prediction, each with the reason."""
-        for part in (self.prediction, self.uncertainty, self.opacity, self.legend):
+        for part in (self.prediction, self.differences, self.uncertainty, self.opacity, self.legend):
             if part is not self.legend:
                 allow(part, looking)
             else:
@@ -166,6 +178,20 @@ class ReviewPanel(QWidget):
         allow(self.predict_button, predicting)
         self._draw_icons()
 
+    def set_models(self, models: Sequence[tuple[str, str, bool]]) -> None:
+        """Offer the models of the study: the run, a line on it, and whether it is the active one."""
+        self.models.clear()
+        for run, text, active in models:
+            action = self.models.addAction(text)
+            action.setCheckable(True)
+            action.setChecked(active)
+            action.triggered.connect(partial(self._ask_model, run))
+        self.models.setEnabled(bool(models))
+
+    def _ask_model(self, run: str, chosen: bool = True) -> None:
+        del chosen
+        self.model_requested.emit(run)
+
     def set_state(self, text: str) -> None:
         """Show one line on the prediction at hand, such as its run."""
         self.state.show_text(text)
@@ -174,7 +200,7 @@ class ReviewPanel(QWidget):
         """Use the colours of ``theme``."""
         self._theme = theme
         self.legend.set_theme(theme)
-        for switch in (self.prediction, self.uncertainty):
+        for switch in (self.prediction, self.differences, self.uncertainty):
             switch.set_theme(theme)
         self._draw_icons()
 

@@ -124,7 +124,9 @@ class Workbench(QObject):
             (dock.training.stop_requested, session.tasks.stop),
             (dock.review.prediction_shown_requested, self._ask_prediction_shown),
             (dock.review.uncertainty_shown_requested, self._ask_uncertainty_shown),
+            (dock.review.differences_requested, self._ask_differences),
             (dock.review.opacity_requested, self._ask_opacity),
+            (dock.review.model_requested, session.training.models.choose),
             (dock.review.decision_requested, session.regions.decide),
             *((menu.asked, self._ask) for menu in self._menus()),
         ):
@@ -167,6 +169,7 @@ class Workbench(QObject):
             (session.views.planes_changed, self._on_planes_changed),
             (session.versions.changed, self._show_reasons),
             (session.keys.changed, self._show_reasons),
+            (session.training.models.changed, self._show_models),
         ):
             signal.connect(slot)
 
@@ -265,9 +268,18 @@ class Workbench(QObject):
             self._session.tasks.curves.losses, self._session.tasks.curves.dice
         )
 
+    @while_alive
+    def _show_models(self) -> None:
+        self._dock.review.set_models(
+            [(row.run, row.text, row.active) for row in self._session.training.models.rows]
+        )
+        self._show_reasons()
+
     def _show_overlay(self) -> None:
         overlay = self._session.views.overlay
-        self._dock.review.set_overlay(overlay.prediction, overlay.entropy, overlay.opacity)
+        self._dock.review.set_overlay(
+            overlay.prediction, overlay.entropy, overlay.opacity, overlay.differences
+        )
 
     @while_alive
     def _show_task(self) -> None:
@@ -300,13 +312,16 @@ class Workbench(QObject):
         study = self._session.study
         if study is None or not now.case:
             return ""
-        return f"predicted by {study.active_run}" if now.prediction else "no prediction yet"
+        return self._session.training.models.text if now.prediction else "no prediction yet"
 
     def _ask_prediction_shown(self, shown: bool) -> None:
         self._session.views.set_overlay(prediction=shown)
 
     def _ask_uncertainty_shown(self, shown: bool) -> None:
         self._session.views.set_overlay(entropy=shown)
+
+    def _ask_differences(self, only: bool) -> None:
+        self._session.views.set_overlay(differences=only)
 
     def _ask_opacity(self, opacity: float) -> None:
         self._session.views.set_overlay(opacity=opacity)

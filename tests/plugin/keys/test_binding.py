@@ -70,7 +70,7 @@ def test_every_command_has_a_key_that_napari_understands(scheme):
 
 def test_every_command_finds_what_it_asks_of_the_session(opened):
     class Listening:
-        overlay = SimpleNamespace(prediction=True, entropy=True)
+        overlay = SimpleNamespace(prediction=True, entropy=True, differences=False)
 
         def __init__(self, controller):
             self.controller = controller

@@ -6,14 +6,14 @@ from napari.components import ViewerModel
 
 from napari_dycon.plugin.layers.orientation import CAMERA_ORIENTATION
 
-ROLES = ["scan", "entropy", "prediction", "annotation"]
+ROLES = ["scan", "entropy", "annotation", "prediction"]
 
 
 def ours(viewer):
     return [viewer.layers[role] for role in ROLES]
 
 
-def test_a_case_is_four_layers_in_millimetres_with_the_annotation_on_top(opened):
+def test_a_case_is_four_layers_in_millimetres_with_the_outline_over_the_annotation(opened):
     assert [layer.name for layer in opened.viewer.layers] == ROLES
     for layer in ours(opened.viewer):
         assert tuple(layer.scale) == pytest.approx((2.5, 1.0, 1.0))

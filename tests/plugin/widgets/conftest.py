@@ -140,6 +140,10 @@ class Training(Part):
     engine_ready = Signal()
 
 
+class Models(Part):
+    changed = Signal()
+
+
 class OwnProcess(Part):
     changed = Signal()
 
@@ -175,7 +179,7 @@ class Recorder:
             asked, "labels", saved=("", True), slice_state=(False, ""), undo_name="", redo_name=""
         )
         self.contrast = Part(asked, "contrast", windows=(), window="")
-        overlay = SimpleNamespace(prediction=True, entropy=False, opacity=0.5)
+        overlay = SimpleNamespace(prediction=True, entropy=False, opacity=0.5, differences=False)
         self.views = Views(asked, "views", overlay=overlay, planes_shown=False, known_shown=False)
         self.tools = Tools(
             asked,
@@ -195,7 +199,9 @@ class Recorder:
             ("supervised", "Supervised: labelled voxels only"),
             ("dycon", "DyCON: learns from all"),
         ]
-        self.training = Training(asked, "training", methods=methods, device="CPU")
+        text = "predicted by 003-dycon"
+        models = Models(asked, "models", rows=(), before=None, looking_back=False, text=text)
+        self.training = Training(asked, "training", methods=methods, models=models, device="CPU")
         self.own_process = OwnProcess(asked, "own_process", offered=False)
         self.expert = Expert(asked, "expert", listed=[], sections=())
         self.exchange = Exchange(asked, "exchange")

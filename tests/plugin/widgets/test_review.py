@@ -56,11 +56,21 @@ def test_showing_the_overlay_state_asks_for_nothing(qtbot, panel):
 
 
 def test_predict_offers_this_case_and_all(qtbot, panel):
-    this, everything = panel.predict_button.menu().actions()
+    this, everything, _models = panel.predict_button.menu().actions()
     for entry, name in ((this, "predict_case"), (everything, "predict")):
         with qtbot.waitSignal(panel.predict_menu.asked) as asked:
             entry.trigger()
         assert asked.args == [name]
+
+
+def test_any_model_can_be_asked_for(qtbot, panel):
+    assert not panel.models.isEnabled()
+    panel.set_models([("002-dycon", "the last", True), ("001-dycon", "the one before", False)])
+    last, before = panel.models.actions()
+    assert (last.isChecked(), before.isChecked()) == (True, False)
+    with qtbot.waitSignal(panel.model_requested) as asked:
+        before.trigger()
+    assert asked.args == ["001-dycon"]
 
 
 @pytest.mark.parametrize(
