@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from napari_dycon.guidance.suggestions import Suggestion
 from napari_dycon.plugin.layers.open_case import OpenCase
-from napari_dycon.study.truth.annotations import Known, slice_of
+from napari_dycon.study.truth.annotations import slice_of
 
 Key = tuple[str, int, int]
 """Case, axis and index of a place."""
@@ -28,23 +28,19 @@ class Followed:
         The slice.
     labels, known
         The annotation on it, then.
-    predicted
-        What the model said there; 0 without a prediction.
     """
 
     case: OpenCase
     place: Suggestion
     labels: NDArray[np.uint8]
     known: NDArray[np.uint8]
-    predicted: NDArray[np.uint8]
 
     @classmethod
     def begin(cls, case: OpenCase, place: Suggestion) -> "Followed":
         """Remember a slice of the open case."""
         where, annotation = slice_of(place.axis, place.index), case.annotation
         labels, known = annotation.labels[where].copy(), annotation.known[where].copy()
-        predicted = np.zeros_like(labels) if case.prediction is None else case.prediction[where].copy()
-        return cls(case, place, labels, known, predicted)
+        return cls(case, place, labels, known)
 
     @property
     def complete(self) -> bool:
@@ -56,15 +52,6 @@ class Followed:
         """Whether the slice is complete, or anything was drawn or accepted on it since."""
         labels, known = self._now()
         return self.complete or bool((labels != self.labels).any() or (known != self.known).any())
-
-    @property
-    def changed_mm2(self) -> float:
-        """Area on the slice that is known now and another than annotation and prediction said, in mm²."""
-        labels, known = self._now()
-        said = np.where(self.known == Known.UNKNOWN, self.predicted, self.labels)
-        changed = np.count_nonzero((known != Known.UNKNOWN) & (known != Known.IGNORE) & (labels != said))
-        geometry = self.case.volume.geometry
-        return changed * geometry.voxel_volume_mm3 / geometry.spacing[self.place.axis]
 
     def _now(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         where, annotation = slice_of(self.place.axis, self.place.index), self.case.annotation
