@@ -118,7 +118,8 @@ def test_a_resumed_run_has_the_quality_and_temperature_of_an_uninterrupted_one(m
 
 def test_a_model_that_is_not_ready_predicts_nothing_unless_it_must(make_study, train):
     study = make_study()
-    run = train(study, "supervised", iterations=2)[0].run
+    overrides = {**TINY, "fitted_head": False}
+    run = train(study, "supervised", iterations=2, overrides=overrides)[0].run
     wary = list(predict(study, run, device="cpu", threads=1, only_when_ready=True))
     assert isinstance(wary[0], Note) and wary[0].level == "warning"
     assert wary[0].text.startswith("The model is not ready yet: after 2 steps")
