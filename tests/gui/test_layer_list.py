@@ -7,7 +7,7 @@ from qtpy.QtTest import QTest
 
 pytestmark = pytest.mark.gui
 
-ALWAYS = ["annotation", "prediction", "entropy", "scan"]
+ALWAYS = ["prediction", "annotation", "entropy", "scan"]
 
 
 @pytest.fixture
