@@ -15,7 +15,7 @@ from napari_dycon.study.study import Study
 pytestmark = [pytest.mark.gui, pytest.mark.skipif(sys.platform == "win32", reason="forks and signals")]
 
 PROGRAM = """
-import ctypes, json, os, signal, sys, time
+import ctypes, json, os, signal, sys, time, traceback
 import napari
 from qtpy.QtCore import QTimer
 from napari_dycon.plugin.background import jobs
@@ -23,7 +23,7 @@ from napari_dycon.plugin.manifest import launch
 from napari_dycon.plugin.session import get_session
 
 
-def training(study, method, minutes, device, save_first, resume=None, apart=False, twin=False):
+def training(study, method, minutes, device, save_first, *more, **named):
     def source(control):
         save_first()
         while not control.stopped:
@@ -74,6 +74,14 @@ def story(name, viewer, session):
         yield
 
 
+def go_on(told):
+    try:
+        next(told)
+    except Exception:
+        traceback.print_exc()
+        os._exit(70)  # or the program would wait for ever
+
+
 def main(name, folder):
     jobs.training = training
     viewer = napari.Viewer()
@@ -82,7 +90,7 @@ def main(name, folder):
     session.cases.open("patient-03")
     told = story(name, viewer, session)
     timer = QTimer()
-    timer.timeout.connect(lambda: next(told))
+    timer.timeout.connect(lambda: go_on(told))
     timer.start(20)
     launch._quit_when_told_to_end()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
