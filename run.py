@@ -147,7 +147,7 @@ def run_tests(arguments: list[str]) -> int:
     whole suite also says how much of the package it has run.
     """
     python = [str(PYTHON), "-m"]
-    side_by_side = ["--numprocesses=logical", "--maxprocesses=4", "--dist=loadfile"]
+    side_by_side = ["--numprocesses=logical", "--maxprocesses=4", "--max-worker-restart=0", "--dist=loadfile"]
     side_by_side.append("--no-loadscope-reorder")  # or the longest file, of a few tests, comes last
     coverage = [] if arguments else ["--cov", "--cov-report=", f"--cov-fail-under={LEAST_COVERED}"]
     checks = {
