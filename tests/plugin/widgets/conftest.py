@@ -109,7 +109,7 @@ class CaseList(Part):
     def rows(self) -> list[Row]:
         return self.listed
 
-    def removed(self) -> list[SimpleNamespace]:
+    def removed_cases(self) -> list[SimpleNamespace]:
         return []
 
 
