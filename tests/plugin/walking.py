@@ -271,7 +271,8 @@ class Walker:
     def do_next_place(self):
         before = self.session.cases.case_id
         self.opened.rest()
-        if self.session.suggestions.places and self.session.suggestions.places[0].case in self.cases:
+        suggestions = self.session.suggestions
+        if suggestions.waiting and suggestions.places[0].case in self.cases:
             self.session.suggestions.step()
             self.opened.wait(lambda: self.session.cases.case_id == self.session.suggestions.places[0].case)
             self.hand["plane"] = self.session.suggestions.places[0].plane
