@@ -272,7 +272,8 @@ class Walker:
         before = self.session.cases.case_id
         self.opened.rest()
         suggestions = self.session.suggestions
-        if suggestions.waiting and suggestions.places[0].case in self.cases:
+        waiting = suggestions.waiting
+        if waiting and waiting == suggestions.places and waiting[0].case in self.cases:
             self.session.suggestions.step()
             self.opened.wait(lambda: self.session.cases.case_id == self.session.suggestions.places[0].case)
             self.hand["plane"] = self.session.suggestions.places[0].plane
