@@ -32,7 +32,9 @@ def largest(
 
 
 def _largest_slice(predicted: Predicted) -> Iterator[Spot]:
-    spots = [spot for spot in predicted.score_slices((predicted.mask > 0).astype("float32")) if spot.score > 0]
+    spots = [
+        spot for spot in predicted.score_slices((predicted.mask > 0).astype("float32")) if spot.score > 0
+    ]
     if spots:
         yield max(spots, key=lambda spot: spot.score)
 
