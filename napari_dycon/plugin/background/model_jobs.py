@@ -94,7 +94,8 @@ def read_before(study: Study, case_id: str) -> EventSource[Before | NothingBefor
     """Read what the model before the active one said of a case, and compare."""
 
     def source(control: Control) -> Iterator[Before | NothingBefore]:
-        del control
+        if control.stopped or all(record.id != case_id for record in study.cases):
+            return  # it has been removed since
         run, now = run_before(study, case_id), study.active_run
         latest = None if run is None or now is None else study.predictions.mask(now, case_id)
         earlier = None if run is None else study.predictions.mask(run, case_id)
