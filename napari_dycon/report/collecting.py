@@ -3,6 +3,7 @@
 import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from statistics import fmean, median
@@ -365,13 +366,11 @@ def _version(name: str) -> str:
 def _read(study: Study, run: str) -> _Run:
     folder = RunFolder(study.run_dir(run))
     config = plan = quality = None
-    try:
+    with suppress(DyconError):  # the page says "?" of what cannot be read
         config, plan = folder.config(), folder.plan()
         quality = next(
             (q for i in folder.checkpoints.iterations[:1] if (q := read_quality(folder.path, i))), None
         )
-    except DyconError:
-        pass
     device, end = "?", dict[str, object]()
     for event in _events(folder):
         if event.get("event") == "RunStarted":

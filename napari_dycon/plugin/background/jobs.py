@@ -22,7 +22,7 @@ from napari_dycon.guidance.suggestions import CaseLooked, Suggestion
 from napari_dycon.learning.catalogue import method_titles
 from napari_dycon.plugin.background.curves import Curves
 from napari_dycon.plugin.background.warm_up import warm_up
-from napari_dycon.plugin.background.worker import EventSource
+from napari_dycon.plugin.background.worker import E, EventSource
 from napari_dycon.plugin.layers.grey_windows import windows_of
 from napari_dycon.plugin.layers.open_case import SHADES, OpenCase, contrast_limits, intensity_range
 from napari_dycon.study.exchange.exporting import CaseExported, Exported, ExportRequest, export
@@ -361,6 +361,19 @@ def save(save_first: Callable[[], bool]) -> None:
         )
 
 
+def while_there(study: Study, case_id: str, source: EventSource[E]) -> EventSource[E]:
+    """Return a job about a case that ends without a word where the case was removed meanwhile."""
+
+    def guarded(control: Control) -> Iterator[E]:
+        try:
+            yield from source(control)
+        except StudyError:
+            if any(record.id == case_id for record in study.cases):
+                raise
+
+    return guarded
+
+
 def load_prediction(study: Study, case_id: str) -> EventSource[PredictionLoaded]:
     """Read the latest prediction of a case."""
 
@@ -368,7 +381,7 @@ def load_prediction(study: Study, case_id: str) -> EventSource[PredictionLoaded]
         del control
         yield _read_prediction(study, case_id)
 
-    return source
+    return while_there(study, case_id, source)
 
 
 def load_maps(study: Study, case_id: str) -> EventSource[MapsLoaded]:
@@ -384,7 +397,7 @@ def load_maps(study: Study, case_id: str) -> EventSource[MapsLoaded]:
                 maps[name] = as_shades(values)
         yield MapsLoaded(case_id, maps)
 
-    return source
+    return while_there(study, case_id, source)
 
 
 def engine_facts(wish: str) -> EventSource[EngineReady]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.readiness import latest_quality
-from napari_dycon.plugin.background.jobs import as_shades
+from napari_dycon.plugin.background.jobs import as_shades, while_there
 from napari_dycon.plugin.background.worker import EventSource
 from napari_dycon.study.store.runs import ENTROPY
 from napari_dycon.study.study import Study
@@ -94,26 +94,28 @@ def read_before(study: Study, case_id: str) -> EventSource[Before | NothingBefor
     """Read what the model before the active one said of a case, and compare."""
 
     def source(control: Control) -> Iterator[Before | NothingBefore]:
-        if control.stopped or all(record.id != case_id for record in study.cases):
-            return  # it has been removed since
-        run, now = run_before(study, case_id), study.active_run
-        latest = None if run is None or now is None else study.predictions.mask(now, case_id)
-        earlier = None if run is None else study.predictions.mask(run, case_id)
-        if run is None or now is None or latest is None or earlier is None:
-            yield NothingBefore(case_id)
-            return
-        entropy = study.predictions.map(run, case_id, ENTROPY)
-        yield Before(
-            case_id,
-            run,
-            earlier,
-            None if entropy is None else as_shades(entropy),
-            int(np.count_nonzero(latest != earlier)),
-            _unsure(study, now, case_id),
-            _unsure(study, run, case_id),
-        )
+        del control
+        yield _compare(study, case_id)
 
-    return source
+    return while_there(study, case_id, source)
+
+
+def _compare(study: Study, case_id: str) -> Before | NothingBefore:
+    run, now = run_before(study, case_id), study.active_run
+    latest = None if run is None or now is None else study.predictions.mask(now, case_id)
+    earlier = None if run is None else study.predictions.mask(run, case_id)
+    if run is None or now is None or latest is None or earlier is None:
+        return NothingBefore(case_id)
+    entropy = study.predictions.map(run, case_id, ENTROPY)
+    return Before(
+        case_id,
+        run,
+        earlier,
+        None if entropy is None else as_shades(entropy),
+        int(np.count_nonzero(latest != earlier)),
+        _unsure(study, now, case_id),
+        _unsure(study, run, case_id),
+    )
 
 
 def run_before(study: Study, case_id: str) -> str | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 import numpy as np
 
 from napari_dycon.engine.control import Control
+from napari_dycon.plugin.background.jobs import while_there
 from napari_dycon.plugin.background.version_rows import VersionRow, version_row
 from napari_dycon.plugin.background.worker import EventSource, plain_words
 from napari_dycon.plugin.layers.open_case import OpenCase
@@ -56,7 +57,7 @@ def version_list(
         rows = (version_row(version, shape, now) for version in study.versions(case_id))
         yield VersionsListed(case_id, tuple(rows))
 
-    return source
+    return while_there(study, case_id, source)
 
 
 def version_labels(study: Study, case_id: str, generation: int) -> EventSource[VersionRead]:
