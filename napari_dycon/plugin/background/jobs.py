@@ -364,14 +364,14 @@ def save(save_first: Callable[[], bool]) -> None:
 def while_there(study: Study, case_id: str, source: EventSource[E]) -> EventSource[E]:
     """Return a job about a case that ends without a word where the case was removed meanwhile."""
 
-    def guarded(control: Control) -> Iterator[E]:
+    def events(control: Control) -> Iterator[E]:
         try:
             yield from source(control)
         except StudyError:
             if any(record.id == case_id for record in study.cases):
                 raise
 
-    return guarded
+    return events
 
 
 def load_prediction(study: Study, case_id: str) -> EventSource[PredictionLoaded]:
