@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
+from napari_dycon.guidance.skips import NONE_SKIPPED, Skips
 from napari_dycon.guidance.slices import too_close
 from napari_dycon.guidance.suggestions import Suggestion, leaving_out
 from napari_dycon.io.geometry import Geometry, plane_axis, plane_of_axis
+from napari_dycon.study.store.place_log import FIRST
 from napari_dycon.study.store.schema import CaseRecord, Structure
 from napari_dycon.study.study import Study
 
@@ -14,7 +16,11 @@ PLACES = (0.5, 0.4, 0.6, 0.45, 0.55)
 
 
 def first_slices(
-    study: Study, cases: Sequence[CaseRecord], count: int, left_out: dict[str, str]
+    study: Study,
+    cases: Sequence[CaseRecord],
+    count: int,
+    left_out: dict[str, str],
+    skips: Skips = NONE_SKIPPED,
 ) -> list[Suggestion]:
     """Evenly spread slices, planes by turns: one of every case before the second of any.
 
@@ -31,7 +37,8 @@ def first_slices(
             if case.id not in left_out:
                 share = PLACES[(number + turn) % len(PLACES)]
                 with leaving_out(case.id, left_out):
-                    found += _middle_slice(study, case, PLANES[turn], share)
+                    places = _middle_slice(study, case, PLANES[turn], share)
+                    found += (p for p in places if not skips.hide(p, case.spacing[p.axis]))
     return found
 
 
@@ -64,4 +71,5 @@ def _first_slice(
         structure_name=structure.name,
         score=1.0 - case.known_fraction,
         reason=f"{state}; a middle {plane} slice shows most",
+        kind=FIRST,
     )

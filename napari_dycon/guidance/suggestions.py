@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +11,9 @@ import numpy as np
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.steps import finish
 from napari_dycon.errors import DyconError
+from napari_dycon.guidance.skips import NONE_SKIPPED, Skips
 from napari_dycon.register import Register
+from napari_dycon.study.store.place_log import CHOSEN, FIRST, SLICE, Kind, Level
 from napari_dycon.study.study import Study
 
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
@@ -24,6 +26,10 @@ class Suggestion:
 
     ``axis`` and ``index`` name the slice and ``box`` the place on it, in source voxels (half-open ranges by
     axis); ``score`` is from 0 to 1; ``structure`` is a label value; ``reason`` is for the user to read.
+
+    ``level`` tells whether it is about a slice, a whole case or a region, of which ``voxel`` is one voxel;
+    ``kind`` whether it was chosen, is a random check, or one of the first, which nothing guides;
+    ``strategy`` who chose it and ``run`` whose prediction guided, None where none did.
     """
 
     case: str
@@ -35,6 +41,11 @@ class Suggestion:
     structure_name: str
     score: float
     reason: str
+    level: Level = SLICE
+    voxel: tuple[int, int, int] | None = None
+    kind: Kind = CHOSEN
+    strategy: str = ""
+    run: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -67,11 +78,13 @@ class Wanted:
     count : how many places, at most
     round : how many models were trained until now, of which the last one guides; from 1 where there is one
     seed : of all chance, so that strategies can be compared on equal terms
+    skips : places that were skipped, which are left out of the answer of any strategy
     """
 
     count: int = 8
     round: int = 1
     seed: int = 0
+    skips: Skips = NONE_SKIPPED
 
     def chance(self, study: Study, run: str | None) -> np.random.Generator:
         """Random numbers that are the same for the same state of the study, model, round and seed."""
@@ -134,8 +147,8 @@ def suggesting(
     Returns
     -------
     Suggestions
-        A case whose scan or prediction cannot be read is left out. Never a complete slice. The same call on
-        the same study gives the same answer.
+        A case whose scan or prediction cannot be read is left out. Never a complete slice, nor one that was
+        skipped. The same call on the same study gives the same answer.
 
     Raises
     ------
@@ -143,8 +156,15 @@ def suggesting(
         If there is no such strategy.
     """
     chosen = strategies.get(strategy)
-    wanted = Wanted(count, len(study.runs()), seed)
-    return (yield from chosen(study, run or study.active_run, wanted, control or Control()))
+    guide, skips = run or study.active_run, Skips.of(study)
+    wanted = Wanted(count, len(study.runs()), seed, skips)
+    found = yield from chosen(study, guide, wanted, control or Control())
+    places = tuple(
+        replace(place, strategy=strategy, run=None if place.kind == FIRST else guide)
+        for place in found.places
+        if not skips.hide(place, study.case(place.case).spacing[place.axis])
+    )
+    return Suggestions(places, found.left_out)
 
 
 @contextmanager

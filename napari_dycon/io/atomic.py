@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from napari_dycon.errors import VolumeError
@@ -61,6 +61,26 @@ def write_bytes_atomic(final: Path, content: bytes) -> None:
 def write_text_atomic(final: Path, text: str) -> None:
     """Replace a file by UTF-8 `text`, whole or not at all (errors as in `atomic_path`)."""
     write_bytes_atomic(final, text.encode("utf-8"))
+
+
+def append_lines(path: Path, lines: Sequence[bytes]) -> None:
+    """Add lines to a file, which is made if need be, and put them on disk.
+
+    They begin on a line of their own, so what a crash has left of a line before them is that line's alone.
+
+    Raises
+    ------
+    VolumeError
+        If the disk is full or write-protected.
+    """
+    new = not path.exists()
+    with in_plain_words(path):
+        with path.open("ab") as file:
+            file.write(b"".join(b"\n" + line for line in lines) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if new:
+            flush_folder(path.parent)
 
 
 def require_space(final: Path, size: int) -> None:

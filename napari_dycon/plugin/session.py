@@ -219,7 +219,7 @@ class Session:
         self._desk.saving.begin(study)
         self.cases.open_study(study)
         self.structures.open_study(study)
-        self.suggestions.clear()
+        self.suggestions.open_study(study)
         self.tasks.show_curves(Curves())
         bind_keys(self._presenter.viewer, weakref.ref(self.actions))
         for signal in (

@@ -2,7 +2,6 @@
 
 import gc
 import threading
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from napari.qt import QtViewer
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
+from napari_dycon.guidance.suggestions import Suggestion
 from napari_dycon.plugin.background import jobs
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Known
@@ -428,7 +428,8 @@ def test_the_next_place_is_what_every_plane_shows(desk, planes, case_id, plane):
     desk.wait(lambda: not desk.session._chores.busy)
     axis = {"axial": 2, "coronal": 1, "sagittal": 0}[plane]
     box = [(4, 8), (10, 14), (3, 7)]
-    place = SimpleNamespace(case=case_id, plane=plane, axis=axis, index=box[axis][0] + 1, box=box, reason="")
+    index = box[axis][0] + 1
+    place = Suggestion(case_id, plane, axis, index, tuple(box), 1, "organ", 0.5, "")
     planes.cross_hair.use(planes.panes["coronal"])
     desk.session.suggestions.go_to(place)
     desk.wait(lambda: desk.session.cases.case_id == case_id)

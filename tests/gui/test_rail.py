@@ -1,12 +1,11 @@
 """Marks of the slices at the edge of each canvas and the frame around a place, with real widgets."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
+from napari_dycon.guidance.suggestions import Suggestion
 from napari_dycon.plugin.canvases.marks import FRAME_COLOUR
 from napari_dycon.plugin.layers.napari_private import main_canvas, main_window
 
@@ -20,7 +19,7 @@ def place(plane, index, case="patient-03", reason="edge unclear"):
     box = [tuple(part) for part in BOX]
     box[AXES[plane]] = (index, index + 1)
     words = {"plane": plane, "axis": AXES[plane], "structure": 1, "structure_name": "organ", "score": 0.5}
-    return SimpleNamespace(case=case, index=index, box=tuple(box), reason=reason, **words)
+    return Suggestion(case=case, index=index, box=tuple(box), reason=reason, **words)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A small study of scans with different shapes, and a session whose engine is a fake."""
 
 import time
-from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -18,6 +17,7 @@ from napari_dycon.engine.events import (
     StepFinished,
     Validated,
 )
+from napari_dycon.guidance.suggestions import Suggestion
 from napari_dycon.plugin import session
 from napari_dycon.plugin.background import jobs
 from napari_dycon.plugin.controllers import training
@@ -130,7 +130,7 @@ class Engine:
 
     @staticmethod
     def suggestion(case):
-        return SimpleNamespace(
+        return Suggestion(
             case=case,
             plane="coronal",
             axis=1,

@@ -24,6 +24,7 @@ from napari_dycon.guidance.noise import noised_order
 from napari_dycon.guidance.predicted import each_case, open_cases, ready_cases
 from napari_dycon.guidance.slices import too_close
 from napari_dycon.guidance.suggestions import CaseLooked, Suggestion, Suggestions, Wanted, strategies
+from napari_dycon.study.store.place_log import RANDOM
 from napari_dycon.study.store.schema import CaseRecord
 from napari_dycon.study.study import Study
 
@@ -49,11 +50,13 @@ def most_to_mend(
     shortlist = _shortlist(study, run, wanted, rng)
 
     def look(case: CaseRecord) -> list[Candidate]:
-        return [] if run is None else candidates(study, run, case)
+        found = [] if run is None else candidates(study, run, case)
+        return [one for one in found if not wanted.skips.hide(one.suggestion, one.spacing)]
 
     found, left_out = yield from each_case(shortlist, control, look)
     if not found:
-        return Suggestions(tuple(first_slices(study, open_cases(study), wanted.count, left_out)), left_out)
+        first = first_slices(study, open_cases(study), wanted.count, left_out, wanted.skips)
+        return Suggestions(tuple(first), left_out)
     return Suggestions(tuple(_choose(found, wanted, rng)), left_out)
 
 
@@ -89,7 +92,7 @@ def _choose(found: Sequence[Candidate], wanted: Wanted, rng: np.random.Generator
         pass
     best = max(candidate.gain for candidate in found)
     return [_to_suggestion(c, best) for c in chosen] + [
-        replace(_to_suggestion(c, best), reason=CHECK) for c in checks
+        replace(_to_suggestion(c, best), reason=CHECK, kind=RANDOM) for c in checks
     ]
 
 

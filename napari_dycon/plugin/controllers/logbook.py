@@ -56,6 +56,11 @@ class Logbook(QObject):
         self._timer.timeout.connect(self.look)
         self._listen()
 
+    @property
+    def seconds(self) -> float:
+        """Time that somebody was at work, of whatever case, since the window was opened."""
+        return self._sheet.seconds
+
     def open_study(self, study: Study) -> None:
         """Keep the notebook of ``study`` from now on."""
         self._notebook, self._writable = study.notebook, not study.read_only

@@ -14,12 +14,15 @@ from napari_dycon.plugin.controllers.cases import Cases
 from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.desk import Desk
 from napari_dycon.plugin.controllers.dialogue import Dialogue
-from napari_dycon.plugin.controllers.followed import Followed, Key, key_of
+from napari_dycon.plugin.controllers.follow_up import FollowUp
+from napari_dycon.plugin.controllers.followed import key_of
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.structures import Structures
 from napari_dycon.plugin.layers.presenter import Presenter
+from napari_dycon.study.store.place_log import DONE, SKIPPED, Key, Outcome
+from napari_dycon.study.study import Study
 
-WAITING, DONE, SKIPPED = "waiting", "done", "skipped"
+WAITING = "waiting"
 NONE = "There are no suggestions at the moment."
 ALL = "All suggestions are done or skipped. The next training brings new ones."
 NOT_THERE = "Go to a suggestion first, with its card or the key for the next one."
@@ -55,12 +58,14 @@ class Suggestions:
     chores
         Works in the background.
     on_failure
-        Called with a sentence and details when pictures cannot be made.
+        Called with a sentence and details when pictures cannot be made, or the log not be written.
 
     Attributes
     ----------
     places, index
         Places worth looking at, best first, and which of them is on screen (-1: none).
+    record
+        Writes down what became of them.
     """
 
     changed = Signal()
@@ -86,8 +91,9 @@ class Suggestions:
         self._ended: dict[Key, str] = {}
         self._pictures: dict[Key, PlacePictured] = {}
         self._on_way: Suggestion | None = None
-        self._followed: Followed | None = None
+        self.record = FollowUp(desk, presenter, cases.list.logbook, on_failure)
         cases.opened.connect(self._on_opened)
+        cases.closing.connect(self.record.leave)
         cases.gone.connect(self._drop)
         structures.rewritten.connect(self._on_rewritten)
         for signal in (desk.stroked, desk.rewritten):
@@ -119,7 +125,7 @@ class Suggestions:
         if place in self.places:
             self.index = self.places.index(place)
             self.changed.emit()
-        self._on_way, self._followed = place, None
+        self._on_way = place
         self._signposts.frame(None)
         self._cases.visit(place)
 
@@ -151,7 +157,8 @@ class Suggestions:
     @intention
     def finish(self) -> None:
         """Go on from a place whose slice was completed or corrected."""
-        place, followed = self.here, self._followed
+        place = self.here
+        followed = None if place is None else self.record.find(place)
         if place is None:
             self._dialogue.say("info", NOT_THERE)
         elif self.state_of(place) == DONE or (followed is not None and followed.worked_on):
@@ -159,8 +166,9 @@ class Suggestions:
         else:
             self._dialogue.say("info", UNTOUCHED)
 
-    def _end(self, place: Suggestion, state: str) -> None:
+    def _end(self, place: Suggestion, state: Outcome) -> None:
         self._ended[key_of(place)] = state
+        self.record.end(place, state)
         self._signposts.frame(None)
         self.changed.emit()
         self.step()
@@ -170,38 +178,40 @@ class Suggestions:
     def _on_opened(self, case_id: str) -> None:
         """Put a frame around the place one was sent to; a place and its reason are about one case only."""
         place, self._on_way = self._on_way, None
-        case = self._desk.case
-        if place is not None and place.case == case_id and case is not None:
-            self._followed = Followed.begin(case, place)
+        self.record.follow(self.places)
+        if place is not None and place.case == case_id:
+            self.record.arrive(place)
             self._signposts.frame(BoxInSpace(*self._presenter.slices.edges_of(place)))
         elif self.index >= 0 and self.places[self.index].case != case_id:
             self._left, self.index = self.index, -1
-            self._followed = None
             self._signposts.frame(None)
             self.changed.emit()
 
     def _on_work(self) -> None:
         """Take the frame away when work begins; a slice that is complete by now is done."""
         self._signposts.frame(None)
-        place, followed = self.here, self._followed
-        if place is None or followed is None or followed.place is not place:
-            return
-        if self.state_of(place) == WAITING and followed.complete:
+        self.record.see_work()
+        place = self.here
+        followed = None if place is None else self.record.find(place)
+        if place is not None and followed is not None and followed.complete and place in self.waiting:
             self._ended[key_of(place)] = DONE
             self.changed.emit()
 
     # ---- where places come from --------------------------------------------------------------
 
-    def clear(self) -> None:
-        """Forget all places, without a word."""
+    def open_study(self, study: Study | None) -> None:
+        """Forget all places, without a word; what becomes of others is written to ``study``."""
         self.places, self.index, self._left = [], -1, -1
-        self._ended, self._pictures, self._followed, self._on_way = {}, {}, None, None
+        self._ended, self._pictures, self._on_way = {}, {}, None
         self._signposts.frame(None)
+        if study is not None:
+            self.record.open_study(study)
 
     def close(self) -> None:
         """Let go of the study."""
+        self.record.close()
         self._artist.close(END_SECONDS)
-        self.clear()
+        self.open_study(None)
 
     def look(self) -> None:
         """Look for places in the background."""
@@ -209,7 +219,7 @@ class Suggestions:
             self._chores.put("suggestions", jobs.suggestions(self._current.study), self.take)
 
     def take(self, event: jobs.Searching | CaseLooked | Note | jobs.SuggestionsReady) -> None:
-        """Take what a search for places tells; what was skipped stays away until the study is closed."""
+        """Take what a search for places tells."""
         match event:
             case Note():
                 self._dialogue.say(event.level, event.text)
@@ -221,7 +231,7 @@ class Suggestions:
     def _show(self, places: Sequence[Suggestion]) -> None:
         self.places = list(places)
         self.index = self._left = -1
-        self._followed = None
+        self.record.follow(self.places)
         self._signposts.frame(None)
         self.changed.emit()
         unseen = [place for place in self.places if key_of(place) not in self._pictures]

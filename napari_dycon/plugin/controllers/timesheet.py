@@ -24,6 +24,13 @@ class TimeSheet:
         self._case: str | None = None
         self._counted = self._alive = 0.0
         self._spent: dict[str, float] = {}
+        self._total = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """All that was counted until now, of whatever case."""
+        self._count()
+        return self._total
 
     def turn_to(self, case: str | None) -> None:
         """Go on to another case, or to none; opening a case is a sign of life."""
@@ -46,6 +53,7 @@ class TimeSheet:
         until = min(self._clock(), self._alive + self._idle)
         if self._case is not None and until > self._counted:
             self._spent[self._case] = self._spent.get(self._case, 0.0) + until - self._counted
+            self._total += until - self._counted
             self._counted = until
 
 

@@ -221,7 +221,7 @@ class CardsPanel(QWidget):
         self.previous_button = push_button("", "Back to the place before", self.previous_requested)
         self.previous_button.setFixedWidth(30)
         self.skip_button = push_button(
-            "Skip", "Leave this place out and go on; it is not suggested again today", self.skip_requested
+            "Skip", "Leave this place out and go on; it is not suggested again", self.skip_requested
         )
         self.finish_button = push_button(
             "Done",

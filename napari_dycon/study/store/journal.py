@@ -9,14 +9,13 @@ small one, and a backup, which is older than the file, becomes as new as the fil
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from napari_dycon.io.atomic import flush_folder, in_plain_words, write_bytes_atomic
+from napari_dycon.io.atomic import append_lines, write_bytes_atomic
 from napari_dycon.io.json_files import parse_json
 from napari_dycon.study.store.schema import CaseRecord, StudyRecord
 
@@ -41,14 +40,7 @@ class Journal:
             If the disk is full or write-protected.
         """
         header = [] if revision == self._revision else [_header(revision)]
-        new = not self.path.exists()
-        with in_plain_words(self.path):
-            with self.path.open("ab") as file:
-                file.write(b"".join(b"\n" + line for line in [*header, _line(case)]) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            if new:
-                flush_folder(self.path.parent)
+        append_lines(self.path, [*header, _line(case)])
         self._revision = revision
         self.appended += 1
 

@@ -77,3 +77,14 @@ def test_nothing_counts_while_no_case_is_open(sheet, clock):
 )
 def test_a_duration_as_the_table_shows_it(seconds, text):
     assert duration(seconds) == text
+
+
+def test_all_seconds_are_counted_whatever_the_case_and_whoever_takes_them(sheet, clock):
+    sheet.turn_to("a")
+    clock.pass_by(10)
+    sheet.take()
+    sheet.turn_to("b")
+    clock.pass_by(5)
+    assert sheet.seconds == 15
+    clock.pass_by(100)
+    assert sheet.seconds == 70
