@@ -21,6 +21,7 @@ from napari_dycon.cli.options import JsonFile, Run, StudyFolder
 from napari_dycon.cli.studying import choose_run
 from napari_dycon.errors import DyconError
 from napari_dycon.io.geometry import slice_number
+from napari_dycon.study.store.place_log import read_places
 from napari_dycon.study.store.studyfile import is_study
 
 LAUNCHER = "napari_dycon.plugin.manifest.launch"
@@ -47,6 +48,7 @@ def suggest(
     axis, the axis of the file.
     """
     from napari_dycon.engine.control import Control
+    from napari_dycon.guidance.brought import compare
     from napari_dycon.guidance.suggestions import suggesting
 
     screen, brake = Screen(), Control()
@@ -60,9 +62,14 @@ def suggest(
         places = result.places
         numbers = [slice_number(opened.geometry(p.case), p.axis, p.index) for p in places]
         ready = chosen is None or not opened.predictions.unready(chosen)
+        log = read_places(opened.path)
+    brought = compare(log.entries)
     found = [place.to_dict() for place in places]
     problems = list_problems(result.left_out)
-    write_json(json_file, {"run": chosen, "ready": ready, "suggestions": found, "problems": problems})
+    told = {"run": chosen, "ready": ready, "suggestions": found, "problems": problems}
+    write_json(json_file, {**told, "brought": brought.to_dict()})
+    for note in log.notes:
+        screen.line(f"Note: {note}")
     for problem in problems:
         screen.line(f"Left out {problem['case']}: {problem['problem']}")
     if brake.stopped:
@@ -78,6 +85,8 @@ def suggest(
         for p, number in zip(places, numbers, strict=True)
     ]
     screen.table(rows)
+    if brought.sentence:
+        screen.line(brought.sentence)
 
 
 def launch(

@@ -14,10 +14,13 @@ from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.readiness import Quality, read_quality
 from napari_dycon.engine.runs import RunConfig, RunFolder
 from napari_dycon.errors import DyconError
+from napari_dycon.guidance.brought import Arm, area, compare
 from napari_dycon.guidance.quality import ENOUGH, LEAVE_DICE, USUAL_SHARE, Checks, check_all
+from napari_dycon.guidance.stopping import stopping
 from napari_dycon.learning.catalogue import method_titles
 from napari_dycon.report.sheet import Section, Sheet, Table
 from napari_dycon.study.store.files import now
+from napari_dycon.study.store.place_log import SKIPPED, read_places
 from napari_dycon.study.store.schema import CaseRecord
 from napari_dycon.study.study import Study
 
@@ -74,7 +77,7 @@ def collect(study: Study) -> Sheet:
         _held_out(runs, active),
         _expected_section(study, active, checks),
         _control(study, runs),
-        _suggestions(study),
+        _suggestions(study, checks),
         _settings(active),
         _versions(active),
     )
@@ -311,13 +314,40 @@ def _control(study: Study, runs: Sequence[_Run]) -> Section:
     return Section("Control: what the unlabelled scans brought", (text,))
 
 
-def _suggestions(study: Study) -> Section:
-    del study
-    text = (
-        "The study keeps no record of which labelled slices had been suggested, so nothing is claimed about "
-        "what following the suggestions brought."
+def _suggestions(study: Study, checks: Checks) -> Section:
+    log = read_places(study.path)
+    title = "What suggestions brought"
+    if not log.entries:
+        return Section(title, ("No suggested place has been done or skipped yet.", *log.notes))
+    brought, signs = compare(log.entries), stopping(study, log.entries, checks)
+    outcomes = [entry.outcome for entry in log.entries]
+    skipped = outcomes.count(SKIPPED)
+    visits = (
+        f"Of the visits to suggested places, {len(outcomes) - skipped} led to work there, {skipped} were "
+        "skipped. A share of the places is suggested by chance, to tell what choosing brings."
     )
-    return Section("Suggestions", (text,))
+    sentences = [
+        visits,
+        *filter(None, (brought.sentence, brought.details)),
+        f"{signs.sentence or 'It is not known that labelling may stop:'} {signs.details}.",
+        *log.notes,
+    ]
+    rows = [_arm_row("chosen", brought.chosen), _arm_row("random", brought.random)]
+    head = ("places", "slices", "mm² mended, mean", "95 % interval", "s a slice", "mm² a minute")
+    return Section(title, tuple(sentences), (Table.of(head, rows),))
+
+
+def _arm_row(kind: str, arm: Arm) -> tuple[str, ...]:
+    if not arm.places:
+        return kind, "0", *("–",) * 4
+    return (
+        kind,
+        str(arm.places),
+        area(arm.mended_mm2),
+        f"{area(arm.low)} to {area(arm.high)}",
+        "–" if arm.seconds is None else f"{arm.seconds:.0f}",
+        "–" if arm.mended_mm2_a_minute is None else area(arm.mended_mm2_a_minute),
+    )
 
 
 # ---- settings and versions -------------------------------------------------------------------

@@ -16,10 +16,12 @@ from napari_dycon.report.collecting import collect
 from napari_dycon.report.page import to_html
 from napari_dycon.report.sheet import Section, Sheet, Table
 from napari_dycon.report.writing import write_sheet
+from napari_dycon.study.store.place_log import add_place
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation, Known
 from tests.guidance.conftest import SHAPE, prediction, scene
+from tests.guidance.test_brought import done
 
 
 @pytest.fixture
@@ -71,6 +73,22 @@ def test_a_control_is_told_with_its_certainty(study):
     )
     write_model(study.run_dir(study.active_run) / FILE, comparison)
     assert section(study, "Control") == comparison.text and "+3.0 points" in comparison.text
+
+
+def test_what_suggestions_brought_is_told_with_its_interval(study):
+    assert "No suggested place has been done" in section(study, "What suggestions")
+    for number in range(9):
+        add_place(study.path, done(number, mm2=6.0 + number % 2))
+    text = section(study, "What suggestions")
+    assert "8 of 8 chosen and 0 of 4 random" in text
+    assert "It is not known that labelling may stop" in text and "0 of 3 models" in text
+    for number in range(4):
+        add_place(study.path, done(number, "random", 2.5))
+    add_place(study.path, done(30, outcome="skipped"))
+    text = section(study, "What suggestions")
+    assert "13 led to work there, 1 were skipped" in text
+    assert "Suggested places: 6.4 mm² mended a slice, random ones 2.5." in text
+    assert "chosen 9 6.4" in text and "random 4 2.5 2.5 to 2.5 20 7.5" in text
 
 
 def test_a_run_that_cannot_be_read_does_not_spoil_the_page(study):

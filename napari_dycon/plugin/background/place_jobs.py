@@ -1,14 +1,19 @@
-"""Writes what became of suggested places."""
+"""Writes what became of suggested places, and reads what they brought."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
 from napari_dycon.engine.control import Control
 from napari_dycon.errors import DyconError
+from napari_dycon.guidance.brought import Brought, compare
+from napari_dycon.guidance.quality import Checks
+from napari_dycon.guidance.stopping import Stopping, stopping
 from napari_dycon.plugin.background.worker import EventSource
-from napari_dycon.study.store.place_log import PlaceEntry, add_place
+from napari_dycon.study.store.place_log import PlaceEntry, add_place, read_places
+from napari_dycon.study.study import Study
 
 
 class PlaceWriter:
@@ -66,5 +71,25 @@ def do_once(action: Callable[[], None]) -> EventSource[object]:
         del control
         action()
         yield from ()
+
+    return source
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictReached:
+    """What suggestions brought and whether a person can probably stop, and what is wrong with the log."""
+
+    brought: Brought
+    stopping: Stopping
+    notes: tuple[str, ...]
+
+
+def read_verdict(study: Study, checks: Checks) -> EventSource[VerdictReached]:
+    """Read the log of a study and what its models say."""
+
+    def source(control: Control) -> Iterator[VerdictReached]:
+        del control
+        log = read_places(study.path)
+        yield VerdictReached(compare(log.entries), stopping(study, log.entries, checks), log.notes)
 
     return source

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from psygnal import Signal
 
+from napari_dycon.guidance.quality import Checks
 from napari_dycon.plugin.background.checked import CheckedBy
 from napari_dycon.plugin.background.known_by import KnownBy
 from napari_dycon.plugin.background.lookout import Lookout
@@ -100,6 +101,11 @@ class CaseList:
             self._lookout.refused,
             self._checked.checks,
         )
+
+    @property
+    def checks(self) -> Checks:
+        """What completed cases say about the active run, as far as it is known."""
+        return self._checked.checks
 
     def set_order(self, case_ids: Sequence[str]) -> None:
         """Take note of which cases the list shows, and in which order."""

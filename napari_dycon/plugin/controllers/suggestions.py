@@ -18,6 +18,7 @@ from napari_dycon.plugin.controllers.follow_up import FollowUp
 from napari_dycon.plugin.controllers.followed import key_of
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.structures import Structures
+from napari_dycon.plugin.controllers.verdict import Verdict
 from napari_dycon.plugin.layers.presenter import Presenter
 from napari_dycon.study.store.place_log import DONE, SKIPPED, Key, Outcome
 from napari_dycon.study.study import Study
@@ -66,6 +67,8 @@ class Suggestions:
         Places worth looking at, best first, and which of them is on screen (-1: none).
     record
         Writes down what became of them.
+    verdict
+        What they have brought.
     """
 
     changed = Signal()
@@ -92,6 +95,7 @@ class Suggestions:
         self._pictures: dict[Key, PlacePictured] = {}
         self._on_way: Suggestion | None = None
         self.record = FollowUp(desk, presenter, cases.list.logbook, on_failure)
+        self.verdict = Verdict(current, dialogue, cases.list, self.record, on_failure)
         cases.opened.connect(self._on_opened)
         cases.closing.connect(self.record.leave)
         cases.gone.connect(self._drop)
@@ -206,10 +210,12 @@ class Suggestions:
         self._signposts.frame(None)
         if study is not None:
             self.record.open_study(study)
+            self.verdict.look()
 
     def close(self) -> None:
         """Let go of the study."""
         self.record.close()
+        self.verdict.close()
         self._artist.close(END_SECONDS)
         self.open_study(None)
 

@@ -94,8 +94,7 @@ class CaseFilter(QWidget):
         for mark, chip in self.chips.items():
             number = counts[mark]
             chip.setText(f"leave {number}" if mark == LEAVE else f"{number}")
-            others = sum(row.status != "complete" and not row.may_leave for row in rows)
-            chip.setToolTip(as_tooltip(leave_tip(number, others) if mark == LEAVE else _tip(mark, number)))
+            chip.setToolTip(as_tooltip(leave_tip(number) if mark == LEAVE else _tip(mark, number)))
             chip.setVisible(bool(number) or chip.isChecked() or mark in ("unlabelled", "partial", "complete"))
         self.search.setPlaceholderText(f"Search {len(rows)} cases" if len(rows) > 1 else "Search")
 

@@ -36,12 +36,11 @@ def volume_line(case: CaseRow) -> str:
     return f"{text}; it touches the edge of the scan, so this is a part of it" if case.cut else text
 
 
-def leave_tip(count: int, others: int) -> str:
-    """Return what the filter for cases that may be left says; ``others`` are open and may not be left."""
+def leave_tip(count: int) -> str:
+    """Return what the filter for cases that may be left says."""
     these = "this case" if count == 1 else f"these {count}"
-    stop = "" if others else "You can probably stop labelling: no case is left that needs it. "
     return (
-        f"{stop}You may leave {these}: in cases like the checked ones, 9 of 10 have a Dice of at least "
+        f"You may leave {these}: in cases like the checked ones, 9 of 10 have a Dice of at least "
         f"{LEAVE_DICE:g} in every structure. That holds as long as the cases that you completed are like the "
         "rest; look at some of them by chance. Click to show only these, or all again."
     )

@@ -15,6 +15,7 @@ from napari_dycon.plugin.widgets.parts import (
     ElidedLabel,
     Painted,
     allow,
+    as_tooltip,
     menu_button,
     plain_label,
     row,
@@ -99,6 +100,8 @@ class ReviewPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.state = ElidedLabel("muted")
+        self.brought = ElidedLabel("muted")
+        self.brought.hide()
         self.predict_menu = ActionMenu(self, "predict_case", "predict")
         self.models = self.predict_menu.addMenu("Model")
         self.set_models([])
@@ -150,6 +153,7 @@ class ReviewPanel(QWidget):
         layout.setSpacing(5)
         for part in (title, toggles, looks, row(self.accept, self.reject)):
             layout.addLayout(part)
+        layout.addWidget(self.brought)
 
     def set_overlay(
         self, prediction: bool, uncertainty: bool, opacity: float, differences: bool = False
@@ -195,6 +199,12 @@ class ReviewPanel(QWidget):
     def set_state(self, text: str) -> None:
         """Show one line on the prediction at hand, such as its run."""
         self.state.show_text(text)
+
+    def set_brought(self, text: str, details: str) -> None:
+        """Show one line on what following the suggestions has brought, none where it is empty."""
+        self.brought.show_text(text)
+        self.brought.setToolTip(as_tooltip(f"{text}\n\n{details}" if details else text))
+        self.brought.setVisible(bool(text))
 
     def set_theme(self, theme: Theme) -> None:
         """Use the colours of ``theme``."""

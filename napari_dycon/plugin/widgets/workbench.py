@@ -170,6 +170,7 @@ class Workbench(QObject):
             (session.versions.changed, self._show_reasons),
             (session.keys.changed, self._show_reasons),
             (session.training.models.changed, self._show_models),
+            (session.suggestions.verdict.changed, self._show_brought),
         ):
             signal.connect(slot)
 
@@ -238,6 +239,7 @@ class Workbench(QObject):
         self._show_curves()
         self._cards.show_all()
         self._show_overlay()
+        self._show_brought()
         self._show_task()
         self._bench.show_all()
         self._dock.shelf.show_versions()
@@ -274,6 +276,11 @@ class Workbench(QObject):
             [(row.run, row.text, row.active) for row in self._session.training.models.rows]
         )
         self._show_reasons()
+
+    @while_alive
+    def _show_brought(self) -> None:
+        verdict = self._session.suggestions.verdict
+        self._dock.review.set_brought(verdict.line, verdict.details)
 
     def _show_overlay(self) -> None:
         overlay = self._session.views.overlay

@@ -185,3 +185,28 @@ def test_a_whole_case_is_counted_in_the_background(desk):
     (entry,) = desk.log()
     assert (entry.level, entry.outcome, entry.changed_mm2) == ("case", "done", None)
     assert (entry.looked, entry.changed) == (16 * 18 * 14, 1)
+
+
+def test_what_suggestions_brought_is_told_once_enough_was_done(desk, notes):
+    verdict, path = desk.session.suggestions.verdict, desk.opened.study.path
+    desk.go()
+    assert verdict.line == ""
+    desk.correct()
+    desk.session.suggestions.finish()
+    desk.opened.wait(lambda: "1 of 8 chosen and 0 of 4 random" in verdict.line)
+    (first,) = desk.log()
+    for number in range(7):
+        add_place(path, first.model_copy(update={"case": f"c{number}", "changed_mm2": 6.0}))
+    for number in range(4):
+        add_place(path, first.model_copy(update={"case": f"r{number}", "kind": "random"}))
+    with (path / PLACES_FILE).open("ab") as file:
+        file.write(b"{damaged")
+    verdict.look()
+    desk.opened.wait(lambda: verdict.line.startswith("Suggested places: 5.3 mm² mended a slice"))
+    assert "difference" in verdict.details and "unread cases" in verdict.details
+    assert sum("1 line of suggestions.jsonl" in text for _, text in notes) == 1
+    verdict.look()
+    desk.opened.wait(lambda: not verdict._queue.busy)
+    assert sum("1 line of suggestions.jsonl" in text for _, text in notes) == 1
+    desk.session.close()
+    assert verdict.line == ""

@@ -136,6 +136,10 @@ class Suggestions(Part):
         return self.pictures.get(place.reason)
 
 
+class Verdict(Part):
+    changed = Signal()
+
+
 class Training(Part):
     engine_ready = Signal()
 
@@ -194,7 +198,10 @@ class Recorder:
         one = CaseList(asked, "cases.list", listed=[])
         self.cases = Cases(asked, "cases", case_id=None, has_prediction=False, list=one)
         self.versions = Versions(asked, "versions", shown=None)
-        self.suggestions = Suggestions(asked, "suggestions", places=[], index=-1, states={}, pictures={})
+        verdict = Verdict(asked, "verdict", line="", details="")
+        self.suggestions = Suggestions(
+            asked, "suggestions", places=[], index=-1, states={}, pictures={}, verdict=verdict
+        )
         methods = [
             ("supervised", "Supervised: labelled voxels only"),
             ("dycon", "DyCON: learns from all"),

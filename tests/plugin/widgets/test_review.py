@@ -109,3 +109,12 @@ def test_blocked_overlays_and_acceptance_say_why(panel):
     assert "No prediction yet." in panel.uncertainty.toolTip()
     assert "Read only." in panel.accept.button.toolTip()
     assert "Train first." in panel.predict_button.toolTip()
+
+
+def test_one_line_tells_what_suggestions_brought_and_its_tooltip_the_rest(panel):
+    assert panel.brought.isHidden()
+    panel.set_brought("Suggested places: 6.1 mm² mended a slice, random ones 2.4.", "9 chosen <places>")
+    assert panel.brought.isVisible() and "random ones 2.4" in panel.brought.toolTip()
+    assert "9 chosen &lt;places&gt;" in panel.brought.toolTip()
+    panel.set_brought("", "")
+    assert panel.brought.isHidden()
