@@ -52,6 +52,21 @@ def random_boxes(
     return mask
 
 
+def boxes_or_around(
+    count: int, sides: Sequence[int], share: float, *, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Draw for each patch either a box as `random_boxes` does or, as likely, all around one.
+
+    Returns
+    -------
+    Tensor
+        `(count, 1, X, Y, Z)` bool.
+    """
+    box = random_boxes(count, sides, share, device=device)
+    around = torch.rand(count) < 0.5
+    return box ^ around.to(box.device).view(-1, 1, 1, 1, 1)
+
+
 def paste(inside: Tensor, outside: Tensor, mask: Tensor) -> Tensor:
     """Take `inside` where the mask is true and `outside` elsewhere.
 

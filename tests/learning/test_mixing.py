@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from napari_dycon.learning.mixing import paste, random_boxes
+from napari_dycon.learning.mixing import boxes_or_around, paste, random_boxes
 
 
 def _extents(mask):
@@ -79,3 +79,11 @@ def test_many_patches_are_mixed_without_a_channel_of_their_own():
     mask = random_boxes(1, (4, 4, 4), 0.5)
     weights = paste(torch.ones(5, 4, 4, 4), torch.zeros(5, 4, 4, 4), mask)
     assert torch.equal(weights.bool(), mask[:, 0].expand(5, 4, 4, 4))
+
+
+def test_a_box_is_as_likely_as_all_around_one():
+    torch.manual_seed(0)
+    drawn = boxes_or_around(200, (8, 8, 8), 0.25)
+    shares = drawn.float().mean(dim=(1, 2, 3, 4))
+    assert set(shares.tolist()) == {8 / 512, 1 - 8 / 512}
+    assert 70 < int((shares < 0.5).sum()) < 130

@@ -14,7 +14,8 @@ from napari_dycon.learning.losses.supervised import partial_loss
 from napari_dycon.learning.losses.uncertainty import normalised_entropy
 from napari_dycon.learning.losses.uncl import uncl
 from napari_dycon.learning.methods.base import Losses, Method, MethodSettings, Share, Weight, register
-from napari_dycon.learning.mixing import paste, random_boxes
+from napari_dycon.learning.methods.supervised import patches_with_mixtures, supervised_with_mixtures
+from napari_dycon.learning.mixing import boxes_or_around, paste
 from napari_dycon.learning.networks import Output
 from napari_dycon.learning.schedules import decay, ramp
 
@@ -107,7 +108,8 @@ class DyCON(Method):
 
     All but the first grow from 0 once the teacher is worth listening to. From then on a step also shows an
     unlabelled patch and a labelled one that is not among the others, pasted together as in bidirectional
-    copy-paste (Bai et al., CVPR 2023), so that no labelled voxel counts twice.
+    copy-paste (Bai et al., CVPR 2023), so that no labelled voxel counts twice. Where everything is labelled,
+    two labelled patches are pasted together instead, as in `supervised`.
     """
 
     title = "DyCON: learns from unlabelled scans, guided by its own uncertainty"
@@ -120,9 +122,11 @@ class DyCON(Method):
         settings = self.settings
         strength = ramp(progress, settings.start, settings.ramp_length)
         self.monitors = {}
-        alone = batch.weak is None and settings.uncl_weight == settings.fecl_weight == 0
-        if strength == 0.0 or alone:
+        alone = batch.weak is None and not self._contrasts
+        if strength == 0.0 or (alone and not settings.copy_paste):
             return self.supervised(batch)
+        if alone:
+            return supervised_with_mixtures(self.student, batch, settings.box, strength)
         views = self._look(batch)
         whole, mixed = slice(views.whole), slice(views.whole, None)
         losses = {"supervised": _loss(views, views.target, whole)}
@@ -140,12 +144,19 @@ class DyCON(Method):
 
     def patches(self, progress: float, labelled: int, unlabelled: int) -> tuple[int, int]:
         """Return what is planned, from the start of consistency on the whole patches and the pairs."""
-        if not unlabelled or not self.needs_unlabelled(progress):
+        if not self.needs_unlabelled(progress):
             return labelled, 0
         if not self.settings.copy_paste:
             return labelled, unlabelled
+        if not unlabelled:
+            return labelled if self._contrasts else patches_with_mixtures(labelled), 0
         pairs = max(1, round(self.settings.mixed * unlabelled))
         return labelled + pairs, pairs
+
+    @property
+    def _contrasts(self) -> bool:
+        """Whether labelled patches are compared with the teacher's view of them, which must be whole."""
+        return self.settings.uncl_weight > 0 or self.settings.fecl_weight > 0
 
     def _look(self, batch: Batch) -> Views:
         """Show the student the strong views, pasted into labelled patches, and the teacher the weak ones."""
@@ -162,7 +173,7 @@ class DyCON(Method):
         teacher = self._teach_both(batch, batch.weak, whole)
         if not self.settings.copy_paste:
             return self._compare(image, teacher, target, weight, labelled)
-        pasted = self._boxes(unlabelled, known)
+        pasted = boxes_or_around(unlabelled, known.shape[1:], self.settings.box, device=known.device)
         partner = labelled - 1 - torch.arange(unlabelled) % max(1, labelled - whole)
 
         def mix(both: Tensor, where: Tensor = pasted) -> Tensor:
@@ -173,12 +184,6 @@ class DyCON(Method):
             embedding = mix(embedding, cell_mean(pasted.float(), _grid(embedding)) > 0.5)
         mixed = Output(mix(teacher.logits), embedding)
         return self._compare(mix(image), mixed, mix(target), None if weight is None else mix(weight), whole)
-
-    def _boxes(self, count: int, like: Tensor) -> Tensor:
-        """Draw where labelled patches are pasted: a box or all around it, `(Bu, 1, X, Y, Z)` bool."""
-        box = random_boxes(count, like.shape[1:], self.settings.box, device=like.device)
-        around = torch.rand(count) < 0.5
-        return box ^ around.to(box.device).view(-1, 1, 1, 1, 1)
 
     def _compare(
         self, image: Tensor, teacher: Output, target: Tensor, weight: Tensor | None, whole: int

@@ -19,7 +19,13 @@ PLOT_HEIGHT = 72
 STROKE = 20
 DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine, Qt.PenStyle.DashDotLine)
 """Curves differ by more than their hue, which not everybody sees."""
-WORDS = {"supervised": "labelled", "uncl": "UnCL", "fecl": "FeCL", "pseudo": "pseudo-labels"}
+WORDS = {
+    "supervised": "labelled",
+    "uncl": "UnCL",
+    "fecl": "FeCL",
+    "pseudo": "pseudo-labels",
+    "mixed": "mixtures",
+}
 
 
 def thin_out(
