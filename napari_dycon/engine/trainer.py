@@ -1,11 +1,11 @@
 """The training loop: named steps, and an event after each."""
 
 import gc
-import math
 import traceback
 from collections.abc import Generator, Iterator
 from contextlib import closing
 
+from napari_dycon.engine.assessment import Assessment
 from napari_dycon.engine.budget import Stopwatch
 from napari_dycon.engine.bundle import Bundle
 from napari_dycon.engine.checkpoints import Checkpoint
@@ -20,15 +20,12 @@ from napari_dycon.engine.events import (
     RunFinished,
     RunStarted,
     StepFinished,
-    Validated,
 )
 from napari_dycon.engine.glimpses import Glimpses
 from napari_dycon.engine.optimisation import Optimisation, Unstable
 from napari_dycon.engine.plan import smaller_patch
-from napari_dycon.engine.readiness import Quality, write_quality
 from napari_dycon.engine.recorder import Recorder
 from napari_dycon.engine.start import Start, make_start
-from napari_dycon.engine.validation import Validator
 from napari_dycon.errors import DyconError, StudyError, TrainingError, VolumeError
 from napari_dycon.learning.batch import Batch
 from napari_dycon.study.store.runs import propose
@@ -37,9 +34,6 @@ CHECKPOINT_SECONDS = 60.0
 LONGEST_STEP_SECONDS = 60.0
 """Longer steps are not believed, unless those before were long too: the computer slept."""
 SNAPSHOT_ITERATIONS = 100
-VALIDATIONS = 20
-LOOKING_SHARE = 0.1
-"""On the way, no look at the quality begins while those before took more than this share of the time."""
 PREFETCHED_ON_GPU = 4
 
 
@@ -92,16 +86,14 @@ class _Loop:
         self._start = start
         self._budget = start.budget
         self._optimisation = Optimisation(start.method, start.plan, start.device, start.config.seed)
-        self._validator = Validator(start.cases, start.config.holdout, start.plan)
         self._iteration = 0
         self._saved_at: float | None = None
         self._rolled_back = False
         self._shrunk = False
-        self._dice: float | None = None
-        self._best: float | None = None
-        self._watch = Stopwatch(most=LONGEST_STEP_SECONDS)
+        done = start.checkpoint.state if start.checkpoint is not None else {"seconds": 0.0}
+        self._watch = Stopwatch(float(done["seconds"]), LONGEST_STEP_SECONDS)
+        self._assessment = Assessment(start, control, self._optimisation.device, self._watch)
         self._rate = 0.0
-        self._looked = 0.0
         self._self_training = start.self_training()
         if start.checkpoint is not None:
             self._restore(start.checkpoint)
@@ -143,7 +135,8 @@ class _Loop:
             yield event
             if isinstance(event, Note):
                 continue
-            yield from self._look(before)
+            if self._progress < 1:
+                yield from self._assessment.look(self._iteration, before, self._progress)
             yield from glimpses.events(
                 self._start.method.deciders(),
                 self._start.plan,
@@ -265,53 +258,6 @@ class _Loop:
             self._batches = self._new_batches()
             yield self._save_on_the_way()
 
-    def _look(self, before: float) -> Iterator[Event]:
-        """Validate when another twentieth of the budget is used, as far as that leaves time for training."""
-        due = math.floor(before * VALIDATIONS) < math.floor(self._progress * VALIDATIONS)
-        affordable = self._looked <= LOOKING_SHARE * self._watch.seconds
-        if due and affordable and self._progress < 1 and self._validator.possible:
-            started = self._watch.seconds
-            yield from self._validate(everything=False)
-            self._looked += self._watch.seconds - started
-
-    def _validate(self, everything: bool) -> Iterator[Event]:
-        self._watch.start()
-        try:
-            found = self._quality(everything)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            yield Note("warning", "Memory ran out while the quality was measured; the training goes on.")
-            return
-        finally:
-            self._watch.stop()
-        if found is None or not math.isfinite(found.mean_dice):
-            return
-        self._dice = found.mean_dice
-        self._best = max(self._best or 0.0, found.mean_dice)
-        yield Validated(found.iteration, found.dice, found.mean_dice, found.where)
-        if everything:
-            yield from self._keep(found)
-
-    def _quality(self, everything: bool) -> Quality | None:
-        """Measure; where memory runs out once more with smaller windows, which stay small from then on."""
-        networks, device = self._start.method.deciders(), self._optimisation.device
-        while True:
-            try:
-                return self._validator.run(networks, self._iteration, device, self._control, everything)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error) or not self._validator.shrink():
-                    raise
-                traceback.clear_frames(error.__traceback__)
-            gc.collect()
-            release_memory(self._start.device)
-
-    def _keep(self, found: Quality) -> Iterator[Note]:
-        try:
-            write_quality(self._start.folder.path, found)
-        except (StudyError, VolumeError) as error:
-            yield Note("warning", f"What the held-out labels say about the model was not saved: {error}")
-
     def _rest(self) -> Iterator[Event]:
         """Save, so that a pause is as safe as a stop, and wait."""
         if self._save_if_new():
@@ -323,8 +269,8 @@ class _Loop:
             "seconds": self._watch.seconds,
             "rate_factor": self._optimisation.rate_factor,
             "rolled_back": self._rolled_back,
-            "best_dice": self._best,
-            "dice": self._dice,
+            "best_dice": self._assessment.best,
+            "dice": self._assessment.dice,
             "own_labels": self._self_training.begun,
         }
         tensors = self._optimisation.tensors()
@@ -350,19 +296,18 @@ class _Loop:
         self._optimisation.restore(checkpoint.tensors)
         state = checkpoint.state
         self._iteration = checkpoint.iteration
-        self._watch = Stopwatch(float(state["seconds"]), LONGEST_STEP_SECONDS)
         self._saved_at = float(state["seconds"])
         self._optimisation.rate_factor = float(state["rate_factor"])
         self._rolled_back = bool(state["rolled_back"])
-        self._best, self._dice = state["best_dice"], state["dice"]
+        self._assessment.best, self._assessment.dice = state["best_dice"], state["dice"]
         if state.get("own_labels"):
             self._self_training.restore()
 
     def _finish(self, reason: FinishReason) -> Iterator[Event]:
         if self._save_if_new():
             yield CheckpointSaved(self._iteration)
-        if reason == "budget" and self._validator.possible:
-            yield from self._validate(everything=True)
+        if reason == "budget":
+            yield from self._assessment.measure(self._iteration, everything=True)
         if reason == "budget":
             self._self_training.drop()
         if self._iteration > 0:
@@ -389,7 +334,7 @@ class _Loop:
             self._iteration,
             reason,
             self._watch.seconds,
-            self._best,
-            self._dice,
+            self._assessment.best,
+            self._assessment.dice,
             message,
         )

@@ -165,13 +165,13 @@ def test_a_stop_while_the_model_is_looked_at_is_heeded(make_study, train):
 
 
 def test_a_full_disk_costs_the_temperature_but_not_the_run(make_study, train, monkeypatch):
-    from napari_dycon.engine import trainer
+    from napari_dycon.engine import assessment
     from napari_dycon.errors import VolumeError
 
     def write(folder, found):
         raise VolumeError("The disk is full.")
 
-    monkeypatch.setattr(trainer, "write_quality", write)
+    monkeypatch.setattr(assessment, "write_quality", write)
     study = make_study(labelled=3)
     events = train(study, "supervised", iterations=4)
     assert any("disk is full" in e.text for e in events if isinstance(e, Note))

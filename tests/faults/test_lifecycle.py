@@ -99,7 +99,7 @@ def test_54_closing_the_window_in_any_phase_of_a_real_training_ends_it_with_ever
 
     monkeypatch.setattr(cls, name, slow)
     monkeypatch.setattr("napari_dycon.engine.trainer.CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr("napari_dycon.engine.trainer.VALIDATIONS", 1000)
+    monkeypatch.setattr("napari_dycon.engine.assessment.VALIDATIONS", 1000)
     small_network(monkeypatch)
     desk.session.training.train("supervised", 0.05)
     desk.wait(entered.is_set)
