@@ -11,6 +11,7 @@ from napari_dycon.engine.budget import Stopwatch
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.device import is_out_of_memory, release_memory
 from napari_dycon.engine.events import Event, Note, Validated
+from napari_dycon.engine.prepared import PreparedCase
 from napari_dycon.engine.readiness import Quality, write_quality
 from napari_dycon.engine.start import Start
 from napari_dycon.engine.validation import Validator
@@ -47,6 +48,10 @@ class Assessment:
         self._looked = 0.0
         self.dice: float | None = None
         self.best: float | None = None
+
+    def take(self, case: PreparedCase) -> None:
+        """Measure on what is held out of a case by now."""
+        self._validator.take(case, self._start.config.holdout)
 
     def look(self, iteration: int, before: float, now: float) -> Iterator[Event]:
         """Measure when another twentieth of the budget is used, as far as that leaves time for training.

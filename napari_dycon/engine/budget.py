@@ -7,15 +7,27 @@ from dataclasses import dataclass
 from napari_dycon.errors import TrainingError
 
 DEFAULT_MINUTES = 10.0
+PLATEAU = 0.8
+"""Where the progress of a training without an end comes to rest.
+
+Every ramp-up of our methods is complete by 0.7. A quarter is left of the learning rate, which falls with
+(1 - progress) ** 0.9: enough to learn late slices within some hundred steps, and little enough for the
+teacher, a mean over about a hundred steps, to be of use at any moment.
+"""
 LONGER = 10
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Minutes of active time, or a number of iterations."""
+    """Minutes of active time, or a number of iterations.
+
+    One that is open-ended has no end: `progress` rises as for its minutes or iterations, for those of ten
+    minutes where nothing is said, and then stays at `PLATEAU`.
+    """
 
     minutes: float | None = None
     iterations: int | None = None
+    open_ended: bool = False
 
     def __post_init__(self) -> None:
         """Check the budget.
@@ -23,20 +35,26 @@ class Budget:
         Raises
         ------
         TrainingError
-            When both or none are given, or one is not positive.
+            When both are given, or none and it is not open-ended, or one is not positive.
         """
         given = [value for value in (self.minutes, self.iterations) if value is not None]
-        if len(given) != 1 or given[0] <= 0:
+        if len(given) > 1 or not (given or self.open_ended) or min(given, default=1) <= 0:
             raise TrainingError("Give the length of the training as minutes or as iterations, above zero.")
 
-    def progress(self, iteration: int, seconds: float) -> float:
-        """Share of the budget used, in [0, 1]; exact for iterations, by active time for minutes."""
+    def share(self, iteration: int, seconds: float) -> float:
+        """Share of the budget used, exact for iterations, by active time for minutes; may exceed 1."""
         if self.iterations is not None:
-            return min(1.0, iteration / self.iterations)
-        return min(1.0, seconds / (60 * (self.minutes or DEFAULT_MINUTES)))
+            return iteration / self.iterations
+        return seconds / (60 * (self.minutes or DEFAULT_MINUTES))
+
+    def progress(self, iteration: int, seconds: float) -> float:
+        """Where the schedules are, in [0, 1]; at 1 the training ends."""
+        return min(PLATEAU if self.open_ended else 1.0, self.share(iteration, seconds))
 
     def seconds_left(self, iteration: int, seconds: float, per_iteration: float) -> float:
-        """Estimate of the active time left."""
+        """Estimate of the active time left; infinite where there is no end."""
+        if self.open_ended:
+            return math.inf
         if self.iterations is not None:
             return max(0.0, (self.iterations - iteration) * per_iteration)
         return max(0.0, 60 * (self.minutes or DEFAULT_MINUTES) - seconds)

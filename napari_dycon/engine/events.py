@@ -31,7 +31,8 @@ class ScanPreparation(_Event):
 class RunStarted(_Event):
     """The first event that a run records: what will be done, with what.
 
-    ``left_out`` says of each case that is not trained on why.
+    ``left_out`` says of each case that is not trained on why. One that is ``open_ended`` goes on until it is
+    stopped, and labels that are made meanwhile join it; ``slices`` are complete in the cases it begins with.
     """
 
     run: str
@@ -40,6 +41,31 @@ class RunStarted(_Event):
     plan: dict[str, Any]
     notes: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
+    open_ended: bool = False
+    slices: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsJoined(_Event):
+    """Labels that were made since the run began: the next step learns from them.
+
+    ``slices`` were completed in ``cases`` since the last time, where less is complete than before a negative
+    number. Cases in ``held_out`` are kept aside to measure quality on, and not learned from.
+    """
+
+    iteration: int
+    cases: tuple[str, ...]
+    slices: int
+    held_out: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """One line for the user."""
+        into = "what quality is measured on" if set(self.cases) <= set(self.held_out) else "the training"
+        if self.slices > 0:
+            return f"{self.slices} slice{'' if self.slices == 1 else 's'} joined {into}."
+        where = self.cases[0] if len(self.cases) == 1 else f"{len(self.cases)} cases"
+        return f"What changed in {where} joined {into}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +73,7 @@ class StepFinished(_Event):
     """One optimiser step. ``progress`` in [0, 1]; ``seconds`` is active time since the run began.
 
     ``losses`` are weighted, their sum is minimised; ``monitors`` are other numbers worth watching.
+    ``seconds_left`` is not finite where the run goes on until it is stopped.
     """
 
     iteration: int
@@ -163,6 +190,7 @@ class PredictionFinished(_Event):
 Event: TypeAlias = (
     ScanPreparation
     | RunStarted
+    | LabelsJoined
     | StepFinished
     | Validated
     | ScanLabelled
@@ -180,6 +208,7 @@ _KINDS: dict[str, type[Any]] = {
     for kind in (
         ScanPreparation,
         RunStarted,
+        LabelsJoined,
         StepFinished,
         Validated,
         ScanLabelled,

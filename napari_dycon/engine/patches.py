@@ -3,8 +3,9 @@
 A batch is a pure function of seed and iteration; that is all there is to resuming exactly.
 """
 
+import copy
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -63,15 +64,29 @@ class PatchSampler:
     def __init__(self, cases: Sequence[TrainingCase], plan: Plan, seed: int) -> None:
         self._plan = plan
         self._seed = seed
-        self._labelled: list[tuple[TrainingCase, NDArray[np.uint8], dict[int, _Centres]]] = []
-        self._unlabelled: list[tuple[TrainingCase, Voxels | None]] = []
-        random = np.random.default_rng((seed, 11))
-        for case in cases:
-            if case.target is not None and (known := _centres(case.image, case.target, random)):
-                self._labelled.append((case, case.target, known))
-            if case.unlabelled:
-                self._unlabelled.append((case, _unknown(case.target, random)))
-            let_go(case.image, case.target)
+        self._arrange([_Source.of(case, (seed, 11, index)) for index, case in enumerate(cases)])
+
+    def with_cases(self, cases: Mapping[int, TrainingCase]) -> "PatchSampler":
+        """Return the sampler that has these cases in the places given; the others are not looked at again.
+
+        Raises
+        ------
+        ValueError
+            When no case has a known voxel then.
+        """
+        new = {index: _Source.of(case, (self._seed, 11, index)) for index, case in cases.items()}
+        sampler = copy.copy(self)
+        sampler._arrange([new.get(index, source) for index, source in enumerate(self._sources)])
+        return sampler
+
+    def _arrange(self, sources: "Sequence[_Source]") -> None:
+        self._sources = sources
+        self._labelled = [
+            (source.case, source.case.target, source.known)
+            for source in sources
+            if source.case.target is not None and source.known
+        ]
+        self._unlabelled = [(source.case, source.unknown) for source in sources if source.case.unlabelled]
         if not self._labelled:
             raise ValueError("no case has a known voxel")
         self._structures = sorted({c for *_, known in self._labelled for c in known if c > 0})
@@ -117,11 +132,15 @@ class PatchSampler:
         with ThreadPoolExecutor(ahead, thread_name_prefix="patches") as pool:
             waiting: deque[Future[Batch]] = deque()
             iteration = start
-            while True:
-                while len(waiting) < 2 * ahead:
-                    waiting.append(pool.submit(self.batch, iteration, patches(iteration)))
-                    iteration += 1
-                yield waiting.popleft().result()
+            try:
+                while True:
+                    while len(waiting) < 2 * ahead:
+                        waiting.append(pool.submit(self.batch, iteration, patches(iteration)))
+                        iteration += 1
+                    yield waiting.popleft().result()
+            finally:
+                for batch in waiting:
+                    batch.cancel()
 
     def _labelled_patch(
         self, random: np.random.Generator
@@ -193,6 +212,23 @@ class _Centres:
     def draw(self, random: np.random.Generator) -> int:
         place = int(np.searchsorted(self.up_to, random.random(), side="right"))
         return int(self.voxels[min(place, len(self.voxels) - 1)])
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A case, its known voxels by class and its unknown ones; what is drawn of them depends on it alone."""
+
+    case: TrainingCase
+    known: dict[int, _Centres]
+    unknown: Voxels | None
+
+    @classmethod
+    def of(cls, case: TrainingCase, seed: tuple[int, ...]) -> "_Source":
+        random = np.random.default_rng(seed)
+        known = {} if case.target is None else _centres(case.image, case.target, random)
+        unknown = _unknown(case.target, random) if case.unlabelled else None
+        let_go(case.image, case.target)
+        return cls(case, known, unknown)
 
 
 def _centres(

@@ -14,6 +14,9 @@ class Request(BaseModel):
         Name of a learning method; dycon by default. A resumed run keeps its own, and refuses another.
     minutes, iterations
         The budget, one of both; when resuming, that of the run unless given.
+    open_ended
+        Train until stopped, and learn from labels that are made meanwhile. A budget need not be given; where
+        it is, the schedules come to rest within it.
     seed
         0 by default. Same study, seed and iterations on the same CPU give the same model, bit by bit.
     device
@@ -37,6 +40,7 @@ class Request(BaseModel):
     method: str | None = None
     minutes: float | None = None
     iterations: int | None = None
+    open_ended: bool = False
     seed: int | None = None
     device: str = "auto"
     overrides: dict[str, Any] = {}

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from napari_dycon.engine.checkpoints import CheckpointFolder
 from napari_dycon.engine.holdout import HoldOut
 from napari_dycon.engine.plan import Plan
+from napari_dycon.engine.prepared import PreparedCase
 from napari_dycon.errors import TrainingError
 from napari_dycon.io.json_files import write_model
 from napari_dycon.learning.methods.base import Method, get_method
@@ -34,6 +35,7 @@ class RunConfig(BaseModel):
     seed: int = 0
     minutes: float | None = None
     iterations: int | None = None
+    open_ended: bool = False
     overrides: dict[str, Any] = {}
     continued_from: str | None = None
     holdout: HoldOut = HoldOut()
@@ -42,6 +44,16 @@ class RunConfig(BaseModel):
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
+
+
+def with_new_labels(config: RunConfig, cases: Sequence[PreparedCase]) -> RunConfig:
+    """What is held out and what is learned from, with scans and labels that came since the run began."""
+    holdout = config.holdout.with_siblings(cases)
+    seen = {case.case for case in cases if holdout.training_target(case) is not None}
+    trained_on = config.trained_on
+    if not seen <= set(trained_on):
+        trained_on = tuple(sorted(seen | set(trained_on)))
+    return config.model_copy(update={"holdout": holdout, "trained_on": trained_on})
 
 
 class RunFolder:

@@ -105,7 +105,7 @@ class SelfTraining:
     cases
         Scans that the model may label.
     known
-        What training may know of a case, classes on the plan's grid; stays as it is.
+        What training may know of a case by now, classes on the plan's grid; stays as it is.
     turn
         Share of the run after which scans are labelled; 1 for never.
     first
@@ -123,7 +123,7 @@ class SelfTraining:
         first: float,
     ) -> None:
         self._store = OwnLabels(run)
-        self._cases = cases
+        self._cases = list(cases)
         self._known = known
         self._plan = plan
         self._seed = seed
@@ -155,6 +155,20 @@ class SelfTraining:
     def restore(self) -> None:
         """Read what was labelled before; where it is not all there, it is due again."""
         self._own = self._store.read()
+
+    def take(self, case: PreparedCase) -> None:
+        """Know a case as a person has labelled it by now; what the model made of it gives way.
+
+        Raises
+        ------
+        VolumeError, StudyError
+            When the disk is full or cannot be written; nothing is changed then.
+        """
+        if self._own is not None and case.case in self._own:
+            own = {name: filled for name, filled in self._own.items() if name != case.case}
+            self._store.close(list(own))
+            self._own = own
+        self._cases = [case if other.case == case.case else other for other in self._cases]
 
     def drop(self) -> None:
         """Remove the files; what is in use stays in use."""

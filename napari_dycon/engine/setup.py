@@ -1,5 +1,6 @@
 """From a request to a bundle that can be trained without the study; all refusals happen here."""
 
+import contextlib
 from collections.abc import Generator, Mapping, Sequence
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 
 import napari_dycon
 from napari_dycon.engine.budget import Budget
-from napari_dycon.engine.bundle import Bundle, BundledCase, Contents, drop_abandoned
+from napari_dycon.engine.bundle import Bundle, BundledCase, Contents, Until, drop_abandoned
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.device import card_fault, configure_threads
 from napari_dycon.engine.events import ScanPreparation
@@ -17,9 +18,9 @@ from napari_dycon.engine.plan import Machine, Plan, change_plan, make_plan
 from napari_dycon.engine.prepared import PreparedCase
 from napari_dycon.engine.recorder import reached_its_end
 from napari_dycon.engine.request import Request
-from napari_dycon.engine.runs import RunConfig, RunFolder, build_method
+from napari_dycon.engine.runs import RunConfig, RunFolder, build_method, with_new_labels
 from napari_dycon.engine.start import has_unknown
-from napari_dycon.engine.store import CaseStore
+from napari_dycon.engine.store import CaseStore, slices_complete
 from napari_dycon.engine.warmstart import adopt_plan, new_structures, same_network
 from napari_dycon.errors import DyconError, TrainingError
 from napari_dycon.learning.methods.base import get_method
@@ -79,7 +80,7 @@ def latest_unfinished(study: Study) -> str:
 
 
 def _start_anew(study: Study, request: Request, machine: Machine, control: Control) -> Preparation:
-    Budget(request.minutes, request.iterations)
+    Budget(request.minutes, request.iterations, request.open_ended)
     name, seed = request.method or DEFAULT_METHOD, request.seed or 0
     networks = get_method(name).networks_at_once(request.overrides.get("method_settings") or {})
     notes, left_out = _device_notes(request), dict[str, str]()
@@ -104,6 +105,7 @@ def _start_anew(study: Study, request: Request, machine: Machine, control: Contr
         seed=seed,
         minutes=request.minutes,
         iterations=request.iterations,
+        open_ended=request.open_ended,
         overrides=request.overrides,
         continued_from=earlier.run if earlier is not None and before is not None else None,
         holdout=holdout,
@@ -125,7 +127,8 @@ def _start_anew(study: Study, request: Request, machine: Machine, control: Contr
             device=machine.device,
             minutes=request.minutes,
             iterations=request.iterations,
-            cases=_bundle_cases(bundle, store, cases),
+            open_ended=request.open_ended,
+            cases=_bundle_cases(study, bundle, store, cases),
             notes=tuple(notes),
             left_out=left_out,
         )
@@ -159,23 +162,28 @@ def _resume(study: Study, request: Request, machine: Machine, control: Control) 
             f"Structures were changed since run {folder.run} began, so it cannot go on; start a new "
             "training, which continues from the last model."
         )
-    minutes, iterations = request.minutes, request.iterations
-    if minutes is None and iterations is None:
-        minutes, iterations = config.minutes, config.iterations
-    Budget(minutes, iterations)
+    budget = _budget_to_go_on(request, config)
     notes, left_out = _device_notes(request), dict[str, str]()
     with folder.lock():
         usable = _usable(study, notes, left_out)
         store = CaseStore(study, plan, in_memory=False)
         cases = yield from _prepare_cases(study, store, usable, notes, left_out, control)
-        folder.write(_brought_up(config, cases), plan)
+        folder.write(with_new_labels(config, cases), plan)
+        left = _contents_left(bundle)
         bundle.clear()
+        new = _bundle_cases(study, bundle, store, cases)
+        before = _labels_before(folder, left, new)
+        if left is not None and len(before) > len(left.before):
+            others = ", ".join(case.case for case in before[-1].cases)
+            notes.append(f"Labels have changed since run {folder.run} was left, and join now: {others}.")
         contents = Contents(
             request=request,
             device=machine.device,
-            minutes=minutes,
-            iterations=iterations,
-            cases=_bundle_cases(bundle, store, cases),
+            minutes=budget.minutes,
+            iterations=budget.iterations,
+            open_ended=budget.open_ended,
+            cases=new,
+            before=before,
             notes=tuple(notes),
             left_out=left_out,
         )
@@ -183,18 +191,39 @@ def _resume(study: Study, request: Request, machine: Machine, control: Control) 
     return bundle
 
 
-def _brought_up(config: RunConfig, cases: Sequence[PreparedCase]) -> RunConfig:
-    """What is held out and what is learned from, with scans that came since the run began."""
-    holdout = config.holdout.with_siblings(cases)
-    seen = {case.case for case in cases if holdout.training_target(case) is not None}
-    trained_on = config.trained_on
-    if not seen <= set(trained_on):
-        trained_on = tuple(sorted(seen | set(trained_on)))
-    return config.model_copy(update={"holdout": holdout, "trained_on": trained_on})
+def _budget_to_go_on(request: Request, config: RunConfig) -> Budget:
+    """That of the request, or of the run where it says nothing; a run without an end may be given one."""
+    given = request.minutes is not None or request.iterations is not None
+    if not given:
+        return Budget(config.minutes, config.iterations, config.open_ended or request.open_ended)
+    return Budget(request.minutes, request.iterations, request.open_ended)
 
 
-def _bundle_cases(bundle: Bundle, store: CaseStore, cases: Sequence[PreparedCase]) -> tuple[BundledCase, ...]:
-    return tuple(bundle.add(case, store.files(case.case)) for case in cases)
+def _contents_left(bundle: Bundle) -> Contents | None:
+    """What the run was trained on when it was left, where that can be read."""
+    with contextlib.suppress(TrainingError):
+        return bundle.contents()
+    return None
+
+
+def _labels_before(folder: RunFolder, left: Contents | None, new: Sequence[BundledCase]) -> tuple[Until, ...]:
+    """What was learned from earlier, with cases whose labels have changed since the run was left."""
+    if left is None:
+        return ()
+    now = {case.case: case for case in new}
+    others = tuple(
+        case for case in left.cases if case.case not in now or not case.same_labels(now[case.case])
+    )
+    iteration = max(folder.checkpoints.iterations, default=0)
+    return (*left.before, Until(iteration=iteration, cases=others)) if others else left.before
+
+
+def _bundle_cases(
+    study: Study, bundle: Bundle, store: CaseStore, cases: Sequence[PreparedCase]
+) -> tuple[BundledCase, ...]:
+    return tuple(
+        bundle.add(case, store.files(case.case), slices_complete(study, case.case)) for case in cases
+    )
 
 
 def _check_agreement(request: Request, run: str, config: RunConfig, plan: Plan) -> None:

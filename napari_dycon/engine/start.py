@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from napari_dycon.engine.budget import Budget
 from napari_dycon.engine.bundle import Bundle
@@ -59,13 +61,17 @@ class Start:
         """Patches of what training may see, and of scans that the model has labelled by itself."""
         return make_sampler(self.cases, self.config.holdout, self.plan, self.config.seed, self.method, own)
 
+    def training_target(self, case: PreparedCase) -> NDArray[np.uint8] | None:
+        """What training may know of a case by now."""
+        return self.config.holdout.training_target(case)
+
     def self_training(self) -> SelfTraining:
         """Where the run stands in it, at its beginning; held-out patients are not among its scans."""
         config, plan = self.config, self.plan
         return SelfTraining(
             self.folder.path,
             [case for case in self.cases if not config.holdout.holds(case) and has_unknown(case)],
-            config.holdout.training_target,
+            self.training_target,
             plan,
             config.seed,
             self.method.settings.self_training,
@@ -93,7 +99,7 @@ def make_start(bundle: Bundle) -> Start:
             )
     else:
         method = _fresh(bundle, config, plan, cases)
-    budget = Budget(contents.minutes, contents.iterations)
+    budget = Budget(contents.minutes, contents.iterations, contents.open_ended)
     return Start(
         bundle.run, config, plan, contents.device, budget, method, cases, checkpoint, notes, contents.left_out
     )
@@ -114,17 +120,17 @@ def make_sampler(
     own
         What the model has made of scans, by case, in place of what is known of them.
     """
-    unlabelled = method.learns_from_unlabelled
-    seen = [
-        TrainingCase(
-            image=case.image,
-            target=own[case.case].target if case.case in own else holdout.training_target(case),
-            unlabelled=unlabelled and not holdout.holds(case) and has_unknown(case) and case.case not in own,
-            weight=own[case.case].weight if case.case in own else case.weight,
-        )
-        for case in cases
-    ]
-    return PatchSampler(seen, plan, seed)
+    return PatchSampler([training_case(case, holdout, method, own) for case in cases], plan, seed)
+
+
+def training_case(
+    case: PreparedCase, holdout: HoldOut, method: Method, own: Mapping[str, Filled] = NOTHING
+) -> TrainingCase:
+    """A case as training may see it, see `make_sampler`."""
+    if case.case in own:
+        return TrainingCase(case.image, own[case.case].target, False, own[case.case].weight)
+    unlabelled = method.learns_from_unlabelled and not holdout.holds(case) and has_unknown(case)
+    return TrainingCase(case.image, holdout.training_target(case), unlabelled, case.weight)
 
 
 def has_unknown(case: PreparedCase) -> bool:

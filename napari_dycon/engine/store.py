@@ -128,6 +128,14 @@ class CaseStore:
         return _digest([RECIPE, self._scans[case], self._plan.spacing, structures, content.hexdigest()])
 
 
+def slices_complete(study: Study, case: str) -> int:
+    """How many slices of a case are complete; where all are, those along its shortest axis."""
+    known = study.annotation_summary(case)
+    if known.complete_slices == known.slices:
+        return min(known.slices)
+    return sum(known.complete_slices)
+
+
 def _allow_many_files() -> None:
     """Every scan that does not fit into memory keeps a file open; the usual limit is a few hundred."""
     if sys.platform == "win32":

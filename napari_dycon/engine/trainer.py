@@ -16,16 +16,20 @@ from napari_dycon.engine.events import (
     Event,
     FinishReason,
     Glimpse,
+    LabelsJoined,
     Note,
     RunFinished,
     RunStarted,
     StepFinished,
 )
 from napari_dycon.engine.glimpses import Glimpses
+from napari_dycon.engine.joins import NOT_JOINED, Join, Joins
 from napari_dycon.engine.optimisation import Optimisation, Unstable
+from napari_dycon.engine.patches import PatchSampler
 from napari_dycon.engine.plan import smaller_patch
 from napari_dycon.engine.recorder import Recorder
-from napari_dycon.engine.start import Start, make_start
+from napari_dycon.engine.runs import with_new_labels
+from napari_dycon.engine.start import Start, make_start, training_case
 from napari_dycon.errors import DyconError, StudyError, TrainingError, VolumeError
 from napari_dycon.learning.batch import Batch
 from napari_dycon.study.store.runs import propose
@@ -95,6 +99,7 @@ class _Loop:
         self._assessment = Assessment(start, control, self._optimisation.device, self._watch)
         self._rate = 0.0
         self._self_training = start.self_training()
+        self._joins = Joins(Bundle(start.folder.path), start)
         if start.checkpoint is not None:
             self._restore(start.checkpoint)
         self._good = self._optimisation.snapshot(self._iteration)
@@ -128,7 +133,7 @@ class _Loop:
             if self._self_training.due(self._progress):
                 yield from self._label_scans()
                 continue
-            before = self._progress
+            before = self._share
             self._watch.start()
             event = self._step()
             self._watch.stop()
@@ -136,7 +141,7 @@ class _Loop:
             if isinstance(event, Note):
                 continue
             if self._progress < 1:
-                yield from self._assessment.look(self._iteration, before, self._progress)
+                yield from self._assessment.look(self._iteration, before, self._share)
             yield from glimpses.events(
                 self._start.method.deciders(),
                 self._start.plan,
@@ -146,6 +151,11 @@ class _Loop:
             )
             if self._watch.seconds - (self._saved_at or 0.0) >= CHECKPOINT_SECONDS:
                 yield self._save_on_the_way()
+            yield from self._join()
+
+    @property
+    def _share(self) -> float:
+        return self._budget.share(self._iteration, self._watch.seconds)
 
     @property
     def _progress(self) -> float:
@@ -226,9 +236,42 @@ class _Loop:
         size = " x ".join(map(str, plan.patch_size))
         return Note("warning", f"Memory ran out; the training goes on with smaller patches ({size} voxels).")
 
-    def _new_batches(self) -> Iterator[Batch]:
+    def _join(self) -> Iterator[Event]:
+        """Learn from labels that were made meanwhile, from the next step on."""
+        found = self._joins.look()
+        if isinstance(found, Join):
+            try:
+                yield self._take_over(found)
+            except (StudyError, VolumeError) as error:
+                yield Note("warning", f"{NOT_JOINED} {error}")
+        elif found is not None:
+            yield found
+
+    def _take_over(self, join: Join) -> LabelsJoined | Note:
+        start, new = self._start, {case.case: case for case in join.cases}
+        cases = [new.get(case.case, case) for case in start.cases]
+        config = with_new_labels(start.config, cases)
+        changed = {n: case for n, case in enumerate(cases) if case.case in new}
+        try:
+            sampler = self._sampler.with_cases(
+                {n: training_case(case, config.holdout, start.method) for n, case in changed.items()}
+            )
+        except ValueError:
+            return Note("warning", f"{NOT_JOINED} nothing would be left to learn from.")
+        for case in join.cases:
+            self._self_training.take(case)
+        self._joins.put_down(join, config, self._iteration)
+        start.cases, start.config = cases, config
+        for case in join.cases:
+            self._assessment.take(case)
+        self._batches = self._new_batches(sampler)
+        kept = tuple(case.case for case in join.cases if config.holdout.holds(case))
+        return LabelsJoined(self._iteration, tuple(new), join.slices, kept)
+
+    def _new_batches(self, sampler: PatchSampler | None = None) -> Iterator[Batch]:
+        """Batches from here on; of what may be learned from by now, unless a sampler of that is given."""
         ahead = PREFETCHED_ON_GPU if self._start.device == "cuda" else 0
-        sampler = self._start.sampler(self._self_training.own)
+        sampler = self._sampler = sampler or self._start.sampler(self._self_training.own)
 
         def patches(iteration: int) -> tuple[int, int]:
             progress = self._budget.progress(iteration, self._watch.seconds)
@@ -323,6 +366,8 @@ class _Loop:
             start.plan.model_dump(mode="json"),
             tuple(start.notes),
             dict(start.left_out),
+            self._budget.open_ended,
+            self._joins.slices,
         )
 
     def _finish_event(self, reason: FinishReason, message: str) -> RunFinished:

@@ -56,18 +56,28 @@ class Validator:
         self._plan = plan
         self._shrunk = False
         self._where = holdout.where
-        self._cases = []
+        self._held: dict[str, _Case | None] = {}
         for case in cases:
-            target = holdout.validation_target(case)
-            if target is not None:
-                window = _window(target, plan.patch_size)
-                whole = not bool((target == UNKNOWN).any())
-                self._cases.append(_Case(case.case, case.image[window], target[window].copy(), whole))
+            self.take(case, holdout)
+
+    def take(self, case: PreparedCase, holdout: HoldOut) -> None:
+        """Compare with what is held out of a case by now."""
+        self._where, target = holdout.where, holdout.validation_target(case)
+        if target is None:
+            self._held[case.case] = None
+            return
+        window = _window(target, self._plan.patch_size)
+        whole = not bool((target == UNKNOWN).any())
+        self._held[case.case] = _Case(case.case, case.image[window], target[window].copy(), whole)
 
     @property
     def possible(self) -> bool:
         """Whether anything is held out."""
         return bool(self._cases)
+
+    @property
+    def _cases(self) -> list[_Case]:
+        return [case for case in self._held.values() if case is not None]
 
     def shrink(self) -> bool:
         """Use smaller windows from now on; False when that has been done already."""

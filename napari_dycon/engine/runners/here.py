@@ -6,6 +6,7 @@ from typing import Any
 from napari_dycon.engine.control import Control, Stopped
 from napari_dycon.engine.events import Event, RunFinished, RunStarted
 from napari_dycon.engine.request import Request
+from napari_dycon.engine.runners.beside import with_joining
 from napari_dycon.engine.runners.handover import handing_over
 from napari_dycon.engine.setup import prepare
 from napari_dycon.engine.trainer import train
@@ -19,7 +20,9 @@ class Trainer:
     ----------
     study
         Open to write or to read; who else has it open may go on labelling.
-    method, minutes, iterations, seed, device, overrides, run_id, resume, warm_start, holdout, threads
+    method, minutes, iterations, open_ended, seed, device, overrides
+        See :class:`napari_dycon.engine.request.Request`.
+    run_id, resume, warm_start, holdout, threads
         See :class:`napari_dycon.engine.request.Request`.
     control
         To pause and stop from another thread.
@@ -32,6 +35,7 @@ class Trainer:
         *,
         minutes: float | None = None,
         iterations: int | None = None,
+        open_ended: bool = False,
         seed: int | None = None,
         device: str = "auto",
         overrides: Mapping[str, Any] | None = None,
@@ -47,6 +51,7 @@ class Trainer:
             method=method,
             minutes=minutes,
             iterations=iterations,
+            open_ended=open_ended,
             seed=seed,
             device=device,
             overrides=dict(overrides or {}),
@@ -81,7 +86,7 @@ def train_here(study: Study, request: Request, control: Control) -> Iterator[Eve
     TrainingError
         When training cannot start or go on; in the latter case after a RunFinished that says so.
     """
-    yield from handing_over(study, prepare_and_train(study, request, control))
+    yield from handing_over(study, with_joining(study, prepare_and_train(study, request, control)))
 
 
 def prepare_and_train(study: Study, request: Request, control: Control) -> Generator[Event, None, None]:

@@ -55,20 +55,20 @@ class AnnotationStore:
 
         One look at the folder, nothing is read; from then on the records count as known.
         """
-        self._known = self._stamps()
+        self._known = self.stamps()
         with contextlib.suppress(OSError, UnicodeDecodeError):
             return self._seen.read_text(encoding="utf-8") == _fingerprint(revision, self._known)
         return False
 
     def remember(self, revision: int) -> None:
         """Note that a revision of the study file speaks of all records, if nobody else changed one."""
-        stamps = self._stamps()
+        stamps = self.stamps()
         if stamps != self._known or any(".next." in name for name in stamps) or self.has_seen(revision):
             return
         with contextlib.suppress(VolumeError):  # the next to open the study looks at all of them then
             write_text_atomic(self._seen, _fingerprint(revision, stamps))
 
-    def _stamps(self) -> dict[str, tuple[int, int]]:
+    def stamps(self) -> dict[str, tuple[int, int]]:
         """Size and time of each record, and of files of a save that is not finished."""
         stamps = {}
         with contextlib.suppress(OSError), os.scandir(self._folder) as entries:
