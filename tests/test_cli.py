@@ -286,6 +286,37 @@ def test_ctrl_c_saves_and_resume_goes_on(study):
     assert len(steps) > last
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a console event cannot be sent to one process on Windows")
+def test_until_stopped_learns_from_what_is_labelled_meanwhile_and_ctrl_c_saves_it(study, tmp_path):
+    study = shutil.copytree(study.parent, tmp_path / "copy") / study.name
+    before = set(study.glob("runs/*"))
+    with Study.open(study) as window:
+        process = start("train", study, "--until-stopped", "--device", "cpu", "--fresh", *SMALL)
+        run = wait_for_step(study, process, 3, before)
+        annotation = window.annotation("LA_002")
+        annotation.complete_slice(2, window.case("LA_002").shape[2] // 2)
+        window.save_annotation("LA_002", annotation, "complete")
+        wait_for(run, process, '"LabelsJoined"')
+        wait_for(run, process, '"StepFinished"')
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 130, err
+        assert err == "" and "1 slice joined the training." in out and "--resume" in out
+        assert window.adopt_runs() == run.name
+    config = json.loads((run / "config.json").read_text())
+    assert config["open_ended"] and "LA_002" in config["trained_on"]
+    assert any(run.glob("checkpoints/*.safetensors"))
+
+
+def wait_for(run: Path, process: subprocess.Popen[str], event: str) -> None:
+    """Wait until a run records one more event of a kind."""
+    before, end = (run / "events.jsonl").read_text().count(event), time.monotonic() + 120
+    while (run / "events.jsonl").read_text().count(event) == before:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, f"no {event} within 120 s"
+        time.sleep(0.1)
+
+
 def wait_for_step(study: Path, process: subprocess.Popen[str], iteration: int, before: set[Path]) -> Path:
     """Wait until a new run has recorded a step; return its folder."""
     end = time.monotonic() + 120
@@ -348,6 +379,8 @@ def test_wrong_options_are_one_line_too(study, tmp_path):
     assert "magic" in fail("train", study, "--method", "magic", "--iterations", 1)
     assert "warp" in fail("train", study, "--device", "warp", "--iterations", 1)
     assert "--control" in fail("train", study, "--control", "--method", "supervised")
+    assert "--until-stopped" in fail("train", study, "--control", "--until-stopped")
+    assert "--until-stopped" in fail("train", study, "--minutes", 1, "--until-stopped")
     assert "folder" in fail("suggest", study, "--json", tmp_path)
     assert "brain" in fail("predict", study, "--case", "brain", "--run", "001-dycon")
 

@@ -84,8 +84,8 @@ def study_to_train_on(path: Path) -> "Iterator[Study]":
 class Bar(Protocol):
     """Progress of one long task."""
 
-    def update(self, fraction: float, text: str) -> None:
-        """Show how much is done, from 0 to 1, and a few words."""
+    def update(self, fraction: float | None, text: str) -> None:
+        """Show how much is done, from 0 to 1 or None for work without an end, and a few words."""
 
 
 class Screen:
@@ -119,16 +119,26 @@ class Screen:
             return
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
         with Progress(*columns, console=self._console, transient=True) as progress:
-            yield _RichBar(progress, progress.add_task(title, total=1.0, text=""))
+            yield _RichBar(progress, title)
 
 
 class _RichBar:
-    def __init__(self, progress: Progress, task: TaskID) -> None:
+    def __init__(self, progress: Progress, title: str) -> None:
         self._progress = progress
-        self._task = task
+        self._title = title
+        self._total: float | None = 1.0
+        self._task = self._add("")
 
-    def update(self, fraction: float, text: str) -> None:
+    def update(self, fraction: float | None, text: str) -> None:
+        total = None if fraction is None else 1.0
+        if total != self._total:  # rich cannot take the end away from a task
+            self._progress.remove_task(self._task)
+            self._total = total
+            self._task = self._add(text)
         self._progress.update(self._task, completed=fraction, text=text)
+
+    def _add(self, text: str) -> TaskID:
+        return self._progress.add_task(self._title, total=self._total, text=text)
 
 
 class _LineBar:
@@ -137,10 +147,11 @@ class _LineBar:
         self._title = title
         self._last = time.monotonic()
 
-    def update(self, fraction: float, text: str) -> None:
+    def update(self, fraction: float | None, text: str) -> None:
         if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
             self._last = time.monotonic()
-            self._screen.line(f"{self._title} {fraction:4.0%}  {text}")
+            share = "" if fraction is None else f" {fraction:4.0%}"
+            self._screen.line(f"{self._title}{share}  {text}")
 
 
 class Stoppable(Protocol):

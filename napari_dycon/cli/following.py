@@ -1,5 +1,6 @@
 """Shows the events of a training or prediction as they come."""
 
+import math
 from collections.abc import Generator, Iterable
 from typing import Protocol, TypeVar
 
@@ -7,6 +8,7 @@ from napari_dycon.cli.console import Bar, Screen, clock
 from napari_dycon.engine.events import (
     CasePredicted,
     Event,
+    LabelsJoined,
     Note,
     PredictionFinished,
     PredictionProgress,
@@ -95,8 +97,10 @@ def show(event: object, screen: Screen, bar: Bar) -> None:
             screen.line(f"Run {event.run}: {event.method} on {event.device}")
             for note in event.notes:
                 screen.line(f"  {note}")
+        case LabelsJoined():
+            screen.line(f"Iteration {event.iteration}: {event.text}")
         case StepFinished():
-            bar.update(event.progress, _step_text(event))
+            bar.update(event.progress if _has_end(event) else None, _step_text(event))
         case Validated():
             screen.line(f"Iteration {event.iteration}: Dice {event.mean_dice:.3f} on {event.where}")
         case ScanLabelled() if event.done == 0:
@@ -114,7 +118,12 @@ def show(event: object, screen: Screen, bar: Bar) -> None:
 def _step_text(event: StepFinished) -> str:
     loss = sum(event.losses.values())
     speed = f"{event.iterations_per_second:.1f} iterations/s"
-    return f"iteration {event.iteration}, loss {loss:.3f}, {speed}, {clock(event.seconds_left)} left"
+    time = f"{clock(event.seconds_left)} left" if _has_end(event) else f"{clock(event.seconds)} so far"
+    return f"iteration {event.iteration}, loss {loss:.3f}, {speed}, {time}"
+
+
+def _has_end(event: StepFinished) -> bool:
+    return math.isfinite(event.seconds_left)
 
 
 def _volumes_text(event: CasePredicted) -> str:

@@ -50,6 +50,10 @@ def train(
     method: Method = None,
     minutes: Minutes = None,
     iterations: Iterations = None,
+    until_stopped: Annotated[
+        bool,
+        typer.Option("--until-stopped", help="Train until Ctrl-C; what is labelled meanwhile joins in."),
+    ] = False,
     device: Device = "auto",
     seed: Seed = None,
     control: Annotated[
@@ -65,14 +69,15 @@ def train(
 
     It takes 10 minutes if not told otherwise. Ctrl-C saves and stops; --resume goes on from there, with the
     method, seed and settings that the run began with. The study may be open in napari meanwhile: labelling
-    goes on there, and the window takes the finished run up.
+    goes on there, and the window takes the finished run up. With --until-stopped labels that are saved there
+    are learned from within seconds.
     """
     from napari_dycon.engine.control import Control
     from napari_dycon.engine.plan import Plan
     from napari_dycon.engine.runners.here import Trainer
 
-    _check_wishes(method, minutes, iterations, control, resume, fresh)
-    if minutes is None and iterations is None and not resume:
+    _check_wishes(method, minutes, iterations, until_stopped, control, resume, fresh)
+    if minutes is None and iterations is None and not (resume or until_stopped):
         minutes = DEFAULT_MINUTES
     screen, brake = Screen(), Control()
     overrides, left_out = parse_overrides(override, Plan.model_fields), dict[str, str]()
@@ -80,6 +85,7 @@ def train(
 
         def run(name: str | None, **more: Any) -> "RunFinished":
             options = {"minutes": minutes, "iterations": iterations, "seed": seed, "device": device, **more}
+            options["open_ended"] = until_stopped
             trainer = Trainer(opened, name, **options, control=brake, threads=thread_limit())
             end = follow_training(trainer.run(), screen, left_out)
             screen.line(_ending(end, study))
@@ -101,14 +107,19 @@ def _check_wishes(
     method: str | None,
     minutes: float | None,
     iterations: int | None,
+    until_stopped: bool,
     control: bool,
     resume: bool,
     fresh: bool,
 ) -> None:
-    if minutes is not None and iterations is not None:
-        raise DyconError("Give the training budget either as --minutes or as --iterations.")
+    if (minutes is not None) + (iterations is not None) + until_stopped > 1:
+        raise DyconError(
+            "Give the training budget either as --minutes or as --iterations, or train --until-stopped."
+        )
     if resume and fresh:
         raise DyconError("--resume goes on with a run and --fresh starts anew; give one of them.")
+    if control and until_stopped:
+        raise DyconError("--control needs a training that has an end; leave out --until-stopped.")
     if control and (resume or method == CONTROL_METHOD):
         raise DyconError(
             "--control compares a new run with its supervised twin; leave out --resume and choose a method "

@@ -54,6 +54,21 @@ def test_a_terminal_gets_a_bar_that_goes_away(monkeypatch):
     assert "brain" in shown.rpartition("\x1b[2K")[2]
 
 
+def test_work_without_an_end_shows_no_share(capsys, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    with Screen().bar("Training") as bar:
+        now[0] += 6
+        bar.update(None, "step 6")
+    assert capsys.readouterr().out == "Training  step 6\n"
+    screen, terminal = Screen(), io.StringIO()
+    screen._console = Console(file=terminal, force_terminal=True, width=80)
+    with screen.bar("Training") as bar:
+        for fraction, text in ((0.5, "preparing scan 2"), (None, "step 1"), (None, "step 2")):
+            bar.update(fraction, text)
+    assert "step 2" in terminal.getvalue() and "%" not in terminal.getvalue()
+
+
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_interruption_saves_the_second_ends_at_once(name, capsys):
     asked, before = [], [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]

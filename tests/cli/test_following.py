@@ -1,5 +1,7 @@
 """What a command says of a training and a prediction, event by event."""
 
+import math
+
 import pytest
 
 from napari_dycon.cli.console import Screen
@@ -7,6 +9,7 @@ from napari_dycon.cli.following import finish_showing, follow_prediction, follow
 from napari_dycon.engine.events import (
     CasePredicted,
     CheckpointSaved,
+    LabelsJoined,
     Note,
     PredictionFinished,
     PredictionProgress,
@@ -68,6 +71,10 @@ def test_a_prediction_that_just_ends_is_an_error():
 @pytest.mark.parametrize(
     ("event", "line"),
     [
+        (LabelsJoined(84, ("a",), 2), "Iteration 84: 2 slices joined the training."),
+        (LabelsJoined(84, ("a",), 0), "Iteration 84: What changed in a joined the training."),
+        (LabelsJoined(84, ("a", "b"), 1, ("a",)), "Iteration 84: 1 slice joined the training."),
+        (LabelsJoined(84, ("a",), 1, ("a",)), "Iteration 84: 1 slice joined what quality is measured on."),
         (CasePredicted("a", 1, 1, {"organ": 1.5}, 0.25, True), "a: nothing found"),
         (CasePredicted("a", 1, 1, {"organ": 1.5}, 0.25, False), "a: organ 1.50 ml, mean entropy 0.25"),
         (
@@ -91,6 +98,11 @@ def test_what_is_a_line(event, line, capsys):
             StepFinished(7, 0.5, {"a": 0.25, "b": 0.5}, 30.0, 75.0, 2.0),
             0.5,
             "iteration 7, loss 0.750, 2.0 iterations/s, 1:15 left",
+        ),
+        (
+            StepFinished(7, 0.8, {"a": 0.25}, 90.0, math.inf, 2.0),
+            None,
+            "iteration 7, loss 0.250, 2.0 iterations/s, 1:30 so far",
         ),
         (PredictionProgress("LA_1", 1, 4, 0.3), 0.3, "LA_1, 1 of 4 done"),
     ],

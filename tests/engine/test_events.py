@@ -19,6 +19,7 @@ from napari_dycon.engine.events import (
     CheckpointSaved,
     Event,
     Glimpse,
+    LabelsJoined,
     Note,
     PredictionFinished,
     PredictionProgress,
@@ -46,6 +47,7 @@ STEP = StepFinished(3, 0.5, {"supervised": 0.25}, 1.5, 2.0, 5.0, {"beta": 0.1})
         RunStarted(
             "001-dycon", "dycon", "cpu", {"patch_size": [1, 2, 3]}, ("a note", "Vorhof links ü"), {"a": "b"}
         ),
+        LabelsJoined(3, ("case-1", "case-2"), 2, ("case-2",)),
         STEP,
         Validated(3, {"left atrium": 0.8}, 0.8, "2 held-out cases"),
         Glimpse("case-1", 2, 0.5, 3, (4, 5), "eA==", "eA=="),

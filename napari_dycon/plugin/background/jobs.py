@@ -128,6 +128,7 @@ def training(
 ) -> EventSource[Event | ControlFinished]:
     """Train for ``minutes`` once everything painted is on disk, or bring the run ``resume`` to its end.
 
+    Where neither is given, the training goes on until it is stopped and learns from what is saved meanwhile.
     With ``apart`` in a process of its own, which may end as it likes; with ``twin`` a supervised control as
     well, unless a run is resumed. ``overrides`` are fields of the plan that were set by hand.
     """
@@ -138,6 +139,7 @@ def training(
         request = Request(
             method=method,
             minutes=minutes,
+            open_ended=minutes is None and resume is None,
             device=device,
             run_id=resume,
             resume=resume is not None,

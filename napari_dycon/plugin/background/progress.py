@@ -1,15 +1,18 @@
 """What an event of the engine means for the progress line."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
 from napari_dycon.engine.events import (
     CasePredicted,
+    LabelsJoined,
     PredictionProgress,
     RunStarted,
     ScanLabelled,
     ScanPreparation,
     StepFinished,
+    Validated,
 )
 from napari_dycon.guidance.suggestions import CaseLooked
 from napari_dycon.plugin.background.jobs import Searching
@@ -34,10 +37,20 @@ def after(event: object, task: TaskState) -> TaskState:
             text = f"Preparing scan {min(event.done + 1, event.total)} of {event.total}"
             return replace(task, fraction=event.done / max(event.total, 1), text=text)
         case RunStarted():
-            return replace(task, fraction=0.0, text=f"Run {event.run} on {event.device}")
+            text = f"Run {event.run} on {event.device}"
+            if event.open_ended:
+                return replace(task, fraction=None, text=text, slices=event.slices)
+            return replace(task, fraction=0.0, text=text)
+        case LabelsJoined() if task.slices is not None:
+            return replace(task, slices=task.slices + event.slices)
+        case Validated() if task.slices is not None and math.isfinite(event.mean_dice):
+            return replace(task, dice=event.mean_dice)
         case StepFinished():
             text = f"Iteration {event.iteration}, {event.iterations_per_second:.1f} a second"
-            return replace(task, fraction=event.progress, seconds_left=event.seconds_left, text=text)
+            if task.slices is None:
+                return replace(task, fraction=event.progress, seconds_left=event.seconds_left, text=text)
+            slices = f"{task.slices} slice{'' if task.slices == 1 else 's'}"
+            return replace(task, seconds_run=event.seconds, text=f"{text} · {slices}")
         case ScanLabelled():
             text = f"The model labels scan {min(event.done + 1, event.total)} of {event.total} by itself"
             return replace(task, text=text)

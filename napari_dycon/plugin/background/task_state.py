@@ -23,6 +23,9 @@ class TaskState:
         Estimated time to the end in seconds, or None.
     text
         One short line for the person at the screen.
+    seconds_run, dice, slices
+        Of a training without an end: its active time, the Dice measured last and the slices that are complete
+        in what it learns from; None before they are known, and of any other task.
     """
 
     kind: TaskKind = "idle"
@@ -30,6 +33,9 @@ class TaskState:
     fraction: float | None = None
     seconds_left: float | None = None
     text: str = ""
+    seconds_run: float | None = None
+    dice: float | None = None
+    slices: int | None = None
 
     @property
     def busy(self) -> bool:

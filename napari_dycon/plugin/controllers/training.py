@@ -9,6 +9,7 @@ from napari_dycon.engine.events import (
     CasePredicted,
     Event,
     Glimpse,
+    LabelsJoined,
     Note,
     PredictionFinished,
     RunFinished,
@@ -104,8 +105,10 @@ class Training:
         cases.opened.connect(self._look_for_maps)
 
     @intention
-    def train(self, method: str, minutes: float, twin: bool = False) -> None:
+    def train(self, method: str, minutes: float | None, twin: bool = False) -> None:
         """Train with ``method`` for ``minutes`` from the last model on; then predict every case.
+
+        Without minutes it goes on until it is stopped, and what is labelled meanwhile joins in.
 
         What an expert has set holds. A run of the same method that a crash has cut off is brought to its own
         end instead, as it began. With ``twin`` a supervised control follows, both begin anew, and the better
@@ -129,7 +132,7 @@ class Training:
             self._desk.saving.flush,
             resume,
             apart=prefers_own_process(),
-            twin=twin and method != CONTROL_METHOD,
+            twin=twin and minutes is not None and method != CONTROL_METHOD,
             overrides={} if resume else wishes,
         )
         self._own_process.consider_memory()
@@ -187,6 +190,8 @@ class Training:
                 self._compared = event.text
             case RunFinished():
                 self._finished = event
+            case LabelsJoined():
+                self._dialogue.say("info", event.text)
             case Glimpse():
                 self._glimpses.take(event)
             case Note():

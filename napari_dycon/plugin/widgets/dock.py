@@ -78,9 +78,9 @@ class DyconDock(QWidget):
         self._wait.setSingleShot(True)
         self._wait.setInterval(SETTLED_MS)
         self._wait.timeout.connect(self._remember_width)
-        if memory.minutes is not None:
-            self.training.minutes.setValue(memory.minutes)
-        self.training.minutes.editingFinished.connect(self._remember_minutes)
+        if memory.until_stopped or memory.minutes is not None:
+            self.training.minutes.setValue(None if memory.until_stopped else memory.minutes)
+        self.training.minutes.changed.connect(self._remember_minutes)
         self.training.train_requested.connect(self._remember_minutes)
         self._deeds = {
             "keys": self.keys.toggle_list,
@@ -155,7 +155,11 @@ class DyconDock(QWidget):
             window_memory.remember(width=self._width)
 
     def _remember_minutes(self) -> None:
-        window_memory.remember(minutes=self.training.minutes.value())
+        minutes = self.training.minutes.value()
+        if minutes is None:
+            window_memory.remember(until_stopped=True)
+        else:
+            window_memory.remember(until_stopped=False, minutes=minutes)
 
     # ---- showing -----------------------------------------------------------------------------
 

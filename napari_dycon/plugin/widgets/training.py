@@ -7,7 +7,6 @@ from qtpy.QtGui import QPaintEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QSizePolicy,
     QStackedWidget,
     QStyle,
@@ -19,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_dycon.plugin.widgets.curves import CurvesView
 from napari_dycon.plugin.widgets.icons import icon
+from napari_dycon.plugin.widgets.lengths import LengthBox
 from napari_dycon.plugin.widgets.parts import (
     ElidedLabel,
     ProgressLine,
@@ -42,6 +42,11 @@ CONTROL_TIP = (
     "Train a supervised twin afterwards, as long: it tells what the unlabelled scans bring here. Takes twice "
     "the time; both begin anew, and the better one is used."
 )
+LENGTH_TIP = (
+    "How long to train: so many minutes, or until you stop it. Then what you complete and correct meanwhile "
+    "joins in within seconds. You can pause or stop at any moment; nothing is lost."
+)
+WITHOUT_END = "A control trains as long as the run before it, so it needs one that has an end."
 SETTINGS_TIP = "Settings of Train, for experts: plan and method by hand"
 TITLES = {
     "idle": "Train",
@@ -60,14 +65,6 @@ def duration(seconds: float) -> str:
     whole = max(0, round(seconds))
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
-
-
-class MinutesBox(QDoubleSpinBox):
-    """Minutes without needless decimals."""
-
-    def textFromValue(self, value: float) -> str:
-        """Return the shortest text of ``value``."""
-        return f"{value:g}"
 
 
 class MethodBox(QComboBox):
@@ -92,7 +89,7 @@ class MethodBox(QComboBox):
 class TrainingPanel(QWidget):
     """One row to start or to steer, a thin line of progress, the curves."""
 
-    train_requested = Signal(str, float, bool)
+    train_requested = Signal(str, object, bool)
     pause_requested = Signal()
     resume_requested = Signal()
     stop_requested = Signal()
@@ -106,16 +103,13 @@ class TrainingPanel(QWidget):
         self.method = MethodBox()
         self.method.setPlaceholderText("Loading…")
         self.method.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.minutes = MinutesBox()
-        self.minutes.setRange(0.5, 720.0)
-        self.minutes.setDecimals(1)
-        self.minutes.setSingleStep(1.0)
-        self.minutes.setValue(5.0)
-        self.minutes.setSuffix(" min")
+        self.minutes = LengthBox(5.0)
         self.minutes.setFixedWidth(116)
-        self.minutes.setToolTip("How long to train. You can pause or stop at any moment; nothing is lost.")
+        self.minutes.setToolTip(as_tooltip(LENGTH_TIP))
+        self.minutes.setAccessibleName("How long to train")
+        self.minutes.currentTextChanged.connect(self._show_control)
         self.control = QCheckBox("Control")
-        self.control.setToolTip(as_tooltip(CONTROL_TIP))
+        set_tip(self.control, CONTROL_TIP)
         self.train_button = push_button(
             "Train", "Train on what is labelled so far, in the background", self.train, "primary"
         )
@@ -169,14 +163,24 @@ class TrainingPanel(QWidget):
         self.method.setToolTip(as_tooltip("How to learn.\n" + "\n".join(title for _, title in methods)))
 
     def set_task(
-        self, kind: str, phase: str, fraction: float | None, seconds_left: float | None, text: str
+        self,
+        kind: str,
+        phase: str,
+        fraction: float | None,
+        seconds_left: float | None,
+        text: str,
+        seconds_run: float | None = None,
+        dice: float | None = None,
     ) -> None:
-        """Show the task under way: ``kind`` and ``phase`` are those of ``TaskState``."""
+        """Show the task under way; all are those of ``TaskState``."""
         running = kind != "idle"
         self.title.setText(TITLES[kind])
         self.progress.set_share((fraction or 0.0) if running else None)
         self.status.show_text(text.removeprefix(TITLES[kind]).strip())
-        self.time_left.show_text(self._time_in_words(phase, seconds_left, fraction))
+        done = "" if fraction is None else f"{100 * fraction:.0f} % done"
+        if seconds_run is not None:
+            done = duration(seconds_run) + ("" if dice is None else f" · Dice {dice:.2f}")
+        self.time_left.show_text(self._time_in_words(phase, seconds_left, done))
         if (kind, phase) != (self._kind, self._phase):
             self._kind, self._phase = kind, phase
             self._show_controls(kind, phase)
@@ -192,8 +196,7 @@ class TrainingPanel(QWidget):
         self._draw_icons()
 
     @staticmethod
-    def _time_in_words(phase: str, seconds_left: float | None, fraction: float | None) -> str:
-        done = "" if fraction is None else f"{100 * fraction:.0f} % done"
+    def _time_in_words(phase: str, seconds_left: float | None, done: str) -> str:
         if phase in WAITING:
             return f"{WAITING[phase]} · {done}" if phase == "paused" and done else WAITING[phase]
         if seconds_left is None:
@@ -231,8 +234,14 @@ class TrainingPanel(QWidget):
             self.settings_button.setIcon(icon("settings", self._theme.muted if plain else self._theme.text))
 
     def train(self) -> None:
-        """Ask for a training of the method and the minutes in sight, with a control if that is ticked."""
-        self.train_requested.emit(self.method.currentData(), self.minutes.value(), self.control.isChecked())
+        """Ask for a training of the method and the length in sight, with a control if that is ticked."""
+        minutes = self.minutes.value()
+        twin = self.control.isChecked() and minutes is not None
+        self.train_requested.emit(self.method.currentData(), minutes, twin)
+
+    def _show_control(self) -> None:
+        """Let a control be asked for where the training has an end."""
+        allow(self.control, "" if self.minutes.value() is not None else WITHOUT_END)
 
     def _pause_or_resume(self) -> None:
         (self.resume_requested if self._phase in ("paused", "pausing") else self.pause_requested).emit()

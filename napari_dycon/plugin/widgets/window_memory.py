@@ -26,6 +26,8 @@ class Remembered(BaseModel):
         Width of the dock in pixels; None before the person has changed it.
     minutes
         How long the person trained last.
+    until_stopped
+        Whether the training after that was to go on until it is stopped.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -33,6 +35,7 @@ class Remembered(BaseModel):
     recent: tuple[str, ...] = ()
     width: int | None = Field(default=None, ge=NARROWEST, le=WIDEST)
     minutes: float | None = Field(default=None, gt=0, le=720, allow_inf_nan=False)
+    until_stopped: bool = False
 
 
 def state_file() -> Path:

@@ -291,7 +291,15 @@ class Workbench(QObject):
     @while_alive
     def _show_task(self) -> None:
         task = self._session.tasks.state
-        self._dock.training.set_task(task.kind, task.phase, task.fraction, task.seconds_left, task.text)
+        self._dock.training.set_task(
+            task.kind,
+            task.phase,
+            task.fraction,
+            task.seconds_left,
+            task.text,
+            task.seconds_run,
+            task.dice,
+        )
         self._dock.empty.set_task(task.text if task.kind != "idle" else "", task.fraction)
         if self._shown_kind != task.kind:
             self._shown_kind = task.kind

@@ -73,6 +73,10 @@ def is_join(event: Event) -> bool:
     return isinstance(event, LabelsJoined)
 
 
+def is_step(event: Event) -> bool:
+    return isinstance(event, StepFinished)
+
+
 def joining_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name == "dycon-joining"]
 

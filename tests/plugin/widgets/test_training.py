@@ -105,6 +105,56 @@ def test_minutes_show_no_needless_decimals(panel):
     assert panel.minutes.text() == "0.5 min"
 
 
+@pytest.mark.parametrize(
+    ("typed", "minutes", "text"),
+    [
+        ("7.5", 7.5, "7.5 min"),
+        ("12,5 min", 12.5, "12.5 min"),
+        ("0.01", 0.5, "0.5 min"),
+        ("9999", 720.0, "720 min"),
+        ("soon", 5.0, "5 min"),
+        ("nan", 5.0, "5 min"),
+        ("Until stopped", None, "until stopped"),
+    ],
+)
+def test_a_length_may_be_typed(qtbot, panel, typed, minutes, text):
+    panel.minutes.setValue(5.0)
+    edit = panel.minutes.lineEdit()
+    edit.selectAll()
+    qtbot.keyClicks(edit, typed)
+    assert panel.minutes.value() == minutes, "what is being typed counts"
+    with qtbot.waitSignal(panel.minutes.changed):
+        qtbot.keyClick(edit, Qt.Key.Key_Return)
+    assert (panel.minutes.value(), panel.minutes.text()) == (minutes, text)
+
+
+def test_until_stopped_is_chosen_from_the_list_and_needs_no_control(qtbot, panel):
+    panel.control.setChecked(True)
+    panel.minutes.setCurrentIndex(panel.minutes.count() - 1)
+    assert panel.minutes.text() == "until stopped" and not panel.control.isEnabled()
+    assert "one that has an end" in panel.control.toolTip()
+    with qtbot.waitSignal(panel.train_requested) as asked:
+        press(qtbot, panel.train_button)
+    assert asked.args == ["dycon", None, False]
+    panel.minutes.setValue(2.0)
+    assert panel.control.isEnabled()
+
+
+def test_a_training_without_an_end_shows_no_share_but_what_it_has_done(panel):
+    height = panel.sizeHint().height()
+    panel.set_task("training", "running", None, None, "Run 001-dycon on cpu")
+    assert panel.time_left.text() == "Preparing…"
+    panel.set_task("training", "running", None, None, "Iteration 812, 7.4 a second · 14 slices", 192.0)
+    assert panel.time_left.text() == "3:12"
+    panel.set_task(
+        "training", "running", None, None, "Iteration 812, 7.4 a second · 14 slices", 192.0, 0.8125
+    )
+    assert panel.time_left.text() == "3:12 · Dice 0.81" and not panel.progress.share
+    panel.set_task("training", "paused", None, None, "", 192.0, 0.8125)
+    assert panel.time_left.text() == "Paused · 3:12 · Dice 0.81"
+    assert panel.sizeHint().height() == height, "nothing jumps"
+
+
 def test_the_settings_are_a_small_button_that_says_what_was_set(qtbot, panel):
     assert panel.settings_button.text() == ""
     with qtbot.waitSignal(panel.settings_requested):
