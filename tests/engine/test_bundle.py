@@ -109,9 +109,9 @@ def test_arrays_of_which_the_cache_has_no_file_any_more_are_written_anew(make_st
     expected = train(whole, iterations=3)
     add = Bundle.add
 
-    def late(self, case, files):
+    def late(self, case, files, *more):
         files["target"].unlink(missing_ok=True) if "target" in files else None
-        return add(self, case, files)
+        return add(self, case, files, *more)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Bundle, "add", late)
