@@ -40,6 +40,8 @@ class LengthBox(QComboBox):
         text = _in_words(minutes)
         self.setCurrentIndex(self.findText(text))
         self.setEditText(text)
+        if (edit := self.lineEdit()) is not None:
+            edit.setCursorPosition(0)
 
     def text(self) -> str:
         """Return what stands in the box."""
