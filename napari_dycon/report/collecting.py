@@ -358,6 +358,7 @@ def _settings(run: _Run | None) -> Section:
         return Section("Settings", ("There is no readable plan.",))
     plan, config = run.plan, run.config
     budget = f"{config.minutes:g} min" if config.minutes else f"{config.iterations} iterations"
+    budget = "until stopped" if config.open_ended else budget
     temperature = run.quality.temperature if run.quality else None
     rows = [
         ("budget, seed", f"{budget}, {config.seed}"),
