@@ -98,6 +98,7 @@ class Training:
         self._finished: RunFinished | None = None
         self._interrupted: str | None = None
         self._compared = ""
+        self._joined = set[str]()
         self.methods: list[tuple[str, str]] = []
         self.device = "auto"
         self._run_watch = RunWatch(self._on_run_adopted, lambda: not tasks.state.busy, on_failure)
@@ -137,7 +138,7 @@ class Training:
         )
         self._own_process.consider_memory()
         self._tasks.run("training", "Preparing", source, self._on_trained, self._on_training_ended)
-        self._interrupted, self._compared = None, ""
+        self._interrupted, self._compared, self._joined = None, "", set()
         if resume is None:
             self._tasks.show_curves(Curves())
 
@@ -191,7 +192,7 @@ class Training:
             case RunFinished():
                 self._finished = event
             case LabelsJoined():
-                self._dialogue.say("info", event.text)
+                self._tell_joined(event)
             case Glimpse():
                 self._glimpses.take(event)
             case Note():
@@ -204,6 +205,12 @@ class Training:
                     self.engine_ready.emit()
                 for note in event.notes:
                     self._dialogue.say("info", note)
+
+    def _tell_joined(self, event: LabelsJoined) -> None:
+        """Say that slices joined; of strokes, which join every few seconds, only the first of each case."""
+        if event.slices > 0 or not self._joined.issuperset(event.cases):
+            self._dialogue.say("info", event.text)
+        self._joined.update(event.cases)
 
     def _on_predicted(self, event: Event | jobs.Searching | CaseLooked | jobs.SuggestionsReady) -> None:
         match event:
