@@ -29,6 +29,7 @@ from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.expert import Expert
 from napari_dycon.plugin.controllers.glimpses import Glimpses
 from napari_dycon.plugin.controllers.intention import intention
+from napari_dycon.plugin.controllers.join_news import JoinNews
 from napari_dycon.plugin.controllers.models import Models
 from napari_dycon.plugin.controllers.own_process import OwnProcess
 from napari_dycon.plugin.controllers.suggestions import Suggestions
@@ -98,7 +99,7 @@ class Training:
         self._finished: RunFinished | None = None
         self._interrupted: str | None = None
         self._compared = ""
-        self._joined = set[str]()
+        self._join_news = JoinNews(dialogue)
         self.methods: list[tuple[str, str]] = []
         self.device = "auto"
         self._run_watch = RunWatch(self._on_run_adopted, lambda: not tasks.state.busy, on_failure)
@@ -138,7 +139,8 @@ class Training:
         )
         self._own_process.consider_memory()
         self._tasks.run("training", "Preparing", source, self._on_trained, self._on_training_ended)
-        self._interrupted, self._compared, self._joined = None, "", set()
+        self._interrupted, self._compared = None, ""
+        self._join_news.begin()
         if resume is None:
             self._tasks.show_curves(Curves())
 
@@ -192,7 +194,7 @@ class Training:
             case RunFinished():
                 self._finished = event
             case LabelsJoined():
-                self._tell_joined(event)
+                self._join_news.tell(event)
             case Glimpse():
                 self._glimpses.take(event)
             case Note():
@@ -205,12 +207,6 @@ class Training:
                     self.engine_ready.emit()
                 for note in event.notes:
                     self._dialogue.say("info", note)
-
-    def _tell_joined(self, event: LabelsJoined) -> None:
-        """Say that slices joined; of strokes, which join every few seconds, only the first of each case."""
-        if event.slices > 0 or not self._joined.issuperset(event.cases):
-            self._dialogue.say("info", event.text)
-        self._joined.update(event.cases)
 
     def _on_predicted(self, event: Event | jobs.Searching | CaseLooked | jobs.SuggestionsReady) -> None:
         match event:
