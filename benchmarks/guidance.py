@@ -20,10 +20,12 @@ import numpy as np
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.steps import finish
 from napari_dycon.guidance.annotator import Annotator, Costs, Habits
-from napari_dycon.guidance.suggestions import Suggestion, Wanted, strategies
+from napari_dycon.guidance.suggestions import ONLY_SLICES, Suggestion, Wanted, strategies
 from napari_dycon.io.masks import read_mask
+from napari_dycon.study.store.place_log import REGION
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Known, slice_of
+from napari_dycon.study.truth.regions import connected_piece
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Worth:
     mended: float
     seconds: float
     contour_mm: float
+    expected_seconds: float = 0.0
+    expected: float = 0.0
 
 
 def main() -> None:
@@ -44,13 +48,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--rounds", default="1,5", help="as which round strategies are asked")
     parser.add_argument("--count", type=int, default=8)
+    parser.add_argument("--regions", action="store_true", help="ask for pieces to accept or reject, too")
     wanted = parser.parse_args()
+    levels = ONLY_SLICES | {REGION} if wanted.regions else ONLY_SLICES
     print(f"{'strategy':20}round  cases  wrong  mended  contour mm  seconds  mended mm2 a minute (+- s.e.)")
     with Study.open(wanted.study, read_only=True) as study:
         for name in wanted.strategies.split(","):
             for number in map(int, wanted.rounds.split(",")):
                 asked = [
-                    _asked(study, name, Wanted(wanted.count, number, seed)) for seed in range(wanted.seeds)
+                    _asked(study, name, Wanted(wanted.count, number, seed, levels=levels))
+                    for seed in range(wanted.seeds)
                 ]
                 _report(name, number, study, wanted.labels, asked)
 
@@ -74,10 +81,28 @@ def _report(name: str, number: int, study: Study, labels: Path, asked: list[tupl
         f"{np.mean(rates):12.0f} +- {error:.0f}",
         flush=True,
     )
+    _compare(every)
+
+
+def _compare(every: list[Worth]) -> None:
+    """Print what was foretold of the places beside what came true, where anything was."""
+    told = np.array([(w.expected_seconds, w.seconds, w.expected, w.wrong, w.mended) for w in every])
+    told = told[told[:, 0] > 0]
+    if len(told) > 2:
+        means, related = told.mean(axis=0), np.corrcoef(told.T)
+        print(
+            f"{'':20}seconds foretold {means[0]:.1f}, taken {means[1]:.1f} (r {related[0, 1]:.2f}); "
+            f"wrong mm2 foretold {means[2]:.0f}, found {means[3]:.0f} (r {related[2, 3]:.2f}), "
+            f"mended {means[4]:.0f}",
+            flush=True,
+        )
 
 
 def _answered(study: Study, labels: Path, places: tuple[Suggestion, ...]) -> Iterator[Worth]:
     for place in places:
+        if place.level == REGION:
+            yield _decided(study, labels, place)
+            continue
         geometry = study.geometry(place.case)
         truth = read_mask(labels / study.scan_path(place.case).name, geometry)
         annotation, prediction = (
@@ -92,7 +117,22 @@ def _answered(study: Study, labels: Path, places: tuple[Suggestion, ...]) -> Ite
         answer = person.label(annotation, place.axis, place.index, prediction)
         after = free & (annotation.labels[plane] != truth[plane])
         wrong, left = float(before.sum() * pixel), float(after.sum() * pixel)
-        yield Worth(wrong, wrong - left, answer.seconds, answer.contour_mm)
+        told = place.seconds, place.gain * place.seconds
+        yield Worth(wrong, wrong - left, answer.seconds, answer.contour_mm, *told)
+
+
+def _decided(study: Study, labels: Path, place: Suggestion) -> Worth:
+    """A piece that is rejected where most of it is wrong, else accepted."""
+    geometry = study.geometry(place.case)
+    truth = read_mask(labels / study.scan_path(place.case).name, geometry)
+    prediction = study.predictions.mask(study.active_run, place.case)
+    piece = connected_piece(prediction, place.voxel)
+    right = truth[piece.box][piece.mask] == prediction[place.voxel]
+    pixel = geometry.voxel_volume_mm3 / geometry.spacing[place.axis]
+    wrong, rejected = float((~right).sum() * pixel), right.mean() < 0.5
+    background = truth[piece.box][piece.mask] == 0
+    mended = float((background.sum() - right.sum()) * pixel) if rejected else 0.0
+    return Worth(wrong, mended, Costs().slice + Costs().click, 0.0, place.seconds, place.gain * place.seconds)
 
 
 if __name__ == "__main__":

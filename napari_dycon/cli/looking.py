@@ -50,6 +50,7 @@ def suggest(
     from napari_dycon.engine.control import Control
     from napari_dycon.guidance.brought import compare
     from napari_dycon.guidance.suggestions import suggesting
+    from napari_dycon.guidance.worth import in_words
 
     screen, brake = Screen(), Control()
     with (
@@ -79,9 +80,12 @@ def suggest(
     if not places:
         screen.line(NOTHING_READABLE if problems else NOTHING_OPEN)
         return
-    rows = [("case", "plane", "slice", "structure", "score", "reason")]
+    rows = [("case", "level", "plane", "slice", "structure", "score", "time", "reason")]
     rows += [
-        (p.case, p.plane, str(number), p.structure_name, f"{p.score:.2f}", p.reason)
+        (
+            *(p.case, p.level, p.plane, str(number)),
+            *(p.structure_name, f"{p.score:.2f}", in_words(p.seconds), p.reason),
+        )
         for p, number in zip(places, numbers, strict=True)
     ]
     screen.table(rows)

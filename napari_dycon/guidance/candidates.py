@@ -13,31 +13,34 @@ from numpy.typing import NDArray
 
 from napari_dycon.engine.events import CasePredicted
 from napari_dycon.errors import DyconError
+from napari_dycon.guidance.pieces import doubtful_pieces
 from napari_dycon.guidance.predicted import Predicted
 from napari_dycon.guidance.regions import Region, extent, nearest
 from napari_dycon.guidance.slices import labelled_axes, too_close
 from napari_dycon.guidance.suggestions import Suggestion
+from napari_dycon.guidance.worth import expected_errors, slice_seconds
 from napari_dycon.io.geometry import plane_of_axis
 from napari_dycon.io.json_files import parse_json, write_checked
+from napari_dycon.study.store.place_log import Level
 from napari_dycon.study.store.runs import ENTROPY
 from napari_dycon.study.store.schema import CaseRecord, Structure
 from napari_dycon.study.study import Study
-from napari_dycon.study.truth.annotations import Known
+from napari_dycon.study.truth.annotations import Known, slice_of
 
-RECIPE = 1
+RECIPE = 2
 """Raised whenever other candidates are found than before, so that those on disk are not used."""
 _Event = TypeVar("_Event")
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A slice that could be suggested.
+    """A slice or region that could be suggested.
 
     Attributes
     ----------
     suggestion : with a score of 0
     spacing : between neighbouring slices, in mm
-    gain : unsure area on it in mm²
+    gain : unsure area on a slice in mm²; of a region the volume in mm³ that is expected to be wrong
     """
 
     suggestion: Suggestion
@@ -46,7 +49,7 @@ class Candidate:
 
 
 def candidates(study: Study, run: str, case: CaseRecord) -> list[Candidate]:
-    """Return the slices of a case that could be asked for; none where it was not predicted.
+    """Return the slices and regions of a case that could be asked for; none where it was not predicted.
 
     They are read from ``predictions/RUN/CASE.slices.json`` unless the scan, its prediction, what is known of
     it or the structures have changed since.
@@ -101,7 +104,8 @@ def _state_of(path: Path) -> tuple[int, int]:
 def _row(candidate: Candidate) -> list[Any]:
     place = candidate.suggestion
     about = (place.structure, place.structure_name, place.reason)
-    return [place.plane, place.axis, place.index, place.box, *about, candidate.spacing, candidate.gain]
+    worth = (place.level, place.voxel, place.seconds, place.gain, candidate.spacing, candidate.gain)
+    return [place.plane, place.axis, place.index, place.box, *about, *worth]
 
 
 def _read(path: Path, stamp: str, case: str) -> list[Candidate] | None:
@@ -124,12 +128,20 @@ def _candidate(
     structure: int,
     name: str,
     reason: str,
+    level: Level,
+    voxel: list[int] | None,
+    seconds: float,
+    pace: float,
     spacing: float,
     gain: float,
 ) -> Candidate:
     (first, second, third) = ((int(start), int(stop)) for start, stop in box)
     where = (case, plane, int(axis), int(index), (first, second, third))
-    return Candidate(Suggestion(*where, structure, name, 0.0, reason), float(spacing), float(gain))
+    inside = None if voxel is None else (int(voxel[0]), int(voxel[1]), int(voxel[2]))
+    about = (structure, name, 0.0, reason)
+    worth = (float(seconds), float(pace))
+    place = Suggestion(*where, *about, level, inside, *worth)
+    return Candidate(place, float(spacing), float(gain))
 
 
 def _found(predicted: Predicted) -> Iterator[Candidate]:
@@ -139,18 +151,26 @@ def _found(predicted: Predicted) -> Iterator[Candidate]:
         region = Region.around(predicted.mask, structure.value, unsure, predicted.geometry)
         if region is not None:
             yield from _slices(region, structure, predicted)
+    for piece in doubtful_pieces(predicted):
+        place = piece.suggestion
+        yield Candidate(place, predicted.geometry.spacing[place.axis], piece.wrong_mm3)
 
 
 def _slices(region: Region, structure: Structure, predicted: Predicted) -> Iterator[Candidate]:
+    errors, inside = expected_errors(region.unsure), region.depth > 0
     for axis in labelled_axes(predicted.geometry):
         plane = plane_of_axis(predicted.geometry, axis)
         spacing, labelled = predicted.geometry.spacing[axis], predicted.annotation.complete_slices(axis)
-        gains = _sums(region.unsure, axis) * predicted.geometry.voxel_volume_mm3 / spacing
+        pixel = predicted.geometry.voxel_volume_mm3 / spacing
+        gains, wrong = _sums(region.unsure, axis) * pixel, _sums(errors, axis) * pixel
+        in_plane = [size for other, size in enumerate(predicted.geometry.spacing) if other != axis]
         for local in map(int, np.flatnonzero(gains > 0)):
             index = local + region.offset[axis]
             if any(too_close(index, other, spacing) for other in labelled):
                 continue
             what = f"{structure.name} {region.what(axis, local)} {extent(gains, local)}"
+            at = slice_of(axis, local)
+            seconds = slice_seconds(inside[at], region.unsure[at], in_plane)
             place = Suggestion(
                 case=predicted.case.id,
                 plane=plane,
@@ -161,6 +181,8 @@ def _slices(region: Region, structure: Structure, predicted: Predicted) -> Itera
                 structure_name=structure.name,
                 score=0.0,
                 reason=f"{what}; {nearest(index, labelled, spacing, plane)}",
+                seconds=round(seconds, 1),
+                gain=round(float(wrong[local]) / seconds, 4),
             )
             yield Candidate(place, spacing, float(gains[local]))
 

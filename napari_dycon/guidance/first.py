@@ -24,11 +24,13 @@ def first_slices(
 ) -> list[Suggestion]:
     """Evenly spread slices, planes by turns: one of every case before the second of any.
 
+    Cases come from all over the list, for neighbours in it are often of one disease, site or day.
+
     A case that cannot be read is added to `left_out`, with the reason.
     """
     if not study.structures:
         return []
-    ordered = sorted(cases, key=lambda case: case.known_fraction)
+    ordered = sorted(spread(cases), key=lambda case: case.known_fraction)
     found: list[Suggestion] = []
     for turn in range(len(PLANES)):
         for number, case in enumerate(ordered):
@@ -40,6 +42,19 @@ def first_slices(
                     places = _middle_slice(study, case, PLANES[turn], share)
                     found += (p for p in places if not skips.hide(p, case.spacing[p.axis]))
     return found
+
+
+def spread(cases: Sequence[CaseRecord]) -> list[CaseRecord]:
+    """Order a list so that however few are taken, they come from all over it (van der Corput's sequence)."""
+    bits = len(cases).bit_length()
+    turns = (*range(1, 1 << bits), 0) if cases else ()
+    places = dict.fromkeys(len(cases) * _reverse(turn, bits) >> bits for turn in turns)
+    return [cases[place] for place in places]
+
+
+def _reverse(number: int, bits: int) -> int:
+    """Read the binary digits of a number the other way round."""
+    return int(f"{number:0{bits}b}"[::-1], 2)
 
 
 def _middle_slice(study: Study, case: CaseRecord, plane: str, share: float) -> Iterator[Suggestion]:

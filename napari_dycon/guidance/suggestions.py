@@ -13,23 +13,28 @@ from napari_dycon.engine.steps import finish
 from napari_dycon.errors import DyconError
 from napari_dycon.guidance.skips import NONE_SKIPPED, Skips
 from napari_dycon.register import Register
-from napari_dycon.study.store.place_log import CHOSEN, FIRST, SLICE, Kind, Level
+from napari_dycon.study.store.place_log import CASE, CHOSEN, FIRST, REGION, SLICE, Kind, Level
 from napari_dycon.study.study import Study
 
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 USUAL = "ours"
+LEVELS = frozenset({SLICE, REGION, CASE})
+ONLY_SLICES = frozenset({SLICE})
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """One slice worth a person's next minute.
+    """A slice, a region or a case worth a person's next minute.
 
     ``axis`` and ``index`` name the slice and ``box`` the place on it, in source voxels (half-open ranges by
     axis); ``score`` is from 0 to 1; ``structure`` is a label value; ``reason`` is for the user to read.
 
-    ``level`` tells whether it is about a slice, a whole case or a region, of which ``voxel`` is one voxel;
-    ``kind`` whether it was chosen, is a random check, or one of the first, which nothing guides;
-    ``strategy`` who chose it and ``run`` whose prediction guided, None where none did.
+    ``level`` tells whether it is about a slice, a whole case (its middle slice is named) or a region: a piece
+    of the prediction with the voxel ``voxel``, to be accepted or rejected. ``seconds`` is about how long it
+    takes and ``gain`` how many mm² are expected to be mended in a second of that, both by the costs that the
+    simulated annotator assumes (a piece counts with its mean cross-section times its slices); 0 where it
+    cannot be told. ``kind`` tells whether it was chosen, is a random check, or one of the first, which
+    nothing guides; ``strategy`` who chose it and ``run`` whose prediction guided, None where none did.
     """
 
     case: str
@@ -43,6 +48,8 @@ class Suggestion:
     reason: str
     level: Level = SLICE
     voxel: tuple[int, int, int] | None = None
+    seconds: float = 0.0
+    gain: float = 0.0
     kind: Kind = CHOSEN
     strategy: str = ""
     run: str | None = None
@@ -79,12 +86,14 @@ class Wanted:
     round : how many models were trained until now, of which the last one guides; from 1 where there is one
     seed : of all chance, so that strategies can be compared on equal terms
     skips : places that were skipped, which are left out of the answer of any strategy
+    levels : what is asked for; any strategy may answer with slices alone
     """
 
     count: int = 8
     round: int = 1
     seed: int = 0
     skips: Skips = NONE_SKIPPED
+    levels: frozenset[Level] = ONLY_SLICES
 
     def chance(self, study: Study, run: str | None) -> np.random.Generator:
         """Random numbers that are the same for the same state of the study, model, round and seed."""
@@ -123,6 +132,7 @@ def suggesting(
     control: Control | None = None,
     strategy: str = USUAL,
     seed: int = 0,
+    levels: frozenset[Level] = LEVELS,
 ) -> Generator[CaseLooked, None, Suggestions]:
     """Choose slices to annotate next, best first.
 
@@ -138,6 +148,8 @@ def suggesting(
         Name of a registered strategy.
     seed : int
         Of its chance.
+    levels : frozenset of str
+        Whether slices, regions and cases are asked for.
 
     Yields
     ------
@@ -157,7 +169,7 @@ def suggesting(
     """
     chosen = strategies.get(strategy)
     guide, skips = run or study.active_run, Skips.of(study)
-    wanted = Wanted(count, len(study.runs()), seed, skips)
+    wanted = Wanted(count, len(study.runs()), seed, skips, levels)
     found = yield from chosen(study, guide, wanted, control or Control())
     places = tuple(
         replace(place, strategy=strategy, run=None if place.kind == FIRST else guide)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from napari_dycon.guidance.first import spread
 from napari_dycon.guidance.skips import Skips
 from napari_dycon.guidance.suggestions import Suggestion, suggest
 from napari_dycon.study.store.place_log import PlaceEntry, add_place
@@ -40,10 +41,11 @@ def test_ours_asks_for_as_many_as_before(study):
 def test_before_any_training_the_next_scan_takes_the_turn(study):
     study.set_active_run(None)
     first = suggest(study, count=3)
+    assert [place.case for place in first] == ["scan_3", "scan_1", "scan_4"]
     assert {(place.kind, place.run, place.strategy) for place in first} == {("first", None, "ours")}
     note(study, first[0])
     again = suggest(study, count=3)
-    assert [place.case for place in again] == ["scan_1", "scan_2", "scan_3"]
+    assert [place.case for place in again] == ["scan_1", "scan_4", "scan_0"]
 
 
 def test_suggestions_say_by_whom_they_were_chosen(study):
@@ -68,3 +70,14 @@ def test_a_region_is_skipped_where_it_overlaps_and_a_case_as_a_whole(study):
     assert not skips.hide(region(((5, 9), (4, 9), (7, 9)), level="slice"), 3.0)
     assert skips.hide(region(((0, 4), (0, 3), (0, 2)), "scan_2", "case"), 3.0)
     assert not skips.hide(region(((0, 4), (0, 3), (0, 2)), "scan_2"), 3.0)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5, 8, 37, 64])
+def test_however_few_scans_are_taken_they_come_from_all_over_the_list(count):
+    cases = list(range(count))
+    order = spread(cases)
+    assert sorted(order) == cases
+    for few in (4, 8):
+        if count >= 4 * few:
+            parts = {place * few // count for place in order[:few]}
+            assert len(parts) >= few - 1

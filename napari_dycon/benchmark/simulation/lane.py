@@ -21,7 +21,7 @@ from napari_dycon.engine.events import Event, RunStarted
 from napari_dycon.engine.inference import Predictor, predict
 from napari_dycon.engine.runners.here import Trainer
 from napari_dycon.guidance.annotator import Annotator, Answer
-from napari_dycon.guidance.suggestions import suggesting
+from napari_dycon.guidance.suggestions import ONLY_SLICES, suggesting
 from napari_dycon.io.json_files import write_model
 from napari_dycon.io.masks import read_mask
 from napari_dycon.io.volumes import read_volume
@@ -196,7 +196,7 @@ class Lane:
         if progress.places is None:
             strategy = self.strategy if progress.round else START
             count, control = self._setting.protocol.per_round, self._setting.control
-            found = yield from suggesting(study, None, count, control, strategy, self.seed)
+            found = yield from suggesting(study, None, count, control, strategy, self.seed, ONLY_SLICES)
             if control.stopped:
                 return False
             progress.places = tuple(Place(place.case, place.axis, place.index) for place in found.places)

@@ -134,10 +134,10 @@ class Regions:
         self.decide("accept", "case")
 
     @intention
-    def decide_piece(self, what: str) -> None:
-        """Accept or reject the connected piece of the prediction under the pointer."""
+    def decide_piece(self, what: str, voxel: tuple[int, int, int] | None = None) -> None:
+        """Accept or reject the connected piece of the prediction at a voxel, by default under the pointer."""
         case = self._decidable(what)
-        self._decide_at(case, what, self._voxel_under_pointer(case))
+        self._decide_at(case, what, voxel or self._voxel_under_pointer(case))
 
     # ---- regions -----------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from napari_dycon.plugin.controllers.structures import Structures
 from napari_dycon.plugin.controllers.suggestions import Suggestions
 from napari_dycon.plugin.controllers.views import Views
 from napari_dycon.plugin.layers.styles import veil_colour
+from napari_dycon.study.store.place_log import CASE
 
 REST_MS = 400
 """So long after the last change the slices are looked at once more."""
@@ -117,7 +118,7 @@ class Signs(QObject):
         """Return why slices are worth a look, by display axis and index."""
         reasons: tuple[dict[int, str], ...] = ({}, {}, {})
         for place in self._suggestions.waiting:
-            if place.case == found.case.case_id:
+            if place.case == found.case.case_id and place.level != CASE:
                 axis, index = found.case.display.to_display(place.axis, place.index)
                 reasons[axis][index] = place.reason
         return reasons

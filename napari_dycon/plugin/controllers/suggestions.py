@@ -20,17 +20,19 @@ from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.structures import Structures
 from napari_dycon.plugin.controllers.verdict import Verdict
 from napari_dycon.plugin.layers.presenter import Presenter
-from napari_dycon.study.store.place_log import DONE, SKIPPED, Key, Outcome
+from napari_dycon.study.store.place_log import CASE, DONE, REGION, SKIPPED, SLICE, Key, Level, Outcome
 from napari_dycon.study.study import Study
 
 WAITING = "waiting"
 NONE = "There are no suggestions at the moment."
 ALL = "All suggestions are done or skipped. The next training brings new ones."
 NOT_THERE = "Go to a suggestion first, with its card or the key for the next one."
-UNTOUCHED = (
-    "Nothing on this slice was changed yet: correct it, accept the prediction or complete the slice; "
-    "or skip the suggestion."
-)
+UNTOUCHED: dict[Level, str] = {
+    SLICE: "Nothing on this slice was changed yet: correct it, accept the prediction or complete the slice; "
+    "or skip the suggestion.",
+    REGION: "This piece is not decided yet: accept or reject it, or skip the suggestion.",
+    CASE: "Nothing in this case was changed yet: correct it and declare it complete, or skip the suggestion.",
+}
 END_SECONDS = 5.0
 
 
@@ -111,6 +113,12 @@ class Suggestions:
         return self.places[self.index] if 0 <= self.index < len(self.places) else None
 
     @property
+    def piece(self) -> tuple[int, int, int] | None:
+        """A voxel of the piece that is asked about; None where none is, or it is decided."""
+        place = self.here
+        return None if place is None or self.state_of(place) != WAITING else place.voxel
+
+    @property
     def waiting(self) -> list[Suggestion]:
         """Places that are neither done nor skipped."""
         return [place for place in self.places if self.state_of(place) == WAITING]
@@ -168,7 +176,7 @@ class Suggestions:
         elif self.state_of(place) == DONE or (followed is not None and followed.worked_on):
             self._end(place, DONE)
         else:
-            self._dialogue.say("info", UNTOUCHED)
+            self._dialogue.say("info", UNTOUCHED[place.level])
 
     def _end(self, place: Suggestion, state: Outcome) -> None:
         self._ended[key_of(place)] = state
@@ -185,7 +193,8 @@ class Suggestions:
         self.record.follow(self.places)
         if place is not None and place.case == case_id:
             self.record.arrive(place)
-            self._signposts.frame(BoxInSpace(*self._presenter.slices.edges_of(place)))
+            if place.level != CASE:
+                self._signposts.frame(BoxInSpace(*self._presenter.slices.edges_of(place)))
         elif self.index >= 0 and self.places[self.index].case != case_id:
             self._left, self.index = self.index, -1
             self._signposts.frame(None)

@@ -84,6 +84,7 @@ class Slices:
         centre = [0.0, 0.0, 0.0]
         for source_axis, (first, last) in enumerate(place.box):
             middle = place.index if source_axis == place.axis else (first + last) // 2
+            middle = middle if place.voxel is None else place.voxel[source_axis]
             axis, index = display.to_display(source_axis, middle)
             centre[axis] = index * scale[axis]
         viewer.dims.set_point([axis + viewer.dims.ndim - 3 for axis in range(3)], centre)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject
 
+from napari_dycon.guidance.worth import in_words
 from napari_dycon.plugin.widgets.cards import Card
+from napari_dycon.study.store.place_log import CASE, REGION
 
 if TYPE_CHECKING:
     from napari_dycon.guidance.suggestions import Suggestion
@@ -34,6 +36,8 @@ class CardBench(QObject):
             (panel.previous_requested, partial(perform, "previous_place")),
             (panel.skip_requested, partial(perform, "skip_place")),
             (panel.finish_requested, partial(perform, "finish_place")),
+            (panel.accept_requested, partial(perform, "accept_piece")),
+            (panel.reject_requested, partial(perform, "reject_piece")),
             (panel.place_requested, self._go_to),
             (session.suggestions.changed, self.show_all),
             (session.suggestions.pictured, self._on_pictured),
@@ -55,12 +59,14 @@ class CardBench(QObject):
         colours = {structure.value: structure.color for structure in self._session.structures.all}
         slice_number = "slice" if pictured is None else f"{pictured.number} of {pictured.count}"
         return Card(
-            where=f"{place.plane.capitalize()} {slice_number}",
+            where=_tell_where(place, slice_number),
             case=names.get(place.case, place.case),
             structure=place.structure_name,
             colour=colours.get(place.structure, "#808080"),
             reason=place.reason,
             state=suggestions.state_of(place),
+            time=in_words(place.seconds),
+            decides=place.level == REGION,
             picture=None if pictured is None else pictured.picture,
         )
 
@@ -76,3 +82,9 @@ class CardBench(QObject):
     def _on_opened(self, case_id: str) -> None:
         del case_id
         self.show_all()
+
+
+def _tell_where(place: "Suggestion", slice_number: str) -> str:
+    if place.level == CASE:
+        return "Whole scan"
+    return f"{'Piece, ' if place.level == REGION else ''}{place.plane} {slice_number}".capitalize()

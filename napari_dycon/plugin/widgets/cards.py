@@ -40,6 +40,10 @@ class Card:
         Names of case and structure, and the structure's colour.
     reason
         Why it is worth a look, in full.
+    time
+        About how long it takes, in words; empty where that is not known.
+    decides
+        Whether it is a piece to be accepted or rejected.
     state
         waiting, done or skipped.
     picture
@@ -52,6 +56,8 @@ class Card:
     colour: str
     reason: str
     state: str = "waiting"
+    time: str = ""
+    decides: bool = False
     picture: NDArray[np.uint8] | None = None
 
 
@@ -202,6 +208,8 @@ class CardsPanel(QWidget):
     previous_requested = Signal()
     skip_requested = Signal()
     finish_requested = Signal()
+    accept_requested = Signal()
+    reject_requested = Signal()
     place_requested = Signal(int)
     begun = Signal()
 
@@ -211,7 +219,7 @@ class CardsPanel(QWidget):
         self.picture, self.swatch, self.queue = Picture(), Swatch(), QueueLine()
         self.queue.chosen.connect(self.place_requested)
         self.where, self.case = plain_label("", "title"), ElidedLabel("muted")
-        self.structure = ElidedLabel()
+        self.structure, self.time = ElidedLabel(), plain_label("", "muted")
         self.reason = WholeText()
         self.position = plain_label("", "muted")
         self.next_button = push_button(
@@ -228,6 +236,12 @@ class CardsPanel(QWidget):
             "The slice is completed, corrected or accepted: tick the place off and go on",
             self.finish_requested,
         )
+        self.reject_button = push_button(
+            "Reject", "The piece is no part of the structure: it is background there", self.reject_requested
+        )
+        self.accept_button = push_button(
+            "Accept", "The piece is right: take it over as your annotation", self.accept_requested
+        )
         self._lay_out()
         self.set_cards((), -1)
 
@@ -236,7 +250,7 @@ class CardsPanel(QWidget):
         words.setSpacing(2)
         title = row(self.where, self.case, spacing=8)
         title.setStretch(1, 1)
-        about = row(self.swatch, self.structure, spacing=5)
+        about = row(self.swatch, self.structure, self.time, spacing=5)
         about.setStretch(1, 1)
         words.addLayout(title)
         words.addLayout(about)
@@ -248,7 +262,8 @@ class CardsPanel(QWidget):
         self.card.setLayout(card)
         line = row(self.queue, self.position, spacing=8)
         line.setStretch(0, 1)
-        buttons = row(self.previous_button, self.next_button, self.skip_button, self.finish_button)
+        deciding = (self.reject_button, self.accept_button)
+        buttons = row(self.previous_button, self.next_button, self.skip_button, *deciding, self.finish_button)
         buttons.setStretch(1, 1)
         self.next_button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         layout = QVBoxLayout(self)
@@ -266,10 +281,13 @@ class CardsPanel(QWidget):
         self.position.setVisible(bool(cards))
         begun = here >= 0 and self.card.isHidden()
         self.card.setVisible(here >= 0)
+        decides = here >= 0 and cards[here].decides and cards[here].state == "waiting"
         for button in (self.skip_button, self.finish_button):
-            button.setVisible(here >= 0)
+            button.setVisible(here >= 0 and not (decides and button is self.finish_button))
             allow(button, "" if here >= 0 else GO_FIRST)
-        self.next_button.setText("Next" if here >= 0 else "Next place to look")
+        for button in (self.reject_button, self.accept_button):
+            button.setVisible(decides)
+        self.next_button.setText("" if decides else "Next" if here >= 0 else "Next place to look")
         if here >= 0:
             self._show(cards[here])
         allow(self.next_button, "" if cards else NONE_YET)
@@ -287,6 +305,7 @@ class CardsPanel(QWidget):
         self.where.setText(card.where)
         self.case.show_text(card.case)
         self.structure.show_text(card.structure)
+        self.time.setText(card.time)
         self.swatch.set_colour(card.colour)
         state = {"done": "Done. ", "skipped": "Skipped. "}.get(card.state, "")
         self.reason.show_text(state + card.reason)
@@ -306,7 +325,9 @@ class CardsPanel(QWidget):
             (self.next_button, "right"),
             (self.previous_button, "left"),
             (self.finish_button, "tick"),
+            (self.accept_button, "tick"),
+            (self.reject_button, "cross"),
         ):
             button.setIcon(icon(name, self._theme.text if button.isEnabled() else self._theme.muted))
-        for button in (self.skip_button, self.finish_button):
+        for button in (self.skip_button, self.finish_button, self.accept_button, self.reject_button):
             button.setIconSize(QSize(14, 14))

@@ -135,6 +135,8 @@ def _buttons(dock: KeyedDock) -> tuple[tuple[QWidget, str], ...]:
         (dock.cards.previous_button, "previous_place"),
         (dock.cards.skip_button, "skip_place"),
         (dock.cards.finish_button, "finish_place"),
+        (dock.cards.accept_button, "accept_piece"),
+        (dock.cards.reject_button, "reject_piece"),
         (dock.cases.line.next, "next_case"),
         (dock.cases.line.back, "previous_case"),
         (dock.review.prediction, "prediction"),

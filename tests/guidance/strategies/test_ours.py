@@ -103,7 +103,7 @@ def test_before_any_training_slices_are_spread_over_cases_and_planes(study):
     study.save_annotation("scan_0", Annotation.full(prediction()), "import")
     places = suggest(study, count=8)
     assert len(places) == 8
-    assert [place.case for place in places[:5]] == [f"scan_{number}" for number in range(1, 6)]
+    assert {place.case for place in places[:5]} == {f"scan_{number}" for number in range(1, 6)}
     assert len({place.index for place in places if place.plane == "axial"}) > 2
     assert {place.plane for place in places} == {"axial", "coronal"}
     assert all(place.box[place.axis] == (place.index, place.index + 1) for place in places)
@@ -183,3 +183,12 @@ def test_chance_gives_way_as_the_rounds_go_on(study):
         return len({finish(step).places for step in steps})
 
     assert spread(5) < spread(1)
+
+
+def test_a_random_check_is_left_room_for_where_scans_are_few(study):
+    for number in range(3):
+        save(study, f"scan_{number}", everywhere(0.5))
+    for number in range(3, 6):
+        study.save_annotation(f"scan_{number}", Annotation.full(prediction()), "complete")
+    places = suggest(study, count=8)
+    assert [place.kind for place in places] == ["chosen"] * 5 + ["random"]

@@ -210,3 +210,29 @@ def test_what_suggestions_brought_is_told_once_enough_was_done(desk, notes):
     assert sum("1 line of suggestions.jsonl" in text for _, text in notes) == 1
     desk.session.close()
     assert verdict.line == ""
+
+
+PIECE = ((2, 10), (3, 12), (1, 9))
+
+
+@pytest.mark.parametrize("what", ["accept", "reject"])
+def test_a_region_is_decided_with_one_key_wherever_the_pointer_is(desk, what, notes):
+    one = desk.session.suggestions.places[0]
+    region = {**one.to_dict(), "box": PIECE, "level": "region", "voxel": (5, 7, 4)}
+    desk.session.suggestions._show([type(one)(**region)])
+    desk.go()
+    assert desk.session._presenter.slices.current_slice() == (1, 7)
+    assert desk.session.suggestions.piece == (5, 7, 4)
+    desk.session.suggestions.finish()
+    assert "not decided yet" in notes[-1][1]
+    desk.session.actions.perform(f"{what}_piece")
+    desk.opened.rest()
+    suggestions = desk.session.suggestions
+    desk.opened.wait(lambda: suggestions.state_of(suggestions.places[0]) == "done")
+    assert suggestions.piece is None and not suggestions.waiting
+    labels, known = desk.case.annotation.labels[5, 7, 4], desk.case.annotation.known[5, 7, 4]
+    assert (labels, known) == ((1, 2) if what == "accept" else (0, 1))
+    desk.session.suggestions.finish()
+    (entry,) = desk.log()
+    assert (entry.level, entry.outcome, entry.changed_mm2) == ("region", "done", None)
+    assert entry.changed == (0 if what == "accept" else 8 * 9 * 8) and entry.looked == 8 * 9 * 8

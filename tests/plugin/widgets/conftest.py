@@ -52,6 +52,8 @@ class Place:
     plane: str = "axial"
     structure: int = 1
     structure_name: str = "Left atrium"
+    level: str = "slice"
+    seconds: float = 20.0
 
 
 class Part:
@@ -200,7 +202,7 @@ class Recorder:
         self.versions = Versions(asked, "versions", shown=None)
         verdict = Verdict(asked, "verdict", line="", details="")
         self.suggestions = Suggestions(
-            asked, "suggestions", places=[], index=-1, states={}, pictures={}, verdict=verdict
+            asked, "suggestions", places=[], index=-1, states={}, pictures={}, verdict=verdict, piece=None
         )
         methods = [
             ("supervised", "Supervised: labelled voxels only"),

@@ -88,3 +88,29 @@ def test_the_picture_is_what_was_given(panel):
     right = seen.pixelColor(seen.width() * 3 // 4, seen.height() // 2)
     assert abs(right.red() - 200) < 4 and abs(right.blue() - 60) < 4
     assert seen.pixelColor(seen.width() // 4, seen.height() // 2).red() < 4
+
+
+def test_a_piece_is_accepted_or_rejected_on_its_card_until_it_is_decided(qtbot, panel):
+    panel.set_cards([card(decides=True, time="about 5 s"), card()], 0)
+    assert panel.accept_button.isVisible() and panel.reject_button.isVisible()
+    assert not panel.finish_button.isVisible() and panel.time.text() == "about 5 s"
+    for button, signal in (
+        (panel.accept_button, "accept_requested"),
+        (panel.reject_button, "reject_requested"),
+    ):
+        with qtbot.waitSignal(getattr(panel, signal)):
+            qtbot.mouseClick(button, LEFT)
+    panel.set_cards([card(decides=True, state="done"), card()], 0)
+    assert not panel.accept_button.isVisible() and panel.finish_button.isVisible()
+    panel.set_cards([card(decides=True), card()], 1)
+    assert not panel.reject_button.isVisible() and panel.finish_button.isVisible()
+
+
+@pytest.mark.parametrize("level", ["slice", "region", "case"])
+def test_whatever_a_card_is_about_it_fits_into_the_dock(make_dock, session, rows, place, level):
+    session.open_with(rows)
+    session.suggestions.places, session.suggestions.index = [place("b", "edge unclear", level=level)], 0
+    dock = make_dock()
+    assert dock.cards.accept_button.isVisible() == (level == "region")
+    assert dock.cards.minimumSizeHint().width() <= dock.minimumSizeHint().width() - 20
+    assert dock.cards.where.text().startswith({"slice": "Axial", "region": "Piece", "case": "Whole"}[level])
