@@ -6,6 +6,7 @@ from napari_dycon.engine.bundle import Bundle, BundledCase, Update
 from napari_dycon.engine.events import Note
 from napari_dycon.engine.store import CaseStore, slices_complete
 from napari_dycon.errors import DyconError, TrainingError
+from napari_dycon.study.store.schema import StudyRecord
 from napari_dycon.study.store.structures import read_notes
 from napari_dycon.study.store.studyfile import read_record
 from napari_dycon.study.study import Study
@@ -49,9 +50,11 @@ class Joining:
         TrainingError
             When a structure that the run learns is gone, or structures are being changed.
         """
-        yield from self._check_structures()
+        record, _ = read_record(self._study.path)
+        yield from self._check_structures(record)
+        patients = {one.id: one.patient for one in record.cases}
         try:
-            found = self._prepare(case)
+            found = self._prepare(case, patients.get(case, ""))
             if found is not None:
                 self._offered[case] = found
             if tuple(self._offered.values()) != self._update.cases:
@@ -60,10 +63,10 @@ class Joining:
             why = str(error) or "there is not enough memory for it."
             yield Note("warning", f"What was labelled in {case} could not join the training: {why}")
 
-    def _prepare(self, case: str) -> BundledCase | None:
+    def _prepare(self, case: str, patient: str) -> BundledCase | None:
         """New labels of a case; None where it is not trained on, or they say the same as before."""
         before = self._offered.get(case) or self._begun.get(case)
-        if before is None or self._study.case(case).patient != before.patient:  # who is held out must stay so
+        if before is None or patient != before.patient:  # who is held out must stay so
             return None
         prepared = self._store.prepare(case)
         slices = slices_complete(self._study, case)
@@ -76,9 +79,9 @@ class Joining:
         self._bundle.write_update(update)
         self._update = update
 
-    def _check_structures(self) -> Iterator[Note]:
+    def _check_structures(self, record: StudyRecord) -> Iterator[Note]:
         """Say which structures are new, and refuse what speaks of others than the run learns."""
-        now = {structure.value: structure.name for structure in read_record(self._study.path)[0].structures}
+        now = {structure.value: structure.name for structure in record.structures}
         learned = set(self._plan.structure_values)
         if not learned <= now.keys() or any(not note.done for note in read_notes(self._study.path)):
             raise TrainingError(

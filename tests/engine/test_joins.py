@@ -265,8 +265,10 @@ def test_what_is_held_out_stays_so_and_is_measured_on(make_study, monkeypatch, h
     assert losses[0] == losses[1] and dice[0][0] == dice[1][0] and dice[0][-1] != dice[1][-1]
 
 
-def test_a_case_that_has_become_that_of_another_patient_waits_for_the_next_training(sparse):
+@pytest.mark.parametrize("open_to", ["write", "read"])
+def test_a_case_that_has_become_that_of_another_patient_waits_for_the_next_training(sparse, open_to):
     study = sparse()
+    trained = Study.open(study.path) if open_to == "read" else study
 
     def move() -> None:
         case = complete(study, 1, MIDDLE)
@@ -276,9 +278,11 @@ def test_a_case_that_has_become_that_of_another_patient_waits_for_the_next_train
                 for one in study.cases
             )
         )
-        offer(study, case)
+        offer(trained, case)
 
-    assert not joined(train_on(study, 6, {3: move}))
+    assert trained.read_only == (open_to == "read")
+    assert not joined(train_on(trained, 6, {3: move}))
+    trained.close()
 
 
 def test_slices_of_another_scan_of_a_patient_are_held_out_with_those_of_the_first(make_study, monkeypatch):

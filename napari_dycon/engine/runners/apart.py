@@ -25,7 +25,6 @@ from napari_dycon.engine.events import (
     from_json,
 )
 from napari_dycon.engine.request import Request
-from napari_dycon.engine.runners.beside import with_joining
 from napari_dycon.engine.runners.handover import handing_over
 from napari_dycon.engine.viewpoint import View, view_word
 from napari_dycon.errors import TrainingError
@@ -57,7 +56,7 @@ def train_apart(study: Study, request: Request, control: Control) -> Iterator[Ev
         run can then go on from its last checkpoint.
     """
     task = {"study": str(study.path), "request": request.model_dump(mode="json")}
-    yield from handing_over(study, with_joining(study, _Child(task, control).events()))
+    yield from handing_over(study, _Child(task, control).events())
 
 
 def train_bundle_apart(run: Path, control: Control) -> Iterator[Event]:

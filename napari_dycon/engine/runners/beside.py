@@ -1,6 +1,6 @@
 """While a run without an end is trained, what is saved of labels in its study joins it.
 
-Nothing here imports torch before there is something to join.
+That is done in the process that trains, in a thread of its own: a window that trains apart is left in peace.
 """
 
 import threading
@@ -8,15 +8,12 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 from napari_dycon.engine.events import Event, Note, RunFinished, RunStarted
+from napari_dycon.engine.joining import Joining
 from napari_dycon.errors import DyconError
 from napari_dycon.study.store.annotation_store import AnnotationStore
 from napari_dycon.study.study import Study
-
-if TYPE_CHECKING:
-    from napari_dycon.engine.joining import Joining
 
 LOOK_SECONDS = 2.0
 REST = 3
@@ -92,12 +89,9 @@ class LabelWatch:
         names = [name for name, stamp in self._seen.items() if before.get(name) != stamp]
         return [name.removesuffix(".json") for name in names if ".next." not in name]
 
-    def _offer(self, joining: "Joining | None", run: str, cases: list[str]) -> "Joining | None":
+    def _offer(self, joining: Joining | None, run: str, cases: list[str]) -> Joining | None:
         try:
-            if joining is None:
-                from napari_dycon.engine.joining import Joining
-
-                joining = Joining(self._study, run)
+            joining = joining or Joining(self._study, run)
             for case in cases:
                 if self._stop.is_set():
                     break

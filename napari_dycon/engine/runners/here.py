@@ -86,11 +86,15 @@ def train_here(study: Study, request: Request, control: Control) -> Iterator[Eve
     TrainingError
         When training cannot start or go on; in the latter case after a RunFinished that says so.
     """
-    yield from handing_over(study, with_joining(study, prepare_and_train(study, request, control)))
+    yield from handing_over(study, prepare_and_train(study, request, control))
 
 
 def prepare_and_train(study: Study, request: Request, control: Control) -> Generator[Event, None, None]:
-    """Do so, and leave it to others to make the run active."""
+    """Do so, and leave it to others to make the run active; labels that are saved meanwhile may join."""
+    yield from with_joining(study, _prepare_and_train(study, request, control))
+
+
+def _prepare_and_train(study: Study, request: Request, control: Control) -> Generator[Event, None, None]:
     try:
         bundle = yield from prepare(study, request, control)
     except Stopped:
