@@ -38,12 +38,14 @@ class TrainingCase:
     target : uint8 (x, y, z), 255 where nothing may be learned; None for an unlabelled case
     unlabelled : whether unlabelled patches may be taken from it
     weight : importance of each voxel of the target, (x, y, z); None for 1
+    own : the same scan as the model has labelled it by itself, where it has
     """
 
     image: NDArray[np.float16]
     target: NDArray[np.uint8] | None
     unlabelled: bool
     weight: NDArray[np.float16] | None = None
+    own: "TrainingCase | None" = None
 
 
 class PatchSampler:
@@ -52,8 +54,10 @@ class PatchSampler:
     The labelled stream takes cases with known voxels only; a share of its patches is centred on a known
     voxel of a structure drawn at random, so that a tiny structure is seen as often as a large one, and of a
     piece of it drawn by its diameter, so that a small lesion is not lost beside a large one. The others are
-    centred on any known voxel where the scan shows something. The unlabelled stream never looks at labels,
-    except to prefer voxels of partly labelled cases that are still unknown.
+    centred on any known voxel where the scan shows something. The last quarter, at least one, is of cases
+    that the model labelled by itself, where there are some: a method that pastes patches shows those only as
+    part of a mixture with a person's. The unlabelled stream never looks at labels, except to prefer voxels of
+    partly labelled cases that are still unknown.
 
     Raises
     ------
@@ -81,11 +85,8 @@ class PatchSampler:
 
     def _arrange(self, sources: "Sequence[_Source]") -> None:
         self._sources = sources
-        self._labelled = [
-            (source.case, source.case.target, source.known)
-            for source in sources
-            if source.case.target is not None and source.known
-        ]
+        self._labelled = [labelled for source in sources for labelled in source.labelled()]
+        self._own = [labelled for source in sources if source.own for labelled in source.own.labelled()]
         self._unlabelled = [(source.case, source.unknown) for source in sources if source.case.unlabelled]
         if not self._labelled:
             raise ValueError("no case has a known voxel")
@@ -105,8 +106,17 @@ class PatchSampler:
     def batch(self, iteration: int, patches: tuple[int, int] | None = None) -> Batch:
         """Make the batch of an iteration, on request with only the first so many patches of each stream."""
         labelled, unlabelled = patches or self.planned
-        randoms = (np.random.default_rng((self._seed, iteration, 0, n)) for n in range(labelled))
-        images, targets, weights = zip(*map(self._labelled_patch, randoms), strict=True)
+        first_own = labelled - max(1, labelled // 4) if self._own and labelled > 1 else labelled
+        images, targets, weights = zip(
+            *(
+                self._labelled_patch(
+                    self._labelled if number < first_own else self._own,
+                    np.random.default_rng((self._seed, iteration, 0, number)),
+                )
+                for number in range(labelled)
+            ),
+            strict=True,
+        )
         weak, strong, inside = self._unlabelled_patches(iteration, unlabelled)
         return Batch(
             image=torch.stack(images)[:, None],
@@ -143,10 +153,10 @@ class PatchSampler:
                     batch.cancel()
 
     def _labelled_patch(
-        self, random: np.random.Generator
+        self, source: Sequence["_Labelled"], random: np.random.Generator
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         plan = self._plan
-        case, target, voxel = self._labelled_centre(random)
+        case, target, voxel = self._labelled_centre(source, random)
         centre = _place(voxel, target.shape, plan.patch_size, random)
         warp = random_warp(plan.augmentation, plan.spacing, random)
         image, labels, weight = sample_patch(case.image, target, centre, plan.patch_size, warp, case.weight)
@@ -159,12 +169,14 @@ class PatchSampler:
         return perturb(image, plan.augmentation, random), labels, weight
 
     def _labelled_centre(
-        self, random: np.random.Generator
+        self, source: Sequence["_Labelled"], random: np.random.Generator
     ) -> tuple[TrainingCase, NDArray[np.uint8], NDArray[np.int64]]:
         wanted = None
         if self._structures and random.random() < self._plan.foreground_share:
             wanted = self._structures[int(random.integers(len(self._structures)))]
-        able = [entry for entry in self._labelled if wanted is None or wanted in entry[2]]
+        able = [entry for entry in source if wanted is None or wanted in entry[2]]
+        if not able:
+            able, wanted = list(source), None
         case, target, known = able[int(random.integers(len(able)))]
         flat = known[ANYWHERE if wanted is None else wanted].draw(random)
         return case, target, np.array(np.unravel_index(flat, target.shape))
@@ -221,6 +233,7 @@ class _Source:
     case: TrainingCase
     known: dict[int, _Centres]
     unknown: Voxels | None
+    own: "_Source | None"
 
     @classmethod
     def of(cls, case: TrainingCase, seed: tuple[int, ...]) -> "_Source":
@@ -228,7 +241,16 @@ class _Source:
         known = {} if case.target is None else _centres(case.image, case.target, random)
         unknown = _unknown(case.target, random) if case.unlabelled else None
         let_go(case.image, case.target)
-        return cls(case, known, unknown)
+        return cls(case, known, unknown, None if case.own is None else cls.of(case.own, (*seed, 1)))
+
+    def labelled(self) -> "Iterator[_Labelled]":
+        """Yield the case where it has known voxels."""
+        if self.case.target is not None and self.known:
+            yield self.case, self.case.target, self.known
+
+
+_Labelled = tuple[TrainingCase, NDArray[np.uint8], dict[int, _Centres]]
+"""A case with known voxels, its target, and where its patches may be centred by class."""
 
 
 def _centres(

@@ -118,7 +118,7 @@ def make_sampler(
     Parameters
     ----------
     own
-        What the model has made of scans, by case, in place of what is known of them.
+        What the model has made of scans, by case; what a person knows of them counts beside it.
     """
     return PatchSampler([training_case(case, holdout, method, own) for case in cases], plan, seed)
 
@@ -127,8 +127,10 @@ def training_case(
     case: PreparedCase, holdout: HoldOut, method: Method, own: Mapping[str, Filled] = NOTHING
 ) -> TrainingCase:
     """A case as training may see it, see `make_sampler`."""
-    if case.case in own:
-        return TrainingCase(case.image, own[case.case].target, False, own[case.case].weight)
+    filled = own.get(case.case)
+    if filled is not None:
+        made = TrainingCase(case.image, filled.target, False, filled.weight)
+        return TrainingCase(case.image, holdout.training_target(case), False, case.weight, made)
     unlabelled = method.learns_from_unlabelled and not holdout.holds(case) and has_unknown(case)
     return TrainingCase(case.image, holdout.training_target(case), unlabelled, case.weight)
 

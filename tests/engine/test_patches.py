@@ -299,3 +299,40 @@ def test_a_patch_without_weights_weighs_one_beside_one_with_them():
     patches = torch.cat([batch.weight for batch in batches if batch.weight is not None])
     lowest = patches.flatten(1).amin(1)
     assert set(lowest.tolist()) == {0.5, 1.0}
+
+
+def filled(value, size=24):
+    """A scan of one shade, labelled with one structure throughout."""
+    image = np.full((size, size, size), value, np.float16)
+    return image, np.full((size, size, size), value, np.uint8)
+
+
+def also_by_the_model():
+    """One scan labelled 1 by a person, and one that nobody labelled but the model, with 2."""
+    image, made = filled(2)
+    return [
+        TrainingCase(*filled(1), False),
+        TrainingCase(image, None, False, own=TrainingCase(image, made, False)),
+    ]
+
+
+def test_what_the_model_made_of_a_scan_goes_once_a_person_labels_it():
+    sampler = PatchSampler(also_by_the_model(), plan_with(augmentation=still()), 0)
+    image, drawn = filled(2)
+    joined = sampler.with_cases({1: TrainingCase(image, np.zeros_like(drawn), False)})
+    seen = {int(patch.min()) for i in range(6) for patch in joined.batch(i, (4, 0)).target}
+    assert seen == {0, 1}
+
+
+@pytest.mark.parametrize(("count", "own"), [(1, 0), (2, 1), (3, 1), (4, 1), (8, 2), (16, 4)])
+def test_the_last_quarter_of_the_labelled_patches_is_what_the_model_labelled_by_itself(count, own):
+    sampler = PatchSampler(also_by_the_model(), plan_with(augmentation=still()), 0)
+    for iteration in range(3):
+        target = sampler.batch(iteration, (count, 0)).target
+        assert [int(patch.min()) for patch in target] == [1] * (count - own) + [2] * own
+
+
+def test_what_a_person_drew_of_a_structure_that_the_model_never_predicts_is_still_looked_for():
+    plan = plan_with(augmentation=still(), foreground_share=1.0)
+    sampler = PatchSampler(also_by_the_model(), plan, 0)
+    assert all(int(sampler.batch(i, (4, 0)).target[3].min()) == 2 for i in range(4))

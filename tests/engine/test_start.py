@@ -1,13 +1,16 @@
-"""What the networks of a run begin with, and who decides it."""
+"""What the networks of a run begin with, and who decides it; and what they are shown."""
 
+import numpy as np
 import torch
 
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.request import Request
 from napari_dycon.engine.runs import RunFolder, build_method
+from napari_dycon.engine.self_training import Filled
 from napari_dycon.engine.setup import prepare
 from napari_dycon.engine.start import make_start
 from napari_dycon.engine.steps import finish
+from napari_dycon.learning.batch import IGNORE
 from tests.engine.conftest import TINY
 
 RANDOM = {**TINY, "fitted_head": False}
@@ -48,3 +51,13 @@ def test_the_last_model_wins(make_study, train):
     train(study, "supervised", iterations=3)
     earlier = RunFolder(study.run_dir("001-supervised")).method()[1].student.state_dict()
     assert same(started(study, TINY, method="supervised").method.student.state_dict(), earlier)
+
+
+def test_what_the_model_made_of_a_scan_stands_beside_what_a_person_said_of_it(make_study):
+    """A person's labels are shown whole, the model's come last, where methods paste them into others."""
+    start = started(make_study(cases=3, labelled=2), TINY)
+    own = {case.case: Filled(np.ones(case.image.shape, np.uint8), None) for case in start.cases}
+    for iteration in range(4):
+        target = start.sampler(own).batch(iteration, (4, 0)).target
+        assert set(target[3].unique().tolist()) <= {1, IGNORE}
+        assert all(0 in patch for patch in target[:3])
