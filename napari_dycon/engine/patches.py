@@ -85,8 +85,8 @@ class PatchSampler:
 
     def _arrange(self, sources: "Sequence[_Source]") -> None:
         self._sources = sources
-        self._labelled = [labelled for source in sources for labelled in source.labelled()]
-        self._own = [labelled for source in sources if source.own for labelled in source.own.labelled()]
+        self._labelled = [entry for source in sources for entry in source.entries()]
+        self._own = [entry for source in sources if source.own for entry in source.own.entries()]
         self._unlabelled = [(source.case, source.unknown) for source in sources if source.case.unlabelled]
         if not self._labelled:
             raise ValueError("no case has a known voxel")
@@ -243,7 +243,7 @@ class _Source:
         let_go(case.image, case.target)
         return cls(case, known, unknown, None if case.own is None else cls.of(case.own, (*seed, 1)))
 
-    def labelled(self) -> "Iterator[_Labelled]":
+    def entries(self) -> "Iterator[_Labelled]":
         """Yield the case where it has known voxels."""
         if self.case.target is not None and self.known:
             yield self.case, self.case.target, self.known
