@@ -193,7 +193,12 @@ class _Child:
 
 
 def _start_process(errors: IO[bytes]) -> subprocess.Popen[str]:
-    """The process, without a window, and out of reach of a Ctrl-C in the terminal that is for this one."""
+    """The process, without a window, and out of reach of a Ctrl-C in the terminal that is for this one.
+
+    It stays in the session of this one: Linux shares the processor out between sessions first (autogroups of
+    the scheduler), by niceness within each of them. In a session of its own it would get half of a core that
+    the window needs, however nice it is.
+    """
     flags = ("CREATE_NEW_PROCESS_GROUP", "CREATE_NO_WINDOW")  # on Windows
     return subprocess.Popen(
         CHILD,
@@ -202,7 +207,7 @@ def _start_process(errors: IO[bytes]) -> subprocess.Popen[str]:
         stderr=errors,
         encoding="utf-8",
         errors="replace",
-        start_new_session=True,
+        process_group=0,
         creationflags=sum(getattr(subprocess, flag, 0) for flag in flags),
     )
 

@@ -103,11 +103,11 @@ def main() -> int:
     """Do what standard input says; return 0 where that was done, else 1."""
     voice = Voice(_own_output())
     faulthandler.enable()
+    _give_way()
     control = RemoteControl(voice)
     task = Task.model_validate_json(sys.stdin.readline())
     signal.signal(signal.SIGTERM, lambda number, frame: control.stop())
     threading.Thread(target=control.obey, args=(sys.stdin,)).start()
-    _give_way()
     try:
         for event in task.events(control):
             voice.line(event.to_json())
@@ -137,10 +137,13 @@ def _own_output() -> IO[str]:
 
 
 def _give_way() -> None:
-    """Leave processor and memory to the interface first."""
-    below = psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else NICENESS
+    """Leave processor and memory to the interface first; threads that are started later do so, too."""
+    process = psutil.Process()
     with suppress(psutil.Error, OSError):
-        psutil.Process().nice(below)
+        if sys.platform == "win32":
+            process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+        else:
+            process.nice(max(NICENESS, process.nice()))
     if sys.platform.startswith("linux"):
         with suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(str(FIRST_TO_GO), encoding="ascii")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -109,6 +111,22 @@ def test_closing_the_events_saves_and_leaves_no_process(make_study):
     events.close()
     assert not process.is_running()
     assert RunFolder(study.run_dir("001-dycon")).checkpoints.load().iteration >= 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="niceness of threads")
+def test_every_thread_of_the_process_gives_way_to_the_window(make_study):
+    """Niceness counts within a session only, where the scheduler of Linux groups by session."""
+    events, before = train_apart(make_study(), wish(iterations=10000), Control()), os.getpriority(0, 0)
+    for event in events:
+        if isinstance(event, StepFinished) and event.iteration == 2:
+            break
+    process = trainer().pid
+    assert os.getsid(process) == os.getsid(0)
+    assert os.getpgid(process) == process, "a Ctrl-C in the terminal is not for it"
+    threads = [int(thread.name) for thread in Path(f"/proc/{process}/task").iterdir()]
+    nices = {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
+    assert len(threads) > 1 and nices == {max(before, child.NICENESS)}
+    events.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
