@@ -1,24 +1,28 @@
 """What completed cases say about the active run, counted in the background and kept while nothing changes."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from napari_dycon.engine.control import Control
 from napari_dycon.errors import DyconError
 from napari_dycon.guidance.quality import Check, Checks, check_case, to_check
-from napari_dycon.plugin.background.queue import JobQueue
+from napari_dycon.plugin.background.study_watch import StudyWatch
 from napari_dycon.plugin.background.worker import EventSource
 from napari_dycon.study.study import Study
-
-END_SECONDS = 5.0
 
 Stamp = tuple[str, str, float, int]
 """Run, version of the annotation, time and size of the prediction."""
 Kept = Mapping[str, tuple[Stamp, tuple[Check, ...]]]
 
 
-@dataclass
-class CheckedBy:
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The checks of each case that can be checked, and what they are about."""
+
+    kept: Kept
+
+
+class CheckedBy(StudyWatch[Compared]):
     """The checks of the active run of the open study; ``on_change`` is called when they are others.
 
     Attributes
@@ -27,43 +31,26 @@ class CheckedBy:
         As far as they have been made.
     """
 
-    on_change: Callable[[], object]
-    checks: Checks = field(default_factory=Checks)
-    _kept: Kept = field(default_factory=dict)
-    _study: Study | None = None
+    def __init__(self, on_change: Callable[[], object]) -> None:
+        super().__init__()
+        self._on_change = on_change
+        self.checks = Checks()
+        self._kept: Kept = {}
 
-    def __post_init__(self) -> None:
-        """Make the queue that compares."""
-        self._queue = JobQueue(_ignore)
+    def question(self, study: Study) -> EventSource[Compared]:
+        """Compare what is new since it was compared last."""
+        return compare(study, self._kept)
 
-    def open_study(self, study: Study) -> None:
-        """Check the cases of ``study`` from now on."""
-        self._study = study
-        self.look()
-
-    def look(self) -> None:
-        """Compare, in the background, what is new since it was compared last."""
-        if self._study is not None:
-            self._queue.put("check", compare(self._study, self._kept), self._take)
-
-    def close(self) -> None:
-        """Forget the study."""
-        self._queue.close(END_SECONDS)
-        self._study = None
-        self.checks, self._kept = Checks(), {}
-
-    def _take(self, event: "Compared") -> None:
+    def take(self, event: Compared) -> None:
+        """Keep the checks."""
         if event.kept != self._kept:
             self._kept = event.kept
             self.checks = Checks(check for _, checks in event.kept.values() for check in checks)
-            self.on_change()
+            self._on_change()
 
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """The checks of each case that can be checked, and what they are about."""
-
-    kept: Kept
+    def forget(self) -> None:
+        """Keep no checks."""
+        self.checks, self._kept = Checks(), {}
 
 
 def compare(study: Study, known: Kept) -> EventSource[Compared]:
@@ -88,7 +75,3 @@ def compare(study: Study, known: Kept) -> EventSource[Compared]:
         yield Compared(kept)
 
     return source
-
-
-def _ignore(sentence: str, details: str) -> None:
-    del sentence, details

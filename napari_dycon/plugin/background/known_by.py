@@ -1,61 +1,14 @@
 """By whom what is known of each case is known, counted in the background and kept while nothing changes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from napari_dycon.engine.control import Control
 from napari_dycon.errors import DyconError
-from napari_dycon.plugin.background.queue import JobQueue
+from napari_dycon.plugin.background.study_watch import StudyWatch
 from napari_dycon.plugin.background.worker import EventSource
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.summary import KnownSummary
-
-END_SECONDS = 5.0
-
-
-@dataclass
-class KnownBy:
-    """The summaries of the annotated cases of the open study; ``on_change`` is called when some are new.
-
-    Attributes
-    ----------
-    summaries
-        By case id; a case that is missing has not been counted yet.
-    """
-
-    on_change: Callable[[], object]
-    summaries: dict[str, KnownSummary] = field(default_factory=dict)
-    _stamps: dict[str, str] = field(default_factory=dict)
-    _study: Study | None = None
-
-    def __post_init__(self) -> None:
-        """Make the queue that counts."""
-        self._queue = JobQueue(_ignore)
-
-    def open_study(self, study: Study) -> None:
-        """Count the cases of ``study`` from now on."""
-        self._study = study
-        self.look()
-
-    def look(self, cases: Sequence[str] | None = None) -> None:
-        """Count, in the background, what was saved since it was counted last, of all cases or of some."""
-        if self._study is not None:
-            wanted = [case.id for case in self._study.cases] if cases is None else cases
-            key = "all" if cases is None else "some"
-            self._queue.put(key, count(self._study, wanted, self._stamps), self._take)
-
-    def close(self) -> None:
-        """Forget the study."""
-        self._queue.close(END_SECONDS)
-        self._study = None
-        self.summaries.clear()
-        self._stamps.clear()
-
-    def _take(self, event: "Counted") -> None:
-        if event.summaries:
-            self.summaries.update(event.summaries)
-            self._stamps.update(event.stamps)
-            self.on_change()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +17,43 @@ class Counted:
 
     summaries: Mapping[str, KnownSummary]
     stamps: Mapping[str, str]
+
+
+class KnownBy(StudyWatch[Counted]):
+    """The summaries of the annotated cases of the open study; ``on_change`` is called when some are new.
+
+    Attributes
+    ----------
+    summaries
+        By case id; a case that is missing has not been counted yet.
+    """
+
+    def __init__(self, on_change: Callable[[], object]) -> None:
+        super().__init__()
+        self._on_change = on_change
+        self.summaries: dict[str, KnownSummary] = {}
+        self._stamps: dict[str, str] = {}
+
+    def question(self, study: Study) -> EventSource[Counted]:
+        """Count what was saved since it was counted last."""
+        return count(study, [case.id for case in study.cases], self._stamps)
+
+    def look_at(self, cases: Sequence[str]) -> None:
+        """Count, in the background, what was saved of these cases since it was counted last."""
+        if self._study is not None:
+            self.ask("some", count(self._study, cases, self._stamps))
+
+    def take(self, event: Counted) -> None:
+        """Keep the summaries."""
+        if event.summaries:
+            self.summaries.update(event.summaries)
+            self._stamps.update(event.stamps)
+            self._on_change()
+
+    def forget(self) -> None:
+        """Keep no summaries."""
+        self.summaries.clear()
+        self._stamps.clear()
 
 
 def count(study: Study, cases: Sequence[str], known: Mapping[str, str]) -> EventSource[Counted]:
@@ -83,7 +73,3 @@ def count(study: Study, cases: Sequence[str], known: Mapping[str, str]) -> Event
         yield Counted(summaries, stamps)
 
     return source
-
-
-def _ignore(sentence: str, details: str) -> None:
-    del sentence, details

@@ -69,6 +69,7 @@ class CaseList:
         self._known = KnownBy(self.change_soon)
         self._checked = CheckedBy(self.change_soon)
         self._lookout = Lookout(self.change_soon, self._tell_lost)
+        self._watches = (self._known, self._checked, self._lookout)
         self.logbook = Logbook(presenter, lambda: structures.active_value, self.change_soon, self._on_unkept)
         desk.saving.written.connect(self.change_soon)
         structures.edited.connect(self.changed)
@@ -76,16 +77,14 @@ class CaseList:
     def open_study(self, study: Study) -> None:
         """Look at the cases of ``study`` from now on."""
         self.logbook.open_study(study)
-        self._known.open_study(study)
-        self._checked.open_study(study)
-        self._lookout.open_study(study)
+        for watch in self._watches:
+            watch.open_study(study)
 
     def close(self) -> None:
         """Let go of the study."""
         self.logbook.close()
-        self._known.close()
-        self._checked.close()
-        self._lookout.close()
+        for watch in self._watches:
+            watch.close()
 
     def rows(self) -> list[CaseRow]:
         """Return the rows of the case table."""
@@ -142,7 +141,10 @@ class CaseList:
 
     def count(self, cases: Sequence[str] | None = None) -> None:
         """Count what is known of all cases, or of some, and check predictions against it."""
-        self._known.look(cases)
+        if cases is None:
+            self._known.look()
+        else:
+            self._known.look_at(cases)
         self._checked.look()
 
     def check(self) -> None:
