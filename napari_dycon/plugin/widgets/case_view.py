@@ -5,7 +5,6 @@ from qtpy.QtGui import QColor, QFont, QKeyEvent, QPainter, QResizeEvent
 from qtpy.QtWidgets import (
     QApplication,
     QHeaderView,
-    QMenu,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
@@ -14,6 +13,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_dycon.plugin.controllers.case_rows import CaseRow
+from napari_dycon.plugin.widgets.action_menu import Choice, ChoiceMenu
 from napari_dycon.plugin.widgets.case_table import (
     CASE_ROLE,
     HEADINGS,
@@ -35,7 +35,7 @@ from napari_dycon.plugin.widgets.theme import Theme
 
 ROW = 22
 NAME_MARGIN = 12
-WIDTHS = {STATUS: 24, LABELLED: 76, VOLUME: 72, QUALITY: 84, UNSURE: 70, TIME: 54}
+WIDTHS = {STATUS: 24, LABELLED: 84, VOLUME: 72, QUALITY: 84, UNSURE: 70, TIME: 54}
 CHOICE = (LABELLED, VOLUME, QUALITY, UNSURE, TIME)
 MARK, MARKS_MARGIN = 13, 10
 ROOM_FOR = {VOLUME: 300, UNSURE: 400, TIME: 460}
@@ -225,14 +225,11 @@ class CaseView(QTableView):
         self.setColumnHidden(column, not shown)
 
     def _show_columns_menu(self, where: QPoint) -> None:
-        menu = QMenu(self)
+        menu = ChoiceMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        for column in CHOICE:
-            action = menu.addAction(HEADINGS[column])
-            action.setCheckable(True)
-            action.setChecked(not self.isColumnHidden(column))
-            action.setData(column)
-        menu.triggered.connect(lambda action: self.choose_column(action.data(), action.isChecked()))
+        shown = {column: not self.isColumnHidden(column) for column in CHOICE}
+        menu.set_choices([Choice(column, HEADINGS[column], ticked=there) for column, there in shown.items()])
+        menu.chosen.connect(lambda column: self.choose_column(column, not shown[column]))
         menu.popup(self.horizontalHeader().mapToGlobal(where))
 
     def _choose_unless_selecting(self, index: QModelIndex) -> None:

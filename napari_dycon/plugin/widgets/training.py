@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QPaintEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -33,6 +33,8 @@ from napari_dycon.plugin.widgets.parts import (
 )
 from napari_dycon.plugin.widgets.theme import Theme
 
+FIELD_MARGIN = 2
+"""Pixels that Qt keeps free around the text of a closed box."""
 OFFER = "Train in a process of its own"
 OFFER_TIP = (
     "Whatever happens to a training then, running out of memory for example, this window goes on. "
@@ -74,7 +76,12 @@ class MethodBox(QComboBox):
         """Draw the box with the short title."""
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
-        option.currentText = (self.currentText() or self.placeholderText()).split(":")[0]
+        field = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
+        )
+        title = (self.currentText() or self.placeholderText()).split(":")[0]
+        right = Qt.TextElideMode.ElideRight
+        option.currentText = self.fontMetrics().elidedText(title, right, field.width() - FIELD_MARGIN)
         painter = QStylePainter(self)
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
@@ -113,7 +120,7 @@ class TrainingPanel(QWidget):
         self.train_button = push_button(
             "Train", "Train on what is labelled so far, in the background", self.train, "primary"
         )
-        self.train_button.setFixedWidth(92)
+        self.train_button.setFixedWidth(70)
         self.own_process = flat_button(OFFER, OFFER_TIP, self.own_process_requested.emit)
         self.own_process.hide()
         self.settings_button = flat_button("", SETTINGS_TIP, self.settings_requested.emit)
