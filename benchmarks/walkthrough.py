@@ -44,7 +44,9 @@ def whole_job(user: User, folder: Path, minutes: float) -> None:
     user.wait_until(lambda: session.tasks.state.kind == "training", 30, "the training did not start")
     user.open_case("LA_010")
     user.wait_until(
-        lambda: (session.tasks.state.fraction or 0) > 0.6, minutes * 120 + 60, "the training is too slow"
+        lambda: dock.training.curves.legend.names and (session.tasks.state.fraction or 0) > 0.6,
+        minutes * 120 + 60,
+        "the training is too slow",
     )
     user.picture("3-train")
     user.wait_until(
