@@ -233,7 +233,7 @@ def use(person: Person, folder: Path, viewer: napari.Viewer) -> None:
     with person.doing("accept the slice"):
         viewer.dims.set_current_step(0, 100)
         person.wait(0.5)
-        session.regions.accept_slice()
+        session.regions.decide("accept", "slice")
     with person.doing("accept the case"):
         session.regions.decide("accept", "case")
     with person.doing("undo the case"):

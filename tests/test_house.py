@@ -263,6 +263,51 @@ def test_signals_are_connected_and_never_passed_on_as_functions(path):
             assert name not in WANT_A_FUNCTION or not SIGNALS & set(passed), f"line {node.lineno}: {passed}"
 
 
+MENUS = PACKAGE / "plugin" / "widgets" / "action_menu.py"
+MAKE_ENTRIES = {"addAction", "addMenu", "addSection", "insertAction", "insertMenu", "insertSection"}
+MENU_PARTS = {"QMenu", "QAction", "QWidgetAction", *MAKE_ENTRIES}
+TAKE_WORDS = {"offer", "offer_menu", "tell", "tick", "hint", "ActionMenu", "Choice"}
+
+
+def _calls(path):
+    """Yield the name of whatever is called, and the call."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield getattr(node.func, "attr", getattr(node.func, "id", "")), node
+
+
+def _texts(*nodes):
+    """Yield the parts of texts that are written out in these expressions, but for quotation marks."""
+    for part in (part for node in nodes for part in ast.walk(node)):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            yield from re.findall(r"\w[\w ]*", part.value)
+
+
+def _actions():
+    """Yield ids of actions as far as they are written out, and titles."""
+    tree = ast.parse((PACKAGE / "plugin" / "actions.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Action":
+            yield from list(_texts(node.args[0]))[:1]
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DECISIONS":
+            yield from (next(_texts(row.elts[0])) for row in node.value.elts)
+
+
+IDS = set(_actions())
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "plugin").rglob("*.py")), ids=lambda path: path.stem)
+def test_no_menu_entry_has_a_text_of_its_own(path):
+    """What a menu says comes from `actions`, or has its name from the study; one file makes entries of it."""
+    for name, call in _calls(path):
+        if path != MENUS:
+            assert name not in MENU_PARTS, f"line {call.lineno}: menus are made by {MENUS.name}"
+        words = call.args[1:2] if name == "Choice" else call.args
+        if "widgets" in path.parts and name in MAKE_ENTRIES | TAKE_WORDS:
+            own = set(_texts(*words)) - IDS
+            assert not own, f"line {call.lineno}: {own} are no actions"
+
+
 NOT_PROMISED = PACKAGE / "plugin" / "layers" / "napari_private.py"
 ELSEWHERE = [path for path in sorted((PACKAGE / "plugin").rglob("*.py")) if path != NOT_PROMISED]
 

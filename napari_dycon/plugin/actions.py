@@ -31,6 +31,9 @@ MODEL_BEFORE = "This is what the model before said: go back to the last one firs
 NO_MODEL = "Nothing has been trained in this study yet."
 NO_LABELS = "Nothing is labelled yet. Paint one slice, then press Slice complete."
 NO_SCANS = "The study has no scans yet."
+NO_OTHER = "This is the only structure: add another one first."
+NO_SELECTION = "Select a case in the list first."
+NO_REMOVED = "No case has been removed that could be put back."
 LOADING = "The learning engine is still loading."
 BUSY = {
     "training": "Training is under way.",
@@ -61,6 +64,37 @@ SHAPES: dict[Literal["box", "polygon", "outline"], tuple[str, str]] = {
     "outline": ("Free outline", "Drag around the region"),
 }
 """Shapes of a region, how they are called, and how they are drawn."""
+SAYS = {
+    "structure": "The structure",
+    "background": "Background, for certain",
+    "ignore": "Do not care",
+    "forget": "Forget",
+}
+"""What the brush can say, and how it is called."""
+CLEANUPS = {
+    "largest": "Keep the largest piece",
+    "islands": "Remove islands below 0.1 ml",
+    "holes": "Fill holes",
+    "slice_holes": "Fill holes in every slice",
+    "smooth": "Smooth a little",
+    "smooth_more": "Smooth more",
+}
+"""How the active structure can be tidied up."""
+PLANES = {"axial": "Axial", "coronal": "Coronal", "sagittal": "Sagittal"}
+DECISIONS = (
+    ("accept_click", "Accept a piece of the prediction: click it", "Accept a piece: click it"),
+    ("accept_region", "Accept the prediction in a box: draw it", "Accept in a box: draw it"),
+    ("accept_case", "Accept the prediction of the whole case", "Accept the whole case"),
+    ("reject_click", "Reject a piece of the prediction: click it", "Reject a piece: click it"),
+    ("reject_region", "Reject the prediction in a box: draw it", "Reject in a box: draw it"),
+    ("reject_case", "Reject the prediction of the whole case", "Reject the whole case"),
+    ("withdraw_slice", "Take back what was decided on this slice", "Take back on this slice"),
+    ("withdraw_region", "Take back what was decided in a box: draw it", "Take back in a box: draw it"),
+    ("withdraw_case", "Take back what was decided in the whole case", "Take back in the whole case"),
+)
+"""Decisions about the prediction: id, title and entry."""
+HOW_TO_DRAG = "Or drag over the scan: Shift+right button"
+"""Said below the grey-scale windows."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +115,10 @@ class Situation:
         Whether it is known how one can train.
     windows
         The grey-scale windows that suit the open scan.
+    structures, selected
+        How many structures the study has, and how many cases are selected in the list.
+    removed
+        Whether a case was removed that can be put back.
     task
         The long task that is under way; idle without one.
     """
@@ -97,6 +135,9 @@ class Situation:
     looking_back: bool = False
     methods: bool = False
     windows: frozenset[str] = frozenset()
+    structures: int = 0
+    selected: int = 0
+    removed: bool = False
     task: str = "idle"
 
 
@@ -174,6 +215,21 @@ def need_labels(now: Situation) -> str:
     return "" if now.labels else NO_LABELS
 
 
+def need_other(now: Situation) -> str:
+    """The study has more than one structure."""
+    return "" if now.structures > 1 else NO_OTHER
+
+
+def need_selection(now: Situation) -> str:
+    """A case is selected in the list."""
+    return "" if now.selected else NO_SELECTION
+
+
+def need_removed(now: Situation) -> str:
+    """A case was removed that can be put back."""
+    return "" if now.removed else NO_REMOVED
+
+
 def need_window(name: str) -> Need:
     """The grey-scale window of this name suits the open scan."""
     return lambda now: "" if name in now.windows else NO_WINDOW
@@ -185,6 +241,10 @@ DECIDE = (need_write, need_present, *LOOK, need_latest)
 ADD = (need_study, need_write, need_rest)
 PREDICT = (need_study, need_write, need_model, need_rest)
 PREDICT_HERE = (need_study, need_write, need_model, need_case, need_processor)
+NAME = (need_study, need_write)
+RESTRUCTURE = (*NAME, need_rest, need_other)
+SELECTED = (need_study, need_selection)
+MARK = (*NAME, need_selection)
 NO_KEYS = ("",) * 3
 
 
@@ -208,6 +268,8 @@ class Action:
         Whether the dock does it itself.
     entry
         Its name in a menu that says the rest of it.
+    about
+        Its name in a menu that is about something, which takes the place of ``{}``.
     how
         How it is done, in the menu's tooltip.
     """
@@ -222,12 +284,19 @@ class Action:
     in_dock: bool = True
     by_dock: bool = False
     entry: str = ""
+    about: str = ""
     how: str = ""
 
     @property
     def words(self) -> str:
         """Its name in a menu."""
         return self.entry or self.title
+
+    def words_about(self, what: str) -> str:
+        """Return its name in a menu that is about ``what``; that may be nothing in particular."""
+        if not what:
+            return self.words
+        return self.about.format(what) if self.about else f"{self.words}  {what}"
 
     def why_not(self, now: Situation) -> str:
         """Return in one sentence why it is not possible now; an empty text where it is."""
@@ -281,6 +350,10 @@ ACTIONS: tuple[Action, ...] = (
         (need_write, need_present),
         in_dock=False,
     ),
+    *(
+        Action(f"say_{what}", f"The brush says: {title}", PAINTING, NO_KEYS, EDIT, entry=title)
+        for what, title in SAYS.items()
+    ),
     Action("range", "Paint only within a range of intensities", PAINTING, ("I", "I 1", "I"), EDIT),
     Action("previous_structure", "Structure before", PAINTING, ("-", "Q", ",")),
     Action("next_structure", "Next structure", PAINTING, ("=", "W", ".")),
@@ -289,6 +362,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("ten_back", "Ten slices back", VIEW, ("PageDown",) * 3, (need_case,), repeats=True),
     Action("ten_on", "Ten slices on", VIEW, ("PageUp",) * 3, (need_case,), repeats=True),
     Action("planes", "Three planes and 3D, or one plane", VIEW, ("Q", "Shift+Q", "Q")),
+    *(
+        Action(f"plane_{plane}", f"Slices of a plane: {title}", VIEW, NO_KEYS, (need_case,), entry=title)
+        for plane, title in PLANES.items()
+    ),
     Action("solid", "2D or 3D", VIEW, ("Ctrl+Y", "V", "V"), (need_case,)),
     Action("fit", "Fit the scan into the window", VIEW, ("Ctrl+R", "R", "Ctrl+F"), (need_case,)),
     Action("annotation", "Show or hide the annotation", VIEW, ("V", "G", "S"), (need_case,)),
@@ -315,7 +392,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("previous_place", "Suggestion before", MODEL, ("Shift+N",) * 3),
     Action("finish_place", "Suggestion done, and on to the next", MODEL, ("D",) * 3, (need_case,)),
     Action("skip_place", "Skip this suggestion", MODEL, ("Shift+D",) * 3, (need_case,)),
-    Action("accept_slice", "Accept the prediction on this slice", MODEL, ("Ctrl+Shift+A",) * 3, DECIDE),
+    Action(
+        "accept_slice",
+        "Accept the prediction on this slice",
+        MODEL,
+        ("Ctrl+Shift+A",) * 3,
+        DECIDE,
+        entry="Accept on this slice",
+    ),
     Action("accept_piece", "Accept the piece under the pointer", MODEL, ("Y", "A", "Y"), DECIDE),
     Action(
         "reject_piece", "Reject the piece under the pointer", MODEL, ("Shift+Y", "Shift+A", "Shift+Y"), DECIDE
@@ -323,15 +407,50 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "known_map", "Show or hide what is known, and how", VIEW, ("Shift+K",) * 3, (need_present, need_case)
     ),
-    Action("reject_slice", "Reject the prediction on this slice", MODEL, ("Ctrl+Shift+X",) * 3, DECIDE),
     Action(
-        "interpolate", "Fill the slices between labelled ones", LABELS, ("Ctrl+I", "Ctrl+I 7", "Ctrl+I"), EDIT
+        "reject_slice",
+        "Reject the prediction on this slice",
+        MODEL,
+        ("Ctrl+Shift+X",) * 3,
+        DECIDE,
+        entry="Reject on this slice",
+    ),
+    *(Action(name, title, MODEL, NO_KEYS, DECIDE, entry=entry) for name, title, entry in DECISIONS),
+    Action(
+        "interpolate",
+        "Fill the slices between labelled ones",
+        LABELS,
+        ("Ctrl+I", "Ctrl+I 7", "Ctrl+I"),
+        EDIT,
+        entry="Between slices",
+        about="Between slices of {}",
+    ),
+    Action(
+        "interpolate_all",
+        "Fill the slices between labelled ones, of all structures",
+        LABELS,
+        NO_KEYS,
+        EDIT,
+        entry="Between slices of all structures",
+    ),
+    *(
+        Action(f"clean_{how}", f"Tidy the active structure up: {title}", LABELS, NO_KEYS, EDIT, entry=title)
+        for how, title in CLEANUPS.items()
     ),
     Action("region", "Draw a region", LABELS, ("R", "Shift+R", "R"), EDIT),
     *(
         Action(f"region_{shape}", f"Draw a region: {title}", LABELS, NO_KEYS, EDIT, entry=title, how=how)
         for shape, (title, how) in SHAPES.items()
     ),
+    Action(
+        "choose_study",
+        "Open or create a study",
+        CASES,
+        NO_KEYS,
+        by_dock=True,
+        entry="Open or create a study…",
+    ),
+    Action("open_demo", "Try the demo study", CASES, NO_KEYS, by_dock=True),
     Action("add_scans", "Add scans to the study", CASES, NO_KEYS, ADD, by_dock=True, entry="Scan files…"),
     Action(
         "add_folder",
@@ -352,7 +471,78 @@ ACTIONS: tuple[Action, ...] = (
         entry="A folder of scans with their labels…",
     ),
     Action("find_scans", "Find moved scans", CASES, NO_KEYS, ADD, by_dock=True, entry="Find moved scans…"),
-    Action("remove_case", "Remove a case from the study", CASES, NO_KEYS, (need_write,), by_dock=True),
+    Action("open_selected", "Open the selected case", CASES, NO_KEYS, SELECTED, by_dock=True, entry="Open"),
+    Action(
+        "versions_selected",
+        "Versions of the selected case",
+        CASES,
+        NO_KEYS,
+        SELECTED,
+        by_dock=True,
+        entry="Versions…",
+    ),
+    Action(
+        "predict_selected",
+        "Predict the selected cases",
+        CASES,
+        NO_KEYS,
+        (*PREDICT, need_selection),
+        by_dock=True,
+        entry="Predict",
+        about="Predict {}",
+    ),
+    Action(
+        "to_review",
+        "The selected cases are to be reviewed",
+        CASES,
+        NO_KEYS,
+        MARK,
+        by_dock=True,
+        entry="To review",
+        about="To review: {}",
+    ),
+    Action(
+        "reviewed",
+        "The selected cases are reviewed",
+        CASES,
+        NO_KEYS,
+        MARK,
+        by_dock=True,
+        entry="Reviewed",
+        about="Reviewed: {}",
+    ),
+    Action(
+        "flag", "Flag the selected cases", CASES, NO_KEYS, MARK, by_dock=True, entry="Flag", about="Flag {}"
+    ),
+    Action(
+        "unflag",
+        "Take the flag off the selected cases",
+        CASES,
+        NO_KEYS,
+        MARK,
+        by_dock=True,
+        entry="Unflag",
+        about="Unflag {}",
+    ),
+    Action(
+        "remove_case",
+        "Remove the selected cases from the study",
+        CASES,
+        NO_KEYS,
+        MARK,
+        by_dock=True,
+        entry="Remove…",
+        about="Remove {}…",
+    ),
+    Action(
+        "restore_case",
+        "Put a removed case back",
+        CASES,
+        NO_KEYS,
+        (*NAME, need_removed),
+        by_dock=True,
+        entry="Put back",
+    ),
     Action("export", "Export masks", CASES, NO_KEYS, (need_study, need_scans, need_rest), by_dock=True),
     Action(
         "report",
@@ -376,6 +566,61 @@ ACTIONS: tuple[Action, ...] = (
     Action("restore_version", "Restore the version in sight", LABELS, NO_KEYS, (need_write,), by_dock=True),
     Action("add_structure", "Add a structure", LABELS, NO_KEYS, (need_write,), by_dock=True),
     Action(
+        "rename_structure",
+        "Rename the active structure",
+        LABELS,
+        NO_KEYS,
+        NAME,
+        by_dock=True,
+        entry="Rename",
+        about="Rename {}",
+    ),
+    Action(
+        "recolour_structure",
+        "Colour of the active structure",
+        LABELS,
+        NO_KEYS,
+        NAME,
+        by_dock=True,
+        entry="Colour…",
+    ),
+    Action(
+        "merge_structure",
+        "Merge the active structure into another",
+        LABELS,
+        NO_KEYS,
+        RESTRUCTURE,
+        by_dock=True,
+        entry="Merge into",
+    ),
+    Action(
+        "remove_structure",
+        "Remove the active structure",
+        LABELS,
+        NO_KEYS,
+        RESTRUCTURE,
+        by_dock=True,
+        entry="Remove",
+    ),
+    Action(
+        "unlabel_structure",
+        "Remove the active structure; its voxels become unlabelled",
+        LABELS,
+        NO_KEYS,
+        RESTRUCTURE,
+        by_dock=True,
+        entry="Its voxels become unlabelled…",
+    ),
+    Action(
+        "clear_structure",
+        "Remove the active structure; its voxels become background",
+        LABELS,
+        NO_KEYS,
+        RESTRUCTURE,
+        by_dock=True,
+        entry="Its voxels become background…",
+    ),
+    Action(
         "train",
         "Train",
         MODEL,
@@ -392,11 +637,25 @@ ACTIONS: tuple[Action, ...] = (
         by_dock=True,
     ),
     Action("predict", "Predict all cases", MODEL, NO_KEYS, PREDICT),
+    Action(
+        "choose_model",
+        "Use another model of the study",
+        MODEL,
+        NO_KEYS,
+        (need_study, need_write, need_model),
+        by_dock=True,
+        entry="Model",
+    ),
     Action("predict_case", "Predict this case", MODEL, NO_KEYS, PREDICT_HERE),
     Action("own_process", "Train in a process of its own from now on", MODEL, NO_KEYS),
     Action("keys", "List of keys", HELP, ("F1 ?",) * 3, by_dock=True, entry="Keys…"),
 )
 BY_ID = {action.id: action for action in ACTIONS}
+
+
+def so_many_cases(count: int) -> str:
+    """Return what a menu is about that is about so many cases; nothing in particular for one."""
+    return "" if count == 1 else f"{count} cases"
 
 
 class Actions(Protocol):

@@ -236,7 +236,8 @@ class Session:
         self.suggestions.look()
 
     def _read_situation(self) -> Situation:
-        return read_situation(self.study, self.tasks, self.cases, self.contrast, self.versions, self.training)
+        work = (self.cases, self.contrast, self.structures, self.versions, self.training)
+        return read_situation(self.study, self.tasks, *work)
 
     def _show_case(self) -> None:
         """Fit everything to the case that was just shown."""

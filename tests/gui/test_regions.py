@@ -128,7 +128,7 @@ def test_a_piece_is_clicked_or_decided_by_a_key_over_it(hand):
     hand.session.views.show_prediction(jobs.PredictionLoaded(case, mask, mask * np.float32(0.1)))
     z = hand.viewer.dims.current_step[0]
     found = [place[1:] for place in np.argwhere(hand.viewer.layers["prediction"].data) if place[0] == z]
-    hand.choose(hand.dock.review.accept.menu, ("accept", "piece"))
+    hand.choose(hand.dock.review.accept.menu, "accept_click")
     QTest.mouseMove(hand.canvas, hand.at(*found[0]))
     hand.desk.wait(lambda: hand.viewer.layers["piece"].selected_label > 0)
     QTest.mouseClick(hand.canvas, LEFT, pos=hand.at(*found[0]))

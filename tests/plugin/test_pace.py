@@ -97,7 +97,7 @@ def test_a_session_does_nothing_heavy_on_the_gui_thread(opened, engine, heavy, t
     opened.open("alpha").open("gamma")
     session.training.train("dycon", 1.0)
     opened.rest()
-    session.regions.accept_slice()
+    session.regions.decide("accept", "slice")
     session.regions.decide("accept", "case")
     opened.rest()
     session.labels.undo()

@@ -237,7 +237,7 @@ def test_accepting_a_slice_fills_only_what_nobody_has_drawn_on_that_slice(opened
     opened.viewer.dims.set_point(0, 4 * 2.5)
     drawn = opened.layer("annotation").data == 3
     predicted = opened.layer("prediction").data
-    opened.session.regions.accept_slice()
+    opened.session.regions.decide("accept", "slice")
     now = opened.layer("annotation").data
     assert np.array_equal(now == 3, drawn)
     assert np.array_equal((now == 1)[4], (predicted == 1)[4] & ~drawn[4])
@@ -249,7 +249,7 @@ def test_accepting_a_slice_fills_only_what_nobody_has_drawn_on_that_slice(opened
 
 def test_undo_takes_back_the_acceptance_first_and_then_the_stroke_before_it(opened):
     predict_all(opened)
-    opened.session.regions.accept_case()
+    opened.session.regions.decide("accept", "case")
     opened.rest()
     opened.layer("annotation").undo()
     opened.session.save_now()
@@ -261,8 +261,8 @@ def test_undo_takes_back_the_acceptance_first_and_then_the_stroke_before_it(open
 
 
 def test_there_is_nothing_to_accept_without_a_prediction(opened, notes):
-    opened.session.regions.accept_slice()
-    opened.session.regions.accept_case()
+    opened.session.regions.decide("accept", "slice")
+    opened.session.regions.decide("accept", "case")
     assert len(errors(notes)) == 2
     assert "no prediction yet" in errors(notes)[0]
 
@@ -600,17 +600,17 @@ def test_a_structure_name_that_is_taken_is_refused_in_words(opened, notes):
 
 
 @pytest.mark.parametrize(
-    "intention",
+    ("intention", "given"),
     [
-        "labels.toggle_slice_complete",
-        "labels.complete_case",
-        "regions.accept_slice",
-        "regions.accept_case",
-        "training.predict",
+        ("labels.toggle_slice_complete", ()),
+        ("labels.complete_case", ()),
+        ("regions.decide", ("accept", "slice")),
+        ("regions.decide", ("accept", "case")),
+        ("training.predict", ()),
     ],
 )
-def test_intentions_without_a_study_are_answered_with_a_sentence(make_session, notes, intention):
-    attrgetter(intention)(make_session())()
+def test_intentions_without_a_study_are_answered_with_a_sentence(make_session, notes, intention, given):
+    attrgetter(intention)(make_session())(*given)
     assert errors(notes) == ["No study is open: open or create one first."]
 
 

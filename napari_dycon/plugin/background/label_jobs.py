@@ -20,14 +20,14 @@ from napari_dycon.study.truth.regions import Selection, everything
 
 ISLAND_MM3 = 100.0
 SMOOTHER = 2.5
-"""How much stronger "smooth more" is than smoothing by one voxel."""
+"""How much stronger "smooth_more" is than smoothing by one voxel."""
 NOTHING_TO_DO = {
     "largest": "{name} is one piece already.",
     "islands": "{name} has no piece below 0.1 ml.",
     "holes": "{name} has no holes.",
-    "slice holes": "{name} has no holes in any slice.",
+    "slice_holes": "{name} has no holes in any slice.",
     "smooth": "{name} is smooth already.",
-    "smooth more": "{name} is smooth already.",
+    "smooth_more": "{name} is smooth already.",
 }
 
 
@@ -115,7 +115,7 @@ def cleanup_edit(
         return remove_islands(annotation, structure, spacing, ISLAND_MM3)
     if "holes" in what:
         return fill_holes(annotation, structure, axis)
-    size = prod(spacing) ** (1 / 3) * (SMOOTHER if what == "smooth more" else 1.0)
+    size = prod(spacing) ** (1 / 3) * (SMOOTHER if what == "smooth_more" else 1.0)
     return smooth(annotation, structure, spacing, round(size, 1))
 
 

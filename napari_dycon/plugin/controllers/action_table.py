@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from napari_dycon.plugin.actions import BY_ID, SHAPES, WINDOWS, Situation
+from napari_dycon.plugin.actions import BY_ID, CLEANUPS, PLANES, SAYS, SHAPES, WINDOWS, Situation
 from napari_dycon.plugin.background.tasks import Tasks
 from napari_dycon.plugin.controllers.cases import Cases
 from napari_dycon.plugin.controllers.contrast import Contrast
@@ -108,6 +108,7 @@ def deeds(
         "brush_bigger": partial(tools.change_brush, 1),
         "undo": labels.undo,
         "redo": labels.redo,
+        **{f"say_{what}": partial(tools.paint_as, what) for what in SAYS},
         "range": lambda: tools.limit_paint(not tools.range_on),
         "previous_structure": partial(structures.step, -1),
         "next_structure": partial(structures.step, 1),
@@ -116,6 +117,7 @@ def deeds(
         "ten_back": partial(views.step_slice, -10),
         "ten_on": partial(views.step_slice, 10),
         "planes": views.toggle_planes,
+        **{f"plane_{plane}": partial(views.show_plane, plane) for plane in PLANES},
         "solid": views.toggle_3d,
         "fit": views.fit,
         "annotation": views.toggle_annotation,
@@ -128,12 +130,23 @@ def deeds(
         "previous_place": partial(suggestions.step, -1),
         "skip_place": suggestions.skip,
         "finish_place": suggestions.finish,
-        "accept_slice": regions.accept_slice,
+        "accept_slice": partial(regions.decide, "accept", "slice"),
         "accept_piece": lambda: regions.decide_piece("accept", suggestions.piece),
         "reject_piece": lambda: regions.decide_piece("reject", suggestions.piece),
         "known_map": views.toggle_known_map,
         "reject_slice": partial(regions.decide, "reject", "slice"),
+        "accept_click": partial(regions.decide, "accept", "piece"),
+        "accept_region": partial(regions.decide, "accept", "region"),
+        "accept_case": partial(regions.decide, "accept", "case"),
+        "reject_click": partial(regions.decide, "reject", "piece"),
+        "reject_region": partial(regions.decide, "reject", "region"),
+        "reject_case": partial(regions.decide, "reject", "case"),
+        "withdraw_slice": partial(regions.decide, "withdraw", "slice"),
+        "withdraw_region": partial(regions.decide, "withdraw", "region"),
+        "withdraw_case": partial(regions.decide, "withdraw", "case"),
         "interpolate": labels.propose_between,
+        "interpolate_all": partial(labels.propose_between, True),
+        **{f"clean_{how}": partial(labels.clean_up, how) for how in CLEANUPS},
         "region": regions.start,
         **{f"region_{shape}": partial(regions.start, shape) for shape in SHAPES},
         "versions": versions.show,
@@ -148,6 +161,7 @@ def read_situation(
     tasks: Tasks,
     cases: Cases,
     contrast: Contrast,
+    structures: Structures,
     versions: Versions,
     training: Training,
 ) -> Situation:
@@ -166,5 +180,6 @@ def read_situation(
         looking_back=training.models.looking_back,
         methods=bool(training.methods),
         windows=frozenset(window.name for window in contrast.windows),
+        structures=len(structures.all),
         task=tasks.state.kind,
     )

@@ -204,7 +204,7 @@ class Labels:
     def clean_up(self, what: str) -> None:
         """Tidy the active structure up; ``what`` is a key of `label_jobs.NOTHING_TO_DO`."""
         case, structure = self.editable(), self._structures.active_structure()
-        axis = self._desk.slice_on_screen()[0] if what == "slice holes" else None
+        axis = self._desk.slice_on_screen()[0] if what == "slice_holes" else None
         self._change(case, partial(clean_up, case, structure, what, axis))
 
     def take_imported(self, case_id: str) -> None:

@@ -125,14 +125,6 @@ class Regions:
         else:
             self._draw("box", (what, part))
 
-    def accept_slice(self) -> None:
-        """Take over the prediction on the slice on screen wherever no person has spoken."""
-        self.decide("accept", "slice")
-
-    def accept_case(self) -> None:
-        """Take over the prediction of the whole case wherever no person has spoken."""
-        self.decide("accept", "case")
-
     @intention
     def decide_piece(self, what: str, voxel: tuple[int, int, int] | None = None) -> None:
         """Accept or reject the connected piece of the prediction at a voxel, by default under the pointer."""

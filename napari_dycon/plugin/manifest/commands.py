@@ -1,6 +1,5 @@
 """Commands of the palette and the menus."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QApplication, QFileDialog, QWidget
@@ -17,11 +16,9 @@ FILTERS = "NIfTI, compressed (*.nii.gz);;NIfTI (*.nii)"
 
 
 def open_study(viewer: "napari.viewer.Viewer") -> None:
-    """Ask for the folder of a study or of scans, show the dock and open or begin a study in it."""
-    folder = QFileDialog.getExistingDirectory(_parent(), "Folder of a study, or of your scans")
-    if folder:
-        _, dock = viewer.window.add_plugin_dock_widget("napari-dycon", "Study")
-        dock.begin_with([Path(folder)])
+    """Show the dock, ask for the folder of a study or of scans, and open or begin a study in it."""
+    _, dock = viewer.window.add_plugin_dock_widget("napari-dycon", "Study")
+    dock.ask("choose_study")
 
 
 def export_active_labels(layer: "napari.layers.Labels") -> None:

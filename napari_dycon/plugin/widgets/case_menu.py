@@ -1,17 +1,30 @@
 """What can be done with the selected cases, and with those that were removed, as a menu."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from qtpy.QtCore import QObject, Qt, Signal
-from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QMenu, QWidget
+from qtpy.QtWidgets import QWidget
 
-from napari_dycon.plugin.actions import BY_ID
+from napari_dycon.plugin.actions import BY_ID, Situation, so_many_cases
 from napari_dycon.plugin.controllers.case_rows import CaseRow
+from napari_dycon.plugin.widgets.action_menu import ActionMenu, Choice, ChoiceMenu, open_at
 from napari_dycon.plugin.widgets.dialogs import confirm_removal
 from napari_dycon.study.store.removing import RemovedCase
 
 MOST_REMOVED_SHOWN = 12
+OF_SELECTION = (
+    "open_selected",
+    "versions_selected",
+    "predict_selected",
+    "to_review",
+    "reviewed",
+    "flag",
+    "unflag",
+    "remove_case",
+    "restore_case",
+)
+"""What it does; looking for moved scans is about all of them."""
 
 
 class CaseMenu(QObject):
@@ -42,68 +55,81 @@ class CaseMenu(QObject):
     def __init__(self, parent: QWidget, selected: Callable[[], list[CaseRow]]) -> None:
         super().__init__(parent)
         self._selected = selected
-        self._blocked = self._no_prediction = self._no_search = ""
+        self._now, self._scheme = Situation(), ""
+        self._removed = ChoiceMenu(parent)
+        self._removed.chosen.connect(lambda folder: self.restore_requested.emit(folder))
         self.removed_cases: Callable[[], Sequence[RemovedCase]] = tuple
 
-    def set_blocked(self, changing: str, predicting: str, searching: str) -> None:
-        """Disable what changes the study, predicting, or looking for moved scans, each with the reason."""
-        self._blocked, self._no_prediction, self._no_search = changing, predicting, searching
+    def show_situation(self, now: Situation, scheme: str) -> None:
+        """Offer what is possible ``now``, with the keys of ``scheme``."""
+        self._now, self._scheme = now, scheme
 
-    def make(self) -> QMenu:
+    def look(self, now: Situation) -> Situation:
+        """Return the situation with how many cases are selected, and whether any can be put back."""
+        return replace(now, selected=len(self._selected()), removed=bool(self.removed_cases()))
+
+    def make(self) -> ActionMenu:
         """Return a new menu; empty where there is nothing to do."""
-        menu, rows = QMenu(self.parent()), self._selected()
+        menu, rows, now = ActionMenu(self.parent()), self._selected(), self.look(self._now)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.setToolTipsVisible(True)
-        if rows:
-            self._add_actions(menu, rows)
-        removed = list(self.removed_cases())[:MOST_REMOVED_SHOWN]
-        if removed and not self._blocked:
-            self._add_removed(menu, removed)
+        about = so_many_cases(len(rows))
+        for name in _entries(rows) if rows else ():
+            menu.offer(name, about)
+        if now.removed:
+            self._list_removed()
+            menu.offer_menu("restore_case", self._removed)
+        menu.show_situation(now, self._scheme)
+        menu.asked.connect(self.perform)
         return menu
+
+    def perform(self, name: str) -> None:
+        """Do the action of this id with the selected cases."""
+        cases = [row.id for row in self._selected()]
+        match name:
+            case "open_selected":
+                self.open_requested.emit(cases[0])
+            case "versions_selected":
+                self.versions_requested.emit(cases[0])
+            case "predict_selected":
+                self.predict_requested.emit(cases)
+            case "to_review" | "reviewed":
+                self.review_requested.emit(cases, name == "to_review")
+            case "flag" | "unflag":
+                self.flag_requested.emit(cases, name == "flag")
+            case "remove_case":
+                self.ask_removal()
+            case "find_scans":
+                self.search_requested.emit()
+            case "restore_case":
+                self._list_removed()
+                open_at(self._removed, self.parent())
 
     def ask_removal(self) -> None:
         """Ask whether the selected cases shall leave the study."""
         rows = self._selected()
-        if rows and not self._blocked:
+        if not BY_ID["remove_case"].why_not(self.look(self._now)):
             cases = [row.id for row in rows]
             names = [row.name for row in rows]
             confirm_removal(self.parent(), names, lambda: self.remove_requested.emit(cases))
 
-    def _add_actions(self, menu: QMenu, rows: list[CaseRow]) -> None:
-        cases, many = [row.id for row in rows], "" if len(rows) == 1 else f" {len(rows)} cases"
-        flagged, to_review = all(row.flagged for row in rows), all(row.to_review for row in rows)
-        if not many:
-            menu.addAction("Open", lambda: self.open_requested.emit(cases[0]))
-            menu.addAction(BY_ID["versions"].words, lambda: self.versions_requested.emit(cases[0]))
-        predict = menu.addAction(f"Predict{many}", lambda: self.predict_requested.emit(cases))
-        menu.addSeparator()
-        review = menu.addAction(
-            f"Reviewed{many and ':' + many}" if to_review else f"To review{many and ':' + many}",
-            lambda: self.review_requested.emit(cases, not to_review),
+    def _list_removed(self) -> None:
+        removed = list(self.removed_cases())[:MOST_REMOVED_SHOWN]
+        self._removed.set_choices(
+            [Choice(one.folder, one.name, f"Removed {_moment(one.removed)} UTC") for one in removed]
         )
-        flag = menu.addAction(
-            f"Unflag{many}" if flagged else f"Flag{many}",
-            lambda: self.flag_requested.emit(cases, not flagged),
-        )
-        menu.addSeparator()
-        remove = menu.addAction(f"Remove{many}…", self.ask_removal)
-        for action in (review, flag, remove):
-            _allow(action, self._blocked)
-        _allow(predict, self._no_prediction)
-        if any(row.lost for row in rows):
-            search = menu.addAction(BY_ID["find_scans"].words, lambda: self.search_requested.emit())
-            _allow(search, self._no_search)
-
-    def _add_removed(self, menu: QMenu, removed: list[RemovedCase]) -> None:
-        back = menu.addMenu("Put back")
-        back.setToolTipsVisible(True)
-        for item in removed:
-            action = back.addAction(item.name.replace("&", "&&"))
-            action.setToolTip(f"Removed {item.removed.replace('T', ' ').split('+')[0]} UTC")
-            action.setData(item.folder)
-        back.triggered.connect(lambda action: self.restore_requested.emit(action.data()))
 
 
-def _allow(entry: QAction, reason: str) -> None:
-    entry.setEnabled(not reason)
-    entry.setToolTip(reason)
+def _entries(rows: Sequence[CaseRow]) -> Iterator[str]:
+    """Yield ids of actions; empty for a line."""
+    if len(rows) == 1:
+        yield from ("open_selected", "versions_selected")
+    yield from ("predict_selected", "")
+    yield "reviewed" if all(row.to_review for row in rows) else "to_review"
+    yield "unflag" if all(row.flagged for row in rows) else "flag"
+    yield from ("", "remove_case")
+    if any(row.lost for row in rows):
+        yield "find_scans"
+
+
+def _moment(text: str) -> str:
+    return text.replace("T", " ").split("+")[0]

@@ -80,9 +80,8 @@ class CasesPanel(QWidget):
         if self._open_case not in (None, before):
             QTimer.singleShot(0, self._scroll_to_open)
 
-    def set_blocked(self, changing: str, marking: str, going: str, predicting: str, searching: str) -> None:
-        """Disable each of these with the reason: what changes the study, notes and marks, and so on."""
-        self.menu.set_blocked(changing, predicting, searching)
+    def set_blocked(self, marking: str, going: str) -> None:
+        """Disable notes and marks, and going on, each with the reason."""
         self.line.set_blocked(marking, going)
 
     def set_theme(self, theme: Theme) -> None:

@@ -1,53 +1,42 @@
 """A button for the likely decision with a narrow one beside it for the others."""
 
-from collections.abc import Sequence
+from functools import partial
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QHBoxLayout, QMenu, QSizePolicy, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
+from napari_dycon.plugin.widgets.action_menu import ActionMenu
 from napari_dycon.plugin.widgets.icons import icon
 from napari_dycon.plugin.widgets.parts import allow, menu_button, push_button
 from napari_dycon.plugin.widgets.theme import Theme
 
-Choice = tuple[str, str, str]
-"""What to do, to which part, and the words of it in the menu; empty words for a line between."""
-
-ACCEPT: tuple[Choice, ...] = (
-    ("accept", "slice", "Accept on this slice"),
-    ("accept", "piece", "Accept a piece: click it"),
-    ("accept", "region", "Accept in a box: draw it"),
-    ("accept", "case", "Accept the whole case"),
-    ("", "", ""),
-    ("withdraw", "slice", "Take back on this slice"),
-    ("withdraw", "region", "Take back in a box: draw it"),
-    ("withdraw", "case", "Take back in the whole case"),
+ACCEPT = (
+    "accept_slice",
+    "accept_click",
+    "accept_region",
+    "accept_case",
+    "",
+    "withdraw_slice",
+    "withdraw_region",
+    "withdraw_case",
 )
-REJECT: tuple[Choice, ...] = (
-    ("reject", "slice", "Reject on this slice"),
-    ("reject", "piece", "Reject a piece: click it"),
-    ("reject", "region", "Reject in a box: draw it"),
-    ("reject", "case", "Reject the whole case"),
-)
+REJECT = ("reject_slice", "reject_click", "reject_region", "reject_case")
 
 
 class SplitButton(QWidget):
-    """The first of several decisions on a button, all of them in a menu beside it."""
+    """The first of several decisions on a button, all of them in a menu beside it, which asks for them.
 
-    chosen = Signal(str, str)
+    Parameters
+    ----------
+    names
+        Ids of actions; an empty one stands for a line.
+    """
 
-    def __init__(self, text: str, tip: str, sign: str, choices: Sequence[Choice]) -> None:
+    def __init__(self, text: str, tip: str, sign: str, names: tuple[str, ...]) -> None:
         super().__init__()
         self._sign = sign
-        self._first = choices[0]
-        self.menu = QMenu(self)
-        for what, part, words in choices:
-            if words:
-                self.menu.addAction(words).setData((what, part))
-            else:
-                self.menu.addSeparator()
-        self.menu.triggered.connect(self._choose)
-        self.button = push_button(text, tip, self._choose_first)
+        self.menu = ActionMenu(self, *names)
+        self.button = push_button(text, tip, partial(self._ask, names[0]))
         self.button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.more = menu_button("", f"{tip.split()[0]}: slice, piece, box, case", self.menu, "icon")
         self.more.setFixedWidth(22)
@@ -69,8 +58,6 @@ class SplitButton(QWidget):
         self.button.setIcon(icon(self._sign, colour))
         self.more.setIcon(icon("down", colour))
 
-    def _choose(self, action: QAction) -> None:
-        self.chosen.emit(*action.data())
-
-    def _choose_first(self) -> None:
-        self.chosen.emit(*self._first[:2])
+    def _ask(self, name: str, checked: bool = False) -> None:
+        del checked
+        self.menu.asked.emit(name)

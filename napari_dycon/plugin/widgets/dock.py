@@ -1,6 +1,7 @@
 """The dock of DyCON: lays out the panels and binds them to the session of the viewer."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QStackedWidget, QVB
 
 from napari_dycon.plugin.actions import BY_ID
 from napari_dycon.plugin.widgets import window_memory
+from napari_dycon.plugin.widgets.action_menu import open_at
 from napari_dycon.plugin.widgets.cards import CardsPanel
+from napari_dycon.plugin.widgets.case_menu import OF_SELECTION
 from napari_dycon.plugin.widgets.cases import CasesPanel
 from napari_dycon.plugin.widgets.dockkeys import DockKeys
 from napari_dycon.plugin.widgets.doors import Doors, dropped_paths
@@ -21,6 +24,7 @@ from napari_dycon.plugin.widgets.messages import MessageLine
 from napari_dycon.plugin.widgets.parts import rule
 from napari_dycon.plugin.widgets.review import ReviewPanel
 from napari_dycon.plugin.widgets.shelf import Shelf
+from napari_dycon.plugin.widgets.structure_menu import OF_STRUCTURE
 from napari_dycon.plugin.widgets.structures import StructuresPanel
 from napari_dycon.plugin.widgets.theme import Theme, style_sheet
 from napari_dycon.plugin.widgets.tools import ToolsPanel
@@ -82,7 +86,7 @@ class DyconDock(QWidget):
             self.training.minutes.setValue(None if memory.until_stopped else memory.minutes)
         self.training.minutes.changed.connect(self._remember_minutes)
         self.training.train_requested.connect(self._remember_minutes)
-        self._deeds = {
+        self._deeds: dict[str, Callable[[], object]] = {
             "keys": self.keys.toggle_list,
             "add_scans": self._then_list(self.doors.choose_scans),
             "add_folder": self._then_list(self.doors.choose_scan_folder),
@@ -91,7 +95,11 @@ class DyconDock(QWidget):
             "export": self.doors.choose_export_folder,
             "report": self.doors.choose_report_folder,
             "export_with": self.doors.choose_export_settings,
-            "remove_case": self.cases.menu.ask_removal,
+            "choose_study": self.doors.choose_study,
+            "open_demo": self.doors.open_demo,
+            **{name: partial(self.cases.menu.perform, name) for name in OF_SELECTION},
+            **{name: partial(self.structures.menu.perform, name) for name in OF_STRUCTURE},
+            "choose_model": partial(open_at, self.review.models, self.review.predict_button),
             "restore_version": self.shelf.versions.ask_restore,
             "add_structure": self.structures.ask_name,
             "train": self.training.train,
@@ -216,7 +224,7 @@ class DyconDock(QWidget):
 
     def ask(self, name: str) -> None:
         """Do an action that needs the dock, or say why it is not possible now."""
-        reason = BY_ID[name].why_not(self.session.actions.situation())
+        reason = BY_ID[name].why_not(self.cases.menu.look(self.session.actions.situation()))
         if reason:
             self.session.dialogue.say("info", reason)
         else:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal, SignalInstance
 from qtpy.QtGui import QColor, QPainter, QPen
-from qtpy.QtWidgets import QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_dycon.plugin.controllers.folder_choice import name_of
 from napari_dycon.plugin.widgets.action_menu import ActionMenu
@@ -34,8 +34,6 @@ DEVICES = {"cpu": "CPU", "cuda": "GPU", "mps": "Apple GPU", "auto": ""}
 class HeaderPanel(QWidget):
     """Name, device and saved state of the study, and the three doors in and out of it."""
 
-    open_requested = Signal()
-    demo_requested = Signal()
     export_requested = Signal()
     planes_requested = Signal()
 
@@ -54,7 +52,8 @@ class HeaderPanel(QWidget):
             chip.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.saved = ElidedLabel("muted")
         self.add_menu = ActionMenu(self, "add_scans", "add_folder", "add_labelled_folder", "", "find_scans")
-        self.open_button = menu_button("Open", "Open or create a study", self._open_menu())
+        self.open_menu = ActionMenu(self, "choose_study", "open_demo")
+        self.open_button = menu_button("Open", "Open or create a study", self.open_menu)
         self.add_button = menu_button("Add scans", "Add scans to this study", self.add_menu)
         self.export_button = push_button(
             "Export", "Write masks and a table of volumes to a folder", self.export_requested
@@ -72,12 +71,6 @@ class HeaderPanel(QWidget):
         for line in (title, doors):
             line.setStretch(0, 1)
             layout.addLayout(line)
-
-    def _open_menu(self) -> QMenu:
-        menu = QMenu(self)
-        menu.addAction("Open or create a study…").triggered.connect(self.open_requested)
-        menu.addAction("Try the demo study").triggered.connect(self.demo_requested)
-        return menu
 
     def set_theme(self, theme: Theme) -> None:
         """Use the colours of ``theme``."""

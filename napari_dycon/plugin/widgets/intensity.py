@@ -1,7 +1,7 @@
 """The range of intensities that is painted on."""
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QMenu, QVBoxLayout, QWidget, QWidgetAction
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 from superqt import QLabeledDoubleRangeSlider
 
 from napari_dycon.plugin.widgets.parts import plain_label
@@ -68,12 +68,3 @@ class IntensityPanel(QWidget):
         self.range_chosen.emit(*value)
         if not self.switch.isChecked():
             self.limited.emit(True)
-
-
-def intensity_menu(panel: IntensityPanel, parent: QWidget) -> QMenu:
-    """Return a menu that holds only the panel."""
-    menu = QMenu(parent)
-    action = QWidgetAction(menu)
-    action.setDefaultWidget(panel)
-    menu.addAction(action)
-    return menu

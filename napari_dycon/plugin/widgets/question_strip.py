@@ -3,19 +3,19 @@
 from collections.abc import Iterable, Sequence
 
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
-from qtpy.QtGui import QAction, QResizeEvent
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
     QApplication,
     QLineEdit,
-    QMenu,
     QPushButton,
     QSizePolicy,
     QWidget,
 )
 
 from napari_dycon.plugin.controllers.question import Question
+from napari_dycon.plugin.widgets.action_menu import Choice, ChoiceMenu
 from napari_dycon.plugin.widgets.parts import ElidedLabel, menu_button, push_button, row, set_role
 
 CONFIRM = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
@@ -41,8 +41,8 @@ class QuestionStrip(QWidget):
         self.text.setWordWrap(True)
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         self.buttons: dict[str, QPushButton] = {}
-        self.menu = QMenu(self)
-        self.menu.triggered.connect(self._answer_from_menu)
+        self.menu = ChoiceMenu(self)
+        self.menu.chosen.connect(lambda answer: self.answered.emit(answer))
         self.more = menu_button("More", "Other answers", self.menu)
         self._cancel = self._primary = ""
         self._row = row(self.text, self.more, spacing=GAP)
@@ -123,18 +123,14 @@ class QuestionStrip(QWidget):
         self._show_only(shown, answers)
 
     def _show_only(self, shown: Sequence[QPushButton], answers: Sequence[QPushButton]) -> None:
-        self.menu.clear()
         for button in (*answers, self.more):
             button.setVisible(button in shown)
-            if button is not self.more and button not in shown:
-                self.menu.addAction(button.text()).setData(button.property("answer"))
+        rest = [button for button in answers if button not in shown]
+        self.menu.set_choices([Choice(button.property("answer"), button.text()) for button in rest])
         shown[-1].show()
 
     def _answer(self) -> None:
         self.answered.emit(self.sender().property("answer"))
-
-    def _answer_from_menu(self, action: QAction) -> None:
-        self.answered.emit(action.data())
 
 
 def _width(buttons: Iterable[QPushButton]) -> int:

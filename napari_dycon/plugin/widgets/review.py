@@ -1,14 +1,13 @@
 """Looking at predictions: overlays with their legend, accepting and rejecting."""
 
 from collections.abc import Sequence
-from functools import partial
 
 from qtpy.QtCore import QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QLinearGradient, QPainter
 from qtpy.QtWidgets import QSlider, QStyleOption, QVBoxLayout, QWidget
 from superqt import QToggleSwitch
 
-from napari_dycon.plugin.widgets.action_menu import ActionMenu
+from napari_dycon.plugin.widgets.action_menu import ActionMenu, Choice, ChoiceMenu
 from napari_dycon.plugin.widgets.decisions import ACCEPT, REJECT, SplitButton
 from napari_dycon.plugin.widgets.icons import icon
 from napari_dycon.plugin.widgets.parts import (
@@ -95,7 +94,6 @@ class ReviewPanel(QWidget):
     differences_requested = Signal(bool)
     opacity_requested = Signal(float)
     model_requested = Signal(str)
-    decision_requested = Signal(str, str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,8 +101,9 @@ class ReviewPanel(QWidget):
         self.brought = ElidedLabel("muted")
         self.brought.hide()
         self.predict_menu = ActionMenu(self, "predict_case", "predict")
-        self.models = self.predict_menu.addMenu("Model")
-        self.set_models([])
+        self.models = ChoiceMenu(self)
+        self.models.chosen.connect(lambda run: self.model_requested.emit(run))
+        self.predict_menu.offer_menu("choose_model", self.models)
         self.predict_button = menu_button(
             "Predict", "Predict with the latest training", self.predict_menu, "flat"
         )
@@ -130,8 +129,6 @@ class ReviewPanel(QWidget):
             "cross",
             REJECT,
         )
-        for decision in (self.accept, self.reject):
-            decision.chosen.connect(self.decision_requested)
         self._theme: Theme | None = None
         self.prediction.toggled.connect(self.prediction_shown_requested)
         self.differences.toggled.connect(self.differences_requested)
@@ -184,17 +181,7 @@ class ReviewPanel(QWidget):
 
     def set_models(self, models: Sequence[tuple[str, str, bool]]) -> None:
         """Offer the models of the study: the run, a line on it, and whether it is the active one."""
-        self.models.clear()
-        for run, text, active in models:
-            action = self.models.addAction(text)
-            action.setCheckable(True)
-            action.setChecked(active)
-            action.triggered.connect(partial(self._ask_model, run))
-        self.models.setEnabled(bool(models))
-
-    def _ask_model(self, run: str, chosen: bool = True) -> None:
-        del chosen
-        self.model_requested.emit(run)
+        self.models.set_choices([Choice(run, text, ticked=active) for run, text, active in models])
 
     def set_state(self, text: str) -> None:
         """Show one line on the prediction at hand, such as its run."""

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QLineEdit, QListWidget, QListWidgetItem, QMenu, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
+from napari_dycon.plugin.actions import PLANES
+from napari_dycon.plugin.widgets.action_menu import ActionMenu
 from napari_dycon.plugin.widgets.chips import VALUE_ROLE, ChipList, Structure
 from napari_dycon.plugin.widgets.icons import icon
 from napari_dycon.plugin.widgets.parts import (
@@ -19,7 +20,6 @@ from napari_dycon.plugin.widgets.parts import (
 from napari_dycon.plugin.widgets.structure_menu import StructureMenu
 from napari_dycon.plugin.widgets.theme import Theme
 
-PLANES = ("axial", "coronal", "sagittal")
 EDIT_TIP = "Rename, recolour, merge or remove the active structure"
 
 
@@ -29,7 +29,6 @@ class StructuresPanel(QWidget):
     select_requested = Signal(int)
     add_requested = Signal(str)
     rename_requested = Signal(int, str)
-    plane_requested = Signal(str)
     slice_complete_requested = Signal()
     case_complete_requested = Signal()
 
@@ -37,8 +36,9 @@ class StructuresPanel(QWidget):
         super().__init__()
         self.chips = ChipList()
         self.menu = StructureMenu(self, self.chips)
+        self.plane_menu = ActionMenu(self, *(f"plane_{plane}" for plane in PLANES))
         self.plane_button = menu_button(
-            "", "The slice on screen. Press to show another plane.", self._plane_menu(), "flat"
+            "", "The slice on screen. Press to show another plane.", self.plane_menu, "flat"
         )
         self.plane_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
         self.plane_button.hide()
@@ -66,13 +66,6 @@ class StructuresPanel(QWidget):
         self.chips.itemClicked.connect(self._select)
         self.chips.name_typed.connect(self._rename)
         self._lay_out()
-
-    def _plane_menu(self) -> QMenu:
-        menu = QMenu(self)
-        for plane in PLANES:
-            menu.addAction(plane.capitalize()).setData(plane)
-        menu.triggered.connect(self._ask_plane)
-        return menu
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
@@ -134,9 +127,6 @@ class StructuresPanel(QWidget):
 
     def _select(self, item: QListWidgetItem) -> None:
         self.select_requested.emit(item.data(VALUE_ROLE))
-
-    def _ask_plane(self, action: QAction) -> None:
-        self.plane_requested.emit(action.data())
 
     def _ask_slice_complete(self, checked: bool) -> None:
         self.slice_button.setChecked(not checked)

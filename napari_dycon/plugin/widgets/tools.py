@@ -6,19 +6,18 @@ from qtpy.QtCore import QSize, Signal
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
-    QMenu,
     QPushButton,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_dycon.plugin.actions import SHAPES
+from napari_dycon.plugin.actions import CLEANUPS, SAYS, SHAPES
 from napari_dycon.plugin.controllers.question import Question
 from napari_dycon.plugin.layers.known_map import LOOKS
-from napari_dycon.plugin.widgets.action_menu import ActionMenu
+from napari_dycon.plugin.widgets.action_menu import ActionMenu, PanelMenu
 from napari_dycon.plugin.widgets.icons import icon, two_icons
-from napari_dycon.plugin.widgets.intensity import IntensityPanel, intensity_menu
+from napari_dycon.plugin.widgets.intensity import IntensityPanel
 from napari_dycon.plugin.widgets.parts import (
     allow,
     menu_button,
@@ -27,10 +26,11 @@ from napari_dycon.plugin.widgets.parts import (
 )
 from napari_dycon.plugin.widgets.question_strip import QuestionStrip
 from napari_dycon.plugin.widgets.theme import Theme
-from napari_dycon.plugin.widgets.tool_menus import PAINTS, CleanupMenu, InterpolateMenu, PaintMenu
 from napari_dycon.study.truth.annotations import Known
 
 HEIGHT = 28
+PLAIN = next(iter(SAYS))
+"""What the brush says unless it is told otherwise."""
 SAY_COLOURS = {"background": LOOKS[Known.DRAWN][1], "ignore": LOOKS[Known.IGNORE][1]}
 """Colours of the brush on its button: those of its strokes in the known map."""
 
@@ -52,22 +52,24 @@ class ToolsPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._theme: Theme | None = None
-        self._says = PAINTS[0][0]
-        self.paint_menu, self.cleanup_menu = PaintMenu(self), CleanupMenu(self)
+        self._says = PLAIN
+        self.paint_menu = ActionMenu(self, *(f"say_{what}" for what in SAYS))
+        self.paint_menu.tick(f"say_{PLAIN}")
+        self.cleanup_menu = ActionMenu(self, *(f"clean_{how}" for how in CLEANUPS))
         self.region_menu = ActionMenu(self, *(f"region_{shape}" for shape in SHAPES))
         self.more_menu = ActionMenu(self, "versions", "keys")
         self.undo_button = push_button("", "Undo", self.undo_requested, "tool")
         self.redo_button = push_button("", "Redo", self.redo_requested, "tool")
         self.paint_button = push_button("", "Paint", self.brush_requested, "tool")
         self.says_button = menu_button("", "What the brush says", self.paint_menu, "narrow")
-        self.window_menu = QMenu(self)
+        self.window_menu = ActionMenu(self)
         self.window_button = menu_button("", "Brightness and contrast of the scan", self.window_menu, "tool")
         self.intensity = IntensityPanel()
-        range_menu = intensity_menu(self.intensity, self)
+        range_menu = PanelMenu(self, self.intensity)
         self.range_button = menu_button(
             "", "Paint only within a range of intensities (I)", range_menu, "tool"
         )
-        self.interpolate_menu = InterpolateMenu(self)
+        self.interpolate_menu = ActionMenu(self, "interpolate", "interpolate_all")
         self.interpolate_button = menu_button(
             "", "Fill the slices between labelled ones", self.interpolate_menu, "tool"
         )
@@ -118,13 +120,13 @@ class ToolsPanel(QWidget):
         self._draw_icons()
 
     def set_paint(self, how: str, in_hand: bool) -> None:
-        """Show what the brush says, a key of ``PAINTS``, and whether it is in the hand."""
-        self.paint_menu.show_paint(how)
+        """Show what the brush says, a key of ``SAYS``, and whether it is in the hand."""
+        self.paint_menu.tick(f"say_{how}")
         self.paint_button.setChecked(in_hand)
         self._says = how
-        said = "" if how == PAINTS[0][0] else f": {dict(PAINTS)[how]}"
+        said = "" if how == PLAIN else f": {SAYS[how]}"
         set_tip(self.paint_button, f"Paint{said}. Press again to move the picture")
-        set_tip(self.says_button, f"What the brush says: {dict(PAINTS)[how]}")
+        set_tip(self.says_button, f"What the brush says: {SAYS[how]}")
         self._draw_icons()
 
     def set_range(self, on: bool, chosen: tuple[float, float], bounds: tuple[float, float]) -> None:
@@ -134,7 +136,7 @@ class ToolsPanel(QWidget):
 
     def set_structure(self, name: str) -> None:
         """Name the active structure in the menus."""
-        self.interpolate_menu.set_structure(name)
+        self.interpolate_menu.tell("interpolate", name)
         self.cleanup_button.setProperty("tip", f"Clean up {name}" if name else "Clean up")
 
     def set_blocked(self, labelling: str) -> None:

@@ -93,8 +93,6 @@ class Workbench(QObject):
             (dock.empty.demo_requested, doors.open_demo),
             (dock.empty.recent_requested, doors.open_recent),
             (dock.empty.forget_requested, dock.forget_recent),
-            (dock.header.open_requested, doors.choose_study),
-            (dock.header.demo_requested, doors.open_demo),
             (dock.cases.menu.search_requested, doors.choose_search_folder),
             (dock.header.export_requested, doors.choose_export_folder),
             (dock.header.planes_requested, partial(perform, "planes")),
@@ -114,7 +112,6 @@ class Workbench(QObject):
             (dock.structures.menu.recolour_requested, session.structures.recolour),
             (dock.structures.menu.merge_requested, session.structures.merge),
             (dock.structures.menu.remove_requested, session.structures.remove),
-            (dock.structures.plane_requested, session.views.show_plane),
             (dock.structures.slice_complete_requested, partial(perform, "slice_complete")),
             (dock.structures.case_complete_requested, partial(perform, "case_complete")),
             (dock.training.train_requested, session.training.train),
@@ -127,20 +124,26 @@ class Workbench(QObject):
             (dock.review.differences_requested, self._ask_differences),
             (dock.review.opacity_requested, self._ask_opacity),
             (dock.review.model_requested, session.training.models.choose),
-            (dock.review.decision_requested, session.regions.decide),
             *((menu.asked, self._ask) for menu in self._menus()),
         ):
             signal.connect(slot)
 
     def _menus(self) -> tuple[ActionMenu, ...]:
-        dock = self._dock
-        header = dock.header
+        header, tools, review = self._dock.header, self._dock.tools, self._dock.review
         return (
+            header.open_menu,
             header.add_menu,
             header.export_menu,
-            dock.tools.region_menu,
-            dock.tools.more_menu,
-            dock.review.predict_menu,
+            self._dock.structures.plane_menu,
+            tools.paint_menu,
+            tools.interpolate_menu,
+            tools.cleanup_menu,
+            tools.region_menu,
+            tools.window_menu,
+            tools.more_menu,
+            review.predict_menu,
+            review.accept.menu,
+            review.reject.menu,
         )
 
     def _ask(self, name: str) -> None:
@@ -310,11 +313,12 @@ class Workbench(QObject):
         now = self._session.actions.situation()
         why = {name: action.why_not(now) for name, action in BY_ID.items()}
         self._dock.header.set_blocked(why["add_scans"], why["export"])
+        scheme = self._session.keys.name
         for menu in self._menus():
-            menu.show_situation(now, self._session.keys.name)
-        self._dock.cases.set_blocked(
-            why["remove_case"], why["case_complete"], why["next_case"], why["predict"], why["find_scans"]
-        )
+            menu.show_situation(now, scheme)
+        self._dock.cases.menu.show_situation(now, scheme)
+        self._dock.structures.menu.show_situation(now, scheme)
+        self._dock.cases.set_blocked(why["case_complete"], why["next_case"])
         self._dock.structures.set_blocked(why["add_structure"], why["slice_complete"])
         self._bench.show_reasons(now)
         self._dock.shelf.show_reasons(now)

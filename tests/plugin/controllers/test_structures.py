@@ -181,7 +181,7 @@ def test_a_prediction_of_before_speaks_of_the_structures_of_today(painted):
     answer(painted, "change")
     assert predicted.any()
     assert np.array_equal(painted.layer("prediction").data == VALVE, predicted)
-    painted.session.regions.accept_case()
+    painted.session.regions.decide("accept", "case")
     painted.rest()
     assert set(np.unique(painted.layer("annotation").data)) == {0, VALVE}
 

@@ -85,7 +85,7 @@ def test_nothing_is_changed_behind_an_older_version(worked, notes):
     before = worked.session._desk.case.annotation.copy()
     worked.session.labels.toggle_slice_complete()
     worked.session.labels.complete_case()
-    worked.session.regions.accept_slice()
+    worked.session.regions.decide("accept", "slice")
     worked.rest()
     assert len([text for text in errors(notes) if "older version" in text]) == 3
     assert np.array_equal(worked.session._desk.case.annotation.known, before.known)

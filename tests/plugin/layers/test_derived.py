@@ -88,7 +88,7 @@ def test_differences_only_and_back(predicted):
 
 def test_what_was_accepted_is_no_difference(predicted):
     predicted.viewer.dims.set_current_step(0, 5)
-    predicted.session.regions.accept_slice()
+    predicted.session.regions.decide("accept", "slice")
     predicted.rest()
     predicted.session.actions.ask("differences")
     assert not seen(predicted.layer("differences")).any()

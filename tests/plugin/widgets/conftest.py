@@ -234,7 +234,8 @@ class Recorder:
     def _read_situation(self) -> Situation:
         if self.study is not None:
             self.study.cases = self.cases.list.listed
-        return read_situation(self.study, self.tasks, self.cases, self.contrast, self.versions, self.training)
+        work = (self.cases, self.contrast, self.structures, self.versions, self.training)
+        return read_situation(self.study, self.tasks, *work)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

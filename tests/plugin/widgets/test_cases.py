@@ -6,6 +6,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QMessageBox, QWidget
 
 from napari_dycon.guidance.quality import Outlook
+from napari_dycon.plugin.actions import Situation
 from napari_dycon.plugin.widgets.case_table import (
     LABELLED,
     MARKS,
@@ -23,6 +24,8 @@ from napari_dycon.plugin.widgets.case_table import (
 from napari_dycon.plugin.widgets.cases import CasesPanel
 from napari_dycon.study.store.removing import RemovedCase
 
+POSSIBLE = Situation(study=True, scans=True, model=True)
+
 
 @pytest.fixture
 def panel(qtbot, theme, rows):
@@ -30,6 +33,7 @@ def panel(qtbot, theme, rows):
     qtbot.addWidget(panel)
     panel.set_theme(theme)
     panel.set_rows(rows)
+    panel.menu.show_situation(POSSIBLE, "napari")
     panel.resize(360, 300)
     panel.show()
     qtbot.waitExposed(panel)
@@ -427,7 +431,8 @@ def test_removed_cases_are_in_the_menu(panel):
 def test_who_only_looks_can_go_on_but_neither_mark_nor_remove(qtbot, panel):
     asked = []
     panel.menu.remove_requested.connect(asked.append)
-    panel.set_blocked("read only", "read only", "", "read only", "read only")
+    panel.set_blocked("read only", "")
+    panel.menu.show_situation(replace(POSSIBLE, read_only=True), "napari")
     assert not panel.line.note.isEnabled()
     assert panel.line.next.isEnabled()
     panel.view.selectRow(0)

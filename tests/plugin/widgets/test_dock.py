@@ -15,6 +15,7 @@ from napari_dycon.plugin.widgets import doors
 from napari_dycon.plugin.widgets.dialogs import StructuresDialog
 from napari_dycon.plugin.widgets.dock import DyconDock
 from napari_dycon.plugin.widgets.theme import Theme
+from napari_dycon.study.store.removing import RemovedCase
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -302,6 +303,9 @@ def test_the_dock_does_what_needs_it_or_says_why_not(dock, session, monkeypatch)
     asked = []
     monkeypatch.setattr(dock, "_deeds", {name: lambda name=name: asked.append(name) for name in dock._deeds})
     assert set(dock._deeds) == {action.id for action in actions.ACTIONS if action.by_dock}
+    dock.ask("restore_case")
+    assert session.asked[-1] == ("dialogue.say", "info", actions.NO_REMOVED) and not asked
+    dock.cases.menu.removed_cases = lambda: [RemovedCase("x", "a", "scan 10", "2026-11-21T10:00:00+00:00")]
     for name in dock._deeds:
         dock.ask(name)
     assert asked == list(dock._deeds)
@@ -345,13 +349,13 @@ def test_train_waits_for_the_engine(make_dock, session, rows):
 def test_a_folder_that_holds_a_study_is_opened(dock, session, tmp_path, monkeypatch):
     (tmp_path / "study.json").write_text("{}")
     monkeypatch.setattr(doors, "ask_folder", lambda *_: tmp_path)
-    dock.header.open_requested.emit()
+    dock.header.open_menu.asked.emit("choose_study")
     assert session.asked == [("open_study", tmp_path)]
 
 
 def test_an_empty_folder_becomes_a_study_of_named_structures(qtbot, dock, session, tmp_path, monkeypatch):
     monkeypatch.setattr(doors, "ask_folder", lambda *_: tmp_path)
-    dock.header.open_requested.emit()
+    dock.header.open_menu.asked.emit("choose_study")
     dialog = dock.findChild(StructuresDialog)
     create = dialog._create
     assert not create.isEnabled()
@@ -369,7 +373,7 @@ def test_a_name_that_cannot_be_is_refused_while_it_can_still_be_mended(
     qtbot, dock, session, tmp_path, monkeypatch, name
 ):
     monkeypatch.setattr(doors, "ask_folder", lambda *_: tmp_path)
-    dock.header.open_requested.emit()
+    dock.header.open_menu.asked.emit("choose_study")
     dialog = dock.findChild(StructuresDialog)
     dialog._fields[0].setText(name)
     assert dialog.trouble.isVisible() and not dialog._create.isEnabled()
@@ -401,8 +405,8 @@ def test_adding_and_exporting_ask_for_folders(dock, session, monkeypatch):
 def test_a_cancelled_question_does_nothing(dock, session, monkeypatch):
     monkeypatch.setattr(doors, "ask_folder", lambda *_: None)
     monkeypatch.setattr(doors, "ask_scans", lambda *_: [])
-    for signal in (dock.header.open_requested, dock.header.export_requested):
-        signal.emit()
+    dock.header.open_menu.asked.emit("choose_study")
+    dock.header.export_requested.emit()
     dock.header.add_menu.actions()[0].trigger()
     assert session.asked == []
 

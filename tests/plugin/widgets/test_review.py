@@ -23,15 +23,14 @@ def panel(qtbot, theme):
 @pytest.mark.parametrize("what", ["accept", "reject"])
 def test_the_buttons_decide_about_the_slice_and_their_menus_about_the_rest(qtbot, panel, what):
     split = getattr(panel, what)
-    with qtbot.waitSignal(panel.decision_requested) as asked:
+    with qtbot.waitSignal(split.menu.asked) as asked:
         qtbot.mouseClick(split.button, Qt.MouseButton.LeftButton)
-    assert asked.args == [what, "slice"]
-    offered = [tuple(action.data()) for action in split.menu.actions() if action.data()]
-    assert {(what, part) for part in ("slice", "piece", "region", "case")} <= set(offered)
-    action = next(one for one in split.menu.actions() if one.data() and tuple(one.data()) == (what, "case"))
-    with qtbot.waitSignal(panel.decision_requested) as asked:
-        action.trigger()
-    assert asked.args == [what, "case"]
+    assert asked.args == [f"{what}_slice"]
+    offered = {action.data() for action in split.menu.actions()}
+    assert {f"{what}_{part}" for part in ("slice", "click", "region", "case")} <= offered
+    with qtbot.waitSignal(split.menu.asked) as asked:
+        split.menu.entry(f"{what}_case").trigger()
+    assert asked.args == [f"{what}_case"]
 
 
 def test_switches_ask_for_the_overlays(qtbot, panel):

@@ -84,9 +84,9 @@ def test_case_complete_is_asked_for(qtbot, panel):
 
 
 def test_another_plane_is_one_menu_away(qtbot, panel):
-    with qtbot.waitSignal(panel.plane_requested) as asked:
+    with qtbot.waitSignal(panel.plane_menu.asked) as asked:
         panel.plane_button.menu().actions()[1].trigger()
-    assert asked.args == ["coronal"]
+    assert asked.args == ["plane_coronal"]
 
 
 def test_blocked_buttons_say_why(qtbot, panel):
