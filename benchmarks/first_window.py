@@ -32,7 +32,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._began = float(os.environ[BEGAN])
-        self._late: list[tuple[float, float]] = []
+        self._late: list[tuple[float, float, float]] = []
         self.marks: dict[str, float] = {}
         self._listens = False
 
@@ -47,16 +47,16 @@ class Watch:
         from qtpy.QtCore import QTimer
 
         self.mark("loop")
-        self._last = time.perf_counter()
+        self._last, self._used = time.perf_counter(), time.thread_time()
         self._timer = QTimer()
         self._timer.setInterval(round(1000 * PERIOD_S))
         self._timer.timeout.connect(self._tick)
         self._timer.start()
 
     def _tick(self) -> None:
-        now, since = time.perf_counter(), time.time() - self._began
-        self._late.append((now - self._last - PERIOD_S, since))
-        self._last = now
+        now, used, since = time.perf_counter(), time.thread_time(), time.time() - self._began
+        self._late.append((now - self._last - PERIOD_S, used - self._used, since))
+        self._last, self._used = now, used
         if not self._listens:
             self._listen()
         if since > min(self.marks.get("scan", PATIENCE_S) + AFTER_S, PATIENCE_S):
@@ -76,8 +76,8 @@ class Watch:
     def _tell(self) -> None:
         from qtpy.QtWidgets import QApplication
 
-        freeze, when = max(self._late)
-        Path(os.environ[TOLD]).write_text(json.dumps({**self.marks, "freeze": freeze, "freeze_at": when}))
+        freeze = dict(zip(("freeze", "freeze_processor", "freeze_at"), max(self._late), strict=True))
+        Path(os.environ[TOLD]).write_text(json.dumps(self.marks | freeze))
         QApplication.instance().quit()
 
 

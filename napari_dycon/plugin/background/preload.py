@@ -1,10 +1,16 @@
 """Modules that napari imports on first use, in the GUI thread, and the engine in the background.
 
 Two threads that import parts of the same package at the same time can deadlock on Python's import locks,
-and the one that notices fails. So they are imported here, before there is a second thread.
+and the one that notices fails. So they are imported here, before there is a second thread. The first layer has
+napari read the definitions of all units, in a quarter of a second that the first scan would be late by.
 """
 
 from importlib import import_module
+
+import numpy as np
+from napari.layers import Labels
+
+from napari_dycon.plugin.layers.orientation import UNITS
 
 for name in (
     "numba.typed",
@@ -18,3 +24,4 @@ for name in (
     "skimage.segmentation",
 ):
     import_module(name)
+Labels(np.zeros((1,) * len(UNITS), np.uint8), units=UNITS)

@@ -4,7 +4,7 @@ from functools import lru_cache
 from importlib.resources import files
 
 from qtpy.QtCore import QByteArray, QRectF, Qt
-from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
+from qtpy.QtGui import QColor, QIcon, QImage, QPainter, QPixmap
 from qtpy.QtSvg import QSvgRenderer
 
 ICON = 16
@@ -70,13 +70,19 @@ def two_icons(name: str, off: str, on: str, disabled: str) -> QIcon:
 
 def _add(to: QIcon, name: str, colour: str, mode: QIcon.Mode, state: QIcon.State = QIcon.State.Off) -> None:
     for scale in SCALES:
-        pixmap = QPixmap(ICON * scale, ICON * scale)
-        pixmap.fill(Qt.GlobalColor.transparent)
-        pixmap.setDevicePixelRatio(scale)
-        painter = QPainter(pixmap)
-        draw_icon(painter, name, QColor(colour), QRectF(0, 0, ICON, ICON))
-        painter.end()
-        to.addPixmap(pixmap, mode, state)
+        to.addPixmap(QPixmap.fromImage(_picture(name, colour, scale)), mode, state)
+
+
+@lru_cache(maxsize=1024)
+def _picture(name: str, colour: str, scale: int) -> QImage:
+    """Draw an icon once: buttons ask for theirs with every step of a training."""
+    picture = QImage(ICON * scale, ICON * scale, QImage.Format.Format_ARGB32_Premultiplied)
+    picture.fill(Qt.GlobalColor.transparent)
+    picture.setDevicePixelRatio(scale)
+    painter = QPainter(picture)
+    draw_icon(painter, name, QColor(colour), QRectF(0, 0, ICON, ICON))
+    painter.end()
+    return picture
 
 
 def draw_icon(painter: QPainter, name: str, colour: QColor, box: QRectF) -> None:
