@@ -18,6 +18,8 @@ from napari_dycon.plugin.session import get_session
 from napari_dycon.plugin.widgets.dock import DyconDock
 
 LEFT = Qt.MouseButton.LeftButton
+PATIENCE = 900
+"""Seconds for what takes long on a machine that does other work as well."""
 
 
 class User:

@@ -14,7 +14,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from common import ATRIA
-from driving import LEFT, User, at_the_screen, brush_strokes
+from driving import LEFT, PATIENCE, User, at_the_screen, brush_strokes
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
@@ -77,9 +77,11 @@ def train(user: User, minutes: float) -> None:
     user.dock.training.minutes.setValue(minutes)
     user.click(user.dock.training.train_button)
     user.wait_until(
-        lambda: user.session.tasks.state.kind == "predicting", minutes * 60 + 180, "the training did not end"
+        lambda: user.session.tasks.state.kind == "predicting",
+        minutes * 60 + PATIENCE,
+        "the training did not end",
     )
-    user.wait_until_idle(180)
+    user.wait_until_idle(PATIENCE)
     user.open_case(SECOND)
     user.picture("4-prediction")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from common import ATRIA
-from driving import User, at_the_screen, brush_strokes
+from driving import PATIENCE, User, at_the_screen, brush_strokes
 
 from napari_dycon.io.volumes import read_geometry
 from napari_dycon.plugin.layers.orientation import DisplayView
@@ -45,14 +45,14 @@ def whole_job(user: User, folder: Path, minutes: float) -> None:
     user.open_case("LA_010")
     user.wait_until(
         lambda: dock.training.curves.legend.names and (session.tasks.state.fraction or 0) > 0.6,
-        minutes * 120 + 60,
+        minutes * 60 + PATIENCE,
         "the training is too slow",
     )
     user.picture("3-train")
     user.wait_until(
-        lambda: session.tasks.state.kind == "predicting", minutes * 60 + 120, "no prediction began"
+        lambda: session.tasks.state.kind == "predicting", minutes * 60 + PATIENCE, "no prediction began"
     )
-    user.wait_until_idle(180)
+    user.wait_until_idle(PATIENCE)
 
     user.picture("4-look")
     user.click(dock.review.uncertainty)
@@ -69,9 +69,9 @@ def whole_job(user: User, folder: Path, minutes: float) -> None:
     dock.training.minutes.setValue(max(0.5, minutes / 4))
     user.click(dock.training.train_button)
     user.wait_until(
-        lambda: session.tasks.state.kind == "predicting", minutes * 60 + 120, "training on did not end"
+        lambda: session.tasks.state.kind == "predicting", minutes * 60 + PATIENCE, "training on did not end"
     )
-    user.wait_until_idle(180)
+    user.wait_until_idle(PATIENCE)
     user.picture("9-trained-on")
 
     session.exchange.export(folder / "export")

@@ -1,8 +1,8 @@
 """Modules that napari imports on first use, in the GUI thread, and the engine in the background.
 
 Two threads that import parts of the same package at the same time can deadlock on Python's import locks,
-and the one that notices fails. So they are imported here, before there is a second thread. The first layer has
-napari read the definitions of all units, in a quarter of a second that the first scan would be late by.
+and the one that notices fails. So they are imported here, before there is a second thread. The first layer
+has napari read the definitions of all units, in a quarter of a second that the first scan would be late by.
 """
 
 from importlib import import_module
