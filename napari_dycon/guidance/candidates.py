@@ -27,8 +27,11 @@ from napari_dycon.study.store.schema import CaseRecord, Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Known, slice_of
 
-RECIPE = 2
+RECIPE = 3
 """Raised whenever other candidates are found than before, so that those on disk are not used."""
+CHANGED = 0.25
+"""Where the model before said something else on so much of what is predicted on a slice, that is told."""
+SINCE = ", changed since the last model"
 _Event = TypeVar("_Event")
 
 
@@ -59,7 +62,7 @@ def candidates(study: Study, run: str, case: CaseRecord) -> list[Candidate]:
     found = _read(path, stamp, case.id)
     if found is None:
         predicted = Predicted.read(study, run, case)
-        found = [] if predicted is None else list(_found(predicted))
+        found = [] if predicted is None else list(_found(predicted, _mask_before(study, run, case)))
         if predicted is not None and not study.read_only:
             with suppress(DyconError):  # found again the next time
                 content = {"stamp": stamp, "slices": [_row(candidate) for candidate in found]}
@@ -80,7 +83,10 @@ def note_candidates(study: Study, run: str, events: Iterator[_Event]) -> Generat
 def _stamp(study: Study, run: str, case: CaseRecord) -> str:
     """Text that changes with everything that candidates are found from."""
     geometry = study.geometry(case.id)
-    files = (study.predictions.path(run, case.id), study.predictions.map_path(run, case.id, ENTROPY))
+    before = run_before(study, run, case.id)
+    earlier = () if before is None else (study.predictions.path(before, case.id),)
+    own = (study.predictions.path(run, case.id), study.predictions.map_path(run, case.id, ENTROPY))
+    files = (*own, *earlier)
     structures = [(structure.value, structure.name) for structure in study.structures]
     parts = (
         RECIPE,
@@ -144,25 +150,44 @@ def _candidate(
     return Candidate(place, float(spacing), float(gain))
 
 
-def _found(predicted: Predicted) -> Iterator[Candidate]:
+def run_before(study: Study, run: str, case_id: str) -> str | None:
+    """Return the newest run older than `run` that has predicted a case; None where there is none."""
+    runs = study.runs()
+    older = runs[: runs.index(run)] if run in runs else []
+    found = (one for one in reversed(older) if study.predictions.path(one, case_id).is_file())
+    return next(found, None)
+
+
+def _mask_before(study: Study, run: str, case: CaseRecord) -> NDArray[np.uint8] | None:
+    before = run_before(study, run, case.id)
+    try:
+        return None if before is None else study.predictions.mask(before, case.id)
+    except (DyconError, OSError):  # then nothing is said of it
+        return None
+
+
+def _found(predicted: Predicted, earlier: NDArray[np.uint8] | None) -> Iterator[Candidate]:
     free = predicted.annotation.known == Known.UNKNOWN
     unsure = np.where(free, predicted.entropy, np.float32(0))
     for structure in predicted.study.structures:
         region = Region.around(predicted.mask, structure.value, unsure, predicted.geometry)
         if region is not None:
-            yield from _slices(region, structure, predicted)
+            yield from _slices(region, structure, predicted, earlier)
     for piece in doubtful_pieces(predicted):
         place = piece.suggestion
         yield Candidate(place, predicted.geometry.spacing[place.axis], piece.wrong_mm3)
 
 
-def _slices(region: Region, structure: Structure, predicted: Predicted) -> Iterator[Candidate]:
+def _slices(
+    region: Region, structure: Structure, predicted: Predicted, earlier: NDArray[np.uint8] | None
+) -> Iterator[Candidate]:
     errors, inside = expected_errors(region.unsure), region.depth > 0
     for axis in labelled_axes(predicted.geometry):
         plane = plane_of_axis(predicted.geometry, axis)
         spacing, labelled = predicted.geometry.spacing[axis], predicted.annotation.complete_slices(axis)
         pixel = predicted.geometry.voxel_volume_mm3 / spacing
         gains, wrong = _sums(region.unsure, axis) * pixel, _sums(errors, axis) * pixel
+        changed = _changed_much(predicted, structure, axis, earlier)
         in_plane = [size for other, size in enumerate(predicted.geometry.spacing) if other != axis]
         for local in map(int, np.flatnonzero(gains > 0)):
             index = local + region.offset[axis]
@@ -180,11 +205,24 @@ def _slices(region: Region, structure: Structure, predicted: Predicted) -> Itera
                 structure=structure.value,
                 structure_name=structure.name,
                 score=0.0,
-                reason=f"{what}; {nearest(index, labelled, spacing, plane)}",
+                reason=f"{what}{SINCE if changed[index] else ''}; {nearest(index, labelled, spacing, plane)}",
                 seconds=round(seconds, 1),
                 gain=round(float(wrong[local]) / seconds, 4),
             )
             yield Candidate(place, spacing, float(gains[local]))
+
+
+def _changed_much(
+    predicted: Predicted, structure: Structure, axis: int, earlier: NDArray[np.uint8] | None
+) -> NDArray[np.bool_]:
+    """Tell of every slice whether much of a structure there is another than the model before had said."""
+    if earlier is None:
+        return np.zeros(predicted.mask.shape[axis], bool)
+    now, then = predicted.mask == structure.value, earlier == structure.value
+    free = predicted.annotation.known == Known.UNKNOWN
+    others = tuple(other for other in range(3) if other != axis)
+    flips, either = (np.count_nonzero(part & free, axis=others) for part in (now ^ then, now | then))
+    return np.asarray((flips > 0) & (flips >= CHANGED * either))
 
 
 def _sums(values: NDArray[np.floating], axis: int) -> NDArray[np.float64]:

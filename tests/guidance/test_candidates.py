@@ -13,7 +13,7 @@ from napari_dycon.guidance.predicted import Predicted
 from napari_dycon.guidance.suggestions import suggest
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
-from tests.guidance.conftest import SHAPE, everywhere, save
+from tests.guidance.conftest import SHAPE, everywhere, prediction, save
 
 
 @pytest.fixture
@@ -88,3 +88,19 @@ def test_slices_are_found_as_soon_as_a_case_is_predicted(study, reads):
     assert reads == ["scan_2"]
     found(study)
     assert reads == ["scan_2"]
+
+
+def test_what_the_model_before_called_something_else_is_said_to_have_changed(study, reads):
+    save(study, "scan_2", everywhere(0.8))
+    assert not any("since the last model" in c.suggestion.reason for c in found(study))
+    study.set_active_run(study.new_run("dycon"))
+    mask = prediction()
+    mask[12:28, 10:26, 6:11] = 0
+    save(study, "scan_2", everywhere(0.8), mask)
+    organ = [c.suggestion for c in found(study) if c.suggestion.structure == 3 and c.suggestion.axis == 2]
+    changed = {place.index for place in organ if "changed since the last model" in place.reason}
+    assert changed == {place.index for place in organ if 6 <= place.index < 11} != set()
+    before = study.runs()[0]
+    study.predictions.path(before, "scan_2").unlink()
+    assert not any("since the last model" in c.suggestion.reason for c in found(study))
+    assert len(reads) == 3
