@@ -122,7 +122,7 @@ def _choose(found: Sequence[Candidate], wanted: Wanted, rng: np.random.Generator
     ranked = [found[place] for place in order]
     count = min(wanted.count, PER_CASE * len({candidate.suggestion.case for candidate in found}))
     chosen: list[Candidate] = []
-    random_count = round(RANDOM_SHARE * count)
+    random_count = min(round(RANDOM_SHARE * wanted.count), max(0, count - 1))
     stratified = round(STRATIFIED_SHARE * (count - random_count))
     structures = sorted({candidate.suggestion.structure for candidate in ranked})
     for turn in range(stratified if structures else 0):

@@ -185,10 +185,11 @@ def test_chance_gives_way_as_the_rounds_go_on(study):
     assert spread(5) < spread(1)
 
 
-def test_a_random_check_is_left_room_for_where_scans_are_few(study):
-    for number in range(3):
+@pytest.mark.parametrize("few", [2, 3])
+def test_a_random_check_is_left_room_for_where_scans_are_few(study, few):
+    for number in range(few):
         save(study, f"scan_{number}", everywhere(0.5))
-    for number in range(3, 6):
+    for number in range(few, 6):
         study.save_annotation(f"scan_{number}", Annotation.full(prediction()), "complete")
     places = suggest(study, count=8)
-    assert [place.kind for place in places] == ["chosen"] * 5 + ["random"]
+    assert [place.kind for place in places] == ["chosen"] * (2 * few - 1) + ["random"]
