@@ -58,11 +58,11 @@ class Before:
 
     @property
     def text(self) -> str:
-        """What has changed since, in words."""
+        """What has changed since, in words; what matters most first, since a narrow line cuts the rest."""
         parts = [f"{self.changed:,} voxel{'' if self.changed == 1 else 's'} changed here"]
         if self.unsure is not None and self.unsure_before is not None:
             parts.insert(0, f"unsure {100 * self.unsure_before:.0f} → {100 * self.unsure:.0f} %")
-        return f"since {self.run}: {', '.join(parts)}"
+        return f"{', '.join(parts)} since {self.run}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,8 +122,8 @@ class Models:
             return ""
         if self.looking_back and self.before is not None:
             return f"before: predicted by {self.before.run}"
-        since = "" if self.before is None else f" · {self.before.text}"
-        return f"predicted by {study.active_run}{since}"
+        model = f"predicted by {study.active_run}"
+        return model if self.before is None else f"{self.before.text} · {model}"
 
     def _on_case_opened(self, case_id: str) -> None:
         del case_id

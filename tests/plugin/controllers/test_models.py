@@ -53,9 +53,9 @@ def test_before_and_after_on_one_key(trained):
 
 def test_what_changed_since_the_last_model_is_said(trained):
     text = trained.session.training.models.text
-    assert text.startswith(f"predicted by {SECOND}")
-    assert "unsure 41 → 34 %" in text
-    assert f"{2 * 9 * 8:,} voxels changed here" in text
+    assert text.startswith("unsure 41 → 34 %")
+    assert f"{2 * 9 * 8:,} voxels changed here since {FIRST}" in text
+    assert text.endswith(f"predicted by {SECOND}")
 
 
 def test_nothing_is_accepted_from_the_model_before_by_mistake(trained, notes):
