@@ -1,5 +1,7 @@
 """Marks of the slices at the edge of each canvas and the frame around a place, with real widgets."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
@@ -162,6 +164,33 @@ def test_five_places_followed_with_keys_are_where_they_say_with_their_box(shown,
             assert one.box[axis][0] <= index < one.box[axis][1], plane
             assert framed(desk, view), plane
         assert desk.session._presenter.slices.current_slice() == (one.axis, one.index)
+
+
+@pytest.mark.parametrize("planes", [False, True], ids=["one plane", "three planes"])
+def test_a_piece_is_shown_by_all_planes_with_its_box_and_a_whole_scan_without_one(shown, notes, planes):
+    desk = shown
+    if planes:
+        desk.session.views.toggle_planes()
+        desk.wait(lambda: all(pane.marks.width() > 100 for pane in desk.session.views._planes.panes.values()))
+    box, voxel = ((4, 9), (10, 15), (3, 7)), (5, 13, 4)
+    piece = replace(place("axial", 4, "patient-04"), level="region", box=box, voxel=voxel)
+    whole = replace(place("axial", 6), level="case", box=((0, 20), (0, 24), (0, 10)))
+    desk.session.suggestions._show([piece, whole])
+    canvas = main_canvas(main_window(desk.viewer)).canvas.native
+    QTest.keyClick(canvas, Qt.Key.Key_N)
+    desk.wait(lambda: desk.session.cases.case_id == "patient-04")
+    rest(desk)
+    for plane, view in views(desk).items():
+        axis, index = slice_of(desk, plane)
+        assert index == voxel[axis] and framed(desk, view), plane
+    QTest.keyClick(canvas, Qt.Key.Key_D)
+    assert "not decided yet" in notes[-1][1] and desk.session.suggestions.here is piece
+    QTest.keyClick(canvas, Qt.Key.Key_D, Qt.KeyboardModifier.ShiftModifier)
+    desk.wait(lambda: desk.session.cases.case_id == "patient-03")
+    rest(desk)
+    assert desk.session.suggestions.state_of(piece) == "skipped"
+    assert desk.session._presenter.slices.current_slice() == (2, 6)
+    assert not any(view._frame() for view in views(desk).values())
 
 
 def test_the_frame_goes_when_work_begins_and_done_needs_work(shown, notes):
