@@ -157,3 +157,12 @@ def test_a_file_of_another_kind_is_not_replaced(tmp_path):
     with pytest.raises(StudyError, match="choose a folder"):
         write_sheet(long_sheet(1), tmp_path / "notes.txt")
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_run_without_an_end_has_that_for_a_budget(tmp_path, make_study, train):
+    study = make_study(cases=3, labelled=2)
+    train(study, "supervised", iterations=3)
+    path = study.run_dir(study.active_run) / "config.json"
+    assert "3 iterations, 0" in section(study, "Settings")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"open_ended": True}))
+    assert "until stopped, 0" in section(study, "Settings")
