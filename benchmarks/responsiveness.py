@@ -3,8 +3,8 @@
 The same session is probed training in the window's process and training in a process of its own, each time
 after a rest on the same screen: what a training has predicted makes scrolling dearer, and the next one must
 not be blamed for it. Real napari window, real scan, scrolling every 150 ms, a brush stroke every 230 ms, a
-10 ms timer whose lateness is recorded, and for the longest how much of it the GUI thread itself has used. Run
-it on an otherwise idle machine:
+10 ms timer whose lateness is recorded, for the longest how much of it the GUI thread itself has used, and the
+full garbage collections, which hold up all threads. Run it on an otherwise idle machine:
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/responsiveness.py --seconds 40
 """
@@ -12,6 +12,7 @@ it on an otherwise idle machine:
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import tempfile
 import time
@@ -38,9 +39,19 @@ class Probe:
     def __init__(self) -> None:
         self.late: list[float] = []
         self.busy: list[float] = []
+        self.collections: list[float] = []
+        gc.callbacks.append(self.hear_collection)
         self.timer = QTimer()
         self.timer.setInterval(PERIOD_MS)
         self.timer.timeout.connect(self.tick)
+
+    def hear_collection(self, phase: str, about: dict[str, int]) -> None:
+        """Note how long each full garbage collection holds up every thread of the process."""
+        if about["generation"] == 2:
+            if phase == "start":
+                self.collected = time.perf_counter()
+            else:
+                self.collections.append((time.perf_counter() - self.collected) * 1000)
 
     def tick(self) -> None:
         """Note the lateness of this tick."""
@@ -49,9 +60,9 @@ class Probe:
         self.busy.append((used - self.used) * 1000)
         self.last, self.used = now, used
 
-    def run(self, viewer: napari.Viewer, seconds: float) -> dict[str, float]:
+    def run(self, viewer: napari.Viewer, seconds: float) -> dict[str, Any]:
         """Scroll and paint for so long; return the percentiles of lateness in milliseconds."""
-        self.late, self.busy = [], []
+        self.late, self.busy, self.collections = [], [], []
         self.last, self.used = time.perf_counter(), time.thread_time()
         self.timer.start()
         end, next_scroll, next_stroke, strokes = self.last + seconds, 0.0, 0.0, 0
@@ -71,7 +82,11 @@ class Probe:
         self.timer.stop()
         late, longest = np.asarray(self.late), int(np.argmax(self.late))
         found = {f"p{share}": float(np.percentile(late, share)) for share in (50, 95, 99)}
-        return found | {"max": float(late[longest]), "max_busy": self.busy[longest]}
+        return found | {
+            "max": float(late[longest]),
+            "max_busy": self.busy[longest],
+            "collections": self.collections,
+        }
 
 
 def wait(condition, seconds: float, what: str) -> None:
@@ -84,7 +99,7 @@ def wait(condition, seconds: float, what: str) -> None:
         time.sleep(0.005)
 
 
-def probe_training(session: Session, probe: Probe, viewer: napari.Viewer, seconds: float) -> dict[str, float]:
+def probe_training(session: Session, probe: Probe, viewer: napari.Viewer, seconds: float) -> dict[str, Any]:
     """Return the lateness while a training is under way, and the iterations that it makes in a second."""
     session.training.train("dycon", minutes=(seconds + PATIENCE) / 60)
     losses = lambda: session.tasks.curves.losses.values()  # noqa: E731
