@@ -81,8 +81,8 @@ class Watch:
         QApplication.instance().quit()
 
 
-def show(study: str) -> None:
-    """Do what the launcher does, and watch it."""
+def main(arguments: list[str]) -> None:
+    """Do what the launcher does, in whose place ``dycon`` calls this, and watch it."""
     watch = Watch()
     watch.mark("python")
     import napari
@@ -97,7 +97,7 @@ def show(study: str) -> None:
         run()
 
     napari.run = watched
-    launch([study])
+    launch(arguments)
 
 
 def start(study: Path, told: Path) -> dict[str, float]:
@@ -113,7 +113,7 @@ def start(study: Path, told: Path) -> dict[str, float]:
     return found
 
 
-def main() -> None:
+def measure() -> None:
     """Read the options, start the window several times, print what was found."""
     from common import atrium_study
 
@@ -134,7 +134,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if TOLD in os.environ:
-        show(sys.argv[-1])
-    else:
-        main()
+    measure()

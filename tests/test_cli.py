@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.cli import looking, main
+from napari_dycon.errors import DyconError
 from napari_dycon.study.exchange import importing, phantom
 from napari_dycon.study.study import Study
 
@@ -406,6 +407,12 @@ def test_launch_leads_on_from_whatever_folder_is_named(study, tmp_path, monkeypa
     (scans / "study.json").write_text("{")
     fail("launch", scans)
     assert len(shown) == len(places)
+
+
+def test_where_napari_cannot_be_loaded_the_doctor_is_named(monkeypatch):
+    monkeypatch.setattr(looking, "LAUNCHER", "napari_dycon.nowhere")
+    with pytest.raises(DyconError, match=r"napari cannot start: .*nowhere.* dycon doctor"):
+        looking.open_napari(None)
 
 
 def test_the_demo_does_the_whole_job_without_a_screen(tmp_path, monkeypatch):

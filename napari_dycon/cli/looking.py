@@ -1,8 +1,7 @@
 """``dycon suggest``, ``launch`` and ``doctor``."""
 
-import subprocess
-import sys
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -127,11 +126,20 @@ def _look_at(place: Path) -> None:
 
 
 def open_napari(study: Path | None) -> None:
-    """Run napari in a process of its own until it is closed."""
-    command = [sys.executable, "-m", LAUNCHER, *([str(study)] if study else [])]
-    status = subprocess.run(command, check=False).returncode
-    if status:
-        raise DyconError(f"napari ended with status {status}; dycon doctor tells what may be missing.")
+    """Run napari until it is closed.
+
+    It shares this process: what is loaded for the command, a second's worth, is what the window needs, too.
+    Whether Qt can start at all was tried in another one.
+
+    Raises
+    ------
+    DyconError
+        When napari cannot be loaded.
+    """
+    try:
+        import_module(LAUNCHER).main([str(study)] if study else [])
+    except ImportError as error:
+        raise DyconError(f"napari cannot start: {error}; dycon doctor tells what may be missing.") from error
 
 
 def doctor(json_file: JsonFile = None) -> None:

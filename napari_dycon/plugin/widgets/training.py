@@ -120,7 +120,7 @@ class TrainingPanel(QWidget):
         self.train_button = push_button(
             "Train", "Train on what is labelled so far, in the background", self.train, "primary"
         )
-        self.train_button.setFixedWidth(70)
+        self.train_button.setFixedWidth(64)
         self.own_process = flat_button(OFFER, OFFER_TIP, self.own_process_requested.emit)
         self.own_process.hide()
         self.settings_button = flat_button("", SETTINGS_TIP, self.settings_requested.emit)
