@@ -437,6 +437,7 @@ ACTIONS: tuple[Action, ...] = (
         Action(f"clean_{how}", f"Tidy the active structure up: {title}", LABELS, NO_KEYS, EDIT, entry=title)
         for how, title in CLEANUPS.items()
     ),
+    Action("grow", "Grow a piece from strokes", LABELS, ("H",) * 3, EDIT),
     Action("region", "Draw a region", LABELS, ("R", "Shift+R", "R"), EDIT),
     *(
         Action(f"region_{shape}", f"Draw a region: {title}", LABELS, NO_KEYS, EDIT, entry=title, how=how)

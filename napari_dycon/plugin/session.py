@@ -30,6 +30,7 @@ from napari_dycon.plugin.controllers.exchange import Exchange
 from napari_dycon.plugin.controllers.expert import Expert
 from napari_dycon.plugin.controllers.folder_choice import name_of
 from napari_dycon.plugin.controllers.glimpses import Glimpses
+from napari_dycon.plugin.controllers.grower import Grower
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.labels import Labels
 from napari_dycon.plugin.controllers.models import Models
@@ -131,6 +132,7 @@ class Session:
                 self.views,
                 self.contrast,
                 self.regions,
+                Grower(*work, presenter, self.labels, self.structures, self._loads),
                 self.suggestions,
                 self.versions,
                 self.training,

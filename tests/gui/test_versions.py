@@ -123,7 +123,13 @@ def test_while_an_older_version_is_on_screen_no_control_changes_anything_and_eac
     tools, structures, review = dock.tools, dock.structures, dock.review
     for button in (
         *(tools.undo_button, tools.redo_button, tools.paint_button, tools.range_button),
-        *(tools.interpolate_button, tools.cleanup_button, tools.region_button, tools.known_button),
+        *(
+            tools.grow_button,
+            tools.interpolate_button,
+            tools.cleanup_button,
+            tools.region_button,
+            tools.known_button,
+        ),
         *(structures.slice_button, structures.case_button, review.accept.button, review.reject.button),
     ):
         assert not button.isEnabled()

@@ -14,6 +14,7 @@ WORDS = {
     "reject": "Rejected prediction",
     "complete": "Case complete",
     "interpolate": "Interpolated slices",
+    "grow": "Grown piece",
     "clean up": "Cleaned up",
     "restore": "Restored version",
     "merge": "Merged structures",

@@ -123,7 +123,7 @@ class Labels:
             edit = move()
             return "" if edit is None else f"{verb}: {edit.name}."
 
-        self._change(self._desk.open_case(), work)
+        self.change(self._desk.open_case(), work)
 
     # ---- what is complete --------------------------------------------------------------------
 
@@ -196,7 +196,7 @@ class Labels:
             case.editor.apply(proposed.edit(case.annotation))
             return ""
 
-        self._change(case, work)
+        self.change(case, work)
 
     # ---- tidying up, importing ---------------------------------------------------------------
 
@@ -205,7 +205,7 @@ class Labels:
         """Tidy the active structure up; ``what`` is a key of `label_jobs.NOTHING_TO_DO`."""
         case, structure = self.editable(), self._structures.active_structure()
         axis = self._desk.slice_on_screen()[0] if what == "slice_holes" else None
-        self._change(case, partial(clean_up, case, structure, what, axis))
+        self.change(case, partial(clean_up, case, structure, what, axis))
 
     def take_imported(self, case_id: str) -> None:
         """Let labels that came for the open case into it; what a person painted meanwhile stays."""
@@ -221,7 +221,7 @@ class Labels:
                 case.editor.apply(edit)
             return ""
 
-        self._change(case, work)
+        self.change(case, work)
 
     # ---- inside ------------------------------------------------------------------------------
 
@@ -236,7 +236,7 @@ class Labels:
         self._current.writable()
         return self._desk.open_case()
 
-    def _change(self, case: OpenCase, work: Callable[[], str]) -> None:
+    def change(self, case: OpenCase, work: Callable[[], str]) -> None:
         """Do what looks at every voxel in the background, and have it saved whatever is open then."""
         source = change(case, work, self._desk.saving.toucher(case))
         self._loads.put(f"labels {next(_serial)}", source, self._on_labels_changed)

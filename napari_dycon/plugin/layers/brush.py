@@ -41,6 +41,8 @@ NAMES = {
     Says.IGNORE: "Do not care",
     Says.FORGET: "Forget",
 }
+INSIDE, OUTSIDE = 1, 2
+"""Values of strokes of which a piece grows."""
 MARKS = (Says.BACKGROUND, Says.IGNORE, Says.FORGET)
 NO_NAME = "; [No Properties]"
 HIGHEST_MARK = 254
@@ -107,6 +109,9 @@ class Brush:
             self.expect(mark, KNOWN_BY[self.says])
         return mark
 
+    def hold(self, modifiers: Sequence[object]) -> None:
+        """Notice which keys are held as a stroke begins."""
+
     def paintable(self, where: tuple[slice, ...], label: int) -> np.ndarray | None:
         """Return a mask of the box in which ``label`` may be painted; None for everywhere.
 
@@ -120,6 +125,28 @@ class Brush:
     def meaning(self, label: int) -> Says:
         """Return what a stroke said that was painted with ``label``."""
         return next((says for says, mark in self.marks.items() if mark == label), Says.STRUCTURE)
+
+
+@dataclass
+class StrokeBrush(Brush):
+    """A brush whose strokes say what lies inside a piece: outside with Shift, or by the eraser.
+
+    Attributes
+    ----------
+    outside
+        Whether the stroke that is drawn says outside.
+    """
+
+    outside: bool = False
+
+    def hold(self, modifiers: Sequence[object]) -> None:
+        """Say outside for as long as the stroke goes, if Shift is held as it begins."""
+        self.outside = "Shift" in modifiers
+
+    def value(self, label: int, selected: int) -> int:
+        """Return what is painted when a tool asks for ``label``; an eraser asks for 0."""
+        del selected
+        return OUTSIDE if self.outside or label != INSIDE else INSIDE
 
 
 class BrushedLabels(HookedLabels):
@@ -224,6 +251,7 @@ class BrushedLabels(HookedLabels):
     def drag(self, event: Event) -> Generator[None]:
         """Paint as napari does while case, slice and tool stay what they were when the button went down."""
         self._dragging = place = (event.dims_displayed, _slice_of(event))
+        self.brush.hold(event.modifiers)
         stroke = super().drag(event)
         for _ in stroke:
             yield

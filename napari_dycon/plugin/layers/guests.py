@@ -61,7 +61,7 @@ class Guests:
 
     def _on_paint(self, event: Event) -> None:
         layer, ours = event.source, self._presenter.annotation
-        if layer is ours or layer in self._told or not self._case_open():
+        if layer in (ours, self._presenter.under_brush) or layer in self._told or not self._case_open():
             return
         self._told.add(layer)
         self._say(

@@ -19,13 +19,13 @@ class Hand:
 
     @property
     def tool(self) -> str:
-        """The tool for the annotation: paint, erase, fill, polygon, pick, pan_zoom …; empty without one."""
-        layer = self._presenter.annotation
+        """The tool in the hand: paint, erase, fill, polygon, pick, pan_zoom …; empty without one."""
+        layer = self._presenter.under_brush
         return "" if layer is None else str(layer.mode)
 
     def take(self, mode: str) -> None:
-        """Take one of napari's tools for labels, and make the annotation the layer it works on."""
-        layer = self._presenter.annotation
+        """Take one of napari's tools for labels, and make what is painted on the layer it works on."""
+        layer = self._presenter.under_brush
         if layer is not None and (layer.editable or mode == "pan_zoom"):
             layer.visible = True
             self._presenter.viewer.layers.selection.active = layer
@@ -33,7 +33,7 @@ class Hand:
 
     def change_brush(self, step: int) -> None:
         """Make the brush bigger or smaller by ``step`` voxels."""
-        layer = self._presenter.annotation
+        layer = self._presenter.under_brush
         if layer is not None:
             layer.brush_size = max(SMALLEST_BRUSH, layer.brush_size + step)
 

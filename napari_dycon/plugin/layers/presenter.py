@@ -9,7 +9,7 @@ from napari.layers import Labels, Layer
 
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.plugin.layers import styles
-from napari_dycon.plugin.layers.brush import Brush, mark_values
+from napari_dycon.plugin.layers.brush import Brush, StrokeBrush, mark_values
 from napari_dycon.plugin.layers.legend import Entry
 from napari_dycon.plugin.layers.legend import entries as legend_entries
 from napari_dycon.plugin.layers.maps import Maps
@@ -44,16 +44,17 @@ class Presenter:
         The place in the case.
     maps
         What a model says of it.
-    brush
-        What painting does.
+    brush, stroke_brush
+        What painting does on the annotation, and on the strokes of which a piece grows.
     """
 
     def __init__(self, viewer: "ViewerModel") -> None:
         self._shown: str | None = None
         self._tool: str | None = None
         self._looking_back = self._known_wanted = False
-        self.brush = Brush()
-        self.stage = Stage(viewer, self.brush)
+        self.brush, self.stroke_brush = Brush(), StrokeBrush()
+        brushes = {styles.ANNOTATION: self.brush, styles.STROKES: self.stroke_brush}
+        self.stage = Stage(viewer, brushes)
         self.slices, self.maps = Slices(self.stage), Maps(self.stage)
         warnings.filterwarnings("ignore", message=NO_OUTLINE_IN_3D)
 
@@ -70,6 +71,12 @@ class Presenter:
     def annotation(self) -> Labels | None:
         """The layer the person paints on, if it is in the viewer."""
         return self.layer(styles.ANNOTATION)
+
+    @property
+    def under_brush(self) -> Labels | None:
+        """The layer that tools work on: the strokes while a piece grows from them, else the annotation."""
+        strokes = self.layer(styles.STROKES)
+        return strokes if strokes is not None and strokes.visible else self.annotation
 
     @property
     def labels_on_screen(self) -> Labels | None:
@@ -133,6 +140,12 @@ class Presenter:
         layer.visible, layer.editable = labels is not None, False
         self.viewer.layers.selection.active = active
         self.stage.list_layer(layer, labels is not None)
+
+    def redraw_preview(self) -> None:
+        """Draw anew what is proposed, after its array was changed."""
+        layer = self.layer(styles.PREVIEW)
+        if layer is not None:
+            layer.refresh(thumbnail=False, extent=False)
 
     def show_pieces(self, pieces: np.ndarray | None) -> None:
         """Have numbered pieces ready to point at, ``(x, y, z)`` in source order; None takes them away."""

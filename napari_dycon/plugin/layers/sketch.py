@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from napari.layers import Labels, Layer, Shapes
+from napari.layers import Layer
 from napari.utils.events import Event
 
 from napari_dycon.plugin.layers.anchor import Anchor
+from napari_dycon.plugin.layers.borrowed import BorrowedHand
 from napari_dycon.plugin.layers.sheet import Sheet
 from napari_dycon.plugin.layers.styles import make_sketch_layer
 
@@ -49,7 +50,7 @@ class Sketch:
         self._list_layer = list_layer
         self._layer: Sheet | None = None
         self._anchor: Anchor | None = None
-        self._hand: tuple[Layer | None, str] = (None, "pan_zoom")
+        self._hand = BorrowedHand()
         self._drawn_on: Sheet | None = None
         self.drawing: Shape | None = None
         self.shown = False
@@ -58,8 +59,7 @@ class Sketch:
         """Let the person outline a region of ``like``, or click on a voxel of it."""
         self.stop()
         viewer = self._viewer()
-        active = viewer.layers.selection.active
-        self._hand = (active, "pan_zoom" if active is None else str(active.mode))
+        self._hand.take(viewer)
         layer = self._ready(like)
         self.drawing, self.shown = shape, True
         layer.visible = True
@@ -93,20 +93,10 @@ class Sketch:
         if layer is not None and layer in viewer.layers:
             layer.mode = "pan_zoom"
             layer.clear()
-        if viewer.layers.selection.active in (None, layer):
-            self._give_back(viewer)
+        self._hand.give_back(viewer, layer)
         if layer is not None:
             layer.visible = False
             self._list_layer(layer, False)
-
-    def _give_back(self, viewer: "ViewerModel") -> None:
-        tool, mode = self._hand
-        if tool is not None and tool in viewer.layers:
-            viewer.layers.selection.active = tool
-            if isinstance(tool, Labels | Shapes):
-                tool.mode = mode
-        else:
-            viewer.layers.selection.active = None
 
     def _ready(self, like: Layer) -> Sheet:
         viewer = self._viewer()

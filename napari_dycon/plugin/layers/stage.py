@@ -1,7 +1,7 @@
 """The layers of ours in the viewer, each in its role: made, re-used from case to case, kept in place."""
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,8 +34,8 @@ class Stage:
     ----------
     viewer
         The napari viewer or viewer model; only weakly referenced.
-    brush
-        What painting on the annotation does.
+    brushes
+        What painting does, on the roles that are painted on.
 
     Attributes
     ----------
@@ -43,9 +43,9 @@ class Stage:
         How the case that is shown is turned; None before the first.
     """
 
-    def __init__(self, viewer: "ViewerModel", brush: Brush) -> None:
+    def __init__(self, viewer: "ViewerModel", brushes: Mapping[str, Brush]) -> None:
         self._viewer = weakref.ref(viewer)
-        self._brush = brush
+        self._brushes = brushes
         self._layers: dict[str, Layer] = {}
         self._anchors: dict[str, Anchor] = {}
         self._rows = LayerRows(viewer)
@@ -139,7 +139,7 @@ class Stage:
         }
         layer = styles.make_layer(role, data, **common, **made_with)
         if isinstance(layer, BrushedLabels):
-            layer.brush, former = self._brush, self._layers.get(role)
+            layer.brush, former = self._brushes[role], self._layers.get(role)
             for name in HELD if former is not None else ():
                 setattr(layer, name, getattr(former, name))
         viewer = self.viewer

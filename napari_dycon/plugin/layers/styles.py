@@ -7,7 +7,7 @@ import pandas as pd
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import Colormap, DirectLabelColormap
 
-from napari_dycon.plugin.layers.brush import BrushedLabels, Says
+from napari_dycon.plugin.layers.brush import INSIDE, OUTSIDE, BrushedLabels, Says
 from napari_dycon.plugin.layers.derived import Derived
 from napari_dycon.plugin.layers.known_map import LOOKS
 from napari_dycon.plugin.layers.napari_private import HookedLabels
@@ -29,7 +29,11 @@ SKETCH = "region"
 VERSION = "older version"
 PREVIEW = "preview"
 PIECE = "piece"
-ROLES = (SCAN, ENTROPY, KNOWN, ANNOTATION, VERSION, PREDICTION, DIFFERENCES, LEARNING, PREVIEW, PIECE)
+STROKES = "strokes"
+ROLES = (
+    *(SCAN, ENTROPY, KNOWN, ANNOTATION, VERSION, PREDICTION, DIFFERENCES, LEARNING),
+    *(PREVIEW, PIECE, STROKES),
+)
 """Layers of ours, from below."""
 MAP = "map of "
 
@@ -45,6 +49,10 @@ ENTROPY_OPACITY = 0.6
 KNOWN_OPACITY = 0.35
 SKETCH_COLOUR = "#ffd866"
 PIECE_OPACITY = 0.6
+STROKE_COLOURS = {INSIDE: SKETCH_COLOUR, OUTSIDE: "#3d7bff"}
+"""Yellow and blue, which every eye tells apart."""
+STROKE_OPACITY = 0.8
+STROKE_SIZE = 3
 PREVIEW_LIGHT = 0.45
 """Share of white in the outlines of what is only proposed."""
 MARK_COLOURS = {
@@ -137,6 +145,8 @@ def make_layer(role: str, data: np.ndarray | Derived, **settings: object) -> Lay
         return _known_layer(data, **settings)
     if role == PIECE:
         return _piece_layer(data, **settings)
+    if role == STROKES:
+        return _strokes_layer(data, **settings)
     kind = BrushedLabels if role == ANNOTATION else HookedLabels
     layer = kind(data, opacity=ANNOTATION_OPACITY, **settings)
     if role in OUTLINED:
@@ -156,7 +166,9 @@ def make_sketch_layer(original: Sheet | None = None, **settings: object) -> Shee
 
 def is_about_labels(layer: Layer) -> bool:
     """Return whether a labels layer shows structures, and not something else of them."""
-    return bool(layer.metadata.get("dycon", {}).get("role") not in (KNOWN, PIECE, DIFFERENCES, LEARNING))
+    return bool(
+        layer.metadata.get("dycon", {}).get("role") not in (KNOWN, PIECE, DIFFERENCES, LEARNING, STROKES)
+    )
 
 
 def is_the_scan(layer: Layer) -> bool:
@@ -170,6 +182,17 @@ def _piece_layer(data: np.ndarray | Derived, **settings: object) -> Labels:
     look = {"colormap": DirectLabelColormap(color_dict=colours, name="piece"), "opacity": PIECE_OPACITY}
     layer = Labels(data, metadata={"dycon": {"role": PIECE}}, **look, **settings)
     layer.selected_label, layer.show_selected_label, layer.editable = 0, True, False
+    return layer
+
+
+def _strokes_layer(data: np.ndarray | Derived, **settings: object) -> BrushedLabels:
+    """Make the layer of the strokes of which a piece grows."""
+    colours: dict[int | None, object] = {None: np.zeros(4), 0: np.zeros(4)}
+    for value, colour in STROKE_COLOURS.items():
+        colours[value] = colour
+    look = {"colormap": DirectLabelColormap(color_dict=colours, name="strokes"), "opacity": STROKE_OPACITY}
+    layer = BrushedLabels(data, metadata={"dycon": {"role": STROKES}}, **look, **settings)
+    layer.selected_label, layer.brush_size = INSIDE, STROKE_SIZE
     return layer
 
 

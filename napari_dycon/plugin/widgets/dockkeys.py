@@ -144,6 +144,7 @@ def _buttons(dock: KeyedDock) -> tuple[tuple[QWidget, str], ...]:
         (dock.header.planes_button, "planes"),
         (dock.structures.slice_button, "slice_complete"),
         (dock.structures.case_button, "case_complete"),
+        (dock.tools.grow_button, "grow"),
         (dock.tools.interpolate_button, "interpolate"),
         (dock.tools.region_button, "region"),
         (dock.review.accept.button, "accept_slice"),

@@ -37,6 +37,7 @@ FILES = {
     "brush": "brush",
     "range": "chart-column",
     "interpolate": "align-vertical-space-around",
+    "grow": "sprout",
     "clean": "brush-cleaning",
     "region": "square-dashed",
     "known": "grid-2x2-check",

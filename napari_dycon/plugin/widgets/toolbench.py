@@ -40,6 +40,7 @@ class Toolbench(QObject):
             (tools.undo_requested, partial(session.actions.perform, "undo")),
             (tools.redo_requested, partial(session.actions.perform, "redo")),
             (tools.brush_requested, session.tools.take_brush),
+            (tools.growth_requested, partial(session.actions.perform, "grow")),
             (tools.intensity.limited, session.tools.limit_paint),
             (tools.intensity.range_chosen, session.tools.set_paint_range),
             (session.dialogue.question_changed, self._show_question),

@@ -47,6 +47,7 @@ class ToolsPanel(QWidget):
     undo_requested = Signal()
     redo_requested = Signal()
     brush_requested = Signal()
+    growth_requested = Signal()
     known_requested = Signal(bool)
 
     def __init__(self) -> None:
@@ -69,6 +70,7 @@ class ToolsPanel(QWidget):
         self.range_button = menu_button(
             "", "Paint only within a range of intensities (I)", range_menu, "tool"
         )
+        self.grow_button = push_button("", "Grow a piece from strokes", self.growth_requested, "tool")
         self.interpolate_menu = ActionMenu(self, "interpolate", "interpolate_all")
         self.interpolate_button = menu_button(
             "", "Fill the slices between labelled ones", self.interpolate_menu, "tool"
@@ -89,7 +91,7 @@ class ToolsPanel(QWidget):
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(2)
         for button in self._icons():
-            if button in (self.paint_button, self.interpolate_button, self.known_button):
+            if button in (self.paint_button, self.grow_button, self.known_button):
                 line.addWidget(_gap())
             line.addWidget(button, 0 if button is self.says_button else 1)
         self.pages = QStackedWidget()
@@ -145,6 +147,7 @@ class ToolsPanel(QWidget):
             self.paint_button,
             self.says_button,
             self.range_button,
+            self.grow_button,
             self.interpolate_button,
             self.cleanup_button,
             self.region_button,
@@ -165,6 +168,7 @@ class ToolsPanel(QWidget):
             self.paint_button: "brush",
             self.says_button: "down",
             self.range_button: "range",
+            self.grow_button: "grow",
             self.interpolate_button: "interpolate",
             self.cleanup_button: "clean",
             self.region_button: "region",

@@ -135,7 +135,8 @@ class Edit:
         For example ``"Interpolate left atrium, 14 slices"``.
     reason
         Kind of change, as kept with a saved version: ``"autosave"`` for what is too small to keep the version
-        before, else ``"accept"``, ``"complete"``, ``"interpolate"``, ``"clean up"``, ``"restore"``.
+        before, else ``"accept"``, ``"complete"``, ``"interpolate"``, ``"grow"``, ``"clean up"``,
+        ``"restore"``.
     run
         Run whose prediction it took over, if any.
     patches

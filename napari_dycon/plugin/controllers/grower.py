@@ -1,0 +1,190 @@
+"""From a few strokes to a piece: proposed, corrected by further strokes, taken over."""
+
+from functools import partial
+from math import prod
+
+import numpy as np
+
+from napari_dycon.plugin.background.growth_jobs import Grown, growth
+from napari_dycon.plugin.background.queue import JobQueue
+from napari_dycon.plugin.controllers.current_study import CurrentStudy
+from napari_dycon.plugin.controllers.desk import Desk
+from napari_dycon.plugin.controllers.dialogue import Dialogue
+from napari_dycon.plugin.controllers.intention import intention
+from napari_dycon.plugin.controllers.labels import Labels
+from napari_dycon.plugin.controllers.question import CANCEL, Question
+from napari_dycon.plugin.controllers.structures import Structures
+from napari_dycon.plugin.layers.open_case import OpenCase
+from napari_dycon.plugin.layers.presenter import Presenter
+from napari_dycon.plugin.layers.seeds import Seeds
+from napari_dycon.study.truth.growth import NO_STROKE, Growth, Opinion, Stroke
+
+TAKE = "take"
+HOW = "Draw a stroke inside; with Shift, outside."
+WORKING = "A moment: it still grows."
+
+
+class Grower:
+    """Lets a person draw strokes, and proposes the piece that they are about.
+
+    Parameters
+    ----------
+    current
+        Holds the study.
+    dialogue
+        Asks whether the piece is taken over.
+    desk
+        Has the open case.
+    presenter
+        Shows strokes and proposals.
+    labels
+        Takes pieces over in the background, and undoes it.
+    structures
+        Has the structure that grows.
+    loads
+        Works in the background.
+    """
+
+    def __init__(
+        self,
+        current: CurrentStudy,
+        dialogue: Dialogue,
+        desk: Desk,
+        presenter: Presenter,
+        labels: Labels,
+        structures: Structures,
+        loads: JobQueue,
+    ) -> None:
+        self._current, self._dialogue, self._desk = current, dialogue, desk
+        self._presenter, self._labels, self._structures, self._loads = presenter, labels, structures, loads
+        self._seeds = Seeds(presenter.stage, self._on_stroke, self._leave)
+        self._strokes: tuple[Stroke, ...] = ()
+        self._growth: Growth | None = None
+        self._preview: np.ndarray | None = None
+        self._asked = self._value = 0
+        self._pending = self._in_haste = False
+        presenter.stroke_brush.undo, presenter.stroke_brush.redo = self.undo, self.redo
+        structures.changed.connect(self._on_structure)
+
+    @intention
+    def start(self) -> None:
+        """Let the person draw strokes inside and outside a piece; asked once more, call it off."""
+        if self._seeds.in_hand:
+            self._dialogue.answer(CANCEL)
+            return
+        case = self._labels.editable()
+        self._desk.slice_on_screen()
+        self._structures.have_one()
+        self._value = self._structures.active_structure().value
+        self._dialogue.answer(CANCEL)
+        self._desk.end_stroke()
+        self._strokes, self._growth, self._pending, self._in_haste = (), None, False, False
+        self._preview = np.zeros(case.annotation.shape, np.uint8, order="F")
+        self._presenter.show_preview(self._preview)
+        self._seeds.start()
+        self._ask(HOW)
+
+    def undo(self) -> None:
+        """Take back the last stroke; without strokes in hand, the last change of the labels."""
+        if not self._seeds.in_hand:
+            self._labels.undo()
+        elif self._strokes:
+            *kept, last = self._strokes
+            self._strokes = tuple(kept)
+            self._seeds.repaint(last.where.box, kept)
+            self._grow()
+
+    def redo(self) -> None:
+        """Do again what was undone last; strokes are drawn again."""
+        if not self._seeds.in_hand:
+            self._labels.redo()
+
+    # ---- growing -----------------------------------------------------------------------------
+
+    def _on_stroke(self, stroke: Stroke) -> None:
+        if stroke.where.voxels:
+            self._strokes = (*self._strokes, stroke)
+            self._grow()
+
+    def _on_structure(self) -> None:
+        """Let another structure grow from the same strokes."""
+        if self._seeds.in_hand and self._structures.active_value != self._value:
+            self._value = self._structures.active_value
+            self._grow()
+
+    @intention
+    def _grow(self) -> None:
+        case, strokes = self._desk.open_case(), self._strokes
+        self._pending = any(stroke.inside for stroke in strokes)
+        if not self._pending:
+            self._show(None)
+            self._ask(NO_STROKE if strokes else HOW)
+            return
+        structure = self._structures.active_structure()
+        model = None if case.prediction is None else Opinion(case.prediction, case.entropy)
+        source = growth(case, structure, strokes, model, lambda: self._strokes is strokes)
+        self._loads.put("growth", source, self._on_grown)
+
+    def _on_grown(self, event: Grown) -> None:
+        if event.strokes is not self._strokes or not self._seeds.in_hand or self._desk.case is None:
+            return
+        self._pending = False
+        self._show(event.growth)
+        if event.growth is None:
+            self._in_haste = False
+            self._ask(event.sentence)
+        elif self._in_haste:
+            self._end(TAKE)
+        else:
+            millilitres = event.growth.piece.sum() * prod(self._desk.case.volume.geometry.spacing) / 1000
+            self._ask(f"Take this piece over? {millilitres:.2g} ml", (TAKE, "Take over"))
+
+    def _show(self, grown: Growth | None) -> None:
+        before, self._growth = self._growth, grown
+        if self._preview is not None:
+            if before is not None:
+                self._preview[before.box] = 0
+            if grown is not None:
+                self._preview[grown.box] = grown.labels
+            self._presenter.redraw_preview()
+
+    # ---- the question ------------------------------------------------------------------------
+
+    def _ask(self, text: str, *answers: tuple[str, str]) -> None:
+        self._asked += 1  # so that the question before, which this one cancels, calls nothing off
+        question = Question(text, (*answers, (CANCEL, "Cancel")))
+        self._dialogue.ask(question, partial(self._on_answer, self._asked))
+
+    def _on_answer(self, asked: int, key: str) -> None:
+        if asked != self._asked or not self._seeds.in_hand:
+            return
+        if key == TAKE and self._pending:
+            self._in_haste = True
+            self._ask(WORKING)
+        else:
+            self._end(key)
+
+    def _leave(self) -> None:
+        self._dialogue.answer(CANCEL)
+
+    def _end(self, key: str) -> None:
+        case, grown = self._desk.case, self._growth
+        self._strokes, self._growth, self._preview = (), None, None
+        self._seeds.stop()
+        self._asked += 1
+        self._dialogue.answer(CANCEL)
+        if key == TAKE and case is not None and grown is not None:
+            self._take(case, grown)
+        else:
+            self._presenter.show_preview(None)
+
+    @intention
+    def _take(self, case: OpenCase, grown: Growth) -> None:
+        self._current.writable()
+
+        def work() -> str:
+            case.editor.reconcile()
+            case.editor.apply(grown.edit(case.annotation))
+            return ""
+
+        self._labels.change(case, work)

@@ -1,0 +1,192 @@
+"""From strokes to a piece, without a window."""
+
+import numpy as np
+import pytest
+
+from napari_dycon.plugin.actions import ACTIONS, BY_ID
+from napari_dycon.plugin.controllers.grower import HOW, WORKING
+from napari_dycon.study.truth.annotations import Known
+from napari_dycon.study.truth.growth import NO_STROKE
+
+BOX = (slice(6, 14), slice(6, 16), slice(2, 8))
+"""A bright block in the scan of the case, in source order."""
+
+
+@pytest.fixture
+def bright(opened):
+    """The open case with a bright block in its scan, and the strokes in the hand."""
+    opened.rest()
+    scan = opened.session._desk.case.volume.array
+    scan[BOX] += 200
+    opened.layer("annotation").mode = "paint"
+    opened.session.actions.perform("grow")
+    return opened
+
+
+def case(opened):
+    return opened.session._desk.case
+
+
+def annotation(opened):
+    return case(opened).annotation
+
+
+def question(opened):
+    asked = opened.session.dialogue.question
+    return None if asked is None else asked.text
+
+
+def paint(opened, x, y, z, label=1):
+    """Paint voxels, given in source order, as one stroke."""
+    layer, mask = opened.layer("strokes"), np.zeros(annotation(opened).shape, bool)
+    mask[slice(*x), slice(*y), slice(*z)] = True
+    where = np.nonzero(case(opened).display.apply(mask))
+    layer.data_setitem(where, layer.brush.value(label, layer.selected_label))
+    opened.rest()
+
+
+def inside(opened):
+    paint(opened, (8, 12), (8, 14), (4, 6))
+
+
+def preview(opened):
+    """What is proposed, in source order."""
+    return case(opened).display.invert(np.asarray(opened.layer("preview").data))
+
+
+def test_it_has_a_key_of_its_own_in_every_scheme():
+    for scheme, key in enumerate(BY_ID["grow"].keys):
+        assert [action.id for action in ACTIONS if key in action.keys[scheme].split()] == ["grow"]
+
+
+def test_a_stroke_proposes_a_piece_and_taking_it_over_is_one_step(bright):
+    assert question(bright) == HOW
+    inside(bright)
+    assert question(bright).startswith("Take this piece over?")
+    proposed = preview(bright) == 1
+    assert (proposed & _block(bright)).sum() > 0.8 * proposed.sum()
+    assert not annotation(bright).known.any()
+    bright.session.dialogue.answer("take")
+    bright.rest()
+    assert np.array_equal(annotation(bright).labels == 1, proposed)
+    assert (annotation(bright).known == Known.DRAWN).sum() == 4 * 6 * 2
+    assert (annotation(bright).known == Known.ACCEPTED).sum() == proposed.sum() - 4 * 6 * 2
+    assert case(bright).editor.undo_names == ["Grow atrium"]
+    assert bright.layer("annotation").mode == "paint"
+    assert not bright.layer("strokes").visible
+    bright.session.labels.undo()
+    assert not annotation(bright).known.any()
+
+
+def _block(opened):
+    mask = np.zeros(annotation(opened).shape, bool)
+    mask[BOX] = True
+    return mask
+
+
+def test_only_strokes_outside_ask_for_one_inside(bright):
+    paint(bright, (1, 3), (1, 3), (4, 6), label=0)
+    assert question(bright) == NO_STROKE
+    assert not preview(bright).any()
+    inside(bright)
+    assert question(bright).startswith("Take this piece over?")
+
+
+def test_a_stroke_on_what_is_labelled_says_why_nothing_grows(bright):
+    annotation(bright).labels[...], annotation(bright).known[...] = 3, Known.DRAWN
+    inside(bright)
+    assert "labelled already" in question(bright)
+    bright.session.dialogue.answer("take")
+    bright.rest()
+    assert (annotation(bright).labels == 3).all()
+
+
+def test_an_answer_before_the_piece_is_there_waits_for_it(bright):
+    inside(bright)
+    layer, mask = bright.layer("strokes"), np.zeros(annotation(bright).shape, bool)
+    mask[9:11, 6:9, 4:6] = True
+    layer.data_setitem(np.nonzero(case(bright).display.apply(mask)), 1)
+    bright.session.dialogue.answer("take")
+    assert question(bright) == WORKING
+    bright.rest()
+    assert question(bright) is None
+    assert annotation(bright).labels[9, 6, 4] == 1
+
+
+def test_undo_takes_strokes_back_one_by_one_and_leaves_the_labels_alone(bright):
+    inside(bright)
+    first = preview(bright).copy()
+    paint(bright, (6, 14), (12, 14), (2, 4), label=0)
+    assert not np.array_equal(preview(bright), first)
+    bright.session.actions.perform("undo")
+    bright.rest()
+    assert np.array_equal(preview(bright), first)
+    bright.session.actions.perform("undo")
+    bright.session.actions.perform("undo")
+    bright.rest()
+    assert question(bright) == HOW
+    assert not preview(bright).any()
+    assert not np.asarray(bright.layer("strokes").data).any()
+
+
+def test_asked_once_more_it_is_called_off(bright):
+    inside(bright)
+    bright.session.actions.perform("grow")
+    assert question(bright) is None
+    assert not bright.layer("preview").visible
+    assert not annotation(bright).known.any()
+
+
+def test_another_layer_calls_it_off_and_keeps_its_tool(bright):
+    bright.viewer.layers.selection.active = bright.layer("scan")
+    bright.wait(lambda: question(bright) is None)
+    assert bright.viewer.layers.selection.active is bright.layer("scan")
+
+
+def test_the_case_may_change_while_it_grows(bright):
+    layer, mask = bright.layer("strokes"), np.zeros(annotation(bright).shape, bool)
+    mask[8:12, 8:14, 4:6] = True
+    layer.data_setitem(np.nonzero(case(bright).display.apply(mask)), 1)
+    bright.session.cases.open("beta")
+    bright.rest()
+    assert bright.session.cases.case_id == "beta"
+    assert question(bright) is None
+    assert not annotation(bright).known.any()
+    assert not bright.layer("strokes").visible
+    assert not bright.layer("preview").visible
+
+
+def test_another_structure_grows_from_the_same_strokes(bright):
+    inside(bright)
+    bright.session.structures.step(1)
+    bright.rest()
+    assert set(np.unique(preview(bright))) == {0, 3}
+    bright.session.dialogue.answer("take")
+    bright.rest()
+    assert set(np.unique(annotation(bright).labels)) == {0, 3}
+
+
+def test_the_keys_of_brush_and_eraser_work_on_the_strokes(bright):
+    bright.session.actions.perform("erase")
+    assert bright.layer("strokes").mode == "erase"
+    assert question(bright) == HOW
+    bright.session.actions.perform("paint")
+    assert bright.layer("strokes").mode == "paint"
+    size = bright.layer("strokes").brush_size
+    bright.session.actions.perform("brush_bigger")
+    assert bright.layer("strokes").brush_size == size + 1
+
+
+def test_where_an_older_version_is_looked_at_it_says_so_and_nothing_starts(opened, notes):
+    opened.session._desk.look_at(annotation(opened).labels.copy())
+    opened.session.actions.perform("grow")
+    assert question(opened) is None
+    assert "older version" in notes[-1][1]
+    assert "strokes" not in opened.viewer.layers
+
+
+def test_strokes_are_drawn_on_slices_only(opened, notes):
+    opened.viewer.dims.ndisplay = 3
+    opened.session.actions.perform("grow")
+    assert question(opened) is None
+    assert "2D" in notes[-1][1]
