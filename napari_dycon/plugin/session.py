@@ -86,7 +86,8 @@ class Session:
         actions_of = weakref.ref(self.actions)
         signposts = Signposts()
         self.views = Views(self._desk, presenter, hand, self.contrast, self.dialogue, actions_of, signposts)
-        self.tools = Tools(*work, presenter, hand, self.structures, self.views)
+        grower = Grower(*work, presenter, self.labels, self.structures, self._loads)
+        self.tools = Tools(*work, presenter, hand, self.structures, self.views, grower)
         self.regions = Regions(*work, presenter, self.labels, self.views, self._loads)
         self.cases = Cases(
             *work, presenter, self.views, self.structures, self.labels, self._loads, self.tasks
@@ -132,7 +133,6 @@ class Session:
                 self.views,
                 self.contrast,
                 self.regions,
-                Grower(*work, presenter, self.labels, self.structures, self._loads),
                 self.suggestions,
                 self.versions,
                 self.training,

@@ -9,7 +9,6 @@ from napari_dycon.plugin.controllers.cases import Cases
 from napari_dycon.plugin.controllers.contrast import Contrast
 from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.dialogue import Dialogue
-from napari_dycon.plugin.controllers.grower import Grower
 from napari_dycon.plugin.controllers.labels import Labels
 from napari_dycon.plugin.controllers.own_process import OwnProcess
 from napari_dycon.plugin.controllers.regions import Regions
@@ -88,7 +87,6 @@ def deeds(
     views: Views,
     contrast: Contrast,
     regions: Regions,
-    grower: Grower,
     suggestions: Suggestions,
     versions: Versions,
     training: Training,
@@ -108,8 +106,8 @@ def deeds(
         "pan": partial(tools.take, "pan_zoom"),
         "brush_smaller": partial(tools.change_brush, -1),
         "brush_bigger": partial(tools.change_brush, 1),
-        "undo": grower.undo,
-        "redo": grower.redo,
+        "undo": tools.undo,
+        "redo": tools.redo,
         **{f"say_{what}": partial(tools.paint_as, what) for what in SAYS},
         "range": lambda: tools.limit_paint(not tools.range_on),
         "previous_structure": partial(structures.step, -1),
@@ -149,7 +147,7 @@ def deeds(
         "interpolate": labels.propose_between,
         "interpolate_all": partial(labels.propose_between, True),
         **{f"clean_{how}": partial(labels.clean_up, how) for how in CLEANUPS},
-        "grow": grower.start,
+        "grow": tools.grow,
         "region": regions.start,
         **{f"region_{shape}": partial(regions.start, shape) for shape in SHAPES},
         "versions": versions.show,

@@ -5,6 +5,7 @@ from psygnal import Signal
 from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.desk import Desk
 from napari_dycon.plugin.controllers.dialogue import Dialogue
+from napari_dycon.plugin.controllers.grower import Grower
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.structures import Structures
 from napari_dycon.plugin.controllers.views import Views
@@ -33,6 +34,8 @@ class Tools:
         Has the active structure.
     views
         Shows the known map, on which marks are seen.
+    grower
+        Has the hand while a piece grows.
 
     Attributes
     ----------
@@ -55,9 +58,11 @@ class Tools:
         hand: Hand,
         structures: Structures,
         views: Views,
+        grower: Grower,
     ) -> None:
         self._current, self._dialogue, self._desk = current, dialogue, desk
         self._presenter, self._hand, self._structures, self._views = presenter, hand, structures, views
+        self._grower = grower
         self.says = Says.STRUCTURE
         self.paint_range = (0.0, 1.0)
         self.range_on = False
@@ -83,6 +88,18 @@ class Tools:
     def take(self, mode: str) -> None:
         """Take a tool for the annotation: paint, erase, fill, polygon, pick or pan_zoom."""
         self._hand.take(mode)
+
+    def grow(self) -> None:
+        """Let a piece grow from strokes, or call that off."""
+        self._grower.start()
+
+    def undo(self) -> None:
+        """Take back the last stroke of a piece that grows, else the last change of the labels."""
+        self._grower.undo()
+
+    def redo(self) -> None:
+        """Do again what was undone last."""
+        self._grower.redo()
 
     @intention
     def change_brush(self, step: int) -> None:
