@@ -185,7 +185,7 @@ def grow(
     look_up()
     probability = _decide(part, spacing, seeds, barred, _edges(box, annotation.shape), said, look_up)
     piece = ((probability > 0.5) | inside) & free & ~outside
-    piece = _touched(piece | own, inside & free) & free
+    piece = _parts_at(piece | own, inside & free) & free
     return Growth(box, piece, inside & free, outside & free, structure.value, f"Grow {structure.name}")
 
 
@@ -286,7 +286,7 @@ def _minority(entropy: NDArray[np.uint8]) -> Volume:
     return np.asarray(np.interp(np.arange(256) / 255, bits, p), np.float32)[entropy]
 
 
-def _touched(piece: Mask, strokes: Mask) -> Mask:
+def _parts_at(piece: Mask, strokes: Mask) -> Mask:
     """Return the connected parts of a piece that the strokes touch."""
     parts, count = ndimage.label(piece)
     kept = np.zeros(count + 1, bool)
