@@ -107,7 +107,7 @@ class VersionsPanel(QWidget):
     def set_versions(self, versions: CaseVersions) -> None:
         """Show the versions of a case, and which of them is looked at."""
         self._versions = versions
-        self.title.show_text(f"CaseVersions of {versions.case_name}")
+        self.title.show_text(f"Versions of {versions.case_name}")
         generations = [version.generation for version in versions.rows]
         self.table.blockSignals(True)
         self.table.setRowCount(len(versions.rows))

@@ -34,6 +34,7 @@ def texts(panel, place):
 
 
 def test_the_newest_version_is_chosen_and_cannot_be_restored(panel):
+    assert panel.title.text() == f"Versions of {versions().case_name}"
     assert texts(panel, 0) == ["14:03:22", "Painting", "100 %"]
     assert panel.chosen == 9
     assert not panel.restore_button.isEnabled()
