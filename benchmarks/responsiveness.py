@@ -85,7 +85,7 @@ class Probe:
         return found | {
             "max": float(late[longest]),
             "max_busy": self.busy[longest],
-            "collections": self.collections,
+            "collections": list(self.collections),
         }
 
 
