@@ -9,6 +9,7 @@ root, missing system libraries for Qt, OpenGL and a virtual screen are installed
 
 from __future__ import annotations
 
+import contextlib
 import ctypes.util
 import hashlib
 import importlib.util
@@ -27,7 +28,8 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 TORCH = "torch==2.13.0"
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 CUDA_WHEELS = "https://download.pytorch.org/whl/cu130"
-WINDOW_TESTS = ("tests/gui", "tests/plugin", "tests/faults")
+WINDOW_TESTS = (("tests/gui",), ("tests/plugin", "tests/faults"))
+"""Each group takes about as long, in a process with a screen of its own."""
 QT_LIBRARIES = {
     "GL": "libgl1",
     "EGL": "libegl1",
@@ -143,8 +145,9 @@ def run_demo(arguments: list[str]) -> int:
 def run_tests(arguments: list[str]) -> int:
     """Run the style, type, documentation and behaviour checks; stop at the first that fails.
 
-    Tests of the window run one after the other, for they share a screen. The others run side by side, one
-    process a core, those of a file together, and say how much of the package they have run.
+    Tests of the window run in two groups beside each other, those of a group one after the other, for they
+    share a screen. The others run side by side, one process a core, those of a file together, and say how
+    much of the package they have run.
     """
     python = [str(PYTHON), "-m"]
     checks = {
@@ -160,15 +163,34 @@ def run_tests(arguments: list[str]) -> int:
         # Files stay together in their order, or the longest one, of a few tests, comes last.
         side_by_side += ["--dist=loadfile", "--no-loadscope-reorder"]
         coverage = ["--cov", "--cov-report=", "--cov-fail-under=1"]
-        elsewhere = [f"--ignore={folder}" for folder in WINDOW_TESTS]
+        elsewhere = [f"--ignore={folder}" for group in WINDOW_TESTS for folder in group]
         checks["pytest"] = [*python, "pytest", *side_by_side, *coverage, *elsewhere]
-        checks["pytest, the window"] = [*python, "pytest", *WINDOW_TESTS]
     for name, command in checks.items():
         print(f"== {name}", flush=True)
         status = subprocess.run(command, check=False, cwd=ROOT).returncode
         if status:
             return status
-    return 0
+    return 0 if arguments else run_window_tests()
+
+
+def run_window_tests() -> int:
+    """Run the groups of `WINDOW_TESTS` beside each other; each is printed as a whole when it has ended."""
+    print("== pytest, the window", flush=True)
+    command = [str(PYTHON), "-m", "pytest", "-p", "no:cacheprovider"]
+    with contextlib.ExitStack() as stack:
+        logs = [stack.enter_context(tempfile.TemporaryFile()) for _ in WINDOW_TESTS]
+        groups = [
+            subprocess.Popen([*command, *group], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+            for group, log in zip(WINDOW_TESTS, logs, strict=True)
+        ]
+        stack.callback(lambda: [group.kill() for group in groups if group.poll() is None])
+        statuses = []
+        for group, log in zip(groups, logs, strict=True):
+            statuses.append(group.wait())
+            log.seek(0)
+            shutil.copyfileobj(log, sys.stdout.buffer)
+            sys.stdout.flush()
+    return next((status for status in statuses if status), 0)
 
 
 if __name__ == "__main__":
