@@ -8,6 +8,7 @@ import pytest
 from napari_dycon.plugin.background.worker import plain_words
 
 LOADED_FIRST = """
+import gc
 import sys
 sys.platform = {platform!r}
 order = []
@@ -24,7 +25,7 @@ try:
     launch.main([])
 except ImportError:
     pass
-print(order[0])
+print(order[0], gc.isenabled())
 """
 
 
@@ -34,7 +35,7 @@ print(order[0])
 def test_on_windows_torch_is_loaded_before_qt(platform, first):
     code = LOADED_FIRST.format(platform=platform)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [first]
+    assert done.stdout.split() == [first, "True"]
 
 
 @pytest.mark.parametrize("number", [126, 127, 1114])
