@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Start sooner: all that is loaded stays, and going through it several times costs a share of the start."""
+    """Start sooner: all that is loaded stays, and to go through it again and again takes time."""
     gc.disable()
     try:
         yield
