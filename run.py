@@ -29,7 +29,7 @@ TORCH = "torch==2.13.0"
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 CUDA_WHEELS = "https://download.pytorch.org/whl/cu130"
 WINDOW_TESTS = (("tests/gui",), ("tests/plugin", "tests/faults"))
-"""Each group takes about as long, in a process with a screen of its own."""
+"""Groups, each in a process with a screen of its own; the first takes twice as long as the second."""
 QT_LIBRARIES = {
     "GL": "libgl1",
     "EGL": "libegl1",
@@ -162,7 +162,7 @@ def run_tests(arguments: list[str]) -> int:
         side_by_side = ["--numprocesses=logical", "--maxprocesses=4", "--max-worker-restart=0"]
         # Files stay together in their order, or the longest one, of a few tests, comes last.
         side_by_side += ["--dist=loadfile", "--no-loadscope-reorder"]
-        coverage = ["--cov", "--cov-report=", "--cov-fail-under=1"]
+        coverage = ["--cov", "--cov-report=", "--cov-fail-under=1"]  # any floor has the total printed
         elsewhere = [f"--ignore={folder}" for group in WINDOW_TESTS for folder in group]
         checks["pytest"] = [*python, "pytest", *side_by_side, *coverage, *elsewhere]
     for name, command in checks.items():

@@ -6,26 +6,18 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_dycon.study.truth.annotations import Known
+from tests.gui.hand import NONE, Hand
 
 pytestmark = pytest.mark.gui
 LEFT = Qt.MouseButton.LeftButton
-SHIFT, NONE = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.NoModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
 
 
-class Hand:
-    """The mouse over the viewer's canvas, and the dock beside it."""
+class GrowingHand(Hand):
+    """A hand over a scan with a bright ball."""
 
     def __init__(self, desk):
-        self.desk, self.viewer, self.session = desk, desk.viewer, desk.session
-        _, self.dock = desk.add_dock()
-        self.viewer.window.resize(1200, 900)
-        self.viewer.window.show()
-        self.canvas = self.viewer.window._qt_window._qt_viewer.canvas.native
-        desk.wait(lambda: self.canvas.width() > 100)
-        desk.qtbot.wait(100)
-        self.viewer.reset_view()
-        self.viewer.layers["annotation"].mode = "paint"
-        self.viewer.window._qt_window.activateWindow()
+        super().__init__(desk)
         self.show_blob()
 
     def show_blob(self):
@@ -36,30 +28,6 @@ class Hand:
         self.blob = np.linalg.norm(where * self.viewer.layers["scan"].scale, axis=-1) < 16
         values = np.random.default_rng(0).normal(100, 5, scan.shape) + 80 * self.blob
         scan[...] = values.astype(scan.dtype)
-
-    @property
-    def annotation(self):
-        return self.session._desk.case.annotation
-
-    def shown(self, array):
-        return self.session._desk.case.display.apply(array)
-
-    def at(self, row, column):
-        """Where a voxel of the slice on screen is on the canvas."""
-        camera, scale = self.viewer.scene.camera, self.viewer.layers["scan"].scale
-        rows, columns = self.viewer.dims.order[-2:]
-        x = (column * scale[columns] - camera.center[-1]) * camera.zoom + self.canvas.width() / 2
-        y = (row * scale[rows] - camera.center[-2]) * camera.zoom + self.canvas.height() / 2
-        return QPoint(round(x), round(y))
-
-    def drag(self, start, end, keys=NONE):
-        QTest.mouseMove(self.canvas, self.at(*start))
-        QTest.mousePress(self.canvas, LEFT, keys, pos=self.at(*start))
-        for share in (0.5, 1.0):
-            where = [a + share * (b - a) for a, b in zip(start, end, strict=True)]
-            QTest.mouseMove(self.canvas, self.at(*where))
-            self.desk.qtbot.wait(20)
-        QTest.mouseRelease(self.canvas, LEFT, keys, pos=self.at(*end))
 
     def press(self, key, modifier=NONE):
         self.canvas.setFocus()
@@ -72,9 +40,6 @@ class Hand:
             )
         )
 
-    def rest(self):
-        self.desk.wait(lambda: not self.session._loads.busy)
-
     @property
     def stroke_middle(self):
         rows, columns = (self.viewer.layers["scan"].data.shape[axis] for axis in self.viewer.dims.order[-2:])
@@ -83,7 +48,7 @@ class Hand:
 
 @pytest.fixture
 def hand(desk):
-    return Hand(desk)
+    return GrowingHand(desk)
 
 
 def test_a_stroke_grows_a_piece_that_enter_takes_over_as_one_step(hand):

@@ -7,46 +7,18 @@ from qtpy.QtTest import QTest
 
 from napari_dycon.plugin.background import jobs
 from napari_dycon.study.truth.annotations import Known
+from tests.gui.hand import Hand
 
 pytestmark = pytest.mark.gui
 LEFT = Qt.MouseButton.LeftButton
 
 
-class Hand:
-    """The mouse over the viewer's canvas, and the dock beside it."""
-
-    def __init__(self, desk):
-        self.desk, self.viewer, self.session = desk, desk.viewer, desk.session
-        _, self.dock = desk.add_dock()
-        self.viewer.window.resize(1200, 900)
-        self.viewer.window.show()
-        self.canvas = self.viewer.window._qt_window._qt_viewer.canvas.native
-        desk.wait(lambda: self.canvas.width() > 100)
-        desk.qtbot.wait(100)
-        self.viewer.reset_view()
-        self.viewer.layers["annotation"].mode = "paint"
-        self.viewer.window._qt_window.activateWindow()
+class DecidingHand(Hand):
+    """A hand that answers what is asked in the place of the tools."""
 
     @property
     def known(self):
-        return self.session._desk.case.display.apply(self.session._desk.case.annotation.known)
-
-    def at(self, row, column):
-        """Where a voxel of the slice on screen is on the canvas."""
-        camera, scale = self.viewer.scene.camera, self.viewer.layers["scan"].scale
-        rows, columns = self.viewer.dims.order[-2:]
-        x = (column * scale[columns] - camera.center[-1]) * camera.zoom + self.canvas.width() / 2
-        y = (row * scale[rows] - camera.center[-2]) * camera.zoom + self.canvas.height() / 2
-        return QPoint(round(x), round(y))
-
-    def drag(self, start, end):
-        QTest.mouseMove(self.canvas, self.at(*start))
-        QTest.mousePress(self.canvas, LEFT, pos=self.at(*start))
-        for share in (0.5, 1.0):
-            where = [a + share * (b - a) for a, b in zip(start, end, strict=True)]
-            QTest.mouseMove(self.canvas, self.at(*where))
-            self.desk.qtbot.wait(20)
-        QTest.mouseRelease(self.canvas, LEFT, pos=self.at(*end))
+        return self.shown(self.annotation.known)
 
     def choose(self, menu, key):
         next(action for action in menu.actions() if action.data() == key).trigger()
@@ -63,13 +35,10 @@ class Hand:
             )
         )
 
-    def rest(self):
-        self.desk.wait(lambda: not self.session._loads.busy)
-
 
 @pytest.fixture
 def hand(desk):
-    return Hand(desk)
+    return DecidingHand(desk)
 
 
 def test_a_box_is_dragged_in_every_plane_and_the_brush_comes_back(hand):
