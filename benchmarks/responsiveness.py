@@ -26,6 +26,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_dycon.plugin.controllers import training
+from napari_dycon.plugin.manifest.launch import open_window
 from napari_dycon.plugin.session import Session, get_session
 
 PERIOD_MS = 10
@@ -120,8 +121,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         atrium_study(Path(folder) / "atria").close()
-        viewer = napari.Viewer()
-        viewer.window.add_plugin_dock_widget("napari-dycon", "Study")
+        viewer, _ = open_window()
         session = get_session(viewer)
         session.open_study(Path(folder) / "atria")
         wait(lambda: session.study is not None, PATIENCE, "the study did not open")

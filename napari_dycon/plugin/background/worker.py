@@ -6,6 +6,7 @@ This one does none of that, and stays reachable by napari's own quit.
 """
 
 import ctypes
+import gc
 import os
 import sys
 import threading
@@ -27,6 +28,8 @@ EventSource = Callable[[Control], Iterator[E]]
 NICENESS = 10
 _WINDOWS_BELOW_NORMAL = -1
 _DARWIN_UTILITY = 0x11
+_LARGE_LIBRARIES = ("torch", "monai")
+_kept: set[str] = set()
 
 
 class EventWorkerSignals(WorkerSignals):
@@ -101,6 +104,7 @@ class EventWorker(WatchedWorker):
             assert self._source is not None
             for event in self._source(self.control):
                 self._events.append(event)
+                keep_libraries()
         except BaseException as error:  # noqa: BLE001 - the thread's last line of defence: reported as text
             words, details = plain_words(error), traceback.format_exc()
             _let_go(error)
@@ -129,6 +133,14 @@ def plain_words(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"The background task ended itself unexpectedly (exit {error.code})."
     return f"Unexpected fault in the background task: {type(error).__name__}: {error}"
+
+
+def keep_libraries() -> None:
+    """Have Python pass over what a large library brought when it looks for garbage, holding all threads."""
+    new = {name for name in _LARGE_LIBRARIES if name in sys.modules} - _kept
+    if new:
+        _kept.update(new)
+        gc.freeze()
 
 
 def lower_thread_priority() -> None:

@@ -13,6 +13,8 @@ from napari_dycon.engine.loading import load_torch_before_qt
 if TYPE_CHECKING:
     import napari
 
+    from napari_dycon.plugin.widgets.dock import DyconDock
+
 PLUGIN = "napari-dycon"
 ROOMY = (1400, 880)
 
@@ -25,12 +27,9 @@ def main(arguments: list[str]) -> int:
     arguments : list of str
         At most one: the folder of a study, or of scans to begin one with.
     """
-    with _without_collections():
-        load_torch_before_qt()
-        import napari
+    viewer, dock = open_window()
+    import napari
 
-        viewer = napari.Viewer()
-        _, dock = viewer.window.add_plugin_dock_widget(PLUGIN)
     _enlarge(viewer)
     if arguments:
         dock.begin_with([Path(arguments[0])])
@@ -39,13 +38,25 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def open_window() -> "tuple[napari.Viewer, DyconDock]":
+    """Show napari with the dock, without its event loop."""
+    with _without_collections():
+        load_torch_before_qt()
+        import napari
+
+        viewer = napari.Viewer()
+        _, dock = viewer.window.add_plugin_dock_widget(PLUGIN)
+    return viewer, dock
+
+
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Start sooner: all that is loaded stays, and to go through it again and again takes time."""
+    """Start sooner: all that is loaded stays, and to go through it again and again takes time, also later."""
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         gc.enable()
 
 

@@ -126,6 +126,7 @@ def test_every_thread_of_the_process_gives_way_to_the_window(make_study):
     threads = [int(thread.name) for thread in Path(f"/proc/{process}/task").iterdir()]
     nices = {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
     assert len(threads) > 1 and nices == {max(before, child.NICENESS)}
+    assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_IDLE}
     events.close()
 
 

@@ -2,6 +2,8 @@
 
 import gc
 import logging
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -207,6 +209,30 @@ def test_the_thread_is_no_daemon_and_has_a_low_priority(qtbot, log):
     assert facts["daemon"] is False
     if "nice" in facts:
         assert facts["nice"] > facts["main"]
+
+
+LOADING = """
+import gc
+from napari_dycon.engine.control import Control
+from napari_dycon.plugin.background.worker import EventWorker
+
+def source(control):
+    import torch
+    yield 1
+
+worker = EventWorker(source, Control())
+gc.unfreeze()
+gc.freeze()
+kept = gc.get_freeze_count()
+worker.run()
+print(gc.get_freeze_count() - kept > 10_000, len(gc.get_objects()) < 10_000)
+"""
+
+
+def test_what_a_job_has_loaded_is_not_looked_through_again_and_again():
+    """A full collection after PyTorch was loaded held the window for more than a quarter of a second."""
+    found = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["True", "True"]
 
 
 def test_a_worker_may_be_started_once(qtbot):
