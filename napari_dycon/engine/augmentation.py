@@ -75,17 +75,19 @@ def sample_patch(
 
     Parameters
     ----------
-    image, target, weight : (x, y, z) of the whole scan; without a target all of it is unknown
+    image : (channel, x, y, z) of the whole scan
+    target, weight : (x, y, z); without a target all of it is unknown
     centre : voxel coordinate that becomes the centre of the patch
     size : shape of the patch
 
     Returns
     -------
-    patches of the image (float32), the target (uint8) and the weight (float32); outside the scan the image
-    repeats its border, the target is not to be learned from (`IGNORE`) and the weight 1.
+    patches of the image (channel, X, Y, Z) float32, the target (uint8) and the weight (float32); outside the
+    scan the image repeats its border, the target is not to be learned from (`IGNORE`) and the weight 1.
     """
     coordinates = _coordinates(centre, size, warp)
-    box = [_range(c, n) for c, n in zip(coordinates, image.shape, strict=True)]
+    shape = image.shape[1:]
+    box = [_range(c, n) for c, n in zip(coordinates, shape, strict=True)]
     window = tuple(slice(start, stop) for start, stop in box)
     grid = torch.stack(
         [
@@ -94,19 +96,33 @@ def sample_patch(
         ],
         dim=-1,
     )[None]
-    values = torch.from_numpy(image[window].astype(np.float32))[None, None]
+    values = torch.from_numpy(image[:, *window].astype(np.float32))[None]
     patch = F.grid_sample(values, grid, mode="bilinear", padding_mode="border", align_corners=True)
     if target is None:
-        return patch[0, 0], _inside(coordinates, image.shape), None
+        return patch[0], _inside(coordinates, shape), None
     labels = _nearest(target, coordinates, IGNORE)
-    return patch[0, 0], labels, None if weight is None else _nearest(weight, coordinates, 1).float()
+    return patch[0], labels, None if weight is None else _nearest(weight, coordinates, 1).float()
 
 
 def perturb(
     patch: Tensor, settings: Augmentation, random: np.random.Generator, strength: float = 1.0
 ) -> Tensor:
-    """Change intensities of a patch `(X, Y, Z)`; the input is left as it is."""
+    """Change intensities of a patch `(channel, X, Y, Z)`, each channel by itself; the input is left as it is.
 
+    Of the further channels one that is missing, all 0, stays so, and others are made so at times.
+    """
+    changed = [_perturb_channel(patch[0], settings, random, strength)]
+    for channel in patch[1:]:
+        missing = random.random() < settings.missing_p or not bool(channel.any())
+        changed.append(
+            torch.zeros_like(channel) if missing else _perturb_channel(channel, settings, random, strength)
+        )
+    return torch.stack(changed)
+
+
+def _perturb_channel(
+    patch: Tensor, settings: Augmentation, random: np.random.Generator, strength: float
+) -> Tensor:
     def happens(probability: float) -> bool:
         return bool(random.random() < min(1.0, probability * strength))
 

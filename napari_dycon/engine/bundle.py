@@ -40,7 +40,7 @@ class BundledArray(BaseModel):
 
     file: str
     sha256: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     dtype: str
 
 
@@ -262,7 +262,7 @@ class Bundle:
         arrays: dict[Kind, NDArray[Any]] = {}
         for kind, entry in case.arrays.items():
             path = self._check_path(entry.file)
-            fits = (entry.shape, entry.dtype) == (of.image.shape, LABELS.get(kind))
+            fits = (entry.shape, entry.dtype) == (of.grid, LABELS.get(kind))
             array = self._map(entry) if fits and _has_hash(path, entry.sha256) else None
             if array is None:
                 raise TrainingError(f"the labels of {case.case} are missing or damaged.")
@@ -310,7 +310,7 @@ class Bundle:
             found.append(
                 PreparedCase(
                     case=case.case,
-                    image=arrays["image"],
+                    image=_with_channels(arrays["image"]),
                     target=arrays.get("target"),
                     weight=arrays.get("weight"),
                     judged=arrays.get("judged"),
@@ -336,8 +336,7 @@ class Bundle:
             digest = file_sha256(self.path / name)
         except OSError:  # a disk without hard links
             file, digest = f"{CACHE}/{source.name}", sha256_of(source)
-        x, y, z = array.shape
-        return BundledArray(file=file, sha256=digest, shape=(x, y, z), dtype=str(array.dtype))
+        return BundledArray(file=file, sha256=digest, shape=array.shape, dtype=str(array.dtype))
 
     def _read(self, case: str, entry: BundledArray, memory: int) -> tuple[NDArray[Any], int]:
         """An array, and how much memory it takes."""
@@ -388,6 +387,11 @@ def _generation(case: str, file: str) -> int | None:
     """With which update the labels of a case came, 0 for the beginning; None for any other file."""
     found = re.fullmatch(rf"{re.escape(case)}\.(?:{'|'.join(LABELS)})(?:\.(\d+))?\.npy", file)
     return None if found is None else int(found[1] or 0)
+
+
+def _with_channels(image: NDArray[Any]) -> NDArray[Any]:
+    """An image ``(channel, x, y, z)``; a run of an earlier version was prepared without the first axis."""
+    return image.reshape((-1, *image.shape[-3:]))
 
 
 def _remove(path: Path) -> None:

@@ -20,6 +20,7 @@ from napari_dycon.engine.anatomy import (
 )
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.intensity import (
+    Channel,
     FloatArray,
     Intensity,
     StructureValues,
@@ -28,6 +29,7 @@ from napari_dycon.engine.intensity import (
     needed_tail,
 )
 from napari_dycon.errors import DyconError
+from napari_dycon.io.regridding import on_the_grid_of
 from napari_dycon.learning.batch import IGNORE
 from napari_dycon.study.store.scans import CT_AIR
 from napari_dycon.study.store.schema import CaseRecord
@@ -58,6 +60,10 @@ class Fingerprint(BaseModel):
 
     Parameters
     ----------
+    further
+        The images of a case beside the scan.
+    incomplete
+        Whether one of them is missing in some case.
     smallest, largest
         Size of the smallest and of the largest labelled structure, in mm; None where nothing is labelled.
     sided
@@ -75,6 +81,8 @@ class Fingerprint(BaseModel):
     cases: tuple[CaseFingerprint, ...]
     structures: tuple[tuple[int, str], ...]
     intensity: Intensity = Intensity()
+    further: tuple[Channel, ...] = ()
+    incomplete: bool = False
     smallest: float | None = None
     largest: float | None = None
     sided: bool = False
@@ -118,11 +126,16 @@ def fingerprint_study(
     structures = tuple((structure.value, structure.name) for structure in study.structures)
     ranked = sorted(records, key=lambda record: -record.known_fraction)
     labelled = [record for record in ranked if record.known_fraction > 0]
+    further = study.record.channels[1:]
     shapes = _shapes(study, labelled[:SAMPLED_LABELS], control)
     return Fingerprint(
         cases=tuple(cases),
         structures=structures,
-        intensity=_intensity(study, ranked[:SAMPLED_SCANS], control),
+        intensity=_intensity(study, ranked, control),
+        further=tuple(
+            Channel(name=name, intensity=_intensity(study, ranked, control, name)) for name in further
+        ),
+        incomplete=any(name not in record.images for record in records for name in further),
         smallest=smallest_size(shapes, dict(structures)),
         largest=largest_size(shapes),
         sided=places_tell_sides(shapes),
@@ -159,12 +172,14 @@ def _shapes(study: Study, records: Sequence[CaseRecord], control: Control) -> li
     return found
 
 
-def _intensity(study: Study, records: Sequence[CaseRecord], control: Control) -> Intensity:
+def _intensity(study: Study, records: Sequence[CaseRecord], control: Control, channel: str = "") -> Intensity:
+    """How the scans, or other images of the cases, are scaled, by the first few of them."""
     everywhere, hounsfield, values = list[FloatArray](), list[bool](), list[StructureValues]()
-    for record in records:
+    for record in [record for record in records if not channel or channel in record.images][:SAMPLED_SCANS]:
         control.raise_if_stopped()
         try:
-            array = study.volume(record.id).array
+            volume = study.volume(record.id, channel)
+            array = on_the_grid_of(study.geometry(record.id), volume) if channel else volume.array
         except DyconError:
             continue
         sample = array[::2, ::2, ::2].astype(np.float32)

@@ -110,12 +110,12 @@ def _looking(
     iteration: int,
 ) -> Generator[float, None, Glimpse]:
     """Predict a slab of one window's thickness around the slice, and take the slice out of it."""
-    length, side = image.shape[view.axis], plan.patch_size[view.axis]
+    length, side = image.shape[1 + view.axis], plan.patch_size[view.axis]
     index = min(max(int(view.at * length), 0), length - 1)
     first = max(0, min(index - side // 2, length - side))
     slab = tuple(slice(first, first + side) if axis == view.axis else slice(None) for axis in range(3))
     quick = plan.model_copy(update={"overlap": GLANCE_OVERLAP})
-    found = yield from predict_windows(networks, image[slab], quick, device, means=[range(len(networks))])
+    found = yield from predict_windows(networks, image[:, *slab], quick, device, means=[range(len(networks))])
     assert found is not None
     let_go(image)
     probabilities = found[0].select(1 + view.axis, index - first).numpy()

@@ -78,7 +78,7 @@ class HoldOut(BaseModel):
         for case in cases:
             first = lead.get(case.person)
             if case.target is not None and first is not None and case.case not in slices:
-                slices[case.case] = _same_part(*self.slices[first.case], first.image.shape, case.image.shape)
+                slices[case.case] = _same_part(*self.slices[first.case], first.grid, case.grid)
         return self if slices == self.slices else self.model_copy(update={"slices": slices})
 
     def training_target(self, prepared: PreparedCase) -> Target | None:

@@ -29,7 +29,7 @@ from napari_dycon.engine.events import (
 )
 from napari_dycon.engine.examination import examine
 from napari_dycon.engine.plan import Plan, smaller_patch
-from napari_dycon.engine.preprocessing import prepare_image
+from napari_dycon.engine.preprocessing import further_images, prepare_image
 from napari_dycon.engine.readiness import Quality, read_quality, write_quality
 from napari_dycon.engine.resampling import resample
 from napari_dycon.engine.runs import RunFolder
@@ -110,21 +110,28 @@ class Predictor:
         smaller.memory_share = self.memory_share / 4
         return smaller
 
-    def volume(self, volume: Volume, *, probabilities: bool = True) -> Prediction:
-        """Predict one scan."""
-        prediction = finish(self.steps(volume, probabilities=probabilities))
+    def volume(
+        self, volume: Volume, further: Sequence[Volume | None] = (), *, probabilities: bool = True
+    ) -> Prediction:
+        """Predict one scan, with the other images of its case where the plan asks for some."""
+        prediction = finish(self.steps(volume, further, probabilities=probabilities))
         assert prediction is not None
         return prediction
 
     def steps(
-        self, volume: Volume, *, probabilities: bool = False, control: Control | None = None
+        self,
+        volume: Volume,
+        further: Sequence[Volume | None] = (),
+        *,
+        probabilities: bool = False,
+        control: Control | None = None,
     ) -> Generator[float, None, Prediction | None]:
         """Predict one scan, yielding the finished fraction; returns None when stopped."""
-        image = prepare_image(volume, self.plan).array
+        image = prepare_image(volume, self.plan, further).array
         means = [self.deciding]
         if sorted(self.deciding) != list(range(len(self._committee))):
             means.append(list(range(len(self._committee))))
-        canvas = Canvas(self.plan, self.temperature, volume.geometry, image.shape, probabilities)
+        canvas = Canvas(self.plan, self.temperature, volume.geometry, image.shape[1:], probabilities)
         memory = self.memory_share * min(free_memory(), MOST_MEMORY / MEMORY_SHARE)
         blocks = canvas.blocks(len(means), memory)
         glancing = glance(self.deciders, image, self.plan, self.device, control)
@@ -153,7 +160,7 @@ class Predictor:
                 canvas.add(found[:, :, part].numpy(), own, slab)
         return canvas.prediction()
 
-    def members(self, volume: Volume) -> NDArray[np.float32]:
+    def members(self, volume: Volume, further: Sequence[Volume | None] = ()) -> NDArray[np.float32]:
         """Probabilities of every network of the committee as they are, without a temperature.
 
         They are means over the views of the scan that a prediction is the mean of.
@@ -162,7 +169,7 @@ class Predictor:
         -------
         (network, class, x, y, z) in source order; `deciding` says which networks make the mask.
         """
-        image = prepare_image(volume, self.plan).array
+        image = prepare_image(volume, self.plan, further).array
         found = finish(predict_windows(self._committee, image, self.plan, self.device, views=self.plan.views))
         assert found is not None
         reorientation = Reorientation.to(volume.geometry, "RAS")
@@ -230,8 +237,9 @@ def predict(
     for done, case in enumerate(cases):
         try:
             volume = study.unchanged_volume(case)
+            images = volume, further_images(study, case, predictor.plan)
             prediction = yield from _progress(
-                _predict_scan(predictor, volume, probabilities, control), case, done, len(cases)
+                _predict_scan(predictor, *images, probabilities, control), case, done, len(cases)
             )
             if prediction is None:
                 break
@@ -248,7 +256,11 @@ def predict(
 
 
 def _predict_scan(
-    predictor: Predictor, volume: Volume, probabilities: bool, control: Control
+    predictor: Predictor,
+    volume: Volume,
+    further: Sequence[Volume | None],
+    probabilities: bool,
+    control: Control,
 ) -> Generator[float, None, Prediction | None]:
     """Predict a scan; where memory runs out, once more in smaller parts.
 
@@ -259,7 +271,9 @@ def _predict_scan(
     """
     for attempt in (predictor, predictor.smaller()):
         try:
-            prediction = yield from attempt.steps(volume, probabilities=probabilities, control=control)
+            prediction = yield from attempt.steps(
+                volume, further, probabilities=probabilities, control=control
+            )
             return prediction
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):

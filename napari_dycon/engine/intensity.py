@@ -65,6 +65,15 @@ class Intensity(BaseModel):
         return bool(sample.size and sample.min() < 0 and _whole(sample) and inside.mean() > 0.5)
 
 
+class Channel(BaseModel):
+    """An image of each case beside the scan: its name, and how its values become network input."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    intensity: Intensity = Intensity()
+
+
 @dataclass(frozen=True)
 class StructureValues:
     """What a structure looks like in one scan.

@@ -4,6 +4,7 @@ A batch is a pure function of seed and iteration; that is all there is to resumi
 """
 
 import copy
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,7 +35,7 @@ class TrainingCase:
 
     Attributes
     ----------
-    image : float16 (x, y, z)
+    image : float16 (channel, x, y, z)
     target : uint8 (x, y, z), 255 where nothing may be learned; None for an unlabelled case
     unlabelled : whether unlabelled patches may be taken from it
     weight : importance of each voxel of the target, (x, y, z); None for 1
@@ -119,7 +120,7 @@ class PatchSampler:
         )
         weak, strong, inside = self._unlabelled_patches(iteration, unlabelled)
         return Batch(
-            image=torch.stack(images)[:, None],
+            image=torch.stack(images),
             target=torch.stack(targets).long(),
             weight=_stack_weights(weights),
             weak=weak,
@@ -190,8 +191,8 @@ class PatchSampler:
         for slot in range(count):
             random = np.random.default_rng((self._seed, iteration, 1, slot))
             case, voxels = self._unlabelled[int(random.integers(len(self._unlabelled)))]
-            shape = case.image.shape
-            flat = int(random.integers(case.image.size) if voxels is None else random.choice(voxels))
+            shape = case.image.shape[1:]
+            flat = int(random.integers(math.prod(shape)) if voxels is None else random.choice(voxels))
             centre = _place(np.array(np.unravel_index(flat, shape)), shape, plan.patch_size, random)
             warp = random_warp(plan.augmentation, plan.spacing, random)
             patch, blank, _ = sample_patch(case.image, None, centre, plan.patch_size, warp)
@@ -199,7 +200,7 @@ class PatchSampler:
             weak.append(patch)
             inside.append(blank == UNKNOWN)
             strong.append(perturb(patch, plan.augmentation, random, plan.augmentation.strong))
-        return torch.stack(weak)[:, None], torch.stack(strong)[:, None], torch.stack(inside)
+        return torch.stack(weak), torch.stack(strong), torch.stack(inside)
 
 
 def _stack_weights(weights: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
@@ -258,7 +259,7 @@ def _centres(
 ) -> dict[int, _Centres]:
     """Known voxels by class; under `ANYWHERE` a sample of all known voxels."""
     known = target < IGNORE
-    shown = known & (image > image.min())
+    shown = known & (image > image.min(axis=(1, 2, 3), keepdims=True)).any(axis=0)
     everywhere = _sample(shown if shown.any() else known, random)
     if not len(everywhere):
         return {}

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from napari_dycon.engine.anatomy import names_tell_sides
 from napari_dycon.engine.device import DeviceName, fast_bfloat16, resolve_device
 from napari_dycon.engine.fingerprint import Fingerprint, Triple
-from napari_dycon.engine.intensity import Intensity
+from napari_dycon.engine.intensity import Channel, Intensity
 from napari_dycon.engine.processor import available_cores
 from napari_dycon.errors import TrainingError
 from napari_dycon.hints import NOT_BY_HAND, PLANNED, Hint
@@ -41,6 +41,9 @@ MOST_PATCHES = 8
 
 MOST_CACHE = 2**30
 """Prepared scans are held in memory up to so many bytes; the system keeps files in spare memory anyway."""
+
+MISSING = 0.2
+"""Where images are missing in some cases, each is left out of so large a share of the other patches."""
 
 SMALLEST_PATCH = 16
 """No side of a patch is planned below this many voxels, but across thick slices; smaller scans are padded."""
@@ -100,6 +103,8 @@ class Augmentation(BaseModel):
         How often one side of a patch is brighter, as by the coil of an MR.
     cutout_p
         How often a box of a patch is blanked out.
+    missing_p
+        How often each image but the scan is left out, as it is where a case lacks it.
     strong
         Factor on all probabilities of intensity changes in the student's view of unlabelled patches.
     """
@@ -121,6 +126,7 @@ class Augmentation(BaseModel):
     low_resolution_p: Probability = 0.2
     bias_p: Probability = 0.3
     cutout_p: Probability = 0.2
+    missing_p: Annotated[Probability, PLANNED] = 0.0
     strong: float = Field(default=1.5, ge=1)
 
 
@@ -146,6 +152,8 @@ class Plan(BaseModel):
         How numbers are kept: 32 bits, or 16 where the machine is faster with them.
     intensity
         How scanner values become network input.
+    further
+        The images of a case beside the scan, in the order of the network's input.
     augmentation
         How patches are varied.
     foreground_share
@@ -191,6 +199,7 @@ class Plan(BaseModel):
     batch_unlabelled: Annotated[int, Field(ge=0), PLANNED] = 2
     precision: Annotated[Precision, PLANNED] = "32-true"
     intensity: Intensity = Intensity()
+    further: Annotated[tuple[Channel, ...], NOT_BY_HAND] = ()
     augmentation: Augmentation = Augmentation()
     foreground_share: float = Field(default=0.5, ge=0, le=1)
     optimiser: Literal["sgd", "adamw"] = "adamw"
@@ -212,6 +221,11 @@ class Plan(BaseModel):
     def classes(self) -> int:
         """Number of classes with background."""
         return 1 + len(self.structure_values)
+
+    @property
+    def intensities(self) -> tuple[Intensity, ...]:
+        """How the values of each image of a case become network input, those of the scan first."""
+        return self.intensity, *(channel.intensity for channel in self.further)
 
     @property
     def views(self) -> tuple[tuple[int, ...], ...]:
@@ -256,17 +270,23 @@ def make_plan(
         structure_values=tuple(value for value, _ in fingerprint.structures),
         structure_names=tuple(name for _, name in fingerprint.structures),
         network=NetworkSpec(
-            classes=1 + len(fingerprint.structures), widths=widths, strides=strides, kernels=kernels
+            in_channels=1 + len(fingerprint.further),
+            classes=1 + len(fingerprint.structures),
+            widths=widths,
+            strides=strides,
+            kernels=kernels,
         ),
         spacing=spacing,
         patch_size=size,
         precision=_precision(machine),
         intensity=fingerprint.intensity,
+        further=fingerprint.further,
         augmentation=Augmentation(
             mirror=_mirror(fingerprint),
             flat=_flat(spacing),
             rotation=_rotation(spacing),
             elastic=3.0 if gpu else 2.0,
+            missing_p=MISSING if fingerprint.incomplete else 0.0,
         ),
         single=fingerprint.single,
         joint=fingerprint.joint,

@@ -14,7 +14,7 @@ class PreparedCase:
 
     Attributes
     ----------
-    image : float16 (x, y, z)
+    image : float16 (channel, x, y, z)
     target : uint8 (x, y, z) of class indices, 254 and 255; None when nothing is known
     weight : importance of each voxel of the target, (x, y, z); None where it is 1 everywhere
     judged : the target with nothing but what a person drew or declared complete; None where that is all of it
@@ -28,6 +28,11 @@ class PreparedCase:
     weight: NDArray[np.float16] | None = None
     judged: NDArray[np.uint8] | None = None
     patient: str = ""
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Voxels by axis (x, y, z)."""
+        return self.image.shape[1:]
 
     @property
     def person(self) -> str:

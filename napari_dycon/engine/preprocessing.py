@@ -1,12 +1,12 @@
 """From scan and annotation to what a network sees: canonical axes, one spacing, robust intensities."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dycon.engine.intensity import normalise, without_outliers
+from napari_dycon.engine.intensity import Intensity, normalise, without_outliers
 from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.resampling import (
     FloatArray,
@@ -16,8 +16,10 @@ from napari_dycon.engine.resampling import (
     resampled_shape,
 )
 from napari_dycon.io.geometry import Geometry, Reorientation
+from napari_dycon.io.regridding import on_the_grid_of
 from napari_dycon.io.volumes import Volume
 from napari_dycon.learning.batch import IGNORE
+from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import TRAINING_WEIGHTS, Annotation, Known
 
 UNSEEN = frozenset({Known.INTERPOLATED, Known.ACCEPTED})
@@ -31,7 +33,7 @@ class PreparedImage:
 
     Attributes
     ----------
-    array : float16, (x, y, z) on the canonical grid at the plan's spacing
+    array : float16, (channel, x, y, z) on the canonical grid at the plan's spacing
     notes : sentences about repairs
     """
 
@@ -39,19 +41,55 @@ class PreparedImage:
     notes: tuple[str, ...] = ()
 
 
-def prepare_image(volume: Volume, plan: Plan) -> PreparedImage:
-    """Bring a scan to the plan's grid and intensity scale.
+def further_images(study: Study, case: str, plan: Plan) -> tuple[Volume | None, ...]:
+    """Read the images of a case that a plan asks for beside the scan; None for one that it lacks.
+
+    Errors are those of `Study.unchanged_volume`.
+    """
+    there = study.case(case).images
+    return tuple(
+        study.unchanged_volume(case, channel.name) if channel.name in there else None
+        for channel in plan.further
+    )
+
+
+def prepare_image(volume: Volume, plan: Plan, further: Sequence[Volume | None] = ()) -> PreparedImage:
+    """Bring the images of a case to the plan's grid and intensity scales.
 
     Voxels that are not finite are replaced, and padding and outliers are brought near the other values.
+
+    Parameters
+    ----------
+    volume
+        The scan, whose grid counts.
+    further
+        The other images, as many as the plan has; one that is missing becomes 0, the mean of what is there.
+
+    Raises
+    ------
+    VolumeError
+        If one of them shows another place than the scan.
     """
     reorientation = Reorientation.to(volume.geometry, "RAS")
-    values = np.asarray(reorientation.apply(volume.array), dtype=np.float32)
+    shape = resampled_shape(reorientation.shape, reorientation.spacing, plan.spacing)
+    array = np.zeros((len(plan.intensities), *shape), dtype=np.float16)
+    notes: list[str] = []
+    for place, image in enumerate((volume, *further)):
+        if image is not None:
+            own = image.array if image is volume else on_the_grid_of(volume.geometry, image)
+            values = np.asarray(reorientation.apply(own), dtype=np.float32)
+            array[place], told = _prepare_channel(values, plan.intensities[place], shape)
+            notes += told
+    return PreparedImage(array, tuple(notes))
+
+
+def _prepare_channel(
+    values: FloatArray, intensity: Intensity, shape: tuple[int, int, int]
+) -> tuple[FloatArray, tuple[str, ...]]:
     values, notes = _finite(values)
-    intensity = plan.intensity.of(values)
+    scale = intensity.of(values)
     values, cut = _tame(values)
-    shape = resampled_shape(values.shape, reorientation.spacing, plan.spacing)
-    image = normalise(resample(values, shape), intensity)
-    return PreparedImage(image.astype(np.float16), (*notes, *cut))
+    return normalise(resample(values, shape), scale), (*notes, *cut)
 
 
 def prepare_target(

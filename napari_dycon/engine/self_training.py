@@ -214,7 +214,7 @@ def affordable(cases: Sequence[PreparedCase], plan: Plan, seed: int, steps: floa
     left = SHARE * steps * plan.batch_labelled * PASSES_OF_A_STEP
     chosen: list[PreparedCase] = []
     for index in np.random.default_rng((seed, 13)).permutation(len(cases)).tolist():
-        shape = [max(n, p) for n, p in zip(cases[index].image.shape, plan.patch_size, strict=True)]
+        shape = [max(n, p) for n, p in zip(cases[index].grid, plan.patch_size, strict=True)]
         left -= len(window_starts(shape, plan.patch_size, plan.overlap)) * len(plan.views)
         if left < 0 and chosen:
             break

@@ -141,7 +141,7 @@ def _config_to_continue(plan: Plan, earlier: RunFolder | None, notes: list[str])
     if earlier is None:
         return None
     earlier_plan = earlier.plan()
-    same_grid = (plan.spacing, plan.intensity) == (earlier_plan.spacing, earlier_plan.intensity)
+    same_grid = (plan.spacing, plan.intensities) == (earlier_plan.spacing, earlier_plan.intensities)
     if not same_grid or not same_network(plan, earlier_plan):
         notes.append("The training starts anew, because the plan asks for another network or grid.")
         return None

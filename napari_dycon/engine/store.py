@@ -14,13 +14,19 @@ from numpy.typing import NDArray
 from napari_dycon.engine.arrays import note_of, npy_bytes
 from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.prepared import PreparedCase
-from napari_dycon.engine.preprocessing import UNSEEN, prepare_image, prepare_target, prepare_weight
+from napari_dycon.engine.preprocessing import (
+    UNSEEN,
+    further_images,
+    prepare_image,
+    prepare_target,
+    prepare_weight,
+)
 from napari_dycon.io.atomic import make_folder_in, write_bytes_atomic, write_text_atomic
 from napari_dycon.learning.batch import UNKNOWN
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
 
-RECIPE = 3
+RECIPE = 4
 """Raised whenever preparing a scan gives other values than before, so that old caches are not used."""
 
 MOST_FILES = 65536
@@ -90,7 +96,8 @@ class CaseStore:
         return self._array(case, "judged", self._target_key(case, annotation), make)
 
     def _make_image(self, case: str, notes: list[str]) -> NDArray[Any]:
-        prepared = prepare_image(self._study.unchanged_volume(case), self._plan)
+        further = further_images(self._study, case, self._plan)
+        prepared = prepare_image(self._study.unchanged_volume(case), self._plan, further)
         notes.extend(f"{case}: {note}" for note in prepared.notes)
         return prepared.array
 
@@ -119,7 +126,10 @@ class CaseStore:
         write_text_atomic(note_of(path), hashlib.sha256(content).hexdigest())
 
     def _image_key(self, case: str) -> str:
-        return _digest([RECIPE, self._scans[case], self._plan.spacing, self._plan.intensity.model_dump()])
+        plan, record = self._plan, self._study.case(case)
+        scales = [intensity.model_dump() for intensity in plan.intensities]
+        further = [record.images[c.name].sha256 if c.name in record.images else "" for c in plan.further]
+        return _digest([RECIPE, self._scans[case], plan.spacing, scales, further])
 
     def _target_key(self, case: str, annotation: Annotation) -> str:
         content = hashlib.sha256(np.ascontiguousarray(annotation.labels).tobytes())

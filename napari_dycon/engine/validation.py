@@ -68,7 +68,7 @@ class Validator:
             return
         window = _window(target, self._plan.patch_size)
         whole = not bool((target == UNKNOWN).any())
-        self._held[case.case] = _Case(case.case, case.image[window], target[window].copy(), whole)
+        self._held[case.case] = _Case(case.case, case.image[:, *window], target[window].copy(), whole)
 
     @property
     def possible(self) -> bool:

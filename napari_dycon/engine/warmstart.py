@@ -20,6 +20,7 @@ def adopt_plan(fresh: Plan, earlier: Plan) -> Plan:
     """
     network = earlier.network.model_copy(update={"classes": fresh.network.classes})
     kept = {"network": network, "spacing": earlier.spacing, "intensity": earlier.intensity}
+    kept["further"] = earlier.further
     if any(side % d for side, d in zip(fresh.patch_size, network.divisor, strict=True)):
         kept["patch_size"] = earlier.patch_size
     return fresh.model_copy(update=kept)

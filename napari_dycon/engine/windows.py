@@ -47,14 +47,14 @@ def glance(
     if len(every) <= MANY_WINDOWS:
         return every
     values, quick = torch.from_numpy(padded), _starts(box, plan.patch_size, GLANCE_OVERLAP)
-    found = torch.zeros(padded.shape, dtype=torch.float16)
+    found = torch.zeros(padded.shape[1:], dtype=torch.float16)
     for done, place in enumerate(quick, start=1):
         if not _goes_on(control):
             return None
         window = _window(place, plan.patch_size)
-        patch = values[window]
-        if bool((patch != patch[0, 0, 0]).any()):
-            background = _probabilities(networks, patch[None, None].float().to(device), plan, PLAIN)[:, 0]
+        patch = values[:, *window]
+        if bool((patch != patch[:, :1, :1, :1]).any()):
+            background = _probabilities(networks, patch[None].float().to(device), plan, PLAIN)[:, 0]
             found[window] = torch.maximum(found[window], 1 - background.mean(dim=0).half())
         yield done / len(quick)
     return [place for place in every if bool((found[_window(place, plan.patch_size)] > WORTH_A_LOOK).any())]
@@ -78,7 +78,7 @@ def predict_windows(
     ----------
     networks
         On the device, in evaluation mode.
-    image : (x, y, z) on the plan's grid; smaller than the patch is padded by repeating the border.
+    image : (channel, x, y, z) on the plan's grid; smaller than the patch is padded by repeating the border.
     means
         Groups of networks, by their places, whose mean is wanted; every network by itself by default.
     rows
@@ -95,18 +95,18 @@ def predict_windows(
     """
     groups = [[place] for place in range(len(networks))] if means is None else means
     padded, inner = _pad(image, plan.patch_size)
-    first, last = (inner[0].start + edge for edge in _edges(rows, image.shape[0]))
+    first, last = (inner[0].start + edge for edge in _edges(rows, image.shape[1]))
     values = torch.from_numpy(padded)
-    shape = (last - first, *padded.shape[1:])
+    shape = (last - first, *padded.shape[2:])
     total, weights = torch.zeros((len(groups), plan.classes, *shape)), torch.zeros(shape)
     importance = _importance(plan.patch_size)
-    starts = window_starts(padded.shape, plan.patch_size, plan.overlap) if places is None else places
+    starts = window_starts(padded.shape[1:], plan.patch_size, plan.overlap) if places is None else places
     here_about = [start for start in starts if start[0] < last and start[0] + plan.patch_size[0] > first]
     for done, place in enumerate(here_about, start=1):
         if not _goes_on(control):
             return None
         window = _window(place, plan.patch_size)
-        found = _probabilities(networks, values[window][None, None].float().to(device), plan, views)
+        found = _probabilities(networks, values[:, *window][None].float().to(device), plan, views)
         low, high = max(first, window[0].start), min(last, window[0].stop)
         part = slice(low - window[0].start, high - window[0].start)
         here = (slice(low - first, high - first), *window[1:])
@@ -134,9 +134,9 @@ def _window(place: Place, patch: Sequence[int]) -> tuple[slice, ...]:
 
 def _content_box(image: NDArray[np.float16], patch: Sequence[int]) -> tuple[slice, ...]:
     """The box of what is not the lowest value, at least as large as a window; all where that is nothing."""
-    shown = image > image.min()
+    shown = (image > image.min(axis=(1, 2, 3), keepdims=True)).any(axis=0)
     box = []
-    for axis, (n, p) in enumerate(zip(image.shape, patch, strict=True)):
+    for axis, (n, p) in enumerate(zip(shown.shape, patch, strict=True)):
         along = np.flatnonzero(shown.any(axis=tuple(a for a in range(3) if a != axis)))
         low, high = (int(along[0]), int(along[-1]) + 1) if len(along) else (0, n)
         low = max(0, min(low, n - p, (low + high - p) // 2))
@@ -182,10 +182,12 @@ def _probabilities(
 
 
 def _pad(image: NDArray[np.float16], patch: Sequence[int]) -> tuple[NDArray[np.float16], tuple[slice, ...]]:
-    missing = [max(0, p - n) for n, p in zip(image.shape, patch, strict=True)]
+    sides = image.shape[1:]
+    missing = [max(0, p - n) for n, p in zip(sides, patch, strict=True)]
     before = [m // 2 for m in missing]
-    padded = np.pad(image, [(b, m - b) for b, m in zip(before, missing, strict=True)], mode="edge")
-    return padded, tuple(slice(b, b + n) for b, n in zip(before, image.shape, strict=True))
+    margins = [(0, 0), *((b, m - b) for b, m in zip(before, missing, strict=True))]
+    padded = np.pad(image, margins, mode="edge")
+    return padded, tuple(slice(b, b + n) for b, n in zip(before, sides, strict=True))
 
 
 def _importance(patch: Sequence[int]) -> Tensor:

@@ -367,6 +367,7 @@ def _settings(run: _Run | None) -> Section:
         ("precision", plan.precision),
         ("foreground patches", _percent(plan.foreground_share)),
         ("intensities", _fields(plan.intensity.model_dump())),
+        *((f"intensities, {c.name}", _fields(c.intensity.model_dump())) for c in plan.further),
         ("temperature", "1 (none fitted)" if temperature is None else f"{temperature:.2f}"),
         ("method settings", _fields(plan.method_settings) or "as by default"),
     ]

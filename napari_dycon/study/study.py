@@ -83,9 +83,9 @@ class Study(StudyFolder):
 
     # ---- scans and annotations ---------------------------------------------------------------
 
-    def scan_path(self, case_id: str) -> Path:
-        """File of a scan, whether it is still there or not."""
-        return scan_path(self.path, self.case(case_id).scan)
+    def scan_path(self, case_id: str, channel: str = "") -> Path:
+        """File of a scan, or of another image of the case, whether it is still there or not."""
+        return scan_path(self.path, self.case(case_id).of(channel).scan)
 
     def has_scan(self, case_id: str) -> bool:
         """Tell whether the file of a scan is where it was."""
@@ -137,8 +137,8 @@ class Study(StudyFolder):
         """Grid of a scan, from its header alone."""
         return read_geometry(self._scans.require(self.case(case_id), self.scan_path(case_id)))
 
-    def volume(self, case_id: str) -> Volume:
-        """Read a scan; its notes say where the file has changed since it was imported.
+    def volume(self, case_id: str, channel: str = "") -> Volume:
+        """Read a scan, or another image of the case; notes say where the file has changed since its import.
 
         Raises
         ------
@@ -147,20 +147,20 @@ class Study(StudyFolder):
         VolumeError
             If it is damaged.
         """
-        return self._scans.read(self.case(case_id), self.scan_path(case_id))
+        return self._scans.read(self.case(case_id).of(channel), self.scan_path(case_id, channel))
 
-    def unchanged_volume(self, case_id: str) -> Volume:
-        """Read a scan that must still be the one that was imported, as `volume` does.
+    def unchanged_volume(self, case_id: str, channel: str = "") -> Volume:
+        """Read an image that must still be the one that was imported, as `volume` does.
 
         Raises
         ------
         StudyError
             Also if the file holds other voxels now.
         """
-        record, path = self.case(case_id), self.scan_path(case_id)
+        record, path = self.case(case_id).of(channel), self.scan_path(case_id, channel)
         if self._scans.has_changed(record, self._scans.require(record, path), thorough=True):
             raise StudyError(replaced_note(record, path))
-        return self.volume(case_id)
+        return self.volume(case_id, channel)
 
     def annotation(self, case_id: str) -> Annotation:
         """Read what is known about a scan; an empty annotation where nothing is."""

@@ -56,7 +56,7 @@ def test_a_glimpse_is_a_slice_of_what_the_model_would_predict(make_study, train,
     while found is None:
         found = looker.look(predictor.deciders, predictor.plan, torch.device("cpu"), 60, 1.0)
     labels = unpack(found.labels, found.shape)
-    assert labels.shape == (image.shape[0], image.shape[1])
+    assert labels.shape == image.shape[1:3]
     assert set(np.unique(labels)) <= {0, *predictor.plan.structure_values}
     index = int(0.4 * whole.mask.shape[2])
     from scipy import ndimage
@@ -104,7 +104,7 @@ def test_glimpses_take_no_more_than_their_share_and_one_window_at_a_time(monkeyp
     monkeypatch.setattr(glimpses, "time", clock)
     monkeypatch.setattr(glimpses, "_looking", slow)
     control = watching("a")
-    looker = Glimpses([_Case("a", np.zeros((4, 4, 4), np.float16))], control)
+    looker = Glimpses([_Case("a", np.zeros((1, 4, 4, 4), np.float16))], control)
     trained, seen = 0.0, []
     for step in range(3000):
         trained += 0.1

@@ -10,7 +10,7 @@ from napari_dycon.engine.prepared import PreparedCase
 
 
 def prepared(name, target):
-    return PreparedCase(name, np.zeros(target.shape, np.float16), target)
+    return PreparedCase(name, np.zeros((1, *target.shape), np.float16), target)
 
 
 def complete(name, seed=0):
@@ -80,7 +80,7 @@ def test_a_structure_is_never_held_out_entirely():
 
 def test_too_little_is_left_whole():
     assert choose_holdout([sparse("a", (3, 9))], 0).empty
-    assert choose_holdout([PreparedCase("u", np.zeros((4, 4, 4), np.float16), None)], 0).empty
+    assert choose_holdout([PreparedCase("u", np.zeros((1, 4, 4, 4), np.float16), None)], 0).empty
 
 
 def test_a_holdout_survives_being_written():
@@ -103,7 +103,7 @@ def test_what_was_held_out_stays_so_and_what_was_learned_is_never_tested_on():
 
 
 def partly(name, target, judged, weight=None):
-    image = np.zeros(target.shape, np.float16)
+    image = np.zeros((1, *target.shape), np.float16)
     return PreparedCase(name, image, target, weight=weight, judged=judged)
 
 
@@ -192,7 +192,7 @@ def of(patient, name, seed=0):
 
 
 def unlabelled(patient, name):
-    return PreparedCase(name, np.zeros((20, 22, 24), np.float16), None, patient=patient)
+    return PreparedCase(name, np.zeros((1, 20, 22, 24), np.float16), None, patient=patient)
 
 
 def sides(holdout, cases):
@@ -242,7 +242,7 @@ def test_of_one_patient_alone_slices_are_held_out_and_the_same_ones_of_each_scan
 
 def test_the_same_part_is_held_out_of_a_sibling_with_more_slices():
     finer = PreparedCase(
-        "fine", np.zeros((20, 22, 48), np.float16), complete("c").target.repeat(2, 2), patient="p"
+        "fine", np.zeros((1, 20, 22, 48), np.float16), complete("c").target.repeat(2, 2), patient="p"
     )
     holdout = HoldOut(slices={"c": (2, (6, 7))}).with_siblings([of("p", "c"), finer, of("q", "d")])
     assert holdout.slices == {"c": (2, (6, 7)), "fine": (2, (12, 13, 14, 15))}

@@ -219,7 +219,7 @@ def test_windows_cover_everything_and_stay_inside(shape, patch):
 
 def test_windows_agree_with_predicting_at_once():
     plan = bright_plan(patch_size=(16, 16, 16))
-    image = np.random.default_rng(0).normal(size=(21, 30, 9)).astype(np.float16)
+    image = np.random.default_rng(0).normal(size=(1, 21, 30, 9)).astype(np.float16)
     steps = predict_windows([Threshold()], image, plan, "cpu")
     fractions = []
     while True:
@@ -229,7 +229,7 @@ def test_windows_agree_with_predicting_at_once():
             result = end.value
             break
     assert fractions[-1] == 1.0
-    expected = torch.sigmoid(40 * torch.from_numpy(image.astype(np.float32)))
+    expected = torch.sigmoid(40 * torch.from_numpy(image[0].astype(np.float32)))
     torch.testing.assert_close(result[0, 1], expected, atol=1e-4, rtol=1e-3)
 
 
@@ -275,16 +275,16 @@ def large_scan_with_two_small_structures():
     image[10:140, 20:130, 8:90] = -1 - random.random((130, 110, 82))
     image[30:33, 40:43, 20:23] = 1
     image[118:123, 101:104, 79:82] = 1
-    return image
+    return image[None]
 
 
 def test_a_large_scan_is_looked_at_closely_only_where_something_may_be():
     plan, network = bright_plan(), Counting()
     image = large_scan_with_two_small_structures()
-    everywhere = len(window_starts(image.shape, plan.patch_size, plan.overlap)) * len(plan.views)
+    everywhere = len(window_starts(image.shape[1:], plan.patch_size, plan.overlap)) * len(plan.views)
     places = finish(glance([network], image, plan, "cpu"))
     found = finish(predict_windows([network], image, plan, "cpu", views=plan.views, places=places))
-    np.testing.assert_array_equal(found[0].argmax(0).numpy(), image > 0)
+    np.testing.assert_array_equal(found[0].argmax(0).numpy(), image[0] > 0)
     torch.testing.assert_close(found.sum(1), torch.ones_like(found[:, 0]))
     assert network.shown < everywhere / 8
     rows = finish(predict_windows([network], image, plan, "cpu", places=places, rows=slice(25, 90)))
@@ -295,14 +295,16 @@ def test_the_air_around_a_body_is_not_looked_at():
     plan, network = bright_plan(), Counting()
     image = np.full((150, 140, 100), -9, np.float16)
     image[60:124, 60:110, 30:80] = -1 - np.random.default_rng(0).random((64, 50, 50))
-    assert finish(glance([network], image, plan, "cpu")) == []
+    assert finish(glance([network], image[None], plan, "cpu")) == []
     assert 0 < network.shown <= 6 * 5 * 5
 
 
 def test_a_small_scan_is_looked_at_everywhere_at_once():
     plan, network = bright_plan(), Counting()
-    image = np.random.default_rng(0).normal(size=(40, 32, 30)).astype(np.float16)
-    assert finish(glance([network], image, plan, "cpu")) == window_starts(image.shape, plan.patch_size, 0.5)
+    image = np.random.default_rng(0).normal(size=(1, 40, 32, 30)).astype(np.float16)
+    assert finish(glance([network], image, plan, "cpu")) == window_starts(
+        image.shape[1:], plan.patch_size, 0.5
+    )
     assert network.shown == 0
 
 
@@ -319,13 +321,16 @@ class Lopsided(torch.nn.Module):
 @pytest.mark.parametrize("mirror", [(True, True, True), (True, False, False), (False, False, False)])
 def test_the_mean_over_mirrored_views_takes_sides_as_little_as_training_did(mirror):
     plan = bright_plan(augmentation=Augmentation(mirror=mirror))
-    image = np.random.default_rng(0).normal(size=(16, 16, 16)).astype(np.float16)
+    image = np.random.default_rng(0).normal(size=(1, 16, 16, 16)).astype(np.float16)
 
     def probability(scan, views):
         return finish(predict_windows([Lopsided()], scan, plan, "cpu", views=views)).numpy()[0, 1]
 
     found = probability(image, plan.views)
-    single = [np.flip(probability(np.flip(image, view).copy(), ((),)), view) for view in plan.views]
+    single = [
+        np.flip(probability(np.flip(image, [1 + axis for axis in view]).copy(), ((),)), view)
+        for view in plan.views
+    ]
     np.testing.assert_allclose(found, np.mean(single, axis=0), atol=1e-6)
     assert len(plan.views) == 1 + sum(mirror)
     assert change_plan(plan, {"averaged": False}).views == ((),)

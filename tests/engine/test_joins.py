@@ -479,7 +479,7 @@ def test_what_the_model_made_of_a_scan_gives_way_to_the_person(sparse, monkeypat
 def test_a_sampler_with_other_cases_is_the_one_that_would_have_been_made_of_them(make_study):
     random = np.random.default_rng(0)
     cases = [
-        TrainingCase(random.normal(size=(60, 60, 60)).astype(np.float16), target, True)
+        TrainingCase(random.normal(size=(1, 60, 60, 60)).astype(np.float16), target, True)
         for target in random.integers(0, 3, (4, 60, 60, 60)).astype(np.uint8)
     ]
     cases[1] = TrainingCase(cases[1].image, None, True)

@@ -24,7 +24,7 @@ def plan_with(**changes) -> Plan:
 
 
 def case_with(target, unlabelled=False, seed=0):
-    image = np.random.default_rng(seed).normal(size=target.shape).astype(np.float16)
+    image = np.random.default_rng(seed).normal(size=(1, *target.shape)).astype(np.float16)
     return TrainingCase(image, target, unlabelled)
 
 
@@ -81,8 +81,8 @@ def test_a_small_piece_is_seen_beside_a_large_one_of_the_same_structure():
     target = np.zeros((60, 60, 40), np.uint8)
     target[4:40, 4:40, 4:36] = 1
     target[54:57, 54:57, 35:38] = 1
-    image = np.zeros(target.shape, np.float16)
-    image[54:57, 54:57, 35:38] = 100
+    image = np.zeros((1, *target.shape), np.float16)
+    image[0, 54:57, 54:57, 35:38] = 100
     sampler = PatchSampler(
         [TrainingCase(image, target, False)], plan_with(augmentation=still(), foreground_share=1.0), 0
     )
@@ -95,7 +95,7 @@ def test_many_voxels_are_remembered_by_piece_too(monkeypatch):
     target = np.zeros((60, 60, 40), np.uint8)
     target[4:40, 4:40, 4:36] = 1
     target[54:57, 54:57, 35:38] = 1
-    found = patches._centres(target.astype(np.float16), target, np.random.default_rng(0))
+    found = patches._centres(target[None].astype(np.float16), target, np.random.default_rng(0))
     drawn = [np.unravel_index(found[1].draw(np.random.default_rng(i)), target.shape) for i in range(400)]
     assert all(target[place] == 1 for place in drawn)
     assert 0.03 < np.mean([place[0] >= 54 for place in drawn]) < 0.3
@@ -104,9 +104,9 @@ def test_many_voxels_are_remembered_by_piece_too(monkeypatch):
 
 
 def test_no_patch_is_spent_on_the_air_around_a_body():
-    image = np.zeros((80, 80, 40), np.float16)
-    image[50:70, 50:70, 10:30] = 1 + np.random.default_rng(0).random((20, 20, 20))
-    target = np.zeros(image.shape, np.uint8)
+    image = np.zeros((1, 80, 80, 40), np.float16)
+    image[0, 50:70, 50:70, 10:30] = 1 + np.random.default_rng(0).random((20, 20, 20))
+    target = np.zeros(image.shape[1:], np.uint8)
     target[55:57, 55:57, 15:17] = 1
     sampler = PatchSampler(
         [TrainingCase(image, target, False)], plan_with(augmentation=still(), foreground_share=0.0), 0
@@ -124,7 +124,8 @@ def test_scans_that_are_read_from_files_do_not_gather_in_memory(tmp_path):
     cases = []
     for number in range(4):
         for kind in (np.float16, np.uint8):
-            np.save(tmp_path / f"{number}{np.dtype(kind)}.npy", np.ones((200, 200, 200), kind))
+            shape = (1, 200, 200, 200) if kind is np.float16 else (200, 200, 200)
+            np.save(tmp_path / f"{number}{np.dtype(kind)}.npy", np.ones(shape, kind))
         image, target = (
             np.load(tmp_path / f"{number}{kind}.npy", mmap_mode="r") for kind in ("float16", "uint8")
         )
@@ -138,7 +139,7 @@ def test_scans_that_are_read_from_files_do_not_gather_in_memory(tmp_path):
 
 def test_nothing_is_learned_from_outside_the_scan():
     target = np.ones((10, 10, 6), np.uint8)
-    cases = [case_with(target), TrainingCase(np.zeros((10, 10, 6), np.float16), None, True)]
+    cases = [case_with(target), TrainingCase(np.zeros((1, 10, 10, 6), np.float16), None, True)]
     batch = PatchSampler(cases, plan_with(augmentation=still()), 0).batch(0)
     patch = batch.target[0]
     assert (patch == 1).sum() == 600
@@ -149,7 +150,7 @@ def test_nothing_is_learned_from_outside_the_scan():
 
 def test_the_scan_within_a_warped_patch_is_where_its_labels_are():
     """An unlabelled scan and one labelled everywhere say the same of what lies outside."""
-    image, target = np.zeros((14, 12, 9), np.float16), np.ones((14, 12, 9), np.uint8)
+    image, target = np.zeros((1, 14, 12, 9), np.float16), np.ones((14, 12, 9), np.uint8)
     for seed in range(10):
         warp = random_warp(Augmentation(elastic_p=1.0), (1.0, 1.0, 2.0), np.random.default_rng(seed))
         _, labels, _ = sample_patch(image, target, (7, 6, 4), (16, 16, 16), warp)
@@ -179,7 +180,7 @@ def test_weak_and_strong_views_show_the_same_place():
 
 def test_no_known_voxel_is_an_error():
     with pytest.raises(ValueError, match="known"):
-        PatchSampler([TrainingCase(np.zeros((8, 8, 8), np.float16), None, True)], plan_with(), 0)
+        PatchSampler([TrainingCase(np.zeros((1, 8, 8, 8), np.float16), None, True)], plan_with(), 0)
 
 
 def still() -> Augmentation:
@@ -188,10 +189,10 @@ def still() -> Augmentation:
 
 
 def test_a_crop_without_augmentation_is_exact():
-    image = np.random.default_rng(0).normal(size=(20, 21, 22)).astype(np.float16)
-    target = np.random.default_rng(1).integers(0, 3, image.shape).astype(np.uint8)
+    image = np.random.default_rng(0).normal(size=(1, 20, 21, 22)).astype(np.float16)
+    target = np.random.default_rng(1).integers(0, 3, image.shape[1:]).astype(np.uint8)
     patch, labels, _ = sample_patch(image, target, (9.5, 10.5, 8.5), (8, 8, 8), identity_warp())
-    np.testing.assert_allclose(patch, image[6:14, 7:15, 5:13].astype(np.float32), atol=2e-3)
+    np.testing.assert_allclose(patch, image[:, 6:14, 7:15, 5:13].astype(np.float32), atol=2e-3)
     assert np.array_equal(labels, target[6:14, 7:15, 5:13])
 
 
@@ -202,7 +203,9 @@ def test_image_and_labels_move_together():
     random = np.random.default_rng(0)
     for _ in range(10):
         warp = random_warp(Augmentation(elastic_p=1.0), (1.0, 1.0, 2.0), random)
-        patch, labels, _ = sample_patch(target.astype(np.float16), target, (19, 18, 14), (32, 32, 24), warp)
+        patch, labels, _ = sample_patch(
+            target[None].astype(np.float16), target, (19, 18, 14), (32, 32, 24), warp
+        )
         known = labels < 254
         wrong = ((patch > 0.5) != (labels == 1)) & known
         assert wrong.float().mean() < 0.03
@@ -243,16 +246,16 @@ def test_thick_slices_are_never_mixed(axis):
     for seed in range(10):
         random = np.random.default_rng(seed)
         patch, _, _ = sample_patch(
-            scan, None, (5.5, 5.5, 5.5), scan.shape, random_warp(blurred, spacing, random)
+            scan[None], None, (5.5, 5.5, 5.5), scan.shape, random_warp(blurred, spacing, random)
         )
-        slices = perturb(patch, blurred, random).movedim(axis, 0).flatten(1)
+        slices = perturb(patch, blurred, random)[0].movedim(axis, 0).flatten(1)
         found = slices[:, 0].round() if slices[0, 0] < slices[-1, 0] else slices[:, 0].flip(0).round()
         assert torch.allclose(slices, slices[:, :1].expand_as(slices), atol=1e-3)
         assert found.tolist() == greys.tolist()
 
 
 def test_intensity_changes_leave_the_input_and_stay_finite():
-    patch = torch.randn(16, 18, 10)
+    patch = torch.randn(1, 16, 18, 10)
     before = patch.clone()
     names = [name for name in Augmentation.model_fields if name.endswith("_p")]
     everything = Augmentation(**dict.fromkeys(names, 1.0))
@@ -262,14 +265,14 @@ def test_intensity_changes_leave_the_input_and_stay_finite():
         assert torch.isfinite(changed).all()
         assert not torch.equal(changed, patch)
     assert torch.equal(patch, before)
-    assert torch.isfinite(perturb(torch.zeros(8, 8, 8), everything, np.random.default_rng(0))).all()
+    assert torch.isfinite(perturb(torch.zeros(1, 8, 8, 8), everything, np.random.default_rng(0))).all()
 
 
 def weighted(seed=0):
     """A scan whose label, weight and image say the same of every voxel."""
     target = blob()
     weight = np.where(target == 1, 0.5, 1).astype(np.float16)
-    return TrainingCase((target == 1).astype(np.float16), target, False, weight)
+    return TrainingCase((target == 1)[None].astype(np.float16), target, False, weight)
 
 
 def test_weights_move_with_the_labels():
@@ -303,7 +306,7 @@ def test_a_patch_without_weights_weighs_one_beside_one_with_them():
 
 def filled(value, size=24):
     """A scan of one shade, labelled with one structure throughout."""
-    image = np.full((size, size, size), value, np.float16)
+    image = np.full((1, size, size, size), value, np.float16)
     return image, np.full((size, size, size), value, np.uint8)
 
 

@@ -66,7 +66,7 @@ def test_scan_and_labels_land_on_the_same_canonical_grid(tmp_path, plan):
     image, labels = ball_case(0)
     affine = np.array([[0, 0, 2.0, 5], [-1.2, 0, 0, 9], [0, -1.2, 0, 2], [0, 0, 0, 1]])
     volume = read_volume(save_scan(tmp_path / "turned.nii", image, affine))
-    prepared = prepare_image(volume, plan).array
+    prepared = prepare_image(volume, plan).array[0]
     target = prepare_target(Annotation.full(labels), volume.geometry, plan)
     assert prepared.shape == target.shape
     assert prepared[target > 0].mean() > prepared[target == 0].mean() + 1
@@ -219,7 +219,7 @@ def shown(tmp_path, image, intensity=OWN):
 )
 def test_no_scan_is_squashed_into_one_value_by_its_units_padding_or_outliers(tmp_path, change, intensity):
     image, labels = tissue()
-    prepared = shown(tmp_path, change(image).astype(np.float32), intensity).array.astype(np.float32)
+    prepared = shown(tmp_path, change(image).astype(np.float32), intensity).array[0].astype(np.float32)
     organ, around = prepared[8:][labels[8:] > 0], prepared[8:][labels[8:] == 0]
     assert organ.mean() - around.mean() > 0.4
     assert organ.mean() - around.mean() > 2 * around.std()

@@ -189,7 +189,8 @@ def test_a_few_voxels_beyond_the_end_of_a_structure_are_no_case_without_skill(mo
         holdout = HoldOut(cases=tuple(holdout.slices))
     targets = {name: truth * np.uint8(not whole or name != "case13") for name in ("case3", "case6", "case13")}
     cases = [
-        PreparedCase(name, np.zeros(truth.shape, np.float16), target) for name, target in targets.items()
+        PreparedCase(name, np.zeros((1, *truth.shape), np.float16), target)
+        for name, target in targets.items()
     ]
     plan = Plan(
         structure_values=(1,),

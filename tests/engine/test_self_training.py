@@ -34,7 +34,7 @@ def plan_with(**changes) -> Plan:
 
 
 def prepared(name: str, shape=(16, 16, 16)) -> PreparedCase:
-    return PreparedCase(name, np.zeros(shape, np.float16), None)
+    return PreparedCase(name, np.zeros((1, *shape), np.float16), None)
 
 
 @pytest.fixture(autouse=True)
@@ -137,9 +137,9 @@ def test_what_a_person_knows_stays_and_weights_with_it(tmp_path):
     image = np.zeros((16, 16, 16), np.float16)
     image -= 1
     image[4:12, 4:12, 4:12] = 1
-    known = np.full(image.shape, UNKNOWN, np.uint8)
+    image, known = image[None], np.full(image.shape, UNKNOWN, np.uint8)
     known[:, :, 5], known[5, 5, 6], known[6, 6, 6] = 0, IGNORE, 1
-    weight = np.full(image.shape, 0.5, np.float16)
+    weight = np.full(known.shape, 0.5, np.float16)
     case = PreparedCase("a", image, known, weight=weight)
     store = OwnLabels(tmp_path / "run")
     (tmp_path / "run").mkdir()
@@ -149,7 +149,7 @@ def test_what_a_person_knows_stays_and_weights_with_it(tmp_path):
     found = store.read()["a"]
     asked = known == UNKNOWN
     np.testing.assert_array_equal(found.target[~asked], known[~asked])
-    np.testing.assert_array_equal(found.target[asked], (image > 0)[asked])
+    np.testing.assert_array_equal(found.target[asked], (image[0] > 0)[asked])
     np.testing.assert_array_equal(found.weight, np.where(asked, 1, 0.5))
     store.drop()
     assert store.read() is None

@@ -6,14 +6,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_dycon.engine.loading import load_torch_before_qt
 
 if TYPE_CHECKING:
     import napari
-
-    from napari_dycon.plugin.widgets.dock import DyconDock
 
 PLUGIN = "napari-dycon"
 ROOMY = (1400, 880)
@@ -38,7 +36,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def open_window() -> "tuple[napari.Viewer, DyconDock]":
+def open_window() -> "tuple[napari.Viewer, Any]":
     """Show napari with the dock, without its event loop."""
     with _without_collections():
         load_torch_before_qt()

@@ -13,7 +13,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from napari_dycon.errors import StudyError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""The newest that is read; what has one image a case is written as 1, which every version reads."""
+SEVERAL_IMAGES = 2
+"""Of a study with several images a case, which an older program would train on one of."""
+LONGEST_CHANNEL = 32
 LONGEST_NAME = 200
 MOST_STRUCTURES = 255
 
@@ -58,6 +62,13 @@ def _plain_name(text: str) -> str:
     return text
 
 
+def _channel_name(text: str) -> str:
+    if not text or len(text) > LONGEST_CHANNEL or _plain_name(text) != text.strip():
+        raise ValueError(f"a channel has a name of 1 to {LONGEST_CHANNEL} letters, not {text!r}")
+    return text
+
+
+ChannelName = Annotated[str, AfterValidator(_channel_name)]
 SafeId = Annotated[str, AfterValidator(_safe_id)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Voxels = Annotated[int, Field(ge=1)]
@@ -115,17 +126,11 @@ class IntensityFacts(BaseModel):
     invalid: int = 0
 
 
-class CaseRecord(BaseModel):
-    """One scan of the study and what is known about it.
+class ImageRecord(BaseModel):
+    """One image of a case, as it was imported.
 
     Attributes
     ----------
-    id
-        Names the files of the case; unique without regard to upper and lower case.
-    name
-        What the user sees: the stem of the scan's file, or the description of a DICOM series.
-    patient
-        Pseudonym shared by all scans of one person; the case's own id where nothing is known.
     scan
         Path of the scan: relative to the study where it lies inside, absolute elsewhere.
     source
@@ -140,25 +145,12 @@ class CaseRecord(BaseModel):
         Digest of voxels and grid, which another compression or header does not change; empty in old studies.
     added
         ISO date and time of import, UTC.
-    status
-        ``complete`` where every voxel is known, ``unlabelled`` where none is.
-    known_fraction
-        Share of known voxels, 0 to 1.
-    volumes_ml
-        Annotated volume of each structure, by name, in millilitres.
-    label_voxels
-        Annotated voxels of each label value, also of values without a structure.
-    at_edge
-        Annotated label values that touch the edge of the scan.
     notes
         Sentences about what is odd but usable.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    id: SafeId
-    name: str
-    patient: str = ""
     scan: str
     source: Literal["file", "dicom"] = "file"
     shape: tuple[Voxels, Voxels, Voxels]
@@ -170,13 +162,59 @@ class CaseRecord(BaseModel):
     file_size: int = 0
     file_mtime_ns: int = 0
     added: str
+    intensity: IntensityFacts | None = None
+    notes: tuple[str, ...] = ()
+
+
+class CaseRecord(ImageRecord):
+    """One case of the study and what is known about it; its first image, the scan, gives its grid.
+
+    Attributes
+    ----------
+    id
+        Names the files of the case; unique without regard to upper and lower case.
+    name
+        What the user sees: the stem of the scan's file, or the description of a DICOM series.
+    patient
+        Pseudonym shared by all scans of one person; the case's own id where nothing is known.
+    images
+        Its further images, by their channel; one may be missing.
+    status
+        ``complete`` where every voxel is known, ``unlabelled`` where none is.
+    known_fraction
+        Share of known voxels, 0 to 1.
+    volumes_ml
+        Annotated volume of each structure, by name, in millilitres.
+    label_voxels
+        Annotated voxels of each label value, also of values without a structure.
+    at_edge
+        Annotated label values that touch the edge of the scan.
+    """
+
+    id: SafeId
+    name: str
+    patient: str = ""
+    images: dict[ChannelName, ImageRecord] = {}
     status: Status = "unlabelled"
     known_fraction: Finite = 0.0
     volumes_ml: dict[str, Finite] = {}
     label_voxels: dict[int, int] = {}
     at_edge: tuple[int, ...] = ()
-    intensity: IntensityFacts | None = None
-    notes: tuple[str, ...] = ()
+
+    def of(self, channel: str) -> CaseRecord:
+        """Describe the case by one of its images; by the scan where no channel is named.
+
+        Raises
+        ------
+        StudyError
+            If it has no such image.
+        """
+        if not channel:
+            return self
+        if channel not in self.images:
+            raise StudyError(f"{self.name} has no image {channel}.")
+        image = self.images[channel]
+        return self.model_copy(update={name: getattr(image, name) for name in ImageRecord.model_fields})
 
     @model_validator(mode="after")
     def _one_patient_a_case(self) -> CaseRecord:
@@ -197,6 +235,8 @@ class StudyRecord(BaseModel):
     ----------
     revision
         Grows with every write of the file.
+    channels
+        Names of the images that a case has, first that of the scan; none where it has nothing but the scan.
     retired
         Names that label values had which were given up; such a value is never given again.
     set_aside
@@ -207,10 +247,11 @@ class StudyRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    schema_version: int = Field(default=SCHEMA_VERSION, ge=1)
+    schema_version: int = Field(default=1, ge=1)
     revision: int = 0
     name: str
     structures: tuple[Structure, ...] = ()
+    channels: tuple[ChannelName, ...] = ()
     cases: tuple[CaseRecord, ...] = ()
     active_run: SafeId | None = None
     retired: dict[int, str] = {}
@@ -221,6 +262,7 @@ class StudyRecord(BaseModel):
     def _unique(self) -> StudyRecord:
         _require_unique("structure values", [str(structure.value) for structure in self.structures])
         _require_unique("structure names", [structure.name for structure in self.structures])
+        _require_unique("channels", [channel.lower() for channel in self.channels])
         _require_unique("case ids", [case.id.lower() for case in self.cases])
         return self
 
