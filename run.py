@@ -28,8 +28,9 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 TORCH = "torch==2.13.0"
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 CUDA_WHEELS = "https://download.pytorch.org/whl/cu130"
-WINDOW_TESTS = (("tests/gui",), ("tests/plugin", "tests/faults"))
-"""Groups, each in a process with a screen of its own; the first takes twice as long as the second."""
+WINDOW_TESTS = ("tests/gui", "tests/plugin", "tests/faults")
+SECOND_SCREEN = (*WINDOW_TESTS[1:], "tests/gui/test_rail.py", "tests/gui/test_regions.py")
+"""Those of them that run in a process with a screen of its own; they take about as long as the others."""
 QT_LIBRARIES = {
     "GL": "libgl1",
     "EGL": "libegl1",
@@ -163,7 +164,7 @@ def run_tests(arguments: list[str]) -> int:
         # Files stay together in their order, or the longest one, of a few tests, comes last.
         side_by_side += ["--dist=loadfile", "--no-loadscope-reorder"]
         coverage = ["--cov", "--cov-report=", "--cov-fail-under=1"]  # any floor has the total printed
-        elsewhere = [f"--ignore={folder}" for group in WINDOW_TESTS for folder in group]
+        elsewhere = [f"--ignore={folder}" for folder in WINDOW_TESTS]
         checks["pytest"] = [*python, "pytest", *side_by_side, *coverage, *elsewhere]
     for name, command in checks.items():
         print(f"== {name}", flush=True)
@@ -174,14 +175,16 @@ def run_tests(arguments: list[str]) -> int:
 
 
 def run_window_tests() -> int:
-    """Run the groups of `WINDOW_TESTS` beside each other; each is printed as a whole when it has ended."""
+    """Run two halves of `WINDOW_TESTS` beside each other; each is printed as a whole when it has ended."""
     print("== pytest, the window", flush=True)
+    first = [*WINDOW_TESTS[:1], *(f"--ignore={place}" for place in SECOND_SCREEN)]
+    halves = first, SECOND_SCREEN
     command = [str(PYTHON), "-m", "pytest", "-p", "no:cacheprovider"]
     with contextlib.ExitStack() as stack:
-        logs = [stack.enter_context(tempfile.TemporaryFile()) for _ in WINDOW_TESTS]
+        logs = [stack.enter_context(tempfile.TemporaryFile()) for _ in halves]
         groups = [
             subprocess.Popen([*command, *group], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-            for group, log in zip(WINDOW_TESTS, logs, strict=True)
+            for group, log in zip(halves, logs, strict=True)
         ]
         stack.callback(lambda: [group.kill() for group in groups if group.poll() is None])
         statuses = []
