@@ -74,9 +74,18 @@ def import_scans(
         list[str] | None,
         typer.Option(metavar="VALUE:NAME", help="A structure to add before, where labels hold more of them."),
     ] = None,
+    channels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENDING:NAME,…",
+            help="What file names of several images of a case end in, first that of the scan to draw on: "
+            '"t1,flair" or "0000:T1,0001:FLAIR".',
+        ),
+    ] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Add scans, with their labels where there are any; the files stay where they are."""
+    from napari_dycon.study.exchange.channels import parse_channels
     from napari_dycon.study.exchange.importing import ImportEvent
 
     for path in (*paths, *([labels] if labels else [])):
@@ -84,12 +93,13 @@ def import_scans(
             raise VolumeError(f"There is no file or folder {path}; check the path.")
     screen = Screen()
     require_writable_json(json_file)
+    endings = parse_channels(channels) if channels else None
     events: list[ImportEvent] = []
     with opened_study(study, read_only=False) as opened, screen.bar("Importing") as bar:
         for new_structure in parse_structures(structure or []):
             opened.add_structure(new_structure.name, value=new_structure.value)
         try:
-            for event in importing.add_scans(opened, paths, labels_dir=labels):
+            for event in importing.add_scans(opened, paths, labels, endings):
                 if isinstance(event, ImportEvent):
                     bar.update(event.done / max(event.total, 1), f"{event.done} of {event.total}")
                     events.append(event)
@@ -97,7 +107,8 @@ def import_scans(
             screen.line(f"{count(len(opened.cases), 'scan')} are in the study; the same command goes on.")
             raise
     write_json(json_file, _import_result(events))
-    for sentence in (*_problems(events), *_notes(events)):
+    supposed = [] if endings else _supposed_channels(events)
+    for sentence in (*_problems(events), *_notes(events), *supposed):
         screen.line(sentence)
     if not any(event.case for event in events):
         raise VolumeError(_nothing_added([event for event in events if event.problem]))
@@ -112,6 +123,7 @@ def _import_result(events: "Sequence[ImportEvent]") -> dict[str, Any]:
             "path": str(event.path),
             "status": event.case.status,
             "outcome": event.outcome,
+            "images": list(event.case.images),
             "notes": list(event.notes),
         }
         for event in events
@@ -145,12 +157,28 @@ def _notes(events: "Sequence[ImportEvent]") -> Iterator[str]:
         yield f"Note on {_some(found)}: {note}"
 
 
+def _supposed_channels(events: "Sequence[ImportEvent]") -> Iterator[str]:
+    """Say where several images of a case seem to have become cases of their own."""
+    from napari_dycon.study.exchange.channels import look_like_channels
+
+    numbers = look_like_channels(
+        event.case.name for event in events if event.case and event.outcome == "added"
+    )
+    if numbers:
+        told = ",".join(f"{number}:NAME" for number in numbers)
+        yield (
+            "The file names look like several images of each case, and each became a case of its own. To "
+            f'have them as one, import them into a new study with --channels "{told}".'
+        )
+
+
 def _import_summary(events: "Sequence[ImportEvent]") -> str:
     counts = Counter(event.outcome for event in events)
     new = [event.case for event in events if event.case is not None and event.outcome == "added"]
     labelled = sum(case.status != "unlabelled" for case in new)
     parts = [f"Added {count(len(new), 'scan')}, {labelled} labelled"]
     parts += [f"{counts['labelled']} got labels"] * bool(counts["labelled"])
+    parts += [f"{counts['joined']} got further images"] * bool(counts["joined"])
     parts += [f"{counts['found again']} found again"] * bool(counts["found again"])
     parts += [f"{counts['already there']} already there"] * bool(counts["already there"])
     return "; ".join([*parts, f"{counts['refused']} left out."])

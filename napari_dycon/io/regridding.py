@@ -40,7 +40,7 @@ def on_the_grid_of(geometry: Geometry, volume: Volume) -> NDArray[np.float32]:
     to_image = np.linalg.inv(volume.geometry.affine) @ geometry.affine
     if volume.geometry.shape == geometry.shape and _shift(to_image, geometry.shape) < SAME:
         return values
-    _require_overlap(to_image, geometry, volume)
+    require_overlap(geometry, volume)
     image = sitk.GetImageFromArray(np.ascontiguousarray(values.T))
     transform = sitk.AffineTransform(to_image[:3, :3].ravel().tolist(), to_image[:3, 3].tolist())
     found = sitk.Resample(
@@ -71,8 +71,15 @@ def _shift(to_image: NDArray[np.float64], shape: tuple[int, int, int]) -> float:
     return float(np.abs(corners @ to_image.T - corners).max())
 
 
-def _require_overlap(to_image: NDArray[np.float64], geometry: Geometry, volume: Volume) -> None:
-    """Compare the boxes around both along the axes of the image."""
+def require_overlap(geometry: Geometry, volume: Volume) -> None:
+    """Check that an image shows a part of what a grid spans, by the boxes around both along the image's axes.
+
+    Raises
+    ------
+    VolumeError
+        If it does not.
+    """
+    to_image = np.linalg.inv(volume.geometry.affine) @ geometry.affine
     places = (_corners(geometry.shape) @ to_image.T)[:, :3]
     apart = (places.max(axis=0) < 0) | (places.min(axis=0) > np.array(volume.geometry.shape) - 1)
     if apart.any():

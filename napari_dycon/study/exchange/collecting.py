@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.io.dicom import Series, find_series, why_no_images
 from napari_dycon.io.volumes import find_volumes, is_volume, stem
+from napari_dycon.study.exchange.channels import Endings, gather
 from napari_dycon.study.exchange.pairing import (
     Place,
     is_named_like_a_sequence,
@@ -52,6 +53,10 @@ class Found:
         Why no label map was taken though there are some that could be meant.
     pairs
         ``(scan, label map)`` that could belong together, where only a person can tell.
+    images
+        Files of its further images, by channel.
+    base
+        Its name without what tells its channel, where it is one of several images.
     """
 
     path: Path
@@ -65,6 +70,8 @@ class Found:
     patient: str = ""
     doubt: str | None = None
     pairs: tuple[tuple[Path, Path], ...] = ()
+    images: Mapping[str, Path] = field(default_factory=dict)
+    base: str = ""
 
     @property
     def place(self) -> Place:
@@ -72,7 +79,7 @@ class Found:
         if self.series is not None:
             folder = self.path.relative_to(self.root).parent if self.path != self.root else Path()
             return Place.of(folder.parts, self.path.name, self.root.parts)
-        return _place(self.path, self.root)
+        return _place(self.path.with_name(f"{self.base}.nii") if self.base else self.path, self.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,12 @@ class Collected:
     unused_labels: tuple[Path, ...]
 
 
-def collect(paths: Sequence[Path], labels_dir: Path | None, converted: Collection[Path] = ()) -> Collected:
+def collect(
+    paths: Sequence[Path],
+    labels_dir: Path | None,
+    converted: Collection[Path] = (),
+    endings: Endings | None = None,
+) -> Collected:
     """List the scans of files and folders.
 
     Parameters
@@ -95,6 +107,9 @@ def collect(paths: Sequence[Path], labels_dir: Path | None, converted: Collectio
     converted
         Files that the study has made from DICOM; they are no scans to import. Nor is what any study keeps in
         folders of its own, when a folder around them is searched.
+
+    endings
+        What tells several images of a case from each other, see `channels`; each file is a case by default.
 
     Raises
     ------
@@ -111,6 +126,8 @@ def collect(paths: Sequence[Path], labels_dir: Path | None, converted: Collectio
             key = item.path if item.series is None else (item.path, item.series.uid)
             items.setdefault(key, item)
     found = list(items.values()) if len(set(paths)) == 1 else _below_one_root(items.values(), paths)
+    if endings:
+        found = gather(found, endings)
     with_labels = _with_labels_beside(found) if labels_dir is None else _with_labels_of(found, labels_dir)
     return Collected(tuple(_tell_apart(with_labels.scans)), with_labels.unused_labels)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,21 +15,23 @@ from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.json_files import in_words
 from napari_dycon.io.masks import read_labels
 from napari_dycon.io.volumes import Volume, read_volume, stem
+from napari_dycon.study.exchange import channels
+from napari_dycon.study.exchange.channels import Endings
 from napari_dycon.study.exchange.collecting import Found, collect
 from napari_dycon.study.exchange.label_values import meanings, without_structure
 from napari_dycon.study.store import naming
 from napari_dycon.study.store.files import now, scan_reference, sha256_of
 from napari_dycon.study.store.identity import content_of
 from napari_dycon.study.store.scans import intensity_facts, lies_as, looks_like_labels
-from napari_dycon.study.store.schema import CaseRecord
+from napari_dycon.study.store.schema import CaseRecord, ImageRecord
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
 
 MOST_NEW_STRUCTURES = 32
 MOST_NAMED = 3
 
-Outcome = Literal["added", "labelled", "found again", "already there", "refused"]
-"""What became of a file: ``labelled`` gave labels to a scan that was there, ``found again`` its new place."""
+Outcome = Literal["added", "labelled", "joined", "found again", "already there", "refused"]
+"""What became of a file: a scan that was there got labels or further images, or its new place was found."""
 
 
 class SameImageError(StudyError):
@@ -119,7 +121,10 @@ def add_scan(study: Study, path: Path | str, labels: Path | str | None = None) -
 
 
 def add_scans(
-    study: Study, paths: Iterable[Path | str], labels_dir: Path | str | None = None
+    study: Study,
+    paths: Iterable[Path | str],
+    labels_dir: Path | str | None = None,
+    endings: Endings | None = None,
 ) -> Iterator[CollectingScans | ImportEvent]:
     """Add scans from files, folders and DICOM folders; what cannot be used is skipped with its sentence.
 
@@ -135,6 +140,9 @@ def add_scans(
         Files and folders; folders are searched with their subfolders.
     labels_dir
         Folder of label maps; scans without one are added as unlabelled. Or the label map of a single scan.
+    endings
+        What file names of several images of a case end in, by channel, first that of the scan to draw on; see
+        `channels.gather`. Each file is a case by default.
 
     Yields
     ------
@@ -152,7 +160,10 @@ def add_scans(
     study.require_writable()
     yield CollectingScans()
     absolute = None if labels_dir is None else Path(labels_dir).absolute()
-    found = collect([Path(path).absolute() for path in paths], absolute, _files_from_dicom(study))
+    files = [Path(path).absolute() for path in paths]
+    found = collect(files, absolute, _files_from_dicom(study), endings)
+    if endings:
+        channels.declare(study, list(endings))
     total = len(found.scans) + len(found.unused_labels)
     for done, item in enumerate(found.scans, start=1):
         result = _import_safely(study, item)
@@ -200,9 +211,9 @@ def _without_scan(path: Path) -> str:
 def _import_safely(study: Study, item: Found) -> _Result:
     """Deal with one file; whatever happens to it, the next one has its turn."""
     try:
-        return _import(study, item)
+        return _with_images(study, item, _import(study, item))
     except SameImageError as known:
-        return _Result(known.case, "already there", item.doubt)
+        return _with_images(study, item, _Result(known.case, "already there", item.doubt))
     except (DyconError, OSError) as error:
         return _Result(None, "refused", str(error))
     except MemoryError:
@@ -215,6 +226,29 @@ def _import_safely(study: Study, item: Found) -> _Result:
         return _Result(
             None, "refused", f"{item.path.name} could not be read ({kind}: {error}); export it again."
         )
+
+
+def _with_images(study: Study, item: Found, result: _Result) -> _Result:
+    """Join the further images of a case to its scan; what is wrong with one is told, the others stay."""
+    if result.case is None or not study.record.channels:
+        return result
+    case, problems, joined = result.case, [result.problem] if result.problem else [], 0
+    for name, path in item.images.items():
+        channel = channels.named_as_in(study, name)
+        try:
+            scan = _read(study, replace(item, path=path, series=None), path)
+            there = study.case(case.id).images.get(channel)
+            if there is None or there.content != scan.content:
+                image = ImageRecord.model_validate(_image_facts(study, scan))
+                channels.join(study, case.id, channel, scan.volume, image)
+                joined += 1
+        except (DyconError, OSError) as error:
+            problems.append(f"{error} The case was added without its {channel} image.")
+    case = study.case(case.id)
+    lacking = list(channels.missing(study, case))
+    notes = (f"It has no {', '.join(lacking)} image.",) if lacking else ()
+    outcome = "joined" if joined and result.outcome == "already there" else result.outcome
+    return _Result(case, outcome, " ".join(problems) or None, (*result.notes, *notes))
 
 
 def _import(study: Study, item: Found) -> _Result:
@@ -309,7 +343,6 @@ def _take(study: Study, scan: _Scan, labels: Path | None) -> tuple[CaseRecord, O
 
 def _record(study: Study, scan: _Scan) -> CaseRecord:
     item, volume = scan.item, scan.volume
-    geometry, stat = volume.geometry, volume.path.stat()
     reference = scan_reference(study.path, volume.path)
     name = _distinct(item, study.cases)
     try:
@@ -318,26 +351,30 @@ def _record(study: Study, scan: _Scan) -> CaseRecord:
         raise VolumeError(
             f"The name of {reference!r} holds characters that cannot be stored; rename it."
         ) from error
-    dicom = item.series is not None
-    case_id = stem(volume.path) if dicom else naming.case_id(name, study.cases)
-    return _check_record(
-        id=case_id,
-        name=name,
-        patient=_patient(study, item),
-        scan=reference,
-        source="dicom" if dicom else "file",
-        shape=geometry.shape,
-        spacing=geometry.spacing,
-        orientation=geometry.orientation,
-        voxel_volume_mm3=geometry.voxel_volume_mm3,
-        sha256=scan.sha256,
-        content=scan.content,
-        file_size=stat.st_size,
-        file_mtime_ns=stat.st_mtime_ns,
-        added=now(),
-        intensity=intensity_facts(volume.array),
-        notes=(*(item.series.notes if item.series else ()), *volume.notes),
-    )
+    case_id = naming.case_id(name, study.cases) if item.series is None else stem(volume.path)
+    facts = _image_facts(study, scan)
+    return _check_record(id=case_id, name=name, patient=_patient(study, item), **facts)
+
+
+def _image_facts(study: Study, scan: _Scan) -> dict[str, Any]:
+    """What an `ImageRecord` says of an image."""
+    volume, series = scan.volume, scan.item.series
+    geometry, stat = volume.geometry, volume.path.stat()
+    return {
+        "scan": scan_reference(study.path, volume.path),
+        "source": "file" if series is None else "dicom",
+        "shape": geometry.shape,
+        "spacing": geometry.spacing,
+        "orientation": geometry.orientation,
+        "voxel_volume_mm3": geometry.voxel_volume_mm3,
+        "sha256": scan.sha256,
+        "content": scan.content,
+        "file_size": stat.st_size,
+        "file_mtime_ns": stat.st_mtime_ns,
+        "added": now(),
+        "intensity": intensity_facts(volume.array),
+        "notes": (*(series.notes if series else ()), *volume.notes),
+    }
 
 
 def _check_record(**facts: Any) -> CaseRecord:

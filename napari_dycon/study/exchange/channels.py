@@ -1,0 +1,154 @@
+"""Several images of a case: which files belong together, and how one joins a case that is there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_dycon.errors import StudyError
+from napari_dycon.io.regridding import require_overlap
+from napari_dycon.io.volumes import stem
+from napari_dycon.study.store.naming import fold
+from napari_dycon.study.store.schema import SEVERAL_IMAGES, CaseRecord, ImageRecord
+
+if TYPE_CHECKING:
+    from napari_dycon.io.volumes import Volume
+    from napari_dycon.study.exchange.collecting import Found
+    from napari_dycon.study.study import Study
+
+Endings = Mapping[str, str]
+"""What file names of each channel end in, by its name; first the channel that gives the grid."""
+
+FEWEST_CASES = 2
+_NUMBERED = re.compile(r"_(\d{4})$")
+
+
+def parse_channels(text: str) -> dict[str, str]:
+    """Turn ``0000:T1,0001:FLAIR`` or ``t1,flair`` into channels and what file names end in.
+
+    Raises
+    ------
+    StudyError
+        If it says less than two channels, or one twice.
+    """
+    pairs = [part.strip().partition(":") for part in text.split(",")]
+    endings = {(name or ending).strip(): ending.strip() for ending, _, name in pairs}
+    twice = len(pairs) != len(endings) or len(pairs) != len({fold(ending) for ending in endings.values()})
+    if twice or len(pairs) < 2 or not all(endings.values()):
+        raise StudyError(
+            f"'{text}' does not name the images of a case; write what their file names end in, first that of "
+            'the scan to draw on: --channels "t1,flair" or --channels "0000:T1,0001:FLAIR".'
+        )
+    return endings
+
+
+def look_like_channels(stems: Iterable[str]) -> tuple[str, ...]:
+    """Return the numbers that nnU-Net gives images of a case, where several cases have the same ones."""
+    numbers: dict[str, set[str]] = {}
+    for name in stems:
+        found = _NUMBERED.search(name)
+        if found is not None:
+            numbers.setdefault(name[: found.start()], set()).add(found[1])
+    sets = set(map(frozenset, numbers.values()))
+    if len(numbers) < FEWEST_CASES or len(sets) != 1:
+        return ()
+    common = tuple(sorted(sets.pop()))
+    return common if len(common) > 1 and common[0] == "0000" else ()
+
+
+def gather(found: Sequence[Found], endings: Endings) -> list[Found]:
+    """Make one scan with further images of the files that differ by their endings alone.
+
+    The first channel's file becomes the scan. Files called by the ending alone, such as ``anna/t1`` and
+    ``anna/flair``, belong to their folder. What ends in none of them stays a scan by itself.
+    """
+    images: dict[tuple[Path, str], dict[str, Found]] = {}
+    kept: list[Found] = []
+    for item in found:
+        told = None if item.series is not None or item.problem is not None else _told(item.path, endings)
+        if told is None:
+            kept.append(item)
+            continue
+        channel, base = told
+        of_case = images.setdefault((item.path.parent, fold(base)), {})
+        if channel in of_case:
+            other = of_case[channel].path.name
+            kept.append(replace(item, problem=f"{item.path} and {other} are the same image of one case."))
+        else:
+            of_case[channel] = replace(item, name=base or item.path.parent.name, base=base)
+    return [*(_case(by_channel, endings) for by_channel in images.values()), *kept]
+
+
+def _told(path: Path, endings: Endings) -> tuple[str, str] | None:
+    """Channel of a file, and its name without the ending."""
+    for channel, ending in endings.items():
+        match = re.search(rf"(?:^|[-_. ]+){re.escape(ending)}$", stem(path), re.IGNORECASE)
+        if match is not None:
+            return channel, stem(path)[: match.start()]
+    return None
+
+
+def _case(by_channel: Mapping[str, Found], endings: Endings) -> Found:
+    first, *others = endings
+    if first not in by_channel:
+        item = next(iter(by_channel.values()))
+        return replace(
+            item,
+            problem=f"{item.name} has no image {first} ({endings[first]}), on whose grid the others lie; add "
+            "it, or name first an image that every case has.",
+        )
+    images = {channel: by_channel[channel].path for channel in others if channel in by_channel}
+    return replace(by_channel[first], images=images)
+
+
+def declare(study: Study, channels: Sequence[str]) -> None:
+    """Let a study have several images a case; a study that has them keeps the order of its own.
+
+    Raises
+    ------
+    StudyError
+        If the first channel is another one than that of the study, or the study cannot be changed.
+    """
+    known = study.record.channels
+    if known and fold(known[0]) != fold(channels[0]):
+        raise StudyError(
+            f"The scans of this study are its {known[0]} images, not {channels[0]}; name {known[0]} first."
+        )
+    new = [channel for channel in channels if fold(channel) not in map(fold, known)]
+    if new:
+        version = max(study.record.schema_version, SEVERAL_IMAGES)
+        study.update(channels=(*known, *new), schema_version=version)
+
+
+def named_as_in(study: Study, channel: str) -> str:
+    """Return how the study spells a channel."""
+    return next(name for name in study.record.channels if fold(name) == fold(channel))
+
+
+def join(study: Study, case_id: str, channel: str, volume: Volume, image: ImageRecord) -> CaseRecord:
+    """Add an image to a case, in the place of one of the same channel.
+
+    Raises
+    ------
+    StudyError
+        If it is the scan itself.
+    VolumeError
+        If it shows another place than the scan.
+    """
+    case = study.case(case_id)
+    if image.content == case.content:
+        raise StudyError(f"{volume.path.name} is the same image as the scan of {case.name}.")
+    require_overlap(study.geometry(case_id), volume)
+    with study.mutex:
+        case = study.case(case_id)
+        record = case.model_copy(update={"images": {**case.images, channel: image}})
+        study.replace_case(record)
+    return record
+
+
+def missing(study: Study, case: CaseRecord) -> Iterator[str]:
+    """Yield the channels of a study of which a case has no image."""
+    yield from (channel for channel in study.record.channels[1:] if channel not in case.images)
