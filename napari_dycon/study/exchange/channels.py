@@ -1,22 +1,18 @@
-"""Several images of a case: which files belong together, and how one joins a case that is there."""
+"""Several images of a case: how file names tell them apart, and how one joins a case that is there."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_dycon.errors import StudyError
 from napari_dycon.io.regridding import require_overlap
-from napari_dycon.io.volumes import stem
 from napari_dycon.study.store.naming import fold
 from napari_dycon.study.store.schema import SEVERAL_IMAGES, CaseRecord, ImageRecord
 
 if TYPE_CHECKING:
     from napari_dycon.io.volumes import Volume
-    from napari_dycon.study.exchange.collecting import Found
     from napari_dycon.study.study import Study
 
 Endings = Mapping[str, str]
@@ -57,51 +53,6 @@ def look_like_channels(stems: Iterable[str]) -> tuple[str, ...]:
         return ()
     common = tuple(sorted(sets.pop()))
     return common if len(common) > 1 and common[0] == "0000" else ()
-
-
-def gather(found: Sequence[Found], endings: Endings) -> list[Found]:
-    """Make one scan with further images of the files that differ by their endings alone.
-
-    The first channel's file becomes the scan. Files called by the ending alone, such as ``anna/t1`` and
-    ``anna/flair``, belong to their folder. What ends in none of them stays a scan by itself.
-    """
-    images: dict[tuple[Path, str], dict[str, Found]] = {}
-    kept: list[Found] = []
-    for item in found:
-        told = None if item.series is not None or item.problem is not None else _told(item.path, endings)
-        if told is None:
-            kept.append(item)
-            continue
-        channel, base = told
-        of_case = images.setdefault((item.path.parent, fold(base)), {})
-        if channel in of_case:
-            other = of_case[channel].path.name
-            kept.append(replace(item, problem=f"{item.path} and {other} are the same image of one case."))
-        else:
-            of_case[channel] = replace(item, name=base or item.path.parent.name, base=base)
-    return [*(_case(by_channel, endings) for by_channel in images.values()), *kept]
-
-
-def _told(path: Path, endings: Endings) -> tuple[str, str] | None:
-    """Channel of a file, and its name without the ending."""
-    for channel, ending in endings.items():
-        match = re.search(rf"(?:^|[-_. ]+){re.escape(ending)}$", stem(path), re.IGNORECASE)
-        if match is not None:
-            return channel, stem(path)[: match.start()]
-    return None
-
-
-def _case(by_channel: Mapping[str, Found], endings: Endings) -> Found:
-    first, *others = endings
-    if first not in by_channel:
-        item = next(iter(by_channel.values()))
-        return replace(
-            item,
-            problem=f"{item.name} has no image {first} ({endings[first]}), on whose grid the others lie; add "
-            "it, or name first an image that every case has.",
-        )
-    images = {channel: by_channel[channel].path for channel in others if channel in by_channel}
-    return replace(by_channel[first], images=images)
 
 
 def declare(study: Study, channels: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.io.dicom import Series, find_series, why_no_images
 from napari_dycon.io.volumes import find_volumes, is_volume, stem
-from napari_dycon.study.exchange.channels import Endings, gather
+from napari_dycon.study.exchange.channels import Endings
 from napari_dycon.study.exchange.pairing import (
     Place,
     is_named_like_a_sequence,
@@ -127,7 +127,7 @@ def collect(
             items.setdefault(key, item)
     found = list(items.values()) if len(set(paths)) == 1 else _below_one_root(items.values(), paths)
     if endings:
-        found = gather(found, endings)
+        found = _gather(found, endings)
     with_labels = _with_labels_beside(found) if labels_dir is None else _with_labels_of(found, labels_dir)
     return Collected(tuple(_tell_apart(with_labels.scans)), with_labels.unused_labels)
 
@@ -198,6 +198,51 @@ def _series_of(folder: Path) -> Iterator[Found]:
         alone = sum(bool(other.files) and other.files[0].parent == place for other in series) == 1
         name = place.name if alone else f"{place.name} {one.description}".strip()
         yield Found(place, folder, name, series=one, problem=one.problem)
+
+
+def _gather(found: Sequence[Found], endings: Endings) -> list[Found]:
+    """Make one scan with further images of the files that differ by their endings alone.
+
+    The first channel's file becomes the scan. Files called by the ending alone, such as ``anna/t1`` and
+    ``anna/flair``, belong to their folder. What ends in none of them stays a scan by itself.
+    """
+    images: dict[tuple[Path, str], dict[str, Found]] = {}
+    kept: list[Found] = []
+    for item in found:
+        told = None if item.series is not None or item.problem is not None else _told(item.path, endings)
+        if told is None:
+            kept.append(item)
+            continue
+        channel, base = told
+        of_case = images.setdefault((item.path.parent, fold(base)), {})
+        if channel in of_case:
+            other = of_case[channel].path.name
+            kept.append(replace(item, problem=f"{item.path} and {other} are the same image of one case."))
+        else:
+            of_case[channel] = replace(item, name=base or item.path.parent.name, base=base)
+    return [*(_case(by_channel, endings) for by_channel in images.values()), *kept]
+
+
+def _told(path: Path, endings: Endings) -> tuple[str, str] | None:
+    """Channel of a file, and its name without the ending."""
+    for channel, ending in endings.items():
+        match = re.search(rf"(?:^|[-_. ]+){re.escape(ending)}$", stem(path), re.IGNORECASE)
+        if match is not None:
+            return channel, stem(path)[: match.start()]
+    return None
+
+
+def _case(by_channel: Mapping[str, Found], endings: Endings) -> Found:
+    first, *others = endings
+    if first not in by_channel:
+        item = next(iter(by_channel.values()))
+        return replace(
+            item,
+            problem=f"{item.name} has no image {first} ({endings[first]}), on whose grid the others lie; add "
+            "it, or name first an image that every case has.",
+        )
+    images = {channel: by_channel[channel].path for channel in others if channel in by_channel}
+    return replace(by_channel[first], images=images)
 
 
 def _with_labels_of(found: Sequence[Found], labels_dir: Path) -> Collected:

@@ -142,7 +142,7 @@ def add_scans(
         Folder of label maps; scans without one are added as unlabelled. Or the label map of a single scan.
     endings
         What file names of several images of a case end in, by channel, first that of the scan to draw on; see
-        `channels.gather`. Each file is a case by default.
+        `channels`. Each file is a case by default.
 
     Yields
     ------
