@@ -299,8 +299,9 @@ def _doubts(item: Found, labels_alone: bool) -> Iterator[str]:
 
 
 def _import_series(study: Study, item: Found) -> _Result:
-    """Convert a DICOM series into ``scans/`` and add that file."""
+    """Convert a DICOM series into ``scans/`` and add that file, with whose it is kept beside it."""
     from napari_dycon.io.dicom import convert_series
+    from napari_dycon.io.dicom_identity import identity_path, read_identity, write_identity
 
     assert item.series is not None
     case_id = naming.case_id(item.series.uid, study.cases, secret=study.secret)
@@ -308,11 +309,27 @@ def _import_series(study: Study, item: Found) -> _Result:
     target.parent.mkdir(parents=True, exist_ok=True)
     convert_series(item.series, target)
     try:
+        write_identity(target, read_identity(item.series))
         result = _import_file(study, item, target)
+        _keep_identity(study, result.case, target)
         return _Result(result.case, result.outcome, result.problem, (*item.series.notes, *result.notes))
+    except SameImageError as known:
+        _keep_identity(study, known.case, target)
+        raise
     finally:
         if target not in _files_from_dicom(study):
             target.unlink()
+            identity_path(target).unlink(missing_ok=True)
+
+
+def _keep_identity(study: Study, case: CaseRecord | None, converted: Path) -> None:
+    """Give an older case from DICOM what was not kept then: whose it is."""
+    from napari_dycon.io.dicom_identity import identity_path
+
+    if case is not None and case.source == "dicom":
+        kept = identity_path(study.scan_path(case.id))
+        if not kept.exists():
+            identity_path(converted).rename(kept)
 
 
 @dataclass(frozen=True, slots=True)

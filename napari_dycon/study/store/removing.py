@@ -1,9 +1,9 @@
 """Cases taken out of a study, with everything that belongs to them, and put back.
 
 A removed case lies in ``removed/TIME-CASE``: its record and its page of the notebook, its labels with
-their history, its predictions. The scan itself is not touched. The copy is whole before the case leaves
-``study.json``, which is the instant at which it is removed; so a crash leaves the case in the study, or the
-copy, or both.
+their history, its predictions, and whose DICOM series it is. The scan itself is not touched. The copy is
+whole before the case leaves ``study.json``, which is the instant at which it is removed; so a crash leaves
+the case in the study, or the copy, or both.
 """
 
 from __future__ import annotations
@@ -185,7 +185,11 @@ def _keep(root: Path, record: RemovedRecord) -> Path:
 
 def _files(root: Path, case_id: str) -> Iterator[Path]:
     """Files of a case, in a study or in a copy of it; ids hold no sign with a meaning in patterns."""
-    for pattern in (f"annotations/{case_id}.*", f"history/{case_id}/*", f"predictions/*/{case_id}.*"):
+    patterns = (
+        *(f"annotations/{case_id}.*", f"history/{case_id}/*", f"predictions/*/{case_id}.*"),
+        f"scans/{case_id}.dicom.json",
+    )
+    for pattern in patterns:
         yield from (path for path in sorted(root.glob(pattern)) if path.is_file())
 
 

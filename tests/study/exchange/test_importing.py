@@ -49,7 +49,8 @@ def test_dicom_series_are_converted_once_into_the_study(study, brain_dicom):
     assert case.shape == (280, 320, 22)
     (again,) = run(study, brain_dicom / "11-T1post-18670")
     assert (again.outcome, again.problem, again.case.id) == ("already there", None, case.id)
-    assert len(list((study.path / "scans").iterdir())) == 1
+    kept = {path.name for path in (study.path / "scans").iterdir()}
+    assert kept == {f"{case.id}.nii.gz", f"{case.id}.dicom.json"}
 
 
 def test_dicom_beside_other_scans_is_not_left_out(study, make_scan, brain_dicom, tmp_path):
@@ -631,7 +632,8 @@ def test_dicom_is_added_beside_scans_whose_paths_are_another_systems(study, make
     assert (event.outcome, event.problem) == ("added", None)
     (again,) = run(study, brain_dicom / "11_HCropVolume")
     assert again.outcome == "already there"
-    assert [path.stem for path in (study.path / "scans").iterdir()] == [f"{event.case.id}.nii"]
+    kept = sorted(path.name for path in (study.path / "scans").iterdir())
+    assert kept == [f"{event.case.id}.dicom.json", f"{event.case.id}.nii.gz"]
 
 
 def test_folders_of_sequences_are_persons(study, write_nifti, tmp_path):
