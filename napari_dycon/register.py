@@ -7,6 +7,7 @@ import pkgutil
 import warnings
 from collections.abc import Callable
 from importlib.metadata import entry_points
+from threading import RLock
 from typing import Generic, TypeVar
 
 from napari_dycon.errors import DyconError
@@ -39,6 +40,7 @@ class Register(Generic[T]):
         self._error = error
         self._found: dict[str, T] = {}
         self._searched = False
+        self._searching = RLock()
 
     def add(self, name: str, thing: T) -> None:
         """Make a thing known by a name.
@@ -76,9 +78,13 @@ class Register(Generic[T]):
         return self._found[name]
 
     def _search(self) -> None:
-        if self._searched:
-            return
-        self._searched = True
+        """Look once, whichever thread is the first; another one waits until all are found."""
+        with self._searching:
+            if not self._searched:
+                self._searched = True
+                self._look()
+
+    def _look(self) -> None:
         package = importlib.import_module(self._package)
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)

@@ -171,7 +171,9 @@ class Opened:
     def rest(self):
         """Wait until nothing runs in the background."""
         one = self.session
-        self.wait(lambda: not (one.tasks.state.busy or one._loads.busy or one._chores.busy))
+        self.wait(
+            lambda: not (one.tasks.state.busy or one._growths.busy or one._loads.busy or one._chores.busy)
+        )
 
     def layer(self, role):
         return self.viewer.layers[role]

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from napari_dycon.engine.control import Control, Stopped
 from napari_dycon.errors import StudyError
 from napari_dycon.plugin.background.worker import EventSource
-from napari_dycon.plugin.layers.open_case import OpenCase
-from napari_dycon.study.store.schema import Structure
-from napari_dycon.study.truth.growth import Growth, Opinion, Stroke, grow
+from napari_dycon.study.truth.growth import Growth
+from napari_dycon.study.truth.pieces import PieceRequest, Source
 
 
 @dataclass(frozen=True)
@@ -17,41 +16,34 @@ class Grown:
 
     Attributes
     ----------
-    strokes
-        Those that it grew from.
+    turn
+        Which piece was asked for.
     """
 
-    strokes: tuple[Stroke, ...]
+    turn: int
     growth: Growth | None
     sentence: str = ""
 
 
 def growth(
-    case: OpenCase,
-    structure: Structure,
-    strokes: tuple[Stroke, ...],
-    opinion: Opinion | None,
-    wanted: Callable[[], bool],
+    source: Source, request: PieceRequest, turn: int, wanted: Callable[[], bool]
 ) -> EventSource[Grown]:
     """Propose the piece that strokes are about; it ends without a word when it is wanted no longer."""
 
-    def source(control: Control) -> Iterator[Grown]:
+    def job(control: Control) -> Iterator[Grown]:
         def look_up() -> None:
             control.raise_if_stopped()
             if not wanted():
                 raise Stopped
 
-        volume, annotation = case.volume, case.annotation
         try:
             look_up()
-            found = grow(
-                volume.array, volume.geometry.spacing, annotation, structure, strokes, opinion, look_up
-            )
+            found = source.grow(request, look_up)
         except Stopped:
             return
         except StudyError as error:
-            yield Grown(strokes, None, str(error))
+            yield Grown(turn, None, str(error))
         else:
-            yield Grown(strokes, found)
+            yield Grown(turn, found)
 
-    return source
+    return job

@@ -32,6 +32,7 @@ from napari_dycon.study.store.lock import RunLock
 from napari_dycon.study.store.runs import ENTROPY
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.editing import AnnotationEditor
+from napari_dycon.study.truth.pieces import sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,10 +328,11 @@ def load_case(study: Study, case_id: str, save_first: Callable[[], bool]) -> Eve
 
 
 def warm() -> EventSource[object]:
-    """Let the first case be drawn without a wait."""
+    """Let the first case be drawn, and the first piece grow, without a wait."""
 
     def source(control: Control) -> Iterator[object]:
         del control
+        sources.names()
         warm_up()
         yield from ()
 

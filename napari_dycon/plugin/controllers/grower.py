@@ -14,12 +14,16 @@ from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.labels import Labels
 from napari_dycon.plugin.controllers.question import CANCEL, Question
 from napari_dycon.plugin.controllers.structures import Structures
+from napari_dycon.plugin.keys.preferences import source_settings
 from napari_dycon.plugin.layers.open_case import OpenCase
 from napari_dycon.plugin.layers.presenter import Presenter
 from napari_dycon.plugin.layers.seeds import Seeds
 from napari_dycon.study.truth.growth import NO_STROKE, Growth, Opinion, Stroke
+from napari_dycon.study.truth.pieces import USUAL, PieceRequest, Source, sources
 
 TAKE = "take"
+FROM = "from:"
+"""Begins the answer that chooses a source."""
 HOW = "Draw a stroke inside; with Shift, outside."
 WORKING = "A moment: it still grows."
 
@@ -41,8 +45,8 @@ class Grower:
         Takes pieces over in the background, and undoes it.
     structures
         Has the structure that grows.
-    loads
-        Works in the background.
+    growths
+        Works in the background; nothing else waits in it, since a source may be slow.
     """
 
     def __init__(
@@ -53,15 +57,18 @@ class Grower:
         presenter: Presenter,
         labels: Labels,
         structures: Structures,
-        loads: JobQueue,
+        growths: JobQueue,
     ) -> None:
         self._current, self._dialogue, self._desk = current, dialogue, desk
-        self._presenter, self._labels, self._structures, self._loads = presenter, labels, structures, loads
+        self._presenter, self._labels, self._structures = presenter, labels, structures
+        self._growths = growths
         self._seeds = Seeds(presenter.stage, self._on_stroke, self._leave)
         self._strokes: tuple[Stroke, ...] = ()
         self._growth: Growth | None = None
         self._preview: np.ndarray | None = None
-        self._asked = self._value = 0
+        self._sources: dict[str, Source] = {}
+        self._chosen = USUAL
+        self._asked = self._turn = self._value = 0
         self._pending = self._in_haste = False
         presenter.stroke_brush.undo, presenter.stroke_brush.redo = self.undo, self.redo
         structures.changed.connect(self._on_structure)
@@ -78,6 +85,7 @@ class Grower:
         self._value = self._structures.active_structure().value
         self._dialogue.answer(CANCEL)
         self._desk.end_stroke()
+        self._look_for_sources()
         self._strokes, self._growth, self._pending, self._in_haste = (), None, False, False
         self._preview = np.zeros(case.annotation.shape, np.uint8, order="F")
         self._presenter.show_preview(self._preview)
@@ -114,19 +122,24 @@ class Grower:
 
     @intention
     def _grow(self) -> None:
-        case, strokes = self._desk.open_case(), self._strokes
-        self._pending = any(stroke.inside for stroke in strokes)
+        case = self._desk.open_case()
+        self._turn += 1
+        self._pending = any(stroke.inside for stroke in self._strokes)
         if not self._pending:
             self._show(None)
-            self._ask(NO_STROKE if strokes else HOW)
+            self._ask(NO_STROKE if self._strokes else HOW)
             return
-        structure = self._structures.active_structure()
+        source, turn = self._sources[self._chosen], self._turn
         model = None if case.prediction is None else Opinion(case.prediction, case.entropy)
-        source = growth(case, structure, strokes, model, lambda: self._strokes is strokes)
-        self._loads.put("growth", source, self._on_grown)
+        structure = self._structures.active_structure()
+        request = PieceRequest(case.volume, case.annotation, structure, self._strokes, model)
+        job = growth(source, request, turn, lambda: self._turn == turn)
+        self._growths.put("growth", job, self._on_grown)
+        if source.patience or self._dialogue.question is None:
+            self._ask(source.patience or WORKING)
 
     def _on_grown(self, event: Grown) -> None:
-        if event.strokes is not self._strokes or not self._seeds.in_hand or self._desk.case is None:
+        if event.turn != self._turn or not self._seeds.in_hand or self._desk.case is None:
             return
         self._pending = False
         self._show(event.growth)
@@ -148,17 +161,44 @@ class Grower:
                 self._preview[grown.box] = grown.labels
             self._presenter.redraw_preview()
 
+    # ---- where pieces come from ----------------------------------------------------------------
+
+    def _look_for_sources(self) -> None:
+        """Find out which sources are offered today; the usual one is in use where the chosen one is not."""
+        for name in sources.names():
+            self._sources.setdefault(name, sources.get(name)(source_settings))
+        if self._chosen not in self._offered():
+            self._chosen = USUAL
+
+    def _offered(self) -> dict[str, str]:
+        """Names and titles of the sources that can be chosen, the usual one first."""
+        names = sorted(self._sources, key=lambda name: (name != USUAL, name))
+        return {name: self._sources[name].title for name in names if self._sources[name].is_offered()}
+
+    def _use(self, name: str) -> None:
+        self._chosen = name
+        self._grow()
+
+    def let_go(self) -> None:
+        """Let the sources go of the case of before."""
+        for source in self._sources.values():
+            source.let_go()
+
     # ---- the question ------------------------------------------------------------------------
 
     def _ask(self, text: str, *answers: tuple[str, str]) -> None:
         self._asked += 1  # so that the question before, which this one cancels, calls nothing off
-        question = Question(text, (*answers, (CANCEL, "Cancel")))
+        offered = self._offered()
+        ways = tuple((FROM + name, title) for name, title in offered.items()) if len(offered) > 1 else ()
+        question = Question(text, (*answers, (CANCEL, "Cancel")), ways, FROM + self._chosen)
         self._dialogue.ask(question, partial(self._on_answer, self._asked))
 
     def _on_answer(self, asked: int, key: str) -> None:
         if asked != self._asked or not self._seeds.in_hand:
             return
-        if key == TAKE and self._pending:
+        if key.startswith(FROM):
+            self._use(key.removeprefix(FROM))
+        elif key == TAKE and self._pending:
             self._in_haste = True
             self._ask(WORKING)
         else:
@@ -170,6 +210,7 @@ class Grower:
     def _end(self, key: str) -> None:
         case, grown = self._desk.case, self._growth
         self._strokes, self._growth, self._preview = (), None, None
+        self._turn += 1
         self._seeds.stop()
         self._asked += 1
         self._dialogue.answer(CANCEL)

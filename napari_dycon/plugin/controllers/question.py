@@ -14,10 +14,16 @@ class Question:
     ----------
     answers
         ``(key, text of the button)``, the likely one first; "cancel" comes last.
+    ways
+        ``(key, name)`` of the ways in which it can be done, where there are several; to choose one answers.
+    way
+        The key of the one in use.
     """
 
     text: str
     answers: tuple[tuple[str, str], ...]
+    ways: tuple[tuple[str, str], ...] = ()
+    way: str = ""
 
 
 @dataclass(frozen=True)

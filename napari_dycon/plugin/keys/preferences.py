@@ -33,6 +33,15 @@ def prefer_own_process() -> None:
         raise StudyError("napari does not know the plugin, so its preferences cannot be changed.") from error
 
 
+def source_settings() -> dict[str, str]:
+    """Return what Preferences > DyCON says of servers that propose pieces."""
+    try:
+        pieces = get_plugin_settings(PLUGIN).pieces
+    except KeyError:
+        return {}
+    return {"server_address": str(pieces.server_address), "server_key": str(pieces.server_key)}
+
+
 def preferred_scheme() -> str:
     """Return the key scheme of Preferences > DyCON: napari, slicer or itk-snap."""
     keys = _keys()

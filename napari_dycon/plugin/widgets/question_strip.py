@@ -44,8 +44,11 @@ class QuestionStrip(QWidget):
         self.menu = ChoiceMenu(self)
         self.menu.chosen.connect(lambda answer: self.answered.emit(answer))
         self.more = menu_button("More", "Other answers", self.menu)
+        self.way_menu = ChoiceMenu(self)
+        self.way_menu.chosen.connect(lambda way: self.answered.emit(way))
+        self.way = menu_button("", "How it is done", self.way_menu)
         self._cancel = self._primary = ""
-        self._row = row(self.text, self.more, spacing=GAP)
+        self._row = row(self.text, self.way, self.more, spacing=GAP)
         self._row.setStretch(0, 1)
         self.setLayout(self._row)
 
@@ -62,11 +65,18 @@ class QuestionStrip(QWidget):
             first.setToolTip("Enter")
         last.setToolTip("Esc")
         self._cancel, self._primary = last.text(), question.answers[0][0]
-        for button in (*list(self.buttons.values())[:-1], self.more, last):
+        self._offer_ways(question)
+        for button in (self.way, *list(self.buttons.values())[:-1], self.more, last):
             self._row.removeWidget(button)
             self._row.addWidget(button)
         self._fit()
         self._hear_keys(True)
+
+    def _offer_ways(self, question: Question) -> None:
+        self.way.setVisible(bool(question.ways))
+        self.way.setText(dict(question.ways).get(question.way, ""))
+        ways = [Choice(key, name, ticked=key == question.way) for key, name in question.ways]
+        self.way_menu.set_choices(ways)
 
     def rest(self) -> None:
         """Take no answers by key until the next question."""
@@ -109,7 +119,8 @@ class QuestionStrip(QWidget):
         cancel.setText(self._cancel)
         set_role(self.text, "")
         full = self.text.fontMetrics().horizontalAdvance(self.text.text()) + GAP
-        if full + _width(self.buttons.values()) <= self.width():
+        way = [self.way] if self.way_menu.isEnabled() else []
+        if full + _width([*way, *self.buttons.values()]) <= self.width():
             self._show_only([*answers, cancel], answers)
             return
         short = full <= SHORT * self.width()
@@ -117,7 +128,7 @@ class QuestionStrip(QWidget):
         room = self.width() - (full if short else max(SHORT * self.width(), SLACK * full / 2))
         for count, word in ((len(answers), self._cancel), *((n, "×") for n in range(len(answers), 0, -1))):
             cancel.setText(word)
-            shown = [*answers[:count], *([self.more] if count < len(answers) else []), cancel]
+            shown = [*way, *answers[:count], *([self.more] if count < len(answers) else []), cancel]
             if _width(shown) <= room:
                 break
         self._show_only(shown, answers)

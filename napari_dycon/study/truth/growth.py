@@ -135,6 +135,78 @@ def may_grow(part: Annotation, value: int) -> Mask:
     return np.asarray(~closed & ~other)
 
 
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What holds in a box whatever the piece is, as masks of the box.
+
+    Attributes
+    ----------
+    free
+        Where the structure may grow.
+    own
+        What a person has drawn of the structure.
+    inside, outside
+        What strokes say.
+    """
+
+    box: Box
+    structure: NamedValue
+    free: Mask
+    own: Mask
+    inside: Mask
+    outside: Mask
+
+    def settle(self, found: Mask, by: str = "") -> Growth:
+        """Return what of a mask of the box becomes the piece: what strokes touch, and where it may grow.
+
+        Parameters
+        ----------
+        found
+            Voxels that belong to the structure, as a source of pieces has it.
+        by
+            Name of that source, where it is not the usual one.
+        """
+        piece = (found | self.inside) & self.free & ~self.outside
+        piece = _parts_at(piece | self.own, self.inside & self.free) & self.free
+        name = f"Grow {self.structure.name}" + (f" ({by})" if by else "")
+        said = (self.inside & self.free, self.outside & self.free)
+        return Growth(self.box, piece, *said, self.structure.value, name)
+
+
+def look_at(annotation: Annotation, structure: NamedValue, strokes: Sequence[Stroke], box: Box) -> Given:
+    """Find out what holds in a box.
+
+    Raises
+    ------
+    StudyError
+        If no stroke inside lies where the structure may grow.
+    """
+    seen = annotation.cut(box).copy()
+    free = may_grow(seen, structure.value)
+    inside, outside = _paint(strokes, box)
+    if not (inside & free).any():
+        raise StudyError(TAKEN)
+    own = is_one_of(seen.known, BY_PERSON) & (seen.labels == structure.value)
+    return Given(box, structure, free, own, inside, outside)
+
+
+def box_inside(strokes: Sequence[Stroke]) -> Box:
+    """Return the bounds of the strokes inside.
+
+    Raises
+    ------
+    StudyError
+        If there is none.
+    """
+    boxes = [stroke.where.box for stroke in strokes if stroke.inside and stroke.where.voxels]
+    if not boxes:
+        raise StudyError(NO_STROKE)
+    low = np.min([[part.start for part in box] for box in boxes], axis=0)
+    high = np.max([[part.stop for part in box] for box in boxes], axis=0)
+    x, y, z = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return x, y, z
+
+
 def grow(
     image: NDArray[np.generic],
     spacing: Sequence[float],
@@ -170,35 +242,25 @@ def grow(
         If there is no stroke inside, all of it lies on something else, or there is nothing to go by.
     """
     box = _box(strokes, spacing, annotation.shape)
-    seen = annotation.cut(box).copy()
-    free = may_grow(seen, structure.value)
-    inside, outside = _paint(strokes, box)
-    if not (inside & free).any():
-        raise StudyError(TAKEN)
-    own = is_one_of(seen.known, BY_PERSON) & (seen.labels == structure.value)
-    seeds, barred = (inside & free) | own, (outside | ~free) & ~own
+    given = look_at(annotation, structure, strokes, box)
     look_up()
     part = np.nan_to_num(np.asarray(image[box], np.float32))
     said = None if opinion is None else opinion.probability(box, structure.value)
     if said is None and np.ptp(part) == 0:
         raise StudyError(FLAT)
     look_up()
+    seeds, barred = (given.inside & given.free) | given.own, (given.outside | ~given.free) & ~given.own
     probability = _decide(part, spacing, seeds, barred, _edges(box, annotation.shape), said, look_up)
-    piece = ((probability > 0.5) | inside) & free & ~outside
-    piece = _parts_at(piece | own, inside & free) & free
-    return Growth(box, piece, inside & free, outside & free, structure.value, f"Grow {structure.name}")
+    return given.settle(probability > 0.5)
 
 
 def _box(strokes: Sequence[Stroke], spacing: Sequence[float], shape: tuple[int, int, int]) -> Box:
     """Return the strokes inside and room around them."""
-    boxes = [stroke.where.box for stroke in strokes if stroke.inside and stroke.where.voxels]
-    if not boxes:
-        raise StudyError(NO_STROKE)
-    low = np.min([[part.start for part in box] for box in boxes], axis=0)
-    high = np.max([[part.stop for part in box] for box in boxes], axis=0)
-    reach = float(((high - low) * np.asarray(spacing)).max())
+    box = box_inside(strokes)
+    first, last = np.array([[part.start, part.stop] for part in box]).T
+    reach = float(((last - first) * np.asarray(spacing)).max())
     room = np.ceil(np.clip(REACH * reach + LEAST_REACH_MM, *MARGIN_MM) / np.asarray(spacing)).astype(int)
-    low, high = np.maximum(low - room, 0), np.minimum(high + room, shape)
+    low, high = np.maximum(first - room, 0), np.minimum(last + room, shape)
     x, y, z = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
     return x, y, z
 

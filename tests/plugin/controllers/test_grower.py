@@ -1,12 +1,15 @@
 """From strokes to a piece, without a window."""
 
+import threading
+
 import numpy as np
 import pytest
 
+from napari_dycon.errors import StudyError
 from napari_dycon.plugin.actions import ACTIONS, BY_ID
-from napari_dycon.plugin.controllers.grower import HOW, WORKING
+from napari_dycon.plugin.controllers.grower import FROM, HOW, WORKING
 from napari_dycon.study.truth.annotations import Known
-from napari_dycon.study.truth.growth import NO_STROKE
+from napari_dycon.study.truth.growth import NO_STROKE, box_inside, look_at
 
 BOX = (slice(6, 14), slice(6, 16), slice(2, 8))
 """A bright block in the scan of the case, in source order."""
@@ -190,3 +193,108 @@ def test_strokes_are_drawn_on_slices_only(opened, notes):
     opened.session.actions.perform("grow")
     assert question(opened) is None
     assert "2D" in notes[-1][1]
+
+
+class Far:
+    """A source elsewhere, which answers when its gate is open: the box of the strokes, or trouble."""
+
+    title, patience = "Far away", "Far away is at work …"
+
+    def __init__(self):
+        self.gate, self.offered, self.trouble, self.let_go_of = threading.Event(), True, "", 0
+        self.gate.set()
+
+    def is_offered(self):
+        return self.offered
+
+    def grow(self, request, look_up):
+        while not self.gate.wait(0.02):
+            look_up()
+        if self.trouble:
+            raise StudyError(self.trouble)
+        box = box_inside(request.strokes)
+        given = look_at(request.annotation, request.structure, request.strokes, box)
+        return given.settle(np.ones(given.free.shape, bool), self.title)
+
+    def let_go(self):
+        self.let_go_of += 1
+
+
+@pytest.fixture
+def far(opened):
+    source = opened.session._grower._sources["far"] = Far()
+    yield source
+    source.gate.set()
+
+
+def test_with_one_source_there_is_nothing_to_choose(bright):
+    assert bright.session.dialogue.question.ways == ()
+
+
+def test_where_there_are_several_sources_one_is_chosen_and_kept(opened, far, bright):
+    inside(bright)
+    by_intensities = preview(bright).copy()
+    asked = bright.session.dialogue.question
+    assert asked.ways == ((FROM + "intensities", "By intensities"), (FROM + "far", "Far away"))
+    assert asked.way == FROM + "intensities"
+    far.gate.clear()
+    bright.session.dialogue.answer(FROM + "far")
+    assert question(bright) == far.patience
+    far.gate.set()
+    bright.rest()
+    assert question(bright).startswith("Take this piece over?")
+    assert preview(bright).astype(bool).sum() == 4 * 6 * 2 < by_intensities.astype(bool).sum()
+    bright.session.dialogue.answer("take")
+    bright.rest()
+    assert case(bright).editor.undo_names == ["Grow atrium (Far away)"]
+    bright.session.actions.perform("grow")
+    assert bright.session.dialogue.question.way == FROM + "far"
+
+
+def test_trouble_with_one_source_is_a_sentence_and_the_other_one_goes_on(opened, far, bright):
+    far.trouble = "Far away cannot be reached."
+    bright.session.dialogue.answer(FROM + "far")
+    assert question(bright) == HOW
+    inside(bright)
+    assert question(bright) == far.trouble
+    assert not preview(bright).any()
+    bright.session.dialogue.answer(FROM + "intensities")
+    bright.rest()
+    assert question(bright).startswith("Take this piece over?")
+
+
+def test_who_does_not_want_to_wait_chooses_the_other_source(opened, far, bright):
+    bright.session.dialogue.answer(FROM + "far")
+    far.gate.clear()
+    layer, mask = bright.layer("strokes"), np.zeros(annotation(bright).shape, bool)
+    mask[8:12, 8:14, 4:6] = True
+    layer.data_setitem(np.nonzero(case(bright).display.apply(mask)), 1)
+    assert question(bright) == far.patience
+    bright.session.dialogue.answer(FROM + "intensities")
+    assert question(bright) == WORKING
+    bright.rest()
+    assert question(bright).startswith("Take this piece over?")
+
+
+def test_a_silent_source_keeps_nothing_waiting(opened, far, bright):
+    bright.session.dialogue.answer(FROM + "far")
+    far.gate.clear()
+    layer, mask = bright.layer("strokes"), np.zeros(annotation(bright).shape, bool)
+    mask[8:12, 8:14, 4:6] = True
+    layer.data_setitem(np.nonzero(case(bright).display.apply(mask)), 1)
+    bright.session.cases.open("beta")
+    bright.rest()
+    assert bright.session.cases.case_id == "beta"
+    assert question(bright) is None
+    assert far.let_go_of
+    assert not bright.layer("preview").visible
+
+
+def test_a_source_that_is_offered_no_longer_gives_way_to_the_usual_one(opened, far, bright):
+    bright.session.dialogue.answer(FROM + "far")
+    bright.session.dialogue.answer("cancel")
+    far.offered = False
+    bright.session.actions.perform("grow")
+    assert bright.session.dialogue.question.ways == ()
+    inside(bright)
+    assert question(bright).startswith("Take this piece over?")

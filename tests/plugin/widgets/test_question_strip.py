@@ -1,10 +1,9 @@
 """The question in the place of the tools, in a narrow dock."""
 
-from types import SimpleNamespace
-
 import pytest
 from qtpy.QtCore import Qt
 
+from napari_dycon.plugin.controllers.question import Question
 from napari_dycon.plugin.controllers.regions import DEPTH, WITH_MODEL
 
 MARGIN = 20
@@ -30,7 +29,7 @@ def ask(qtbot, tools, text, answers, width):
     tools.setParent(tools.window())
     tools.setGeometry(0, 0, width - MARGIN, tools.height())
     tools.show()
-    tools.set_question(SimpleNamespace(text=text, answers=answers))
+    tools.set_question(Question(text=text, answers=answers))
     qtbot.wait(30)
     return tools.strip
 
@@ -66,6 +65,6 @@ def test_a_question_moves_nothing_in_a_window_of_any_height(qtbot, tools, height
     dock.resize(380, height)
     qtbot.wait(30)
     place = tools.geometry()
-    tools.set_question(SimpleNamespace(text="Fill the 14 slices in between?", answers=FILL))
+    tools.set_question(Question(text="Fill the 14 slices in between?", answers=FILL))
     qtbot.wait(30)
     assert tools.geometry() == place

@@ -1,0 +1,1 @@
+"""Sources of pieces from strokes, one file each, registered by name."""
