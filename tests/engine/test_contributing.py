@@ -14,6 +14,11 @@ from napari_dycon.learning.methods.base import methods
 from napari_dycon.learning.networks import backbones
 from napari_dycon.study.exchange.exporting import ExportRequest, export_all
 from napari_dycon.study.exchange.formats import formats
+from napari_dycon.study.store.schema import Structure
+from napari_dycon.study.truth.annotations import Annotation
+from napari_dycon.study.truth.growth import Stroke
+from napari_dycon.study.truth.pieces import PieceRequest, sources
+from napari_dycon.study.truth.regions import Selection
 from tests.engine.conftest import NODE, TINY
 
 PAGE = Path(__file__).parents[2] / "CONTRIBUTING.md"
@@ -79,5 +84,22 @@ def test_an_export_format_in_one_file_writes(package, make_study, tmp_path):
         export_all(study, request)
 
 
+def test_a_source_of_pieces_in_one_file_proposes(package, make_study):
+    package("as_bright", sources, "napari_dycon.sources")
+    study = make_study()
+    case = study.cases[2].id
+    scan, node = study.volume(case), Structure(value=NODE, name="node")
+    scan.array[...] = np.arange(scan.array.size).reshape(scan.array.shape) % 100
+    stroke = Stroke(Selection((slice(5, 6), slice(4, 5), slice(6, 9))), True)
+    request = PieceRequest(scan, Annotation.empty(scan.array.shape), node, (stroke,))
+    source = sources.get("as_bright")(dict)
+    assert source.is_offered()
+    grown = source.grow(request, lambda: None)
+    under = scan.array[stroke.where.box]
+    assert grown.piece[stroke.where.box].all()
+    assert set(np.unique(scan.array[grown.box][grown.piece])) == set(under.ravel())
+    assert grown.name == "Grow node (As bright)"
+
+
 def test_every_file_of_the_page_is_tested():
-    assert {name for name, _ in BLOCKS} == {"cautious", "middle", "plain", "numpy_archive"}
+    assert {name for name, _ in BLOCKS} == {"cautious", "middle", "plain", "numpy_archive", "as_bright"}

@@ -16,12 +16,16 @@ from qtpy.QtWidgets import (
 
 from napari_dycon.plugin.controllers.question import Question
 from napari_dycon.plugin.widgets.action_menu import Choice, ChoiceMenu
-from napari_dycon.plugin.widgets.parts import ElidedLabel, menu_button, push_button, row, set_role
+from napari_dycon.plugin.widgets.icons import icon
+from napari_dycon.plugin.widgets.parts import ElidedLabel, menu_button, push_button, row, set_role, set_tip
+from napari_dycon.plugin.widgets.theme import Theme
 
 CONFIRM = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 GAP = 5
 SHORT = 0.4
 """Share of the width up to which a question stays on one line."""
+SHORT_BESIDE_WAYS = 0.33
+"""Share of the width that is left to the question at least, beside a choice of ways."""
 SLACK = 1.15
 """How much wider than half a text its two lines are."""
 
@@ -30,7 +34,7 @@ class QuestionStrip(QWidget):
     """A sentence with its answers as buttons, in the place of the tools.
 
     The sentence comes first: it gets one line or two, and answers for which there is no room then go into a
-    menu; the last, "cancel", becomes a cross before that.
+    menu; the last, "cancel", becomes a cross before that, and the way in use shows its arrow alone.
     """
 
     answered = Signal(str)
@@ -46,11 +50,16 @@ class QuestionStrip(QWidget):
         self.more = menu_button("More", "Other answers", self.menu)
         self.way_menu = ChoiceMenu(self)
         self.way_menu.chosen.connect(lambda way: self.answered.emit(way))
-        self.way = menu_button("", "How it is done", self.way_menu)
-        self._cancel = self._primary = ""
+        self.way = menu_button("", "What it is made from", self.way_menu)
+        self.way.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+        self._cancel = self._primary = self._way = ""
         self._row = row(self.text, self.way, self.more, spacing=GAP)
         self._row.setStretch(0, 1)
         self.setLayout(self._row)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use the colours of ``theme``."""
+        self.way.setIcon(icon("down", theme.text))
 
     def ask(self, question: Question) -> None:
         """Show ``question``."""
@@ -74,7 +83,8 @@ class QuestionStrip(QWidget):
 
     def _offer_ways(self, question: Question) -> None:
         self.way.setVisible(bool(question.ways))
-        self.way.setText(dict(question.ways).get(question.way, ""))
+        self._way = dict(question.ways).get(question.way, "")
+        set_tip(self.way, f"What it is made from: {self._way}")
         ways = [Choice(key, name, ticked=key == question.way) for key, name in question.ways]
         self.way_menu.set_choices(ways)
 
@@ -117,6 +127,7 @@ class QuestionStrip(QWidget):
             return
         *answers, cancel = self.buttons.values()
         cancel.setText(self._cancel)
+        self.way.setText(self._way)
         set_role(self.text, "")
         full = self.text.fontMetrics().horizontalAdvance(self.text.text()) + GAP
         way = [self.way] if self.way_menu.isEnabled() else []
@@ -125,9 +136,13 @@ class QuestionStrip(QWidget):
             return
         short = full <= SHORT * self.width()
         set_role(self.text, "" if short else "small")
-        room = self.width() - (full if short else max(SHORT * self.width(), SLACK * full / 2))
-        for count, word in ((len(answers), self._cancel), *((n, "×") for n in range(len(answers), 0, -1))):
+        least = (SHORT_BESIDE_WAYS if way else SHORT) * self.width()
+        room = self.width() - (full if short else max(least, SLACK * full / 2))
+        every, shorter = len(answers), range(len(answers), 0, -1)
+        forms = ((every, self._cancel, self._way), (every, "×", self._way), *((n, "×", "") for n in shorter))
+        for count, word, name in forms:
             cancel.setText(word)
+            self.way.setText(name)
             shown = [*way, *answers[:count], *([self.more] if count < len(answers) else []), cancel]
             if _width(shown) <= room:
                 break

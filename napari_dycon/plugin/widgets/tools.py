@@ -159,6 +159,7 @@ class ToolsPanel(QWidget):
         """Use the colours of ``theme``."""
         self._theme = theme
         self.intensity.set_theme(theme)
+        self.strip.set_theme(theme)
         self._draw_icons()
 
     def _icons(self) -> dict[QPushButton, str]:

@@ -49,6 +49,28 @@ def test_the_sentence_can_be_read_and_every_answer_given(qtbot, tools, text, ans
     assert strip.more.isVisible() is bool(strip.menu.actions())
 
 
+WAYS = (("from:intensities", "By intensities"), ("from:nninteractive", "nnInteractive"))
+
+
+@pytest.mark.parametrize("width", [320, 360, 600])
+def test_where_it_can_be_done_in_several_ways_the_one_in_use_is_named_and_another_chosen(qtbot, tools, width):
+    answers = (("take", "Take over"), ("cancel", "Cancel"))
+    strip, given = ask(qtbot, tools, "Take this piece over? 4.6 ml", answers, width), []
+    assert not strip.way.isVisible()
+    tools.set_question(Question("Take this piece over? 4.6 ml", answers, WAYS, WAYS[1][0]))
+    qtbot.wait(30)
+    strip.answered.connect(given.append)
+    assert strip.way.isVisible()
+    assert strip.way.text() == ("nnInteractive" if width == 600 else "")
+    assert "nnInteractive" in strip.way.toolTip()
+    assert strip.way.width() >= strip.way.sizeHint().width()
+    assert strip.text._elidedText() == "Take this piece over? 4.6 ml"
+    assert strip.buttons["take"].isVisible() or strip.more.isVisible()
+    assert [entry.isChecked() for entry in strip.way_menu.actions()] == [False, True]
+    strip.way_menu.actions()[0].trigger()
+    assert given == ["from:intensities"]
+
+
 def test_an_answer_for_which_there_is_no_room_is_given_in_the_menu(qtbot, tools):
     strip, given = ask(qtbot, tools, "This region:", WITH_MODEL, 360), []
     strip.answered.connect(given.append)

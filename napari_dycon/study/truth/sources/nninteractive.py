@@ -39,10 +39,10 @@ LOOK_S = 0.1
 
 NO_CLIENT = "nnInteractive's client cannot be loaded: install nninteractive-client."
 NO_ADDRESS = "is no address of a server: see Preferences > Plugins > DyCON."
-UNREACHABLE = "cannot be reached. By intensities goes on without it."
-SILENT = "did not answer in time. By intensities goes on without it."
+UNREACHABLE = "cannot be reached."
+SILENT = "did not answer in time."
 REFUSED = "refuses the key: see Preferences > Plugins > DyCON."
-FULL = "has no place free at the moment. By intensities goes on without it."
+FULL = "has no place free at the moment."
 STRANGE = "gave no answer that can be used"
 
 
