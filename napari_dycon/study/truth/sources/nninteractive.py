@@ -3,7 +3,8 @@
 nnInteractive (Isensee et al., "nnInteractive: Redefining 3D Promptable Segmentation", arXiv 2503.08373)
 answers scribbles with masks. Its network runs on a server of the person's; neither it nor the client comes
 with this package. The client's calls block, so each is made in a thread that nobody has to wait for: a scan
-that is sent, or a server that is silent, keeps neither the window nor its background work.
+that is sent, or a server that is silent, keeps neither the window nor its background work. The client gives
+up by itself: after 10 s where there is no server, after a minute where one is silent.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class Calls:
         """Make a call and wait for it; what ``look_up`` raises ends the waiting, not the call."""
         self.finish(look_up)
         self._last = Future()
-        Thread(target=_fulfil, args=(self._last, call), name="dycon-source", daemon=True).start()
+        Thread(target=_fulfil, args=(self._last, call), name="dycon-source").start()
         self.finish(look_up)
 
     def finish(self, look_up: Callable[[], None]) -> None:
@@ -108,7 +109,7 @@ class Calls:
             with suppress(Exception):
                 last_word()
 
-        Thread(target=say, name="dycon-source", daemon=True).start()
+        Thread(target=say, name="dycon-source").start()
 
 
 def _fulfil(promise: Future[None], call: Callable[[], None]) -> None:
