@@ -76,9 +76,7 @@ class Session:
         self._presenter = presenter = Presenter(viewer)
         self._desk, hand = Desk(presenter), Hand(presenter)
         self.dialogue, self.tasks, self.keys = Dialogue(self._desk), Tasks(), KeyScheme()
-        self._loads, self._chores, self._warming, self._growths = (
-            JobQueue(self._on_failure) for _ in range(4)
-        )
+        self._loads, self._chores, self._warming = (JobQueue(self._on_failure) for _ in range(3))
         self._current = CurrentStudy(self.tasks)
         work = (self._current, self.dialogue, self._desk)
         self.structures = Structures(*work, presenter, hand, self._loads, self.tasks)
@@ -88,7 +86,7 @@ class Session:
         actions_of = weakref.ref(self.actions)
         signposts = Signposts()
         self.views = Views(self._desk, presenter, hand, self.contrast, self.dialogue, actions_of, signposts)
-        self._grower = grower = Grower(*work, presenter, self.labels, self.structures, self._growths)
+        grower = Grower(*work, presenter, self.labels, self.structures, self._on_failure)
         self.tools = Tools(*work, presenter, hand, self.structures, self.views, grower)
         self.regions = Regions(*work, presenter, self.labels, self.views, self._loads)
         self.cases = Cases(
@@ -194,10 +192,9 @@ class Session:
         """Stop the task at its next safe point, save everything and let go of the study."""
         self.dialogue.answer(CANCEL)
         self.versions.close()
-        for part in (self.tasks, self._loads, self._chores, self._growths):
+        for part in (self.tasks, self._loads, self._chores, self.tools):
             if not part.close(END_SECONDS):
                 logger.error("A background task did not end within %s seconds.", END_SECONDS)
-        self._grower.let_go()
         self.suggestions.close()
         self.signs.close()
         self.cases.close()

@@ -47,4 +47,4 @@ class Hand:
         QTest.mouseRelease(self.canvas, LEFT, keys, pos=self.at(*end))
 
     def rest(self):
-        self.desk.wait(lambda: not (self.session._growths.busy or self.session._loads.busy))
+        self.desk.wait(lambda: not (self.session.tools.growing or self.session._loads.busy))

@@ -172,7 +172,7 @@ class Opened:
         """Wait until nothing runs in the background."""
         one = self.session
         self.wait(
-            lambda: not (one.tasks.state.busy or one._growths.busy or one._loads.busy or one._chores.busy)
+            lambda: not (one.tasks.state.busy or one.tools.growing or one._loads.busy or one._chores.busy)
         )
 
     def layer(self, role):

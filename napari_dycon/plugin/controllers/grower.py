@@ -1,5 +1,6 @@
 """From a few strokes to a piece: proposed, corrected by further strokes, taken over."""
 
+from collections.abc import Callable
 from functools import partial
 from math import prod
 
@@ -45,8 +46,8 @@ class Grower:
         Takes pieces over in the background, and undoes it.
     structures
         Has the structure that grows.
-    growths
-        Works in the background; nothing else waits in it, since a source may be slow.
+    on_failure
+        Told when growing fails in a way that nobody foresaw, with ``(sentence, traceback)``.
     """
 
     def __init__(
@@ -57,11 +58,11 @@ class Grower:
         presenter: Presenter,
         labels: Labels,
         structures: Structures,
-        growths: JobQueue,
+        on_failure: Callable[[str, str], None],
     ) -> None:
         self._current, self._dialogue, self._desk = current, dialogue, desk
         self._presenter, self._labels, self._structures = presenter, labels, structures
-        self._growths = growths
+        self._growths = JobQueue(on_failure)  # of its own, since a source may be slow
         self._seeds = Seeds(presenter.stage, self._on_stroke, self._leave)
         self._strokes: tuple[Stroke, ...] = ()
         self._growth: Growth | None = None
@@ -167,10 +168,10 @@ class Grower:
         """Find out which sources are offered today; the usual one is in use where the chosen one is not."""
         for name in sources.names():
             self._sources.setdefault(name, sources.get(name)(source_settings))
-        if self._chosen not in self._offered():
+        if self._chosen not in self._titles():
             self._chosen = USUAL
 
-    def _offered(self) -> dict[str, str]:
+    def _titles(self) -> dict[str, str]:
         """Names and titles of the sources that can be chosen, the usual one first."""
         names = sorted(self._sources, key=lambda name: (name != USUAL, name))
         return {name: self._sources[name].title for name in names if self._sources[name].is_offered()}
@@ -178,6 +179,17 @@ class Grower:
     def _use(self, name: str) -> None:
         self._chosen = name
         self._grow()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a piece is on its way."""
+        return self._growths.busy
+
+    def close(self, seconds: float) -> bool:
+        """Let go of everything; return whether what was on its way ended within so many seconds."""
+        ended = self._growths.close(seconds)
+        self.let_go()
+        return ended
 
     def let_go(self) -> None:
         """Let the sources go of the case of before."""
@@ -188,7 +200,7 @@ class Grower:
 
     def _ask(self, text: str, *answers: tuple[str, str]) -> None:
         self._asked += 1  # so that the question before, which this one cancels, calls nothing off
-        offered = self._offered()
+        offered = self._titles()
         ways = tuple((FROM + name, title) for name, title in offered.items()) if len(offered) > 1 else ()
         question = Question(text, (*answers, (CANCEL, "Cancel")), ways, FROM + self._chosen)
         self._dialogue.ask(question, partial(self._on_answer, self._asked))

@@ -93,6 +93,15 @@ class Tools:
         """Let a piece grow from strokes, or call that off."""
         self._grower.start()
 
+    @property
+    def growing(self) -> bool:
+        """Whether a piece is on its way."""
+        return self._grower.busy
+
+    def close(self, seconds: float) -> bool:
+        """Let no piece grow on; return whether that ended within so many seconds."""
+        return self._grower.close(seconds)
+
     def undo(self) -> None:
         """Take back the last stroke of a piece that grows, else the last change of the labels."""
         self._grower.undo()

@@ -222,7 +222,7 @@ class Far:
 
 @pytest.fixture
 def far(opened):
-    source = opened.session._grower._sources["far"] = Far()
+    source = opened.session.tools._grower._sources["far"] = Far()
     yield source
     source.gate.set()
 

@@ -178,7 +178,7 @@ class Connection:
         self._known = ()
 
     def _tell(self, stroke: Stroke) -> None:
-        bounds, mask = self._turned(stroke.where)
+        bounds, mask = self._upright(stroke.where)
         known = (*self._known, stroke)
         self._session.add_scribble_interaction(
             mask,
@@ -188,7 +188,7 @@ class Connection:
         )
         self._known = known
 
-    def _turned(self, where: Selection) -> tuple[list[list[int]], NDArray[np.uint8]]:
+    def _upright(self, where: Selection) -> tuple[list[list[int]], NDArray[np.uint8]]:
         """Return bounds and mask of a part along ``(z, y, x)`` as the server has the scan."""
         bounds = []
         for target in (2, 1, 0):
