@@ -204,7 +204,10 @@ def export(
         bool, typer.Option("--overwrite", help="Replace masks and a table that are there already.")
     ] = False,
     form: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="How masks are written; a wrong name lists all.")
+        str,
+        typer.Option(
+            "--format", metavar="NAME", help="nifti, slicer, dicom-seg, rtstruct …; a wrong name lists all."
+        ),
     ] = "nifti",
     pseudonyms: Annotated[
         bool, typer.Option("--pseudonyms", help="Call files and rows by names that say nothing.")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydicom.config import disable_value_validation
 from pydicom.multival import MultiValue
 
@@ -77,13 +77,18 @@ class DicomIdentity(BaseModel):
     rows: int
     pixel_spacing: tuple[float, float]
     orientation: tuple[float, float, float, float, float, float]
-    slices: tuple[DicomSlice, ...]
+    slices: tuple[DicomSlice, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _lies_somewhere(self) -> DicomIdentity:
+        _ = self.geometry
+        return self
 
     @property
     def slice_spacing(self) -> float:
         """Distance in mm from one slice to the next."""
         first, last = (np.array(self.slices[index].position) for index in (0, -1))
-        return float(np.linalg.norm(last - first) / max(len(self.slices) - 1, 1))
+        return float(np.linalg.norm(last - first) / (len(self.slices) - 1))
 
     @property
     def geometry(self) -> Geometry:
@@ -92,7 +97,7 @@ class DicomIdentity(BaseModel):
         first, last = (np.array(self.slices[index].position) for index in (0, -1))
         lps[:3, 0] = np.array(self.orientation[:3]) * self.pixel_spacing[1]
         lps[:3, 1] = np.array(self.orientation[3:]) * self.pixel_spacing[0]
-        lps[:3, 2] = (last - first) / max(len(self.slices) - 1, 1)
+        lps[:3, 2] = (last - first) / (len(self.slices) - 1)
         lps[:3, 3] = first
         return Geometry((self.columns, self.rows, len(self.slices)), LPS_TO_RAS @ lps)
 

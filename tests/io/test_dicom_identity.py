@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pydicom
 import pytest
@@ -109,10 +111,21 @@ def test_odd_values_are_no_reason_to_refuse_a_series_and_are_told_nowhere(tmp_pa
     assert not caplog.text and not recwarn.list
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"slices": "CANARY"}', b"\xff\xfe"])
-def test_a_damaged_identity_is_refused_without_its_content(converted, content):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda kept: b"",
+        lambda kept: b"{}",
+        lambda kept: b'{"slices": "CANARY"}',
+        lambda kept: b"\xff\xfe",
+        lambda kept: kept[:-20],
+        lambda kept: json.dumps({**json.loads(kept), "pixel_spacing": [0, 1]}).encode(),
+        lambda kept: json.dumps({**json.loads(kept), "slices": json.loads(kept)["slices"][:1]}).encode(),
+    ],
+)
+def test_a_damaged_identity_is_refused_without_its_content(converted, damage):
     scan = converted()
-    identity_path(scan).write_bytes(content)
+    identity_path(scan).write_bytes(damage(identity_path(scan).read_bytes()))
     with pytest.raises(VolumeError, match="cannot be read") as told:
         identity_of(scan)
     assert told.value.__cause__ is None and "CANARY" not in str(told.value)

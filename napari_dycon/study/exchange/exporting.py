@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,10 +19,10 @@ from napari_dycon.hints import NOT_BY_HAND, Hint
 from napari_dycon.io.exports import volumes_csv
 from napari_dycon.io.json_files import write_json
 from napari_dycon.io.masks import values_at_edge
-from napari_dycon.study.exchange.formats import USUAL, formats
+from napari_dycon.study.exchange.formats import USUAL, Format, formats, structures_in
 from napari_dycon.study.store import naming
 from napari_dycon.study.store.files import OWN_FOLDERS
-from napari_dycon.study.store.schema import CaseRecord
+from napari_dycon.study.store.schema import CaseRecord, Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation, Known
 
@@ -50,7 +52,7 @@ class ExportRequest:
     pseudonyms
         Call files and rows by names that say nothing; which is whose is kept in the study.
     form
-        Name of a registered format.
+        Name of a registered format. Those of DICOM name the patient, and need scans that came from DICOM.
     """
 
     out: Annotated[Path, NOT_BY_HAND]
@@ -71,7 +73,8 @@ class CaseExported:
     case
         The case.
     path, origin
-        The mask that was written and where it comes from; None where nothing was written.
+        The mask that was written, the first where there are several, and where it comes from; None where
+        nothing was written.
     problem
         Why not; None where nothing is known or predicted of the case.
     done, total
@@ -160,6 +163,7 @@ def export(
         If the table cannot be written.
     """
     form = formats.get(request.form)
+    _require_usable(form, request)
     _require_own_folder(study, request.out)
     run = study.active_run if request.run is None else request.run
     too_early = tuple(cases_left_out(study, request.cases, run))
@@ -170,29 +174,32 @@ def export(
     names = _names(study, request.pseudonyms)
     _require_room(study, request, names, cases)
     masks: list[tuple[Path, Origin]] = []
+    written: list[str] = []
     rows: list[dict[str, object]] = []
     problems: list[tuple[str, str]] = []
     for done, case in enumerate(cases, start=1):
         if stopped():
             break
-        path, origin, problem = request.out / f"{names[case.id]}{form.suffix}", None, None
+        files = _files(form, names[case.id], study.structures)
+        paths, origin, problem = [request.out / file for file in files], None, None
         try:
             _require_unchanged(study, case)
             mask, origin = _mask(study, case, None if case.id in skipped else run)
-            form.write(mask, study.scan_path(case.id), study.structures, path)
+            _write(form, mask, study.scan_path(case.id), study.structures, paths)
         except (DyconError, OSError) as error:
             problem, origin = str(error), None
             problems.append((case.id, problem))
         else:
-            masks.append((path, origin))
-            rows.extend(_rows(study, case, mask, origin, path.name, names, request.pseudonyms))
-        yield CaseExported(case.id, path if origin else None, origin, problem, done, len(cases))
+            written.append(case.id)
+            masks.extend((path, origin) for path in paths)
+            rows.extend(_rows(study, case, mask, origin, files, names, request.pseudonyms))
+        yield CaseExported(case.id, paths[0] if origin else None, origin, problem, done, len(cases))
     table = request.out / TABLE
     if masks:
         volumes_csv(rows, table)
     failed = {case for case, _ in problems}
     early = tuple(case for case in too_early if request.not_ready and case not in failed)
-    cut_off = len(masks) + len(problems) < len(cases)
+    cut_off = len(written) + len(problems) < len(cases)
     yield Exported(request.out, tuple(masks), table, tuple(problems), skipped, early, cut_off)
 
 
@@ -228,13 +235,56 @@ def left_out_sentence(count: int) -> str:
 def existing(study: Study, request: ExportRequest) -> list[Path]:
     """Files that an export would overwrite."""
     names = _names(study, request.pseudonyms)
-    return _in_the_way(request, [names[case.id] for case in _cases_to_export(study, request.cases)])
+    return _in_the_way(study, request, [names[case.id] for case in _cases_to_export(study, request.cases)])
 
 
 def merge(annotation: Annotation, prediction: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Lay what is known over a prediction; voxels to be ignored keep the prediction."""
     spoken = (annotation.known != Known.UNKNOWN) & (annotation.known != Known.IGNORE)
     return np.where(spoken, annotation.labels, prediction)
+
+
+def _require_usable(form: Format, request: ExportRequest) -> None:
+    if form.identifies and request.pseudonyms:
+        raise StudyError(
+            f"Nothing was exported: {request.form} names the patient, as DICOM must, and neutral names were "
+            "asked for; choose another format, or go without neutral names."
+        )
+    if form.needs and find_spec(form.needs) is None:
+        raise StudyError(
+            f"Nothing was exported: {request.form} needs the package {form.needs}, which is not installed "
+            f"(pip install {form.needs})."
+        )
+
+
+def _files(form: Format, stem: str, structures: Sequence[Structure]) -> list[str]:
+    """Name the files of a case: one, or one a structure in their order."""
+    if not form.apart:
+        return [f"{stem}{form.suffix}"]
+    parts = naming.structure_stems(structures)
+    return [f"{stem}_{parts[structure.value]}{form.suffix}" for structure in structures]
+
+
+def _write(
+    form: Format,
+    mask: NDArray[np.uint8],
+    scan: Path,
+    structures: Sequence[Structure],
+    paths: Sequence[Path],
+) -> None:
+    """Write all files of a case or none."""
+    if not form.apart:
+        form.write(mask, scan, structures, paths[0])
+        return
+    structures_in(mask, structures, paths[0])
+    try:
+        for structure, path in zip(structures, paths, strict=True):
+            form.write((mask == structure.value).astype(np.uint8), scan, [structure], path)
+    except BaseException:
+        for path in paths:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+        raise
 
 
 def _require_own_folder(study: Study, out: Path) -> None:
@@ -252,7 +302,7 @@ def _require_room(
     study: Study, request: ExportRequest, names: Mapping[str, str], cases: Sequence[CaseRecord]
 ) -> None:
     """Refuse to write over what is there unless asked to, and over a scan always."""
-    found = _in_the_way(request, [names[case.id] for case in cases])
+    found = _in_the_way(study, request, [names[case.id] for case in cases])
     scans = {path.resolve() for path in study.scan_files()}
     for path in found:
         if path.resolve() in scans:
@@ -266,12 +316,12 @@ def _require_room(
         )
 
 
-def _in_the_way(request: ExportRequest, stems: Sequence[str]) -> list[Path]:
-    out, suffix = request.out, formats.get(request.form).suffix
+def _in_the_way(study: Study, request: ExportRequest, stems: Sequence[str]) -> list[Path]:
+    out, form = request.out, formats.get(request.form)
     if not out.is_dir():
         return []
     there = {naming.fold(path.name): path for path in out.iterdir()}
-    wanted = [*(f"{stem}{suffix}" for stem in stems), TABLE]
+    wanted = [*(file for stem in stems for file in _files(form, stem, study.structures)), TABLE]
     return [there[naming.fold(name)] for name in wanted if naming.fold(name) in there]
 
 
@@ -330,7 +380,7 @@ def _rows(
     case: CaseRecord,
     mask: NDArray[np.uint8],
     origin: Origin,
-    file: str,
+    files: Sequence[str],
     names: Mapping[str, str],
     pseudonyms: bool,
 ) -> Iterator[dict[str, object]]:
@@ -338,11 +388,11 @@ def _rows(
     hidden = pseudonyms or case.source == "dicom"
     alone = case.patient == case.id
     patient = naming.patient_pseudonym(case.patient, study.secret) if pseudonyms else case.patient
-    for structure in study.structures:
+    for place, structure in enumerate(study.structures):
         voxels = int(counts[structure.value])
         yield {
             "case": names[case.id] if pseudonyms else case.id,
-            "file": file,
+            "file": files[min(place, len(files) - 1)],
             "name": names[case.id] if hidden else case.name,
             "patient": names[case.id] if alone and pseudonyms else patient,
             "structure": structure.name,

@@ -10,7 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dycon.errors import StudyError
+from napari_dycon.errors import StudyError, VolumeError
+from napari_dycon.io.masks import label_counts
 from napari_dycon.register import Register
 from napari_dycon.study.store.schema import Structure
 
@@ -46,10 +47,47 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How masks are written: what their files end in, with the dot, and what writes them."""
+    """How masks are written.
+
+    Attributes
+    ----------
+    suffix
+        What their files end in, with the dot.
+    write
+        What writes them.
+    identifies
+        Whether the files name the patient, so that they cannot be written under neutral names.
+    needs
+        Package that must be installed; empty where none is.
+    apart
+        Whether each structure has a file of its own, in which it is 1 and all else 0.
+    """
 
     suffix: str
     write: Writer
+    identifies: bool = False
+    needs: str = ""
+    apart: bool = False
+
+
+def structures_in(
+    mask: NDArray[np.uint8], structures: Sequence[Structure], out: Path
+) -> tuple[Structure, ...]:
+    """Return the structures that occur in a mask.
+
+    Raises
+    ------
+    VolumeError
+        If a value has no structure: a format that names what it holds would leave it out.
+    """
+    values = set(np.flatnonzero(label_counts(mask)).tolist()) - {0}
+    foreign = sorted(values - {structure.value for structure in structures})
+    if foreign:
+        raise VolumeError(
+            f"{out.name} was not written: the mask holds the label value {foreign[0]}, which no structure "
+            "has; add that structure, or choose a format without names."
+        )
+    return tuple(structure for structure in structures if structure.value in values)
 
 
 formats: Register[Format] = Register(

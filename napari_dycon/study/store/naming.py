@@ -8,12 +8,13 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from napari_dycon.study.store.schema import CaseRecord, is_safe_id
+from napari_dycon.study.store.schema import CaseRecord, Structure, is_safe_id
 
 LONGEST_FILE_NAME = 200
 """Bytes of an exported file's name without its suffix; most file systems take 255 in all."""
 
 _LONGEST_SLUG = 40
+_LONGEST_PART = 36
 _NO_FILE_NAME = re.compile(r'[\\/:*?"<>|\x00-\x1f\x7f]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _BIDS_SUBJECT = re.compile(r"(?:^|[/\\_])(sub-[A-Za-z0-9]+)(?=[/\\_.]|$)")
@@ -65,6 +66,16 @@ def file_stems(cases: Iterable[CaseRecord]) -> dict[str, str]:
     return stems
 
 
+def structure_stems(structures: Iterable[Structure]) -> dict[int, str]:
+    """Return, by label value, what stands for a structure in the name of a file."""
+    stems: dict[int, str] = {}
+    for structure in structures:
+        stem = _file_stem(structure.name, _LONGEST_PART)
+        alone = stem and fold(stem) not in map(fold, stems.values())
+        stems[structure.value] = stem if alone else f"{stem}-{structure.value}".lstrip("-")
+    return stems
+
+
 def pseudonyms(cases: Iterable[CaseRecord], secret: bytes) -> dict[str, str]:
     """Return, by case id, a name that says nothing and stays the same as long as the study exists."""
     return {case.id: f"case-{_digest(case.id, secret)}" for case in cases}
@@ -81,11 +92,11 @@ def patient_pseudonym(patient: str, secret: bytes) -> str:
     return f"patient-{_digest(patient, secret)}"
 
 
-def _file_stem(name: str) -> str:
+def _file_stem(name: str, longest: int = LONGEST_FILE_NAME) -> str:
     stem = _NO_FILE_NAME.sub("_", unicodedata.normalize("NFC", name)).strip().rstrip(". ")
     if _RESERVED.fullmatch(stem):
         stem = f"_{stem}"
-    stem = stem.encode("utf-8", errors="replace")[:LONGEST_FILE_NAME].decode("utf-8", errors="ignore")
+    stem = stem.encode("utf-8", errors="replace")[:longest].decode("utf-8", errors="ignore")
     return stem.rstrip(". ")
 
 

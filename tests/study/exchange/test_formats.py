@@ -10,6 +10,8 @@ def test_nifti_is_there():
 
 
 def test_a_format_that_there_is_not_is_refused_before_anything_is_written(study, tmp_path):
-    with pytest.raises(StudyError, match=r"no export format 'paper'; choose one of nifti"):
+    with pytest.raises(
+        StudyError, match=r"no export format 'paper'; choose one of dicom-seg, metaimage, nifti"
+    ):
         export_all(study, ExportRequest(tmp_path / "out", form="paper"))
     assert not (tmp_path / "out").exists()
