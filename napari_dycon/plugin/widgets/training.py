@@ -33,6 +33,8 @@ from napari_dycon.plugin.widgets.parts import (
 )
 from napari_dycon.plugin.widgets.theme import Theme
 
+LEAST_OFFER = 80
+"""Pixels to which the offer gives way in a narrow dock."""
 FIELD_MARGIN = 2
 """Pixels that Qt keeps free around the text of a closed box."""
 OFFER = "Train in a process of its own"
@@ -122,6 +124,8 @@ class TrainingPanel(QWidget):
         )
         self.train_button.setFixedWidth(64)
         self.own_process = flat_button(OFFER, OFFER_TIP, self.own_process_requested.emit)
+        self.own_process.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.own_process.setMinimumWidth(LEAST_OFFER)
         self.own_process.hide()
         self.settings_button = flat_button("", SETTINGS_TIP, self.settings_requested.emit)
         self.settings_button.setAccessibleName("Settings of Train")
@@ -139,7 +143,7 @@ class TrainingPanel(QWidget):
     def _lay_out(self) -> None:
         self._pages = QStackedWidget()
         for layout in (
-            row(self.method, self.control, self.minutes),
+            row(self.method, self.minutes, spacing=4),
             row(self.time_left, self.pause_button, self.stop_button),
         ):
             page = QWidget()
@@ -147,9 +151,9 @@ class TrainingPanel(QWidget):
             page.setLayout(layout)
             self._pages.addWidget(page)
         self._pages.setFixedHeight(26)
-        title = row(self.title, self.status, self.own_process, self.settings_button)
+        title = row(self.title, self.status, self.own_process, self.control, self.settings_button)
         title.setStretch(1, 1)
-        controls = row(self._pages, self.train_button)
+        controls = row(self._pages, self.train_button, spacing=4)
         controls.setStretch(0, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -194,6 +198,7 @@ class TrainingPanel(QWidget):
 
     def _show_controls(self, kind: str, phase: str) -> None:
         self._pages.setCurrentIndex(int(kind != "idle"))
+        self.control.setVisible(kind == "idle")
         self.pause_button.setVisible(kind == "training")
         self.train_button.setVisible(kind in ("idle", "predicting"))
         self.pause_button.setText("Resume" if phase in ("paused", "pausing") else "Pause")

@@ -1,7 +1,8 @@
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QStyle, QStyleOptionComboBox
 
-from napari_dycon.plugin.widgets.training import TrainingPanel, duration
+from napari_dycon.plugin.widgets.training import FIELD_MARGIN, TrainingPanel, duration
 
 METHODS = [("supervised", "Supervised: labelled voxels only"), ("dycon", "DyCON: learns from all")]
 
@@ -41,6 +42,27 @@ def test_methods_read_again_keep_the_choice(panel):
     panel.method.setCurrentIndex(0)
     panel.set_methods(METHODS, "dycon")
     assert panel.method.currentData() == "supervised"
+
+
+@pytest.mark.parametrize(
+    "title", ["DyCON: learns from all", "Dual network: two", "DyCON as published: to compare"]
+)
+def test_the_method_can_be_read_in_the_narrowest_dock_that_scrolls(qtbot, make_dock, session, rows, title):
+    session.open_with(rows)
+    dock = make_dock()
+    dock.resize(360, 500)
+    dock.training.set_methods([("one", title)], "one")
+    qtbot.wait(50)
+    assert dock._scroll.verticalScrollBar().isVisible()
+    box = dock.training.method
+    option = QStyleOptionComboBox()
+    box.initStyleOption(option)
+    field = box.style().subControlRect(
+        QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, box
+    )
+    assert box.fontMetrics().horizontalAdvance(title.split(":")[0]) <= field.width() - FIELD_MARGIN
+    assert dock.training.control.isVisible()
+    assert dock.work.width() <= dock._scroll.viewport().width(), "nothing is cut off at the right"
 
 
 def test_running_shows_pause_stop_and_time_left_in_place_of_train(qtbot, panel):
