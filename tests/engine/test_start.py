@@ -56,7 +56,7 @@ def test_the_last_model_wins(make_study, train):
 def test_what_the_model_made_of_a_scan_stands_beside_what_a_person_said_of_it(make_study):
     """A person's labels are shown whole, the model's come last, where methods paste them into others."""
     start = started(make_study(cases=3, labelled=2), TINY)
-    own = {case.case: Filled(np.ones(case.image.shape, np.uint8), None) for case in start.cases}
+    own = {case.case: Filled(np.ones(case.grid, np.uint8), None) for case in start.cases}
     for iteration in range(4):
         target = start.sampler(own).batch(iteration, (4, 0)).target
         assert set(target[3].unique().tolist()) <= {1, IGNORE}
