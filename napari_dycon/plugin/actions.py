@@ -24,6 +24,7 @@ NO_STUDY = "Open a study first, or create one."
 READ_ONLY = "Another session has this study open, so it can only be looked at here."
 NO_CASE = "Open a case first: click one in the table."
 NO_WINDOW = "This grey scale does not suit the scan."
+NO_IMAGES = "This case has no other image than the scan."
 OLDER = "This is an older version: restore it, or close the list of versions."
 NO_PREDICTION = "This case has no prediction yet."
 NO_MODEL_BEFORE = "No model before this one has predicted this case."
@@ -115,6 +116,8 @@ class Situation:
         Whether it is known how one can train.
     windows
         The grey-scale windows that suit the open scan.
+    images
+        Whether the open case has images beside the scan.
     structures, selected
         How many structures the study has, and how many cases are selected in the list.
     removed
@@ -135,6 +138,7 @@ class Situation:
     looking_back: bool = False
     methods: bool = False
     windows: frozenset[str] = frozenset()
+    images: bool = False
     structures: int = 0
     selected: int = 0
     removed: bool = False
@@ -233,6 +237,11 @@ def need_removed(now: Situation) -> str:
 def need_window(name: str) -> Need:
     """The grey-scale window of this name suits the open scan."""
     return lambda now: "" if name in now.windows else NO_WINDOW
+
+
+def need_images(now: Situation) -> str:
+    """The open case has several images."""
+    return "" if now.images else NO_IMAGES
 
 
 EDIT = (need_write, need_present, need_case)
@@ -384,6 +393,7 @@ ACTIONS: tuple[Action, ...] = (
         for name, title in WINDOWS.items()
         if name != "auto"
     ),
+    Action("next_image", "Next image of the exam", VIEW, ("Shift+E",) * 3, (need_case, need_images)),
     Action("prediction", "Show or hide the prediction", MODEL, ("G", "Shift+G", "G"), LOOK),
     Action("uncertainty", "Show or hide the uncertainty", MODEL, ("U",) * 3, LOOK),
     Action("differences", "Only what model and you disagree on, or all", MODEL, ("O",) * 3, LOOK),

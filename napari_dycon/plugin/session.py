@@ -35,6 +35,7 @@ from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.labels import Labels
 from napari_dycon.plugin.controllers.models import Models
 from napari_dycon.plugin.controllers.own_process import OwnProcess
+from napari_dycon.plugin.controllers.pictures import Pictures
 from napari_dycon.plugin.controllers.question import CANCEL
 from napari_dycon.plugin.controllers.regions import Regions
 from napari_dycon.plugin.controllers.signs import Signs
@@ -85,7 +86,9 @@ class Session:
         self.actions = ActionTable(self.keys, self._current, self.contrast, self.dialogue)
         actions_of = weakref.ref(self.actions)
         signposts = Signposts()
-        self.views = Views(self._desk, presenter, hand, self.contrast, self.dialogue, actions_of, signposts)
+        pictures = Pictures(self._current, self.dialogue, self._desk, self.contrast, self._loads)
+        seen = (self.contrast, pictures, self.dialogue)
+        self.views = Views(self._desk, presenter, hand, *seen, actions_of, signposts)
         grower = Grower(*work, presenter, self.labels, self.structures, self._on_failure)
         self.tools = Tools(*work, presenter, hand, self.structures, self.views, grower)
         self.regions = Regions(*work, presenter, self.labels, self.views, self._loads)
@@ -140,8 +143,9 @@ class Session:
             ),
             self._read_situation,
         )
-        for slot in (grower.let_go, self._show_case, self.contrast.show_case):
+        for slot in (grower.let_go, self._show_case, self.contrast.show_case, pictures.show_case):
             self.cases.opened.connect(slot)
+        pictures.changed.connect(self.tools.range_for_case)
         self.cases.opened.connect(self.views.caption_canvas)
         self.study_changed.connect(self.views.redraw)
         self.keys.changed.connect(rebind_keys)
@@ -238,7 +242,7 @@ class Session:
         self.suggestions.look()
 
     def _read_situation(self) -> Situation:
-        work = (self.cases, self.contrast, self.structures, self.versions, self.training)
+        work = (self.cases, self.contrast, self.views.pictures, self.structures, self.versions, self.training)
         return read_situation(self.study, self.tasks, *work)
 
     def _show_case(self) -> None:

@@ -19,12 +19,12 @@ from napari_dycon.engine.request import Request
 from napari_dycon.engine.runners.apart import train_apart
 from napari_dycon.errors import StudyError
 from napari_dycon.guidance.suggestions import CaseLooked, Suggestion
+from napari_dycon.io.regridding import on_the_grid_of
 from napari_dycon.learning.catalogue import method_titles
 from napari_dycon.plugin.background.curves import Curves
 from napari_dycon.plugin.background.warm_up import warm_up
 from napari_dycon.plugin.background.worker import E, EventSource
-from napari_dycon.plugin.layers.grey_windows import windows_of
-from napari_dycon.plugin.layers.open_case import SHADES, OpenCase, contrast_limits, intensity_range
+from napari_dycon.plugin.layers.open_case import SHADES, OpenCase, Picture
 from napari_dycon.study.exchange.exporting import CaseExported, Exported, ExportRequest, export
 from napari_dycon.study.exchange.importing import CollectingScans, ImportEvent, add_labels, add_scans
 from napari_dycon.study.exchange.searching import SearchEnded, Sought, find_again
@@ -312,17 +312,38 @@ def load_case(study: Study, case_id: str, save_first: Callable[[], bool]) -> Eve
         volume = study.volume(case_id)
         latest = _read_prediction(study, case_id)
         warm_up()
-        contrast, full = contrast_limits(volume.array), intensity_range(volume.array)
+        scan, *further = study.record.channels or ("",)
+        there = [channel for channel in further if channel in study.case(case_id).images]
         yield OpenCase(
             case_id=case_id,
             volume=volume,
             editor=AnnotationEditor(study.annotation(case_id).in_file_order(), volume.geometry),
             prediction=latest.prediction,
             entropy=latest.entropy,
-            contrast=contrast,
-            intensity_range=full,
-            windows=windows_of(volume.array, contrast, full),
+            picture=Picture.of(scan, volume.array),
+            images=(scan, *there) if there else (),
         )
+
+    return source
+
+
+@dataclass(frozen=True, eq=False)
+class PictureLoaded:
+    """Another image of a case was read."""
+
+    case_id: str
+    picture: Picture
+
+
+def load_picture(study: Study, case_id: str, channel: str) -> EventSource[PictureLoaded]:
+    """Read an image of a case, on the grid of its scan."""
+
+    def source(control: Control) -> Iterator[PictureLoaded]:
+        del control
+        further = channel in study.record.channels[1:]
+        volume = study.volume(case_id, channel if further else "")
+        array = on_the_grid_of(study.geometry(case_id), volume) if further else volume.array
+        yield PictureLoaded(case_id, Picture.of(channel, array))
 
     return source
 

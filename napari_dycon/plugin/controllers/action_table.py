@@ -11,6 +11,7 @@ from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.labels import Labels
 from napari_dycon.plugin.controllers.own_process import OwnProcess
+from napari_dycon.plugin.controllers.pictures import Pictures
 from napari_dycon.plugin.controllers.regions import Regions
 from napari_dycon.plugin.controllers.structures import Structures
 from napari_dycon.plugin.controllers.suggestions import Suggestions
@@ -122,6 +123,7 @@ def deeds(
         "fit": views.fit,
         "annotation": views.toggle_annotation,
         **{f"window_{name}": partial(contrast.choose, name) for name in WINDOWS},
+        "next_image": views.pictures.step,
         "prediction": lambda: views.set_overlay(prediction=not views.overlay.prediction),
         "uncertainty": lambda: views.set_overlay(entropy=not views.overlay.entropy),
         "differences": views.toggle_differences,
@@ -162,6 +164,7 @@ def read_situation(
     tasks: Tasks,
     cases: Cases,
     contrast: Contrast,
+    pictures: Pictures,
     structures: Structures,
     versions: Versions,
     training: Training,
@@ -181,6 +184,7 @@ def read_situation(
         looking_back=training.models.looking_back,
         methods=bool(training.methods),
         windows=frozenset(window.name for window in contrast.windows),
+        images=bool(pictures.names),
         structures=len(structures.all),
         task=tasks.state.kind,
     )

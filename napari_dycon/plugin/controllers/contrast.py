@@ -34,13 +34,13 @@ class Contrast:
         self._desk, self._presenter, self._dialogue = desk, presenter, dialogue
         self._wish = AUTO
         self._window: Window | None = None
-        self._window_case: str | None = None
+        self._seen: tuple[str, str] | None = None
         self._was_ct = False
 
     @property
     def windows(self) -> tuple[Window, ...]:
         """The windows that suit the open case, first the automatic one; none without a case."""
-        return self._desk.case.windows if self._desk.case is not None else ()
+        return self._desk.case.picture.windows if self._desk.case is not None else ()
 
     @property
     def window(self) -> Window | None:
@@ -49,8 +49,11 @@ class Contrast:
 
     @property
     def note(self) -> str:
-        """The window in words, empty for the automatic one."""
-        return "" if self.window is None or self.window.name == AUTO else self.window.text
+        """The window in words, without the automatic one; before it, where there are several, the image."""
+        case = self._desk.case
+        image = case.picture.channel if case is not None and case.images else ""
+        window = "" if self.window is None or self.window.name == AUTO else self.window.text
+        return "   ".join(filter(None, (image, window)))
 
     @intention
     def choose(self, name: str) -> None:
@@ -72,20 +75,22 @@ class Contrast:
         self._use(now.adjust(right, up, unit))
 
     def show_case(self, case_id: str) -> None:
-        """Keep the window where it makes sense for the case that was just shown."""
-        if not self.windows:
+        """Keep the window where it makes sense for the case, or the image of it, that was just shown."""
+        case = self._desk.case
+        if case is None or not self.windows:
             return
-        same, self._window_case = case_id == self._window_case, case_id
+        seen = case_id, case.picture.channel
+        same, self._seen = seen == self._seen, seen
         kept = self._window if self._wish == OWN and (same or self._in_hounsfield()) else None
         named = (window for window in self.windows if window.name == self._wish)
         self._use(kept or next(named, self.windows[0]))
 
     def _in_hounsfield(self) -> bool:
         case = self._desk.case
-        return self._was_ct and case is not None and is_ct(case.intensity_range)
+        return self._was_ct and case is not None and is_ct(case.picture.intensity_range)
 
     def _use(self, window: Window) -> None:
         self._window = window
-        self._was_ct = self._desk.case is not None and is_ct(self._desk.case.intensity_range)
+        self._was_ct = self._desk.case is not None and is_ct(self._desk.case.picture.intensity_range)
         self._presenter.show_window(window.limits)
         self.changed.emit()

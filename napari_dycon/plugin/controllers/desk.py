@@ -4,7 +4,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_dycon.errors import StudyError
-from napari_dycon.plugin.background.jobs import PredictionLoaded
+from napari_dycon.plugin.background.jobs import PictureLoaded, PredictionLoaded
 from napari_dycon.plugin.controllers.saving import Saving
 from napari_dycon.plugin.layers.brush import KNOWN_BY, NAMES, Says
 from napari_dycon.plugin.layers.napari_private import forget_strokes
@@ -80,6 +80,14 @@ class Desk:
         self._presenter.brush.guard = case.editor.painting
         self.tell_slice()
         self._tell_history()
+
+    def show_picture(self, loaded: PictureLoaded) -> bool:
+        """Show another image of the open case, and tell whether it still is the open one."""
+        if self.case is None or loaded.case_id != self.case.case_id:
+            return False
+        self.case.picture = loaded.picture
+        self._presenter.show_picture(self.case)
+        return True
 
     def show_prediction(self, latest: PredictionLoaded) -> None:
         """Swap in a newer prediction of the open case; that of any other case is left alone."""

@@ -1,6 +1,7 @@
 """From a few strokes to a piece: proposed, corrected by further strokes, taken over."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from math import prod
 
@@ -133,7 +134,8 @@ class Grower:
         source, turn = self._sources[self._chosen], self._turn
         model = None if case.prediction is None else Opinion(case.prediction, case.entropy)
         structure = self._structures.active_structure()
-        request = PieceRequest(case.volume, case.annotation, structure, self._strokes, model)
+        seen = replace(case.volume, array=case.picture.array)
+        request = PieceRequest(seen, case.annotation, structure, self._strokes, model)
         job = growth(source, request, turn, lambda: self._turn == turn)
         self._growths.put("growth", job, self._on_grown)
         if source.patience or self._dialogue.question is None:

@@ -165,7 +165,7 @@ class Tools:
     def intensity_bounds(self) -> tuple[float, float]:
         """Smallest and largest intensity of the open case."""
         case = self._desk.case
-        return case.intensity_range if case is not None else (0.0, 1.0)
+        return case.picture.intensity_range if case is not None else (0.0, 1.0)
 
     @intention
     def limit_paint(self, on: bool) -> None:

@@ -13,6 +13,7 @@ from napari_dycon.plugin.controllers.contrast import Contrast
 from napari_dycon.plugin.controllers.desk import Desk
 from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.intention import intention
+from napari_dycon.plugin.controllers.pictures import Pictures
 from napari_dycon.plugin.layers.hand import Hand
 from napari_dycon.plugin.layers.maps import Overlay
 from napari_dycon.plugin.layers.napari_private import main_canvas, main_window
@@ -37,6 +38,8 @@ class Views:
         Show it.
     contrast
         Says with which window the scan is shown.
+    pictures
+        Says which image of the case that is.
     dialogue
         Told of the person's errors.
     actions
@@ -46,6 +49,8 @@ class Views:
 
     Attributes
     ----------
+    pictures
+        The images of the open case.
     known_shown
         Whether it is shown how each voxel is known.
     """
@@ -61,6 +66,7 @@ class Views:
         presenter: Presenter,
         hand: Hand,
         contrast: Contrast,
+        pictures: Pictures,
         dialogue: Dialogue,
         actions: ActionsOf,
         signposts: Signposts,
@@ -68,6 +74,7 @@ class Views:
         self._signposts = signposts
         self._desk, self._presenter, self._hand = desk, presenter, hand
         self._contrast, self._dialogue, self._actions = contrast, dialogue, actions
+        self.pictures = pictures
         self._planes: LinkedPlanes | None = None
         self._single: SinglePlane | None = None
         self.known_shown = False

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from napari_dycon.io.volumes import Volume
-from napari_dycon.plugin.layers.grey_windows import Window
+from napari_dycon.plugin.layers.grey_windows import Window, windows_of
 from napari_dycon.plugin.layers.orientation import DisplayView
 from napari_dycon.study.truth.annotations import Annotation, Known
 from napari_dycon.study.truth.editing import AnnotationEditor
@@ -14,6 +14,35 @@ from napari_dycon.study.truth.regions import Selection
 
 SHADES = 255
 """The entropy of a case that is open is counted from 0 to this, as it is in its file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An image of a case as it is seen, on the grid of the scan.
+
+    Attributes
+    ----------
+    channel
+        Which image it is; empty for the scan of a study with one image a case.
+    array
+        ``(x, y, z)`` in source order.
+    contrast, intensity_range
+        Limits of the grey scale and of its slider, in units of the image.
+    windows
+        The grey-scale windows that suit it, first the automatic one.
+    """
+
+    channel: str
+    array: np.ndarray
+    contrast: tuple[float, float]
+    intensity_range: tuple[float, float]
+    windows: tuple[Window, ...] = ()
+
+    @classmethod
+    def of(cls, channel: str, array: np.ndarray) -> "Picture":
+        """Look at every voxel of an image, so not for the GUI thread."""
+        contrast, full = contrast_limits(array), intensity_range(array)
+        return cls(channel, array, contrast, full, windows_of(array, contrast, full))
 
 
 @dataclass
@@ -26,10 +55,10 @@ class OpenCase:
         Holds the annotation, which is shown in place: painting edits its labels.
     prediction, entropy
         uint8 mask, and uint8 map where `SHADES` is an entropy of 1; None before there is one.
-    contrast, intensity_range
-        Limits of the grey scale and of its slider, in units of the scan.
-    windows
-        The grey-scale windows that suit the scan, first the automatic one.
+    picture
+        The image that is seen: the scan, or another one of the case.
+    images
+        The channels of its images, first that of the scan; none where it has nothing but the scan.
     open_prediction
         What is left of the prediction to decide about; the prediction itself before anything is decided.
     decisions
@@ -41,9 +70,8 @@ class OpenCase:
     editor: AnnotationEditor
     prediction: np.ndarray | None
     entropy: np.ndarray | None
-    contrast: tuple[float, float]
-    intensity_range: tuple[float, float]
-    windows: tuple[Window, ...] = ()
+    picture: Picture
+    images: tuple[str, ...] = ()
     open_prediction: np.ndarray | None = None
     decisions: list[Selection] = field(default_factory=list)
 

@@ -105,7 +105,7 @@ class Presenter:
         self.stage.display, self._shown = case.display, case.case_id
         if not same:
             self.maps.cover()
-        self._show_scan(case)
+        self.show_picture(case)
         self.maps.show_truth(case.annotation)
         self.maps.show_prediction(case.prediction, case.entropy, case.open_prediction)
         if self.layer(styles.KNOWN) is not None:
@@ -114,7 +114,6 @@ class Presenter:
         annotation.editable = editable
         if not annotation.visible:  # napari takes the tool away even from a layer that was visible before
             annotation.visible = True
-        self.brush.scan = case.display.apply(case.volume.array)
         self.brush.said = self.maps.said_of
         self.show_preview(None)
         self.show_pieces(None)
@@ -269,11 +268,14 @@ class Presenter:
     def _shows(self, geometry: Geometry) -> bool:
         return self.stage.display is not None and self.stage.display.geometry.matches(geometry)
 
-    def _show_scan(self, case: OpenCase) -> None:
-        scan = self.stage.put(styles.SCAN, case.volume.array, contrast_limits=case.contrast)
-        scan.contrast_limits_range = case.intensity_range
-        scan.contrast_limits = case.contrast
+    def show_picture(self, case: OpenCase) -> None:
+        """Show the image of the open case that the person wants to see, in the place of the one before."""
+        picture = case.picture
+        scan = self.stage.put(styles.SCAN, picture.array, contrast_limits=picture.contrast)
+        scan.contrast_limits_range = picture.intensity_range
+        scan.contrast_limits = picture.contrast
         scan.visible = True
+        self.brush.scan = case.display.apply(picture.array)
 
     def _furnish(self, viewer: "ViewerModel") -> None:
         viewer.canvas.overlays.scale_bar.visible = True

@@ -33,6 +33,8 @@ class WindowMenu(QObject):
         menu.clear()
         for window in contrast.windows:
             menu.offer(f"window_{window.name}", window.numbers)
+        if self._session.views.pictures.names:
+            menu.offer("next_image", self._session.views.pictures.shown)
         menu.tick("" if contrast.window is None else f"window_{contrast.window.name}")
         menu.hint(HOW_TO_DRAG)
         menu.show_situation(self._session.actions.situation(), self._session.keys.name)

@@ -186,7 +186,10 @@ class Recorder:
         )
         self.contrast = Part(asked, "contrast", windows=(), window="")
         overlay = SimpleNamespace(prediction=True, entropy=False, opacity=0.5, differences=False)
-        self.views = Views(asked, "views", overlay=overlay, planes_shown=False, known_shown=False)
+        pictures = Part(asked, "pictures", names=(), shown="")
+        self.views = Views(
+            asked, "views", overlay=overlay, planes_shown=False, known_shown=False, pictures=pictures
+        )
         self.tools = Tools(
             asked,
             "tools",
@@ -234,7 +237,8 @@ class Recorder:
     def _read_situation(self) -> Situation:
         if self.study is not None:
             self.study.cases = self.cases.list.listed
-        work = (self.cases, self.contrast, self.structures, self.versions, self.training)
+        looks = (self.contrast, self.views.pictures)
+        work = (self.cases, *looks, self.structures, self.versions, self.training)
         return read_situation(self.study, self.tasks, *work)
 
     def __getattr__(self, name: str) -> Any:
