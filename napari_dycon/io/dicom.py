@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,8 @@ class Series:
         One sentence when the series must be refused.
     notes : tuple of str
         Sentences about what was left out.
+    frame_of_reference : str
+        As the files state it.
     """
 
     uid: str
@@ -82,6 +84,7 @@ class Series:
     spacing: tuple[float, float, float]
     problem: str | None = None
     notes: tuple[str, ...] = ()
+    frame_of_reference: str = ""
 
 
 def find_series(folder: Path | str) -> list[Series]:
@@ -165,10 +168,14 @@ def _identity(item: SliceHeader) -> tuple[str, ...]:
     return (item.instance or str(item.file), item.series, str(item.position.tolist()))
 
 
-def why_no_images(place: Path | str) -> str:
-    """Say what a file is, or a folder holds, instead of scans, and what to do; empty if nothing is known."""
+def why_no_images(place: Path | str, spare: Collection[Path] = ()) -> str:
+    """Say what a file is, or a folder holds, instead of scans, and what to do; empty if nothing is known.
+
+    Files to `spare` are of use elsewhere, and not spoken of.
+    """
     place = Path(place)
     files = [path for path in (walk(place) if place.is_dir() else [place]) if not is_volume(path)]
+    files = [path for path in files if path not in spare]
     kinds = sorted({kind for path in files[:_LOOKED_AT] if (kind := _modality(path))})
     archives = [path.name for path in files if path.name.lower().endswith(_ARCHIVES)]
     pairs = [path.name for path in files if path.suffix.lower() in (".hdr", ".img")]
@@ -221,6 +228,7 @@ def _series(members: list[SliceHeader]) -> Series:
         shape=(*first.size, len(kept)),
         spacing=spacing,
         notes=(*left_out, *what_is_odd(kept)),
+        frame_of_reference=first.frame_of_reference,
     )
     return replace(series, problem=f"{_title(series)} cannot be used: {problem}" if problem else None)
 

@@ -22,7 +22,7 @@ from napari_dycon.io.geometry import Geometry, Placement, Reorientation
 from napari_dycon.io.layout import copy_in_order
 from napari_dycon.io.pieces import Piece, join_pieces
 from napari_dycon.io.segments import Segmentation, read_segmentation
-from napari_dycon.io.volumes import Volume, read_geometry, read_volume
+from napari_dycon.io.volumes import Volume, is_volume, read_geometry, read_volume
 
 _LISTED_VALUES = 6
 READ_BYTES = 1 << 18
@@ -86,7 +86,7 @@ def read_labels(path: Path, like: Geometry) -> LabelMap:
     Parameters
     ----------
     path : Path
-        Any volume file that `read_volume` knows.
+        Any volume file that `read_volume` knows, a DICOM segmentation or RT structure set.
     like : Geometry
         Grid of the scan.
 
@@ -96,6 +96,11 @@ def read_labels(path: Path, like: Geometry) -> LabelMap:
         As `read_mask`.
     """
     path = Path(path)
+    if path.is_file() and not is_volume(path):
+        from napari_dycon.io.dicom_labels import look_for_labels, read_dicom_labels
+
+        if look_for_labels(path) is not None:
+            return LabelMap(*read_dicom_labels(path, like))
     segmentation = read_segmentation(path) if path.is_file() else None
     if segmentation is not None and segmentation.header.layers > 1:
         return _merge_segments(segmentation, like)

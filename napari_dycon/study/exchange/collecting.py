@@ -11,6 +11,7 @@ from pathlib import Path
 
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.io.dicom import Series, find_series, why_no_images
+from napari_dycon.io.dicom_labels import DicomLabels
 from napari_dycon.io.volumes import find_volumes, is_volume, stem
 from napari_dycon.study.exchange.channels import Endings
 from napari_dycon.study.exchange.pairing import (
@@ -20,6 +21,7 @@ from napari_dycon.study.exchange.pairing import (
     is_named_like_prediction,
     pair,
 )
+from napari_dycon.study.exchange.referring import by_series, find_labels
 from napari_dycon.study.store.files import OWN_FOLDERS
 from napari_dycon.study.store.naming import fold
 from napari_dycon.study.store.studyfile import is_study
@@ -117,24 +119,29 @@ def collect(
         If `labels_dir` is no folder.
     """
     if labels_dir is not None and labels_dir.is_file():
-        return Collected((_explicit(paths, labels_dir, converted),), ())
+        return Collected((_explicit(paths, labels_dir, {*converted, labels_dir}),), ())
     if labels_dir is not None and not labels_dir.is_dir():
         raise StudyError(f"{labels_dir} is not a folder; choose the folder that holds the label maps.")
+    objects = [] if labels_dir is None else find_labels(labels_dir)
+    no_scans = {*converted, *(one.path for one in objects)}
     items: dict[Path | tuple[Path, str], Found] = {}
     for path in dict.fromkeys(paths):
-        for item in _found_at(path, converted):
+        for item in _found_at(path, no_scans):
             key = item.path if item.series is None else (item.path, item.series.uid)
             items.setdefault(key, item)
     found = list(items.values()) if len(set(paths)) == 1 else _below_one_root(items.values(), paths)
     if endings:
         found = _gather(found, endings)
-    with_labels = _with_labels_beside(found) if labels_dir is None else _with_labels_of(found, labels_dir)
+    if labels_dir is None:
+        with_labels = _with_labels_beside(found)
+    else:
+        with_labels = _refer(_with_labels_of(found, labels_dir), objects)
     return Collected(tuple(_tell_apart(with_labels.scans)), with_labels.unused_labels)
 
 
-def _explicit(paths: Sequence[Path], labels: Path, converted: Collection[Path]) -> Found:
+def _explicit(paths: Sequence[Path], labels: Path, no_scans: Collection[Path]) -> Found:
     """Pair one scan with the label map that the user names for it."""
-    found = [item for path in dict.fromkeys(paths) for item in _found_at(path, converted)]
+    found = [item for path in dict.fromkeys(paths) for item in _found_at(path, no_scans)]
     if len(found) != 1:
         raise StudyError(
             f"{labels.name} is one label map, and there are {len(found)} scans; name the one it belongs to."
@@ -151,16 +158,16 @@ def _below_one_root(found: Iterable[Found], paths: Sequence[Path]) -> list[Found
     return [replace(item, root=root, named=False) for item in found]
 
 
-def _found_at(path: Path, converted: Collection[Path]) -> list[Found]:
+def _found_at(path: Path, no_scans: Collection[Path]) -> list[Found]:
     if path.is_dir():
-        volumes = _not_of_a_study(file for file in find_volumes(path) if file not in converted)
-        found = [*(Found(file, path, stem(file)) for file in volumes), *_series_of(path)]
+        volumes = _not_of_a_study(file for file in find_volumes(path) if file not in no_scans)
+        found = [*(Found(file, path, stem(file)) for file in volumes), *_series_of(path, no_scans)]
     elif not is_volume(path) and path.suffix.lower() in DICOM_SUFFIXES and path.is_file():
-        near = list(_series_of(path.parent))
+        near = list(_series_of(path.parent, no_scans))
         found = [one for one in near if one.series is None or path in one.series.files]
     else:
         found = [Found(path, path.parent, stem(path), named=True)]
-    instead = why_no_images(path)
+    instead = why_no_images(path, no_scans)
     if found:
         return [*found, *([Found(path, path, path.name, problem=f"{path}: {instead}")] if instead else [])]
     nothing = f"{path} holds no scans (NIfTI, NRRD, MHA, MHD or DICOM). {instead}".strip()
@@ -183,9 +190,9 @@ def _is_kept_by_a_study(folder: Path) -> bool:
     return own and is_study(folder.parent)
 
 
-def _series_of(folder: Path) -> Iterator[Found]:
+def _series_of(folder: Path, no_scans: Collection[Path]) -> Iterator[Found]:
     try:
-        series = find_series(folder)
+        series = [one for one in find_series(folder) if not one.files or not {*one.files} <= {*no_scans}]
     except DyconError as error:
         yield Found(folder, folder, folder.name, problem=str(error))
         return
@@ -260,6 +267,27 @@ def _with_labels_of(found: Sequence[Found], labels_dir: Path) -> Collected:
     return _match(scans, labels, labels_dir, strict=False)
 
 
+def _refer(matched: Collected, objects: Sequence[DicomLabels]) -> Collected:
+    """Give series the segments or contours that refer to them; none where there are several."""
+    series = {index: item.series for index, item in enumerate(matched.scans) if item.series is not None}
+    of_series, scans = by_series(objects, series), list(matched.scans)
+    for index, paths in of_series.items():
+        item = scans[index]
+        could = [*paths, *((item.labels,) if item.labels else ())]
+        doubt = None if len(could) == 1 else _several(item, could)
+        scans[index] = replace(item, labels=None if doubt else could[0], doubt=doubt)
+    used = {path for paths in of_series.values() for path in paths}
+    left = (one.path for one in objects if one.path not in used)
+    return Collected(tuple(scans), (*matched.unused_labels, *left))
+
+
+def _several(item: Found, labels: Sequence[Path]) -> str:
+    return (
+        f"Several label files could belong to {item.name}: {_list_texts([str(path) for path in labels])}. "
+        f"None was taken; import {item.path.name} again with a folder that holds the right one alone."
+    )
+
+
 def _with_labels_beside(found: Sequence[Found]) -> Collected:
     """Match label maps among the files themselves: ``x_seg`` beside ``x``, ``labels/x`` for ``images/x``."""
     images = {item.path.parent: _is_beside_images(item.path.parent) for item in found}
@@ -331,11 +359,7 @@ def _doubt(
         return None
     found = doubtful[index]
     if len(found) > 1:
-        listed = _list_texts([str(labels[label]) for label in found])
-        return (
-            f"Several label files could belong to {item.name}: {listed}. None was taken; import "
-            f"{item.path.name} again with a folder that holds the right one alone."
-        )
+        return _several(item, [labels[label] for label in found])
     others = [str(scans[scan].path) for scan, could in doubtful.items() if found[0] in could]
     if len(others) == 1:
         return (

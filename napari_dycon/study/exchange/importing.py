@@ -14,7 +14,7 @@ from napari_dycon.errors import DyconError, StudyError, VolumeError
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.json_files import in_words
 from napari_dycon.io.masks import read_labels
-from napari_dycon.io.volumes import Volume, read_volume, stem
+from napari_dycon.io.volumes import Volume, is_volume, read_volume, stem
 from napari_dycon.study.exchange import channels
 from napari_dycon.study.exchange.channels import Endings
 from napari_dycon.study.exchange.collecting import Found, collect
@@ -202,6 +202,11 @@ def _files_from_dicom(study: Study) -> frozenset[Path]:
 
 
 def _without_scan(path: Path) -> str:
+    if not is_volume(path):
+        return (
+            f"The DICOM file {path.name} refers to none of the series that were found; import it with the "
+            "series that it was made on, or name it for one scan."
+        )
     return (
         f"The label file {path.name} belongs to none of the scans; give it the name of its scan, and where "
         "scans lie in folders, the same folder."
