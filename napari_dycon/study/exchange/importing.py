@@ -162,7 +162,7 @@ def add_scans(
     absolute = None if labels_dir is None else Path(labels_dir).absolute()
     files = [Path(path).absolute() for path in paths]
     found = collect(files, absolute, _files_from_dicom(study), endings)
-    if endings:
+    if endings and any(item.images or item.base for item in found.scans):
         channels.declare(study, list(endings))
     total = len(found.scans) + len(found.unused_labels)
     for done, item in enumerate(found.scans, start=1):

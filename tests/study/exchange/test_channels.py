@@ -104,8 +104,17 @@ def test_only_a_study_with_several_images_asks_for_a_program_that_knows_them(tmp
         save(tmp_path / "in" / "anna_0000.nii.gz", 0)
         run(study, tmp_path / "in")
         assert '"schema_version": 2' in (study.path / "study.json").read_text()
+        save(tmp_path / "in" / "anna_0001.nii.gz", 1)
+        run(study, tmp_path / "in")
     with Study.open(tmp_path / "s") as study:
         assert study.record.channels == ("T1", "FLAIR")
+        assert study.volume("anna", "FLAIR").path.name == "anna_0001.nii.gz"
+
+
+def test_endings_that_no_file_has_change_nothing(study, tmp_path):
+    save(tmp_path / "in" / "anna.nii.gz", 0)
+    (event,) = run(study, tmp_path / "in")
+    assert (event.case.name, study.record.channels, study.record.schema_version) == ("anna", (), 1)
 
 
 def test_an_image_that_is_another_one_now_is_not_used(study, tmp_path):
