@@ -185,10 +185,18 @@ def why_no_images(place: Path | str, spare: Collection[Path] = ()) -> str:
         f"archives ({list_some(archives)}); unpack them first": archives,
         f"Analyze or two-file NIfTI ({list_some(pairs)}); convert them to .nii.gz first": pairs,
         f"files of a format that is not read ({list_some(others)}); convert them to .nii.gz first": others,
-        f"DICOM objects without images ({list_some(kinds)}), which are no scans": kinds,
+        f"DICOM objects without images ({list_some(kinds)}), which are no scans{_as_labels(kinds)}": kinds,
         "a DICOMDIR but not the images it lists; copy the whole disc": alone,
     }
     return " ".join(f"It holds {sentence}." for sentence, there in said.items() if there)
+
+
+def _as_labels(kinds: Sequence[str]) -> str:
+    return (
+        "; contours become labels where their folder is given as that of the labels"
+        if "RTSTRUCT" in kinds
+        else ""
+    )
 
 
 def _modality(path: Path) -> str:

@@ -56,7 +56,7 @@ def find_problem(slices: list[SliceHeader]) -> str | None:
 
 def _kind_problem(slices: list[SliceHeader]) -> str | None:
     if any(item.modality == "SEG" for item in slices):
-        return "it is a segmentation, not a scan; convert it to NIfTI label maps (3D Slicer, dcmqi) first."
+        return "it is a segmentation, not a scan; give its folder as that of the labels to use it."
     if any(item.is_mosaic for item in slices):
         return "its images are mosaics of many slices; convert them to NIfTI with dcm2niix first."
     if any(item.frames > 1 for item in slices):

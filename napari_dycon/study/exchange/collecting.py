@@ -141,12 +141,18 @@ def collect(
 
 def _explicit(paths: Sequence[Path], labels: Path, no_scans: Collection[Path]) -> Found:
     """Pair one scan with the label map that the user names for it."""
-    found = [item for path in dict.fromkeys(paths) for item in _found_at(path, no_scans)]
+    all_found = [item for path in dict.fromkeys(paths) for item in _found_at(path, no_scans)]
+    found = [item for item in all_found if not _is_no_scan(item)] or all_found
     if len(found) != 1:
         raise StudyError(
             f"{labels.name} is one label map, and there are {len(found)} scans; name the one it belongs to."
         )
     return replace(found[0], labels=labels)
+
+
+def _is_no_scan(item: Found) -> bool:
+    """Whether it is a segmentation, or tells what a folder holds beside scans."""
+    return item.path.is_dir() if item.series is None else item.series.modality == "SEG"
 
 
 def _below_one_root(found: Iterable[Found], paths: Sequence[Path]) -> list[Found]:

@@ -103,6 +103,24 @@ def test_beside_its_series_it_is_no_scan(exported, make_study, tmp_path, form):
     assert event.problem is None and other.cases[0].status == "complete"
 
 
+def test_what_lies_beside_a_series_is_named_and_does_not_hinder_labels_that_are_named(
+    exported, make_study, tmp_path
+):
+    written = {form: exported(form) for form in FORMS}
+    mask, _ = written["rtstruct"]
+    for form, (_, folder) in written.items():
+        next(folder.glob("*.dcm")).rename(tmp_path / "dicom" / f"{form}.dcm")
+    study = make_study("second")
+    problems = [event.problem for event in bring(study, tmp_path / "dicom", labels=None)]
+    segmentation, contours = (problem for problem in problems if problem is not None)
+    assert len(problems) == 3 and len(study.cases) == 1
+    assert "it is a segmentation" in segmentation and "contours become labels" in contours
+    assert "as that of the labels" in segmentation and "as that of the labels" in contours
+    (event,) = bring(study, tmp_path / "dicom", labels=tmp_path / "dicom" / "rtstruct.dcm")
+    assert (event.outcome, event.problem) == ("labelled", None)
+    np.testing.assert_array_equal(study.annotation(event.case.id).labels, mask)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_another_grid_is_refused_and_the_scan_is_added_without_labels(exported, make_study, tmp_path, form):
     _, folder = exported(form)
