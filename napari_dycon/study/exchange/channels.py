@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from napari_dycon.errors import StudyError
@@ -55,23 +55,29 @@ def look_like_channels(stems: Iterable[str]) -> tuple[str, ...]:
     return common if len(common) > 1 and common[0] == "0000" else ()
 
 
-def declare(study: Study, channels: Sequence[str]) -> None:
+def declare(study: Study, endings: Endings) -> None:
     """Let a study have several images a case; a study that has them keeps the order of its own.
+
+    What file names end in is remembered for the next import.
 
     Raises
     ------
     StudyError
         If the first channel is another one than that of the study, or the study cannot be changed.
     """
-    known = study.record.channels
-    if known and fold(known[0]) != fold(channels[0]):
+    known, (first, *_) = study.record.channels, endings
+    if known and fold(known[0]) != fold(first):
         raise StudyError(
-            f"The scans of this study are its {known[0]} images, not {channels[0]}; name {known[0]} first."
+            f"The scans of this study are its {known[0]} images, not {first}; name {known[0]} first."
         )
-    new = [channel for channel in channels if fold(channel) not in map(fold, known)]
-    if new:
+    channels = (*known, *(name for name in endings if fold(name) not in map(fold, known)))
+    spelled = {
+        name: ending for name in channels for own, ending in endings.items() if fold(own) == fold(name)
+    }
+    told = {**study.record.endings, **spelled}
+    if (channels, told) != (known, study.record.endings):
         version = max(study.record.schema_version, SEVERAL_IMAGES)
-        study.update(channels=(*known, *new), schema_version=version)
+        study.update(channels=channels, endings=told, schema_version=version)
 
 
 def named_as_in(study: Study, channel: str) -> str:

@@ -141,8 +141,8 @@ def add_scans(
     labels_dir
         Folder of label maps; scans without one are added as unlabelled. Or the label map of a single scan.
     endings
-        What file names of several images of a case end in, by channel, first that of the scan to draw on; see
-        `channels`. Each file is a case by default.
+        What file names of several images of a case end in, by channel, first that of the scan to draw on; by
+        default as in the import before. Without any each file is a case.
 
     Yields
     ------
@@ -160,10 +160,11 @@ def add_scans(
     study.require_writable()
     yield CollectingScans()
     absolute = None if labels_dir is None else Path(labels_dir).absolute()
+    endings = endings or study.record.endings
     files = [Path(path).absolute() for path in paths]
     found = collect(files, absolute, _files_from_dicom(study), endings)
     if endings and any(item.images or item.base for item in found.scans):
-        channels.declare(study, list(endings))
+        channels.declare(study, endings)
     total = len(found.scans) + len(found.unused_labels)
     for done, item in enumerate(found.scans, start=1):
         result = _import_safely(study, item)

@@ -237,6 +237,8 @@ class StudyRecord(BaseModel):
         Grows with every write of the file.
     channels
         Names of the images that a case has, first that of the scan; none where it has nothing but the scan.
+    endings
+        What file names of each channel end in, for the next import.
     retired
         Names that label values had which were given up; such a value is never given again.
     set_aside
@@ -252,6 +254,7 @@ class StudyRecord(BaseModel):
     name: str
     structures: tuple[Structure, ...] = ()
     channels: tuple[ChannelName, ...] = ()
+    endings: dict[ChannelName, str] = {}
     cases: tuple[CaseRecord, ...] = ()
     active_run: SafeId | None = None
     retired: dict[int, str] = {}

@@ -23,6 +23,7 @@ def save(path, seed, moved=0.0, shape=(12, 11, 9)):
 
 
 def run(study, *paths, endings=ENDINGS, **options):
+    """One event a case."""
     _, *events = importing.add_scans(study, paths, endings=endings, **options)
     return events
 
@@ -69,6 +70,15 @@ def test_an_image_that_is_missing_is_told_and_may_come_later(study, tmp_path):
     assert (event.outcome, list(event.case.images), event.notes) == ("joined", ["FLAIR"], ())
     (event,) = run(study, tmp_path / "in")
     assert event.outcome == "already there" and len(study.cases) == 1
+
+
+def test_the_next_import_goes_by_the_same_endings(study, tmp_path):
+    for case in ("anna", "bert"):
+        for channel in range(2):
+            save(tmp_path / case / f"{case}_000{channel}.nii.gz", ord(case[0]) + channel)
+    run(study, tmp_path / "anna")
+    (event,) = run(study, tmp_path / "bert", endings=None)
+    assert (event.case.name, list(event.case.images)) == ("bert", ["FLAIR"])
 
 
 def test_a_case_without_the_scan_to_draw_on_is_refused(study, tmp_path):
