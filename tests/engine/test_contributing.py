@@ -1,6 +1,7 @@
 """What CONTRIBUTING says can be added in one file can be, from another package, as it says."""
 
 import re
+import runpy
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from napari_dycon.learning.networks import backbones
 from napari_dycon.study.exchange.exporting import ExportRequest, export_all
 from napari_dycon.study.exchange.formats import formats
 from napari_dycon.study.store.schema import Structure
+from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
 from napari_dycon.study.truth.growth import Stroke
 from napari_dycon.study.truth.pieces import PieceRequest, sources
@@ -101,5 +103,36 @@ def test_a_source_of_pieces_in_one_file_proposes(package, make_study):
     assert grown.name == "Grow node (As bright)"
 
 
+def test_a_map_in_one_file_lies_beside_the_predictions(make_study, tmp_path, monkeypatch):
+    study = make_study()
+    first, other, path = study.cases[2].id, study.cases[3].id, study.path
+    run = study.new_run("dycon")
+    study.set_active_run(run)
+    scan = study.volume(first).array
+    mask = np.where(scan > np.median(scan) + 60, NODE, 0).astype(np.uint8)
+    study.predictions.save(run, first, mask, np.zeros(mask.shape, np.float32))
+    study.close()
+    program = tmp_path / "odd.py"
+    program.write_text(dict(BLOCKS)["odd"])
+    monkeypatch.setattr("sys.argv", [str(program), str(path)])
+    runpy.run_path(str(program), run_name="__main__")
+    with Study.open(path, read_only=True) as study:
+        assert "odd" in study.predictions.map_names(run, first)
+        assert "odd" not in study.predictions.map_names(run, other)
+        written = study.predictions.map(run, first, "odd")
+        inside = scan[mask > 0]
+        usual = np.unravel_index(np.argmin(np.where(mask > 0, abs(scan - inside.mean()), np.inf)), scan.shape)
+        assert written.shape == scan.shape
+        assert written[usual] < written[np.unravel_index(np.argmax(scan * (mask == 0)), scan.shape)]
+        assert (path / "predictions" / run / f"{first}.odd.nii.gz").is_file()
+
+
 def test_every_file_of_the_page_is_tested():
-    assert {name for name, _ in BLOCKS} == {"cautious", "middle", "plain", "numpy_archive", "as_bright"}
+    assert {name for name, _ in BLOCKS} == {
+        "cautious",
+        "middle",
+        "plain",
+        "numpy_archive",
+        "as_bright",
+        "odd",
+    }
