@@ -143,7 +143,7 @@ class Session:
             ),
             self._read_situation,
         )
-        for slot in (grower.let_go, self._show_case, self.contrast.show_case, pictures.show_case):
+        for slot in (grower.begin_case, self._show_case, self.contrast.show_case, pictures.show_case):
             self.cases.opened.connect(slot)
         pictures.changed.connect(self.tools.range_for_case)
         self.cases.opened.connect(self.views.caption_canvas)

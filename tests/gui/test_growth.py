@@ -79,6 +79,19 @@ def test_a_stroke_grows_a_piece_that_enter_takes_over_as_one_step(hand):
     assert not hand.annotation.known.any()
 
 
+def test_what_growing_needs_is_made_while_the_hand_rests_and_is_not_seen(hand):
+    layers = hand.viewer.layers
+    hand.desk.wait(lambda: {"strokes", "preview"} <= {layer.name for layer in layers})
+    made = [layers["strokes"], layers["preview"]]
+    assert not any(layer.visible for layer in made)
+    assert layers.selection.active is layers["annotation"]
+    assert layers["annotation"].mode == "paint"
+    hand.press(Qt.Key.Key_H)
+    hand.wait_for("Draw a stroke inside")
+    assert [layers["strokes"], layers["preview"]] == made
+    hand.press(Qt.Key.Key_Escape)
+
+
 def test_shift_and_the_eraser_say_outside_and_undo_takes_a_stroke_back(hand):
     row, column = hand.stroke_middle
     hand.press(Qt.Key.Key_H)

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_dycon.plugin.background.growth_jobs import Grown, growth
 from napari_dycon.plugin.background.queue import JobQueue
+from napari_dycon.plugin.canvases.rest import Rest
 from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.desk import Desk
 from napari_dycon.plugin.controllers.dialogue import Dialogue
@@ -20,12 +21,15 @@ from napari_dycon.plugin.keys.preferences import source_settings
 from napari_dycon.plugin.layers.open_case import OpenCase
 from napari_dycon.plugin.layers.presenter import Presenter
 from napari_dycon.plugin.layers.seeds import Seeds
+from napari_dycon.plugin.layers.styles import PREVIEW, STROKES
 from napari_dycon.study.truth.growth import NO_STROKE, Growth, Opinion, Stroke
 from napari_dycon.study.truth.pieces import USUAL, PieceRequest, Source, sources
 
 TAKE = "take"
 FROM = "from:"
 """Begins the answer that chooses a source."""
+AHEAD_MS = 1500
+"""So long the hand rests before something is made that it may need later."""
 HOW = "Draw a stroke inside; with Shift, outside."
 WORKING = "A moment: it still grows."
 
@@ -65,13 +69,14 @@ class Grower:
         self._presenter, self._labels, self._structures = presenter, labels, structures
         self._growths = JobQueue(on_failure)  # of its own, since a source may be slow
         self._seeds = Seeds(presenter.stage, self._on_stroke, self._leave)
+        self._ahead = Rest(self._prepare, AHEAD_MS)
         self._strokes: tuple[Stroke, ...] = ()
         self._growth: Growth | None = None
         self._preview: np.ndarray | None = None
         self._sources: dict[str, Source] = {}
         self._chosen = USUAL
         self._asked = self._turn = self._value = 0
-        self._pending = self._in_haste = False
+        self._pending = self._in_haste = self._seen = False
         presenter.stroke_brush.undo, presenter.stroke_brush.redo = self.undo, self.redo
         structures.changed.connect(self._on_structure)
 
@@ -88,9 +93,9 @@ class Grower:
         self._dialogue.answer(CANCEL)
         self._desk.end_stroke()
         self._look_for_sources()
-        self._strokes, self._growth, self._pending, self._in_haste = (), None, False, False
+        self._strokes, self._growth = (), None
+        self._pending = self._in_haste = self._seen = False
         self._preview = np.zeros(case.annotation.shape, np.uint8, order="F")
-        self._presenter.show_preview(self._preview)
         self._seeds.start()
         self._ask(HOW)
 
@@ -162,7 +167,11 @@ class Grower:
                 self._preview[before.box] = 0
             if grown is not None:
                 self._preview[grown.box] = grown.labels
-            self._presenter.redraw_preview()
+            if grown is not None and not self._seen:
+                self._seen = True
+                self._presenter.show_preview(self._preview)
+            else:
+                self._presenter.redraw_preview()
 
     # ---- where pieces come from ----------------------------------------------------------------
 
@@ -189,9 +198,24 @@ class Grower:
 
     def close(self, seconds: float) -> bool:
         """Let go of everything; return whether what was on its way ended within so many seconds."""
+        self._ahead.stop()
         ended = self._growths.close(seconds)
         self.let_go()
         return ended
+
+    def begin_case(self) -> None:
+        """Prepare for another case."""
+        self.let_go()
+        self._ahead.wait()
+
+    def _prepare(self) -> None:
+        """Have one of the layers made while the hand rests; made at their first use, they held the window."""
+        stage, annotation = self._presenter.stage, self._presenter.annotation
+        if self._desk.case is None or annotation is None or not stage.on_screen:
+            return
+        busy = self._seeds.in_hand or annotation.in_stroke
+        if busy or any(stage.prepare(role) for role in (STROKES, PREVIEW)):
+            self._ahead.wait()
 
     def let_go(self) -> None:
         """Let the sources go of the case of before."""

@@ -90,6 +90,21 @@ class Stage:
         assert self.display is not None
         return self.lay(role, self.display.apply(data), **made_with)
 
+    def prepare(self, role: str) -> bool:
+        """Make the layer of ``role`` before its first use, unseen; return whether that was to be done.
+
+        In a window this takes a tenth of a second, and with a bare viewer model there is nothing to gain.
+        """
+        viewer = self.viewer
+        if self.display is None or self.layer(role) is not None or main_window(viewer) is None:
+            return False
+        active = viewer.layers.selection.active
+        layer = self.put(role, self.blank())
+        layer.visible = False
+        viewer.layers.selection.active = active
+        self.list_layer(layer, False)
+        return True
+
     def derive(
         self, role: str, rule: Callable[..., np.ndarray], kind: type[np.generic], *sources: np.ndarray
     ) -> Layer:
