@@ -15,15 +15,15 @@ from napari_dycon.plugin.controllers.desk import Desk
 from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.labels import Labels
+from napari_dycon.plugin.controllers.piece_sources import PieceSources
 from napari_dycon.plugin.controllers.question import CANCEL, Question
 from napari_dycon.plugin.controllers.structures import Structures
-from napari_dycon.plugin.keys.preferences import source_settings
 from napari_dycon.plugin.layers.open_case import OpenCase
 from napari_dycon.plugin.layers.presenter import Presenter
 from napari_dycon.plugin.layers.seeds import Seeds
 from napari_dycon.plugin.layers.styles import PREVIEW, STROKES
 from napari_dycon.study.truth.growth import NO_STROKE, Growth, Opinion, Stroke
-from napari_dycon.study.truth.pieces import USUAL, PieceRequest, Source, sources
+from napari_dycon.study.truth.pieces import PieceRequest
 
 TAKE = "take"
 FROM = "from:"
@@ -73,8 +73,7 @@ class Grower:
         self._strokes: tuple[Stroke, ...] = ()
         self._growth: Growth | None = None
         self._preview: np.ndarray | None = None
-        self._sources: dict[str, Source] = {}
-        self._chosen = USUAL
+        self._sources = PieceSources()
         self._asked = self._turn = self._value = 0
         self._pending = self._in_haste = self._seen = False
         presenter.stroke_brush.undo, presenter.stroke_brush.redo = self.undo, self.redo
@@ -92,7 +91,7 @@ class Grower:
         self._value = self._structures.active_structure().value
         self._dialogue.answer(CANCEL)
         self._desk.end_stroke()
-        self._look_for_sources()
+        self._sources.look()
         self._strokes, self._growth = (), None
         self._pending = self._in_haste = self._seen = False
         self._preview = np.zeros(case.annotation.shape, np.uint8, order="F")
@@ -136,7 +135,7 @@ class Grower:
             self._show(None)
             self._ask(NO_STROKE if self._strokes else HOW)
             return
-        source, turn = self._sources[self._chosen], self._turn
+        source, turn = self._sources.in_use, self._turn
         model = None if case.prediction is None else Opinion(case.prediction, case.entropy)
         structure = self._structures.active_structure()
         seen = replace(case.volume, array=case.picture.array)
@@ -175,20 +174,8 @@ class Grower:
 
     # ---- where pieces come from ----------------------------------------------------------------
 
-    def _look_for_sources(self) -> None:
-        """Find out which sources are offered today; the usual one is in use where the chosen one is not."""
-        for name in sources.names():
-            self._sources.setdefault(name, sources.get(name)(source_settings))
-        if self._chosen not in self._titles():
-            self._chosen = USUAL
-
-    def _titles(self) -> dict[str, str]:
-        """Names and titles of the sources that can be chosen, the usual one first."""
-        names = sorted(self._sources, key=lambda name: (name != USUAL, name))
-        return {name: self._sources[name].title for name in names if self._sources[name].is_offered()}
-
     def _use(self, name: str) -> None:
-        self._chosen = name
+        self._sources.chosen = name
         self._grow()
 
     @property
@@ -219,16 +206,15 @@ class Grower:
 
     def let_go(self) -> None:
         """Let the sources go of the case of before."""
-        for source in self._sources.values():
-            source.let_go()
+        self._sources.let_go()
 
     # ---- the question ------------------------------------------------------------------------
 
     def _ask(self, text: str, *answers: tuple[str, str]) -> None:
         self._asked += 1  # so that the question before, which this one cancels, calls nothing off
-        offered = self._titles()
+        offered = self._sources.titles()
         ways = tuple((FROM + name, title) for name, title in offered.items()) if len(offered) > 1 else ()
-        question = Question(text, (*answers, (CANCEL, "Cancel")), ways, FROM + self._chosen)
+        question = Question(text, (*answers, (CANCEL, "Cancel")), ways, FROM + self._sources.chosen)
         self._dialogue.ask(question, partial(self._on_answer, self._asked))
 
     def _on_answer(self, asked: int, key: str) -> None:

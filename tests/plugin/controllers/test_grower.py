@@ -230,7 +230,7 @@ class Far:
 
 @pytest.fixture
 def far(opened):
-    source = opened.session.tools._grower._sources["far"] = Far()
+    source = opened.session.tools._grower._sources.made["far"] = Far()
     yield source
     source.gate.set()
 
