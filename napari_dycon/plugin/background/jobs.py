@@ -5,7 +5,7 @@ load, and napari must not wait for it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -320,7 +320,7 @@ def load_case(study: Study, case_id: str, save_first: Callable[[], bool]) -> Eve
             editor=AnnotationEditor(study.annotation(case_id).in_file_order(), volume.geometry),
             prediction=latest.prediction,
             entropy=latest.entropy,
-            picture=Picture.of(scan, volume.array),
+            picture=Picture.of(scan, volume),
             images=(scan, *there) if there else (),
         )
 
@@ -342,8 +342,10 @@ def load_picture(study: Study, case_id: str, channel: str) -> EventSource[Pictur
         del control
         further = channel in study.record.channels[1:]
         volume = study.volume(case_id, channel if further else "")
-        array = on_the_grid_of(study.geometry(case_id), volume) if further else volume.array
-        yield PictureLoaded(case_id, Picture.of(channel, array))
+        if further:
+            grid = study.geometry(case_id)
+            volume = replace(volume, array=on_the_grid_of(grid, volume), geometry=grid)
+        yield PictureLoaded(case_id, Picture.of(channel, volume))
 
     return source
 

@@ -1,7 +1,6 @@
 """From a few strokes to a piece: proposed, corrected by further strokes, taken over."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from math import prod
 
@@ -138,8 +137,7 @@ class Grower:
         source, turn = self._sources.in_use, self._turn
         model = None if case.prediction is None else Opinion(case.prediction, case.entropy)
         structure = self._structures.active_structure()
-        seen = replace(case.volume, array=case.picture.array)
-        request = PieceRequest(seen, case.annotation, structure, self._strokes, model)
+        request = PieceRequest(case.picture.volume, case.annotation, structure, self._strokes, model)
         job = growth(source, request, turn, lambda: self._turn == turn)
         self._growths.put("growth", job, self._on_grown)
         if source.patience or self._dialogue.question is None:

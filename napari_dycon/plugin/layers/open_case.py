@@ -24,8 +24,8 @@ class Picture:
     ----------
     channel
         Which image it is; empty for the scan of a study with one image a case.
-    array
-        ``(x, y, z)`` in source order.
+    volume
+        The image, sampled on the grid of the scan.
     contrast, intensity_range
         Limits of the grey scale and of its slider, in units of the image.
     windows
@@ -33,16 +33,16 @@ class Picture:
     """
 
     channel: str
-    array: np.ndarray
+    volume: Volume
     contrast: tuple[float, float]
     intensity_range: tuple[float, float]
     windows: tuple[Window, ...] = ()
 
     @classmethod
-    def of(cls, channel: str, array: np.ndarray) -> "Picture":
+    def of(cls, channel: str, volume: Volume) -> "Picture":
         """Look at every voxel of an image, so not for the GUI thread."""
-        contrast, full = contrast_limits(array), intensity_range(array)
-        return cls(channel, array, contrast, full, windows_of(array, contrast, full))
+        contrast, full = contrast_limits(volume.array), intensity_range(volume.array)
+        return cls(channel, volume, contrast, full, windows_of(volume.array, contrast, full))
 
 
 @dataclass

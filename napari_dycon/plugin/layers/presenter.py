@@ -271,11 +271,11 @@ class Presenter:
     def show_picture(self, case: OpenCase) -> None:
         """Show the image of the open case that the person wants to see, in the place of the one before."""
         picture = case.picture
-        scan = self.stage.put(styles.SCAN, picture.array, contrast_limits=picture.contrast)
+        scan = self.stage.put(styles.SCAN, picture.volume.array, contrast_limits=picture.contrast)
         scan.contrast_limits_range = picture.intensity_range
         scan.contrast_limits = picture.contrast
         scan.visible = True
-        self.brush.scan = case.display.apply(picture.array)
+        self.brush.scan = case.display.apply(picture.volume.array)
 
     def _furnish(self, viewer: "ViewerModel") -> None:
         viewer.canvas.overlays.scale_bar.visible = True
