@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from napari_dycon.errors import VolumeError
@@ -41,6 +40,8 @@ def on_the_grid_of(geometry: Geometry, volume: Volume) -> NDArray[np.float32]:
     if volume.geometry.shape == geometry.shape and _shift(to_image, geometry.shape) < SAME:
         return values
     require_overlap(geometry, volume)
+    import SimpleITK as sitk
+
     image = sitk.GetImageFromArray(np.ascontiguousarray(values.T))
     transform = sitk.AffineTransform(to_image[:3, :3].ravel().tolist(), to_image[:3, 3].tolist())
     found = sitk.Resample(
