@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from napari_dycon.guidance.quality import Checks, Outlook
+from napari_dycon.study.exchange.channels import missing
 from napari_dycon.study.exchange.searching import Checked
 from napari_dycon.study.store.schema import CaseRecord
 from napari_dycon.study.study import Study
@@ -132,7 +133,7 @@ def case_rows(
                 flagged=page.flagged,
                 to_review=page.to_review,
                 seconds=page.seconds,
-                problems=(*(trouble.reasons if trouble else ()), *case.notes),
+                problems=(*(trouble.reasons if trouble else ()), *case.notes, *missing(study, case)),
                 unusable=trouble is not None,
                 lost=trouble is not None and trouble.lost,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from napari_dycon.errors import StudyError
@@ -106,6 +106,7 @@ def join(study: Study, case_id: str, channel: str, volume: Volume, image: ImageR
     return record
 
 
-def missing(study: Study, case: CaseRecord) -> Iterator[str]:
-    """Yield the channels of a study of which a case has no image."""
-    yield from (channel for channel in study.record.channels[1:] if channel not in case.images)
+def missing(study: Study, case: CaseRecord) -> tuple[str, ...]:
+    """Say of which channels of a study a case has no image; nothing where it has all."""
+    lacking = [channel for channel in study.record.channels[1:] if channel not in case.images]
+    return (f"It has no {', '.join(lacking)} image.",) if lacking else ()

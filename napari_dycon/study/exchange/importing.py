@@ -251,8 +251,7 @@ def _with_images(study: Study, item: Found, result: _Result) -> _Result:
         except (DyconError, OSError) as error:
             problems.append(f"{error} The case was added without its {channel} image.")
     case = study.case(case.id)
-    lacking = list(channels.missing(study, case))
-    notes = (f"It has no {', '.join(lacking)} image.",) if lacking else ()
+    notes = channels.missing(study, case)
     outcome = "joined" if joined and result.outcome == "already there" else result.outcome
     return _Result(case, outcome, " ".join(problems) or None, (*result.notes, *notes))
 

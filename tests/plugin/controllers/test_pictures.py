@@ -83,6 +83,11 @@ def test_a_case_with_one_image_says_that_there_is_no_other(show):
     assert show.session.actions.situation().images is False
 
 
+def test_the_table_says_which_image_a_case_lacks(show):
+    problems = {row.name: row.problems for row in show.session.cases.list.rows()}
+    assert problems == {"anna": (), "bert": (), "carl": ("It has no FLAIR image.",)}
+
+
 def test_paint_in_a_range_and_the_pointer_mean_the_image_that_is_seen(show):
     show.session.views.pictures.step()
     show.wait("FLAIR")
