@@ -316,6 +316,8 @@ def test_layers_deleted_by_hand_go_and_come_in_every_plane(desk, planes):
 
 
 def test_hiding_leaves_nothing_behind(desk, planes, monkeypatch):
+    made_at_rest = {"strokes", "preview"}
+    desk.qtbot.waitUntil(lambda: made_at_rest <= {layer.name for layer in desk.viewer.layers}, timeout=30000)
     threads, names = threading.active_count(), [layer.name for layer in desk.viewer.layers]
     listeners = {
         name: len(desk.viewer.layers["annotation"].events[name].callbacks) for name in ("paint", "set_data")

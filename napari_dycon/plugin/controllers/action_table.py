@@ -123,7 +123,7 @@ def deeds(
         "fit": views.fit,
         "annotation": views.toggle_annotation,
         **{f"window_{name}": partial(contrast.choose, name) for name in WINDOWS},
-        "next_image": views.pictures.step,
+        "next_image": views.show_next_image,
         "prediction": lambda: views.set_overlay(prediction=not views.overlay.prediction),
         "uncertainty": lambda: views.set_overlay(entropy=not views.overlay.entropy),
         "differences": views.toggle_differences,

@@ -149,6 +149,10 @@ class Views:
         if self._planes is not None:
             self._planes.cross_hair.follow_viewer()
 
+    def show_next_image(self) -> None:
+        """Show the next image of the open case in the place of the one that is seen."""
+        self.pictures.step()
+
     def caption_canvas(self) -> None:
         """Draw name and sides over the viewer's plane, once there is a window to draw in."""
         window = main_window(self._presenter.viewer)

@@ -125,6 +125,7 @@ class Presenter:
         viewer.layers.selection.active = annotation
         self._furnish(viewer)
         if not same:
+            self._resize_strokes()
             self.slices.centre()
         self.maps.apply_overlay()
 
@@ -276,6 +277,11 @@ class Presenter:
         scan.contrast_limits = picture.contrast
         scan.visible = True
         self.brush.scan = case.display.apply(picture.volume.array)
+
+    def _resize_strokes(self) -> None:
+        """Give the layer of strokes the size of the case: napari counts the slices of hidden layers, too."""
+        if self.layer(styles.STROKES) is not None:
+            self.stage.put(styles.STROKES, self.stage.blank())
 
     def _furnish(self, viewer: "ViewerModel") -> None:
         viewer.canvas.overlays.scale_bar.visible = True
