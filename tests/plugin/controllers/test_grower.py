@@ -2,12 +2,16 @@
 
 import threading
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from napari_dycon.errors import StudyError
 from napari_dycon.plugin.actions import ACTIONS, BY_ID
 from napari_dycon.plugin.controllers.grower import FROM, HOW, WORKING
+from napari_dycon.plugin.controllers.question import CANCEL
+from napari_dycon.study.exchange import importing
+from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Known
 from napari_dycon.study.truth.growth import NO_STROKE, box_inside, look_at
 
@@ -306,3 +310,26 @@ def test_a_source_that_is_offered_no_longer_gives_way_to_the_usual_one(opened, f
     assert bright.session.dialogue.question.ways == ()
     inside(bright)
     assert question(bright).startswith("Take this piece over?")
+
+
+def test_a_case_of_another_size_keeps_nothing_of_the_strokes_before(make_session, tmp_path, qtbot):
+    """A hidden layer of another size gave napari slices that the scan does not have."""
+    from napari.components import ViewerModel
+
+    for name, depth in (("long", 30), ("short", 12)):
+        image = np.random.default_rng(depth).normal(100, 10, (20, 18, depth)).astype(np.float32)
+        nib.save(nib.Nifti1Image(image, np.diag([-1.0, -1.0, 2.0, 1.0])), tmp_path / f"{name}.nii.gz")
+    with Study.create(tmp_path / "study", []) as study:
+        study.add_structure("organ")
+        list(importing.add_scans(study, sorted(tmp_path.glob("*.nii.gz"))))
+    viewer = ViewerModel()
+    session = make_session(viewer)
+    session.open_study(tmp_path / "study")
+    for case in ("long", "short"):
+        session.cases.open(case)
+        qtbot.waitUntil(lambda case=case: session.cases.case_id == case, timeout=15000)
+        if case == "long":
+            session.tools.grow()
+            session.dialogue.answer(CANCEL)
+    assert "strokes" in viewer.layers
+    assert viewer.dims.nsteps[0] == 12
