@@ -198,7 +198,7 @@ class Grower:
         stage, annotation = self._presenter.stage, self._presenter.annotation
         if self._desk.case is None or annotation is None or not stage.on_screen:
             return
-        busy = self._seeds.in_hand or annotation.in_stroke
+        busy = self._seeds.in_hand or annotation.in_stroke or self._dialogue.question is not None
         if busy or any(stage.prepare(role) for role in (STROKES, PREVIEW)):
             self._ahead.wait()
 
