@@ -1,12 +1,19 @@
 """All methods, those of other packages too, told without loading PyTorch."""
 
-import ast
 import pkgutil
+import re
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 from napari_dycon.learning import methods
+
+# Read as text: Python 3.11 counts the depth of syntax trees once for all threads, so a tree built in the
+# background makes one that is built meanwhile in another thread fail (SystemError).
+_TEXT = r"""(?P<quote>["'])(?P<text>.+?)(?P=quote)"""
+_DECORATOR = re.compile(rf"^@register\(\s*{_TEXT}\s*,?\s*\)$", re.MULTILINE)
+_CLASS_BODY = re.compile(r"^class .*\n(?:(?:[ \t)].*)?\n)*", re.MULTILINE)
+_TITLE = re.compile(rf"^[ \t]+title(?:\s*:[^=\n]+)?\s*=\s*\(?\s*{_TEXT}", re.MULTILINE)
 
 
 def method_titles() -> dict[str, str]:
@@ -21,30 +28,13 @@ def _source(module: str) -> str:
     try:
         spec = find_spec(module)
         source = getattr(spec.loader, "get_source", lambda name: None)(module) if spec else None
-        ast.parse(source or "")
     except (ImportError, SyntaxError, ValueError):
         return ""
     return source or ""
 
 
 def _titles(source: str) -> Iterator[tuple[str, str]]:
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.ClassDef) and (name := _registered_name(node)):
-            yield name, _constant(node, "title") or name
-
-
-def _registered_name(node: ast.ClassDef) -> str:
-    """The name under which a class is registered; empty where it is not."""
-    for decorator in node.decorator_list:
-        if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "register":
-            argument = decorator.args[0]
-            return str(argument.value) if isinstance(argument, ast.Constant) else ""
-    return ""
-
-
-def _constant(node: ast.ClassDef, name: str) -> str:
-    for entry in node.body:
-        named = isinstance(entry, ast.Assign) and [getattr(target, "id", "") for target in entry.targets]
-        if named == [name] and isinstance(value := getattr(entry, "value", None), ast.Constant):
-            return str(value.value)
-    return ""
+    for registered in _DECORATOR.finditer(source):
+        body = _CLASS_BODY.search(source, registered.end())
+        title = body and _TITLE.search(body[0])
+        yield registered["text"], title["text"] if title else registered["text"]

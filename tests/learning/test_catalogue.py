@@ -1,3 +1,4 @@
+import ast
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -19,9 +20,22 @@ def test_reading_it_does_not_load_torch():
     assert done.returncode == 0
 
 
+def test_reading_it_builds_no_syntax_tree(monkeypatch):
+    """Trees built in two threads at a time make each other fail; the window reads titles in its worker."""
+
+    def refuse(*arguments, **options):
+        raise SystemError("AST constructor recursion depth mismatch")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ast, "parse", refuse)
+        titles = method_titles()
+    assert "dycon" in titles
+
+
 def test_methods_of_other_packages_are_told_from_their_source(tmp_path, monkeypatch):
     sources = {
         "kind_method": '@register("kind")\nclass Kind:\n    title = "Kind: of others"\n',
+        "untitled_method": "@register('plain')\nclass Plain(\n    Base,\n):\n    pass\n\n\ntitle = 'no'\n",
         "broken_method": "class:",
     }
     for name, source in sources.items():
@@ -31,5 +45,6 @@ def test_methods_of_other_packages_are_told_from_their_source(tmp_path, monkeypa
     monkeypatch.setattr(catalogue, "entry_points", lambda group: entries if group == GROUP else [])
     found = catalogue.method_titles()
     assert found["kind"] == "Kind: of others"
+    assert found["plain"] == "plain"
     assert "dycon" in found
     assert not set(sources) & set(sys.modules)
