@@ -1,7 +1,8 @@
 """DICOM series: found in a folder, checked slice by slice, converted once to NIfTI without patient data.
 
 Positions come from ImagePositionPatient alone; names, InstanceNumber and SliceThickness are not trusted. What
-does not form one evenly spaced block is refused with the slices at fault.
+does not form one evenly spaced block is refused with the slices at fault. An enhanced object holds many
+images in one file; each volume in it is a series here.
 """
 
 from __future__ import annotations
@@ -14,23 +15,24 @@ import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.config import disable_value_validation
+from pydicom.pixels import pixel_array
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from napari_dycon.errors import VolumeError
 from napari_dycon.io import headers
 from napari_dycon.io.atomic import atomic_path, require_space
 from napari_dycon.io.dicom_checks import find_problem, list_some, what_is_odd, without_localizers
+from napari_dycon.io.dicom_frames import tell_apart
 from napari_dycon.io.dicom_slices import (
     DamagedFileError,
     SliceHeader,
-    read_slice,
-    rescaling,
+    read_slices,
     series_geometry,
     sort_slices,
 )
@@ -54,15 +56,22 @@ _DIGITS = re.compile(r"\d+")
 _LOOKED_AT = 50
 
 
+class ImageAt(NamedTuple):
+    """Where an image lies: its file, and which frame of it, counted from 1; None for a file of one image."""
+
+    file: Path
+    frame: int | None = None
+
+
 @dataclass(frozen=True)
 class Series:
-    """One series of a DICOM folder.
+    """One series of a DICOM folder, or one volume of a series whose files hold several.
 
     Attributes
     ----------
     uid, description, modality : str
         As the files state them.
-    files : tuple of Path
+    images : tuple of ImageAt
         Sorted by position along the slice normal; unsorted where positions are missing.
     shape : tuple of int
         Columns, rows, slices.
@@ -72,19 +81,38 @@ class Series:
         One sentence when the series must be refused.
     notes : tuple of str
         Sentences about what was left out.
-    frame_of_reference : str
-        As the files state it.
+    frame_of_reference, study : str
+        As the files state them.
+    part : str
+        What tells it from other volumes of its series, in words; empty where it is the whole series.
     """
 
     uid: str
     description: str
     modality: str
-    files: tuple[Path, ...]
+    images: tuple[ImageAt, ...]
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
     problem: str | None = None
     notes: tuple[str, ...] = ()
     frame_of_reference: str = ""
+    study: str = ""
+    part: str = ""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Its files, in the order of their images."""
+        return tuple(dict.fromkeys(image.file for image in self.images))
+
+    @property
+    def key(self) -> str:
+        """Name it apart from every other volume; it shows identifiers of the files."""
+        return f"{self.uid} {self.part}".strip()
+
+    @property
+    def title(self) -> str:
+        """Description, with what tells it from other volumes of the series."""
+        return f"{self.description} ({self.part})".strip() if self.part else self.description
 
 
 def find_series(folder: Path | str) -> list[Series]:
@@ -97,7 +125,7 @@ def find_series(folder: Path | str) -> list[Series]:
     foreign: list[Path] = []
     for file in _files(Path(folder)):
         try:
-            found = read_slice(file)
+            found = read_slices(file)
         except DamagedFileError:
             damaged.append(file)
             continue
@@ -107,7 +135,11 @@ def find_series(folder: Path | str) -> list[Series]:
     by_series: dict[str, list[SliceHeader]] = {}
     for item in _without_copies(slices):
         by_series.setdefault(item.series, []).append(item)
-    series = [_blame(_series(members), damaged) for members in by_series.values()]
+    series = [
+        _blame(_series(part, members), damaged)
+        for of_series in by_series.values()
+        for part, members in _volumes(of_series).items()
+    ]
     return sorted(series, key=lambda one: (one.description, one.uid))
 
 
@@ -131,21 +163,39 @@ def convert_series(series: Series, out: Path) -> None:
     if series.problem:
         raise VolumeError(series.problem)
     out = Path(out)
-    slices = [item for file in series.files for item in read_slice(file)]
+    slices = headers_of(series)
     problem = find_problem(slices)
-    if problem or len(slices) != len(series.files):
-        raise VolumeError(f"{_title(series)} changed on disk; look for series again.")
+    if problem:
+        raise VolumeError(_stale_sentence(series))
     geometry = series_geometry(sort_slices(slices))
     require_memory(out, 16 * int(np.prod(geometry.shape)))
-    voxels = _compact(_voxels(series, slices[0]))
+    voxels = _compact(_voxels(series, slices))
     _write(out, voxels, geometry)
+
+
+def headers_of(series: Series) -> list[SliceHeader]:
+    """Read the headers of all images of a series anew, in its order.
+
+    Raises
+    ------
+    VolumeError
+        If an image is gone, or a file holds others now.
+    """
+    found = {ImageAt(item.file, item.frame): item for file in series.files for item in read_slices(file)}
+    if any(image not in found for image in series.images):
+        raise VolumeError(_stale_sentence(series))
+    return [found[image] for image in series.images]
+
+
+def _stale_sentence(series: Series) -> str:
+    return f"{_title(series)} changed on disk; look for series again."
 
 
 def patient_id(series: Series) -> str:
     """Identifier of the patient as the files state it; for a pseudonym, never shown or kept itself."""
     for file in series.files:
         try:
-            found = next((item.patient for item in read_slice(file) if item.patient), "")
+            found = next((item.patient for item in read_slices(file) if item.patient), "")
         except DamagedFileError:  # gone or damaged since the search
             continue
         if found:
@@ -165,7 +215,20 @@ def _without_copies(slices: Sequence[SliceHeader]) -> Iterator[SliceHeader]:
 
 def _identity(item: SliceHeader) -> tuple[str, ...]:
     """What two copies of one image have in common: careless programs give several images one identifier."""
-    return (item.instance or str(item.file), item.series, str(item.position.tolist()))
+    return (item.instance or str(item.file), item.series, str(item.position.tolist()), str(item.frame))
+
+
+def _volumes(members: list[SliceHeader]) -> dict[str, list[SliceHeader]]:
+    """Volumes in the images of one series, each with what tells it from the others: one, but for frames."""
+    if all(item.frame is None for item in members):
+        return {"": members}
+    files = list(dict.fromkeys(item.file for item in members))
+    numbers = {file: str(number) for number, file in enumerate(files, start=1)}
+    return tell_apart(
+        members,
+        marks=lambda item: {**item.marks, "file {}": numbers[item.file]},
+        place=lambda item: item.position,
+    )
 
 
 def why_no_images(place: Path | str, spare: Collection[Path] = ()) -> str:
@@ -220,7 +283,7 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _series(members: list[SliceHeader]) -> Series:
+def _series(part: str, members: list[SliceHeader]) -> Series:
     """Describe one series: drop localizers, sort, and look for a reason to refuse it."""
     kept, dropped = without_localizers(members)
     kept = sort_slices(kept)
@@ -232,17 +295,19 @@ def _series(members: list[SliceHeader]) -> Series:
         uid=first.series,
         description=first.description,
         modality=first.modality,
-        files=tuple(item.file for item in kept),
+        images=tuple(ImageAt(item.file, item.frame) for item in kept),
         shape=(*first.size, len(kept)),
         spacing=spacing,
         notes=(*left_out, *what_is_odd(kept)),
         frame_of_reference=first.frame_of_reference,
+        study=first.study,
+        part=part,
     )
     return replace(series, problem=f"{_title(series)} cannot be used: {problem}" if problem else None)
 
 
 def _title(series: Series) -> str:
-    return f"The series {series.description!r}" if series.description else "The series without description"
+    return f"The series {series.title!r}" if series.title else "The series without description"
 
 
 def _blame(series: Series, damaged: Sequence[Path]) -> Series:
@@ -258,34 +323,41 @@ def _blame(series: Series, damaged: Sequence[Path]) -> Series:
     return replace(series, problem=problem)
 
 
-def _voxels(series: Series, first: SliceHeader) -> NDArray[np.float64]:
+def _voxels(series: Series, slices: Sequence[SliceHeader]) -> NDArray[np.float64]:
     """Rescaled values (columns, rows, slices)."""
-    voxels = np.empty((*first.size, len(series.files)))
-    for index, file in enumerate(series.files):
+    voxels = np.empty((*slices[0].size, len(slices)))
+    opened: tuple[Path, Any] | None = None
+    for index, item in enumerate(slices):
         try:
-            voxels[..., index] = _pixels(file).T
+            if opened is None or opened[0] != item.file:
+                opened = item.file, _open(item.file)
+            voxels[..., index] = _pixels(opened[1], item).T
         except _NoDecoderError:
             return _voxels_by_gdcm(series, voxels)
         except Exception as error:  # decoders raise many kinds
             raise VolumeError(
-                f"{_title(series)} cannot be used: slice {index + 1} ({file.name}) is damaged "
+                f"{_title(series)} cannot be used: slice {index + 1} ({item.file.name}) is damaged "
                 "and cannot be decoded; copy it again."
             ) from error
     return voxels
 
 
-def _pixels(file: Path) -> NDArray[np.float64]:
-    """Rescaled pixels (rows, columns) of one image."""
+def _open(file: Path) -> Any:
     with disable_value_validation():
         dataset = pydicom.dcmread(file, force=True)
         if "TransferSyntaxUID" not in dataset.file_meta:
             dataset.file_meta.TransferSyntaxUID = _SYNTAXES[dataset.original_encoding]
+    return dataset
+
+
+def _pixels(dataset: Any, item: SliceHeader) -> NDArray[np.float64]:
+    """Rescaled pixels (rows, columns) of one image."""
+    with disable_value_validation():
         try:
-            stored = dataset.pixel_array
+            stored = pixel_array(dataset, index=None if item.frame is None else item.frame - 1)
         except RuntimeError as error:  # no decoder for this compression in pydicom; GDCM has most
             raise _NoDecoderError from error
-        slope, intercept = rescaling(dataset)
-    return np.asarray(stored.astype(np.float64) * slope + intercept)
+    return np.asarray(stored.astype(np.float64) * item.slope + item.intercept)
 
 
 class _NoDecoderError(Exception):
@@ -293,7 +365,15 @@ class _NoDecoderError(Exception):
 
 
 def _voxels_by_gdcm(series: Series, voxels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Let GDCM decode all images, in a process of its own: a damaged one may crash it."""
+    """Let GDCM decode all images, in a process of its own: a damaged one may crash it.
+
+    It does not rescale each frame of a file by its own factor, and is not asked to.
+    """
+    if any(image.frame is not None for image in series.images):
+        raise VolumeError(
+            f"{_title(series)} cannot be used: there is no decoder for its compression; "
+            "export it uncompressed."
+        )
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "pixels.npy"
         names = json.dumps([str(file) for file in series.files])

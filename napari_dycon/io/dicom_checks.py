@@ -60,7 +60,10 @@ def _kind_problem(slices: list[SliceHeader]) -> str | None:
     if any(item.is_mosaic for item in slices):
         return "its images are mosaics of many slices; convert them to NIfTI with dcm2niix first."
     if any(item.frames > 1 for item in slices):
-        return "it is enhanced multi-frame DICOM; convert it to NIfTI with dcm2niix first."
+        return (
+            "it is multi-frame DICOM that does not say of each image where it lies; convert it to NIfTI with "
+            "dcm2niix first."
+        )
     if any(item.samples > 1 for item in slices):
         return "it holds colour images; a grey-value series is needed."
     if others := {item.colours for item in slices} - {GREY, INVERTED}:

@@ -14,7 +14,7 @@ from pydicom.config import disable_value_validation
 from pydicom.multival import MultiValue
 
 from napari_dycon.errors import GridMismatchError, VolumeError
-from napari_dycon.io.dicom import Series
+from napari_dycon.io.dicom import Series, headers_of
 from napari_dycon.io.geometry import LPS_TO_RAS, Geometry
 from napari_dycon.io.json_files import write_model
 from napari_dycon.io.volumes import stem
@@ -28,26 +28,26 @@ STATED_ALWAYS = (
 """What every object of a study states about patient and study, if only that it is not known."""
 STATED_WHERE_KNOWN = ("IssuerOfPatientID", "StudyDescription")
 _OF_THE_SERIES = (
-    *(
-        "SeriesInstanceUID",
-        "FrameOfReferenceUID",
-        "PositionReferenceIndicator",
-        "Modality",
-        "Rows",
-        "Columns",
-    ),
-    *("PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient", "SOPClassUID", "SOPInstanceUID"),
+    *("SeriesInstanceUID", "FrameOfReferenceUID", "PositionReferenceIndicator", "Modality"),
+    *("SOPClassUID", "SOPInstanceUID"),
 )
 
 
 class DicomSlice(BaseModel):
-    """One image: its class and identifier, and the centre of its first pixel in mm, LPS."""
+    """One image: its class and identifier, and the centre of its first pixel in mm, LPS.
+
+    Attributes
+    ----------
+    frame
+        Which frame of its object it is, counted from 1; None where the object is one image.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     sop_class: str
     instance: str
     position: tuple[float, float, float]
+    frame: int | None = None
 
 
 class DicomIdentity(BaseModel):
@@ -130,8 +130,9 @@ def read_identity(series: Series) -> DicomIdentity:
     VolumeError
         If a file cannot be read any more.
     """
-    images = [_head(file) for file in series.files]
-    first = images[0]
+    heads = {file: _head(file) for file in series.files}
+    slices, images = headers_of(series), list(heads.values())
+    first, lies = images[0], slices[0]
     return DicomIdentity(
         patient_and_study={
             keyword: next((text for image in images if (text := _text(image, keyword))), "")
@@ -141,17 +142,18 @@ def read_identity(series: Series) -> DicomIdentity:
         frame_of_reference=_text(first, "FrameOfReferenceUID"),
         position_reference=_text(first, "PositionReferenceIndicator"),
         modality=_text(first, "Modality"),
-        columns=int(first.Columns),
-        rows=int(first.Rows),
-        pixel_spacing=_numbers(first.PixelSpacing),
-        orientation=_numbers(first.ImageOrientationPatient),
+        columns=lies.size[0],
+        rows=lies.size[1],
+        pixel_spacing=_numbers(lies.pixel_spacing),
+        orientation=_numbers(lies.orientation),
         slices=tuple(
             DicomSlice(
-                sop_class=_text(image, "SOPClassUID"),
-                instance=_text(image, "SOPInstanceUID"),
-                position=_numbers(image.ImagePositionPatient),
+                sop_class=_text(heads[item.file], "SOPClassUID"),
+                instance=_text(heads[item.file], "SOPInstanceUID"),
+                position=_numbers(item.position),
+                frame=item.frame,
             )
-            for image in images
+            for item in slices
         ),
     )
 
@@ -187,12 +189,12 @@ def identity_of(scan: Path) -> DicomIdentity:
 
 
 def _require_complete(scan: Path, identity: DicomIdentity) -> None:
-    instances = {item.instance for item in identity.slices}
+    instances = {(item.instance, item.frame) for item in identity.slices}
     missing = {
         "study": not identity.patient_and_study.get("StudyInstanceUID"),
         "series": not identity.series,
         "frame of reference": not identity.frame_of_reference,
-        "images": "" in instances or not all(item.sop_class for item in identity.slices),
+        "images": not all(item.instance and item.sop_class for item in identity.slices),
     }
     lacking = " and ".join(name for name, lacks in missing.items() if lacks)
     if lacking:

@@ -21,33 +21,36 @@ from napari_dycon.io.volumes import is_volume
 CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 _OFF_PLANE = 0.1
 """Share of a slice's distance by which a contour may lie beside it."""
+_REFERENCES = [
+    *("SOPClassUID", "FrameOfReferenceUID", "ReferencedSeriesSequence", "ReferencedFrameOfReferenceSequence"),
+    "PerFrameFunctionalGroupsSequence",
+]
 _MARK = slice(128, 132)
 
 
 @dataclass(frozen=True)
 class DicomLabels:
-    """A file of segments or contours: the series it refers to, and its frame of reference."""
+    """A file of segments or contours: the series it refers to, its frame of reference, frames of objects."""
 
     path: Path
     kind: str
     series: frozenset[str]
     frame_of_reference: str
+    frames: frozenset[int] = frozenset()
 
 
 def look_for_labels(path: Path) -> DicomLabels | None:
     """Tell what a file of segments or contours refers to; None for every other file."""
     if is_volume(path) or not _is_dicom(path):
         return None
-    tags = ["SOPClassUID", "FrameOfReferenceUID", "ReferencedSeriesSequence"]
     try:
         with disable_value_validation():
-            head = pydicom.dcmread(
-                path, stop_before_pixels=True, specific_tags=[*tags, "ReferencedFrameOfReferenceSequence"]
-            )
+            head = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_REFERENCES)
             if head.get("SOPClassUID") not in (SegmentationStorage, RTStructureSetStorage):
                 return None
             series = {str(item.SeriesInstanceUID) for item in head.get("ReferencedSeriesSequence") or ()}
             frame = str(head.get("FrameOfReferenceUID", "") or "")
+            numbers = frozenset(_frames_referred_to(head))
             for of_frame in head.get("ReferencedFrameOfReferenceSequence") or ():
                 frame = frame or str(of_frame.get("FrameOfReferenceUID", "") or "")
                 for study in of_frame.get("RTReferencedStudySequence") or ():
@@ -55,7 +58,17 @@ def look_for_labels(path: Path) -> DicomLabels | None:
                     series |= {str(item.SeriesInstanceUID) for item in found}
     except Exception:  # noqa: BLE001 - pydicom raises many kinds for damaged files, which are no labels
         return None
-    return DicomLabels(path, str(head.SOPClassUID), frozenset(series), frame)
+    return DicomLabels(path, str(head.SOPClassUID), frozenset(series), frame, numbers)
+
+
+def _frames_referred_to(part: Any) -> Iterator[int]:
+    """Yield the numbers of frames that a data set refers to, at whatever depth."""
+    for number in np.atleast_1d(part.get("ReferencedFrameNumber") or ()):
+        yield int(number)
+    for element in part:
+        if element.VR == "SQ":
+            for one in element.value:
+                yield from _frames_referred_to(one)
 
 
 def read_dicom_labels(path: Path, like: Geometry) -> tuple[NDArray[np.uint8], dict[int, str]]:

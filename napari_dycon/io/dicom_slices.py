@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pydicom.config import disable_value_validation
 
 from napari_dycon.errors import VolumeError
+from napari_dycon.io.dicom_frames import Frame, frames_of, is_enhanced
 from napari_dycon.io.geometry import LPS_TO_RAS, Geometry
 
 GREY, INVERTED = "MONOCHROME2", "MONOCHROME1"
@@ -39,6 +41,10 @@ _TAGS = [
     "RescaleIntercept",
     "BitsStored",
     "HighBit",
+    "StudyInstanceUID",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+    "DimensionIndexSequence",
 ]
 
 
@@ -72,6 +78,14 @@ class SliceHeader:
         Whether the image itself states them.
     is_shifted : bool
         Whether the stored values do not begin at the lowest bit.
+    frames : int
+        How many images the file holds that it does not describe one by one.
+    frame : int or None
+        Which image of its file it is, counted from 1; None where the file holds one.
+    marks : mapping
+        What may tell it from images of other volumes in one file, see `dicom_frames`.
+    study : str
+        StudyInstanceUID.
     """
 
     file: Path
@@ -96,6 +110,9 @@ class SliceHeader:
     intercept: float = 0.0
     states_scale: bool = False
     is_shifted: bool = False
+    frame: int | None = None
+    marks: Mapping[str, str] = field(default_factory=dict)
+    study: str = ""
 
     @property
     def is_placed(self) -> bool:
@@ -114,8 +131,8 @@ class DamagedFileError(VolumeError):
     """A file that is DICOM by its first bytes and cannot be read."""
 
 
-def read_slice(file: Path) -> list[SliceHeader]:
-    """Header of an image file; empty for anything that is no DICOM image.
+def read_slices(file: Path) -> list[SliceHeader]:
+    """Headers of the images in a file, mostly one; empty for anything that is no DICOM image.
 
     Raises
     ------
@@ -129,7 +146,7 @@ def read_slice(file: Path) -> list[SliceHeader]:
         with disable_value_validation():
             dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS, force=not marked)
             if "Rows" in dataset and "SeriesInstanceUID" in dataset:
-                return [_slice(file, dataset)]
+                return [_slice(file, dataset, frame) for frame in frames_of(dataset)]
     except Exception as error:  # pydicom raises many kinds for damaged files and for what is no DICOM
         if marked or _is_named(file):
             raise _damage_error(file) from error
@@ -163,10 +180,10 @@ def _is_marked(file: Path) -> bool:
         return False
 
 
-def _slice(file: Path, dataset: Any) -> SliceHeader:
-    slope, intercept = rescaling(dataset)
+def _slice(file: Path, dataset: Any, frame: Frame) -> SliceHeader:
     kinds = [str(kind) for kind in np.atleast_1d(dataset.get("ImageType") or ())]
     bits, high = dataset.get("BitsStored"), dataset.get("HighBit")
+    own = kinds[2].strip() if len(kinds) > 2 else ""
     return SliceHeader(
         file=file,
         instance=str(dataset.get("SOPInstanceUID", "")),
@@ -174,41 +191,30 @@ def _slice(file: Path, dataset: Any) -> SliceHeader:
         frame_of_reference=str(dataset.get("FrameOfReferenceUID", "")),
         description=str(dataset.get("SeriesDescription", "")),
         modality=str(dataset.get("Modality", "")),
-        orientation=_numbers(dataset, "ImageOrientationPatient", 6),
-        position=_numbers(dataset, "ImagePositionPatient", 3),
-        pixel_spacing=_numbers(dataset, "PixelSpacing", 2),
+        orientation=frame.orientation,
+        position=frame.position,
+        pixel_spacing=frame.pixel_spacing,
         size=(int(dataset.Columns), int(dataset.Rows)),
         samples=int(dataset.get("SamplesPerPixel", 1) or 1),
-        frames=int(dataset.get("NumberOfFrames", 1) or 1),
+        frames=1 if is_enhanced(dataset) else int(dataset.get("NumberOfFrames", 1) or 1),
         patient=_text(dataset, "PatientID"),
         patient_name=_text(dataset, "PatientName"),
         colours=_text(dataset, "PhotometricInterpretation").upper(),
         has_table=bool(dataset.get("ModalityLUTSequence")),
         is_mosaic="MOSAIC" in kinds,
-        component=kinds[2].strip() if len(kinds) > 2 else "",
-        slope=slope,
-        intercept=intercept,
-        states_scale=any(dataset.get(f"Rescale{name}") not in (None, "") for name in ("Slope", "Intercept")),
+        component=frame.component if is_enhanced(dataset) else own,
+        slope=frame.slope,
+        intercept=frame.intercept,
+        states_scale=frame.states_scale,
         is_shifted=bits is not None and high is not None and int(high) != int(bits) - 1,
+        frame=frame.number,
+        marks=frame.marks,
+        study=_text(dataset, "StudyInstanceUID"),
     )
 
 
 def _text(dataset: Any, name: str) -> str:
     return str(dataset.get(name, "") or "").strip(" \0")
-
-
-def rescaling(dataset: Any) -> tuple[float, float]:
-    """Slope and intercept from stored to real values; 1 and 0 where they are not stated."""
-    stated = ((dataset.get("RescaleSlope"), 1.0), (dataset.get("RescaleIntercept"), 0.0))
-    slope, intercept = (default if value in (None, "") else float(value) for value, default in stated)
-    return slope, intercept
-
-
-def _numbers(dataset: Any, name: str, count: int) -> NDArray[np.float64]:
-    value = dataset.get(name)
-    if value is None or len(value) != count:
-        return np.full(count, np.nan)
-    return np.array([float(item) for item in value])
 
 
 def depths_mm(slices: list[SliceHeader]) -> NDArray[np.float64]:

@@ -384,7 +384,7 @@ def test_the_converted_scan_carries_both_forms_and_millimetres(tmp_path):
         ({"PhotometricInterpretation": ""}, "9 of 9 images do not state what their values mean"),
         ({"PhotometricInterpretation": None}, "do not state what their values mean"),
         ({"ModalityLUTSequence": [pydicom.Dataset()]}, "by a table"),
-        ({"NumberOfFrames": 5}, "enhanced multi-frame"),
+        ({"NumberOfFrames": 5}, "does not say of each image where it lies"),
     ],
 )
 def test_images_that_cannot_be_a_scan_are_refused_with_the_true_reason(tmp_path, changes, reason):
@@ -519,7 +519,7 @@ def test_dicom_objects_without_images_are_named(tmp_path):
 def test_a_decoder_that_crashes_takes_nothing_along(tmp_path, monkeypatch):
     found = only(write(tmp_path / "dicom", series()))
 
-    def no_decoder(file):
+    def no_decoder(*_):
         raise dicom._NoDecoderError
 
     monkeypatch.setattr(dicom, "_pixels", no_decoder)

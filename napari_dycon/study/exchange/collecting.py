@@ -127,7 +127,7 @@ def collect(
     items: dict[Path | tuple[Path, str], Found] = {}
     for path in dict.fromkeys(paths):
         for item in _found_at(path, no_scans):
-            key = item.path if item.series is None else (item.path, item.series.uid)
+            key = item.path if item.series is None else (item.path, item.series.key)
             items.setdefault(key, item)
     found = list(items.values()) if len(set(paths)) == 1 else _below_one_root(items.values(), paths)
     if endings:
@@ -209,7 +209,7 @@ def _series_of(folder: Path, no_scans: Collection[Path]) -> Iterator[Found]:
     for one in series:
         place = one.files[0].parent if one.files else folder
         alone = sum(bool(other.files) and other.files[0].parent == place for other in series) == 1
-        name = place.name if alone else f"{place.name} {one.description}".strip()
+        name = place.name if alone else f"{place.name} {one.title}".strip()
         yield Found(place, folder, name, series=one, problem=one.problem)
 
 

@@ -309,7 +309,7 @@ def _import_series(study: Study, item: Found) -> _Result:
     from napari_dycon.io.dicom_identity import identity_path, read_identity, write_identity
 
     assert item.series is not None
-    case_id = naming.case_id(item.series.uid, study.cases, secret=study.secret)
+    case_id = naming.case_id(item.series.key, study.cases, secret=study.secret)
     target = study.path / "scans" / f"{case_id}.nii.gz"
     target.parent.mkdir(parents=True, exist_ok=True)
     convert_series(item.series, target)

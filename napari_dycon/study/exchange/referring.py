@@ -19,8 +19,13 @@ def find_labels(folder: Path) -> list[DicomLabels]:
 
 
 def series_meant(labels: DicomLabels, series: Mapping[int, Series]) -> int | None:
-    """Return the one series that a file refers to, or the only one in its frame of reference; else None."""
+    """Return the one series that a file refers to, or the only one in its frame of reference; else None.
+
+    Of several volumes in the files of one series, it is the one with the frames that are referred to.
+    """
     named = [key for key, one in series.items() if one.uid in labels.series]
+    if len(named) > 1 and labels.frames:
+        named = [key for key in named if labels.frames <= {image.frame for image in series[key].images}]
     if named:
         return named[0] if len(named) == 1 else None
     frame = labels.frame_of_reference

@@ -15,6 +15,7 @@ from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
 from tests.dicom_series import COLUMNS, ROWS, SERIES, SLICES, write_series
+from tests.enhanced_dicom import DEPTHS, frame, item, make_object, write_object
 
 FORMS = ("dicom-seg", "rtstruct")
 STRUCTURES = [Structure(value=2, name="left atrium"), Structure(value=5, name="scar")]
@@ -61,6 +62,39 @@ def test_what_was_written_comes_back_on_its_series(exported, make_study, tmp_pat
     (event,) = bring(study, tmp_path / "dicom", labels=folder)
     assert event.problem is None
     np.testing.assert_array_equal(study.annotation(event.case.id).labels, mask)
+
+
+def references(dataset):
+    """Identifier and frame of each image that something refers to, wherever it does."""
+    found = [dataset] if "ReferencedFrameNumber" in dataset else []
+    for element in dataset:
+        if element.VR == "SQ":
+            found += [inner for one in element.value for inner in references(one)]
+    return found
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_labels_of_frames_refer_to_them_and_come_back(make_study, tmp_path, form):
+    """Two echoes in one object: each its own scan, its labels on its own frames."""
+    frames = [
+        frame(depth, MREchoSequence=item(EffectiveEchoTime=20.0 * n)) for depth in DEPTHS for n in (1, 2)
+    ]
+    image = make_object(frames)
+    folder = write_object(tmp_path / "dicom" / "IM1", image)
+    study = make_study("first")
+    _, _, second = importing.add_scans(study, [folder])
+    assert second.case.name == "dicom Enhanced (echo 40 ms)"
+    mask = np.random.default_rng(3).choice(np.array([0, 2, 5], np.uint8), second.case.shape)
+    study.save_annotation(second.case.id, Annotation.full(mask), "complete")
+    end = export_all(study, ExportRequest(tmp_path / form, cases=(second.case.id,), form=form))
+    (written,) = (path for path, _ in end.masks)
+    found = references(pydicom.dcmread(written))
+    assert {one.ReferencedSOPInstanceUID for one in found} == {image.SOPInstanceUID}
+    assert {int(one.ReferencedFrameNumber) for one in found} == set(range(2, 2 * len(DEPTHS) + 1, 2))
+    again = make_study("second")
+    _, *events = importing.add_scans(again, [folder], labels_dir=written.parent)
+    assert [event.case.status for event in events] == ["unlabelled", "complete"]
+    np.testing.assert_array_equal(again.annotation(events[1].case.id).labels, mask)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from napari_dycon import __version__
 from napari_dycon.errors import VolumeError
@@ -38,19 +38,31 @@ def write(mask: NDArray[np.uint8], scan: Path, structures: Sequence[Structure], 
     numbers = np.zeros(256, np.uint8)
     numbers[[structure.value for structure in found]] = np.arange(1, len(found) + 1)
     frames = np.ascontiguousarray(numbers[identity.lay(mask, read_geometry(scan))].T)
+    images = {_instance(item): item for item in identity.slices}
     with in_silence(out):
-        segmentation = _segmentation(identity, frames, found)
+        segmentation = _segmentation(identity, images, frames, found)
         state_identity(segmentation, identity)
-        if not np.array_equal(_numbers_in(segmentation, identity), frames):
+        if not np.array_equal(_numbers_in(segmentation, list(images), frames.shape), frames):
             raise VolumeError(f"{out.name} was not written: its voxels are not those of the mask.")
+        _refer_to_frames(segmentation, images)
     save(segmentation, out)
 
 
-def _segmentation(identity: DicomIdentity, frames: NDArray[np.uint8], found: Sequence[Structure]) -> Any:
+def _instance(item: DicomSlice) -> str:
+    """Identifier of an image; a frame is an image of its own, until it is referred to as what it is."""
+    return item.instance if item.frame is None else str(generate_uid())
+
+
+def _segmentation(
+    identity: DicomIdentity,
+    images: Mapping[str, DicomSlice],
+    frames: NDArray[np.uint8],
+    found: Sequence[Structure],
+) -> Any:
     from highdicom.seg import Segmentation
 
     return Segmentation(
-        source_images=[_source(identity, item) for item in identity.slices],
+        source_images=[_source(identity, instance, item) for instance, item in images.items()],
         pixel_array=frames,
         segmentation_type="BINARY",
         segment_descriptions=_descriptions(found),
@@ -96,7 +108,7 @@ def _descriptions(found: Sequence[Structure]) -> list[Any]:
     ]
 
 
-def _source(identity: DicomIdentity, item: DicomSlice) -> Dataset:
+def _source(identity: DicomIdentity, instance: str, item: DicomSlice) -> Dataset:
     """One image of the series as far as a segmentation refers to it; the patient is stated afterwards."""
     from pydicom.valuerep import DSfloat
 
@@ -107,7 +119,8 @@ def _source(identity: DicomIdentity, item: DicomSlice) -> Dataset:
     image.SeriesInstanceUID, image.Modality = identity.series, identity.modality
     image.FrameOfReferenceUID = identity.frame_of_reference
     image.PositionReferenceIndicator = identity.position_reference
-    image.SOPClassUID, image.SOPInstanceUID = item.sop_class, item.instance
+    image.SOPClassUID = item.sop_class if item.frame is None else MRImageStorage
+    image.SOPInstanceUID = instance
     image.Rows, image.Columns = identity.rows, identity.columns
     image.PixelSpacing = [DSfloat(value, auto_format=True) for value in identity.pixel_spacing]
     image.ImageOrientationPatient = [DSfloat(value, auto_format=True) for value in identity.orientation]
@@ -116,16 +129,35 @@ def _source(identity: DicomIdentity, item: DicomSlice) -> Dataset:
     return image
 
 
-def _numbers_in(segmentation: Any, identity: DicomIdentity) -> NDArray[np.uint8]:
+def _numbers_in(segmentation: Any, instances: Sequence[str], shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """Segment numbers (slice, row, column) as another program reads them."""
-    index = {item.instance: number for number, item in enumerate(identity.slices)}
-    found = np.zeros((len(index), identity.rows, identity.columns), np.uint8)
-    pixels = np.atleast_3d(segmentation.pixel_array).reshape(-1, identity.rows, identity.columns)
+    index = {instance: number for number, instance in enumerate(instances)}
+    found = np.zeros(shape, np.uint8)
+    pixels = np.atleast_3d(segmentation.pixel_array).reshape(-1, *shape[1:])
     for frame, groups in zip(pixels, segmentation.PerFrameFunctionalGroupsSequence, strict=True):
         source = groups.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
         segment = groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber
         found[index[source]][frame > 0] = segment
     return found
+
+
+def _refer_to_frames(segmentation: Any, images: Mapping[str, DicomSlice]) -> None:
+    """Refer to frames of an enhanced object by its identifier and their numbers, and to the object once."""
+    if all(item.frame is None for item in images.values()):
+        return
+    groups = segmentation.PerFrameFunctionalGroupsSequence
+    sources = (one for group in groups for one in group.DerivationImageSequence[0].SourceImageSequence)
+    for source in {id(one): one for one in sources}.values():  # segments share those of their slice
+        item = images[source.ReferencedSOPInstanceUID]
+        source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID = item.sop_class, item.instance
+        source.ReferencedFrameNumber = item.frame
+    for series in segmentation.ReferencedSeriesSequence:
+        references = {}
+        for one in series.ReferencedInstanceSequence:
+            item = images[one.ReferencedSOPInstanceUID]
+            one.ReferencedSOPClassUID, one.ReferencedSOPInstanceUID = item.sop_class, item.instance
+            references[item.instance] = one
+        series.ReferencedInstanceSequence = list(references.values())
 
 
 formats.add("dicom-seg", Format(".seg.dcm", write, identifies=True, needs="highdicom"))

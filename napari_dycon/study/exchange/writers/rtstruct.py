@@ -81,6 +81,8 @@ def _frame_of_reference(identity: DicomIdentity) -> Dataset:
 def _reference(item: DicomSlice) -> Dataset:
     image = Dataset()
     image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = item.sop_class, item.instance
+    if item.frame is not None:
+        image.ReferencedFrameNumber = item.frame
     return image
 
 
