@@ -82,7 +82,17 @@ def test_dependencies_run_downwards_only(path, layer):
 
 
 OF_A_RUN = (
-    *("bundle", "start", "trainer", "validation", "checkpoints", "recorder", "optimisation", "patches"),
+    *(
+        "bundle",
+        "start",
+        "trainer",
+        "stepping",
+        "validation",
+        "checkpoints",
+        "recorder",
+        "optimisation",
+        "patches",
+    ),
     *("glimpses", "assessment", "joins"),
 )
 """What trains knows the bundle of a run alone; the study may be open elsewhere, or not be there."""

@@ -66,9 +66,9 @@ class Start:
         return self.config.holdout.training_target(case)
 
     def self_training(self) -> SelfTraining:
-        """Where the run stands in it, at its beginning; held-out patients are not among its scans."""
+        """Where the run stands in it as it begins or goes on; held-out patients are not among its scans."""
         config, plan = self.config, self.plan
-        return SelfTraining(
+        found = SelfTraining(
             self.folder.path,
             [case for case in self.cases if not config.holdout.holds(case) and has_unknown(case)],
             self.training_target,
@@ -77,6 +77,9 @@ class Start:
             self.method.settings.self_training,
             plan.warm_start_progress if config.continued_from else 0.0,
         )
+        if self.checkpoint is not None and self.checkpoint.state.get("own_labels"):
+            found.restore()
+        return found
 
 
 def make_start(bundle: Bundle) -> Start:

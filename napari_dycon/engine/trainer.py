@@ -1,7 +1,5 @@
 """The training loop: named steps, and an event after each."""
 
-import gc
-import traceback
 from collections.abc import Generator, Iterator
 from contextlib import closing
 
@@ -10,7 +8,7 @@ from napari_dycon.engine.budget import Stopwatch
 from napari_dycon.engine.bundle import Bundle
 from napari_dycon.engine.checkpoints import Checkpoint
 from napari_dycon.engine.control import Control
-from napari_dycon.engine.device import configure_threads, is_out_of_memory, release_memory
+from napari_dycon.engine.device import configure_threads
 from napari_dycon.engine.events import (
     CheckpointSaved,
     Event,
@@ -24,21 +22,16 @@ from napari_dycon.engine.events import (
 )
 from napari_dycon.engine.glimpses import Glimpses
 from napari_dycon.engine.joins import NOT_JOINED, Join, Joins
-from napari_dycon.engine.optimisation import Optimisation, Unstable
-from napari_dycon.engine.patches import PatchSampler
-from napari_dycon.engine.plan import smaller_patch
 from napari_dycon.engine.recorder import Recorder
 from napari_dycon.engine.runs import with_new_labels
 from napari_dycon.engine.start import Start, make_start, training_case
+from napari_dycon.engine.stepping import Steps, in_words
 from napari_dycon.errors import DyconError, StudyError, TrainingError, VolumeError
-from napari_dycon.learning.batch import Batch
 from napari_dycon.study.store.runs import propose
 
 CHECKPOINT_SECONDS = 60.0
 LONGEST_STEP_SECONDS = 60.0
 """Longer steps are not believed, unless those before were long too: the computer slept."""
-SNAPSHOT_ITERATIONS = 100
-PREFETCHED_ON_GPU = 4
 
 
 def train(bundle: Bundle, control: Control) -> Generator[Event, None, None]:
@@ -76,12 +69,6 @@ def _record(bundle: Bundle, control: Control) -> Iterator[Event]:
             yield event
 
 
-def _in_words(error: BaseException) -> str:
-    if is_out_of_memory(error):
-        return "memory ran out; close other programs or choose the CPU."
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-
-
 class _Loop:
     """The state of a run while it runs."""
 
@@ -89,21 +76,17 @@ class _Loop:
         self._control = control
         self._start = start
         self._budget = start.budget
-        self._optimisation = Optimisation(start.method, start.plan, start.device, start.config.seed)
-        self._iteration = 0
         self._saved_at: float | None = None
-        self._rolled_back = False
-        self._shrunk = False
         done = start.checkpoint.state if start.checkpoint is not None else {"seconds": 0.0}
         self._watch = Stopwatch(float(done["seconds"]), LONGEST_STEP_SECONDS)
-        self._assessment = Assessment(start, control, self._optimisation.device, self._watch)
         self._rate = 0.0
         self._self_training = start.self_training()
+        self._steps = Steps(start, self._self_training)
+        self._assessment = Assessment(start, control, self._steps.optimisation.device, self._watch)
         self._joins = Joins(Bundle(start.folder.path), start)
         if start.checkpoint is not None:
-            self._restore(start.checkpoint)
-        self._good = self._optimisation.snapshot(self._iteration)
-        self._batches = self._new_batches()
+            self._saved_at = float(done["seconds"])
+            self._assessment.best, self._assessment.dice = done["best_dice"], done["dice"]
 
     def events(self) -> Generator[Event, None, None]:
         yield self._start_event()
@@ -117,7 +100,7 @@ class _Loop:
             yield self._finish_event("failed", str(error))
             raise
         except (RuntimeError, MemoryError) as error:
-            failure = TrainingError(f"Training failed after step {self._iteration}: {_in_words(error)}")
+            failure = TrainingError(f"Training failed after step {self._steps.iteration}: {in_words(error)}")
             yield self._finish_event("failed", str(failure))
             raise failure from error
 
@@ -141,12 +124,12 @@ class _Loop:
             if isinstance(event, Note):
                 continue
             if self._progress < 1:
-                yield from self._assessment.look(self._iteration, before, self._share)
+                yield from self._assessment.look(self._steps.iteration, before, self._share)
             yield from glimpses.events(
                 self._start.method.deciders(),
                 self._start.plan,
-                self._optimisation.device,
-                self._iteration,
+                self._steps.optimisation.device,
+                self._steps.iteration,
                 self._watch,
             )
             if self._watch.seconds - (self._saved_at or 0.0) >= CHECKPOINT_SECONDS:
@@ -155,86 +138,29 @@ class _Loop:
 
     @property
     def _share(self) -> float:
-        return self._budget.share(self._iteration, self._watch.seconds)
+        return self._budget.share(self._steps.iteration, self._watch.seconds)
 
     @property
     def _progress(self) -> float:
-        return self._budget.progress(self._iteration, self._watch.seconds)
-
-    @property
-    def _schedule(self) -> float:
-        """Progress as methods and learning rate see it."""
-        return self._self_training.schedule(self._progress)
+        return self._budget.progress(self._steps.iteration, self._watch.seconds)
 
     def _step(self) -> StepFinished | Note:
         """One optimiser step, or a note about why there was none and what was changed."""
-        progress, started = self._schedule, self._watch.seconds
-        out_of_memory = False
-        losses: dict[str, float] = {}
-        try:
-            batch: Batch = next(self._batches)
-            losses = self._optimisation.step(batch, self._iteration, progress)
-        except Unstable:
-            return self._roll_back()
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise TrainingError(
-                    f"Training failed at step {self._iteration + 1}: {_in_words(error)}"
-                ) from error
-            traceback.clear_frames(error.__traceback__)
-            out_of_memory = True
-        if out_of_memory:
-            return self._shrink()
-        self._iteration += 1
-        if self._iteration % SNAPSHOT_ITERATIONS == 0:
-            self._good = self._optimisation.snapshot(self._iteration)
-        return self._step_event(losses, self._watch.seconds - started)
+        started = self._watch.seconds
+        made = self._steps.make(started)
+        return made if isinstance(made, Note) else self._step_event(made, self._watch.seconds - started)
 
     def _step_event(self, losses: dict[str, float], seconds: float) -> StepFinished:
         self._rate = seconds if self._rate == 0 else 0.9 * self._rate + 0.1 * seconds
         return StepFinished(
-            iteration=self._iteration,
+            iteration=self._steps.iteration,
             progress=self._progress,
             losses=losses,
             seconds=self._watch.seconds,
-            seconds_left=self._budget.seconds_left(self._iteration, self._watch.seconds, self._rate),
+            seconds_left=self._budget.seconds_left(self._steps.iteration, self._watch.seconds, self._rate),
             iterations_per_second=1 / max(self._rate, 1e-9),
             monitors=dict(self._start.method.monitors),
         )
-
-    def _roll_back(self) -> Note:
-        """Return to the last good weights with a third of the learning rate, once."""
-        if self._rolled_back:
-            raise TrainingError(
-                f"Training became unstable again at step {self._iteration + 1} and was stopped; your labels "
-                "and the last saved model are untouched. Look for scans with odd values."
-            )
-        unstable, self._iteration = self._iteration + 1, self._iteration + 1
-        self._rolled_back = True
-        self._optimisation.restore(self._good.tensors)
-        self._optimisation.rate_factor /= 3
-        return Note(
-            "warning",
-            f"Training became unstable at step {unstable}; it went back to step {self._good.iteration} "
-            "with a lower learning rate.",
-        )
-
-    def _shrink(self) -> Note:
-        """Go on with a smaller patch after memory ran out, once."""
-        plan = smaller_patch(self._start.plan)
-        if self._shrunk or plan is None:
-            raise TrainingError(
-                "There is not enough memory to train on these scans; close other programs or choose the CPU."
-            )
-        self._shrunk = True
-        self._start.plan = plan
-        self._start.folder.write(self._start.config, plan)
-        gc.collect()
-        release_memory(self._start.device)
-        self._optimisation.restore(self._good.tensors)
-        self._batches = self._new_batches()
-        size = " x ".join(map(str, plan.patch_size))
-        return Note("warning", f"Memory ran out; the training goes on with smaller patches ({size} voxels).")
 
     def _join(self) -> Iterator[Event]:
         """Learn from labels that were made meanwhile, from the next step on."""
@@ -253,37 +179,26 @@ class _Loop:
         config = with_new_labels(start.config, cases)
         changed = {n: case for n, case in enumerate(cases) if case.case in new}
         try:
-            sampler = self._sampler.with_cases(
+            sampler = self._steps.sampler.with_cases(
                 {n: training_case(case, config.holdout, start.method) for n, case in changed.items()}
             )
         except ValueError:
             return Note("warning", f"{NOT_JOINED} nothing would be left to learn from.")
         for case in join.cases:
             self._self_training.take(case)
-        self._joins.put_down(join, config, self._iteration)
+        self._joins.put_down(join, config, self._steps.iteration)
         start.cases, start.config = cases, config
         for case in join.cases:
             self._assessment.take(case)
-        self._batches = self._new_batches(sampler)
+        self._steps.learn_from(sampler)
         kept = tuple(case.case for case in join.cases if config.holdout.holds(case))
-        return LabelsJoined(self._iteration, tuple(new), join.slices, kept)
-
-    def _new_batches(self, sampler: PatchSampler | None = None) -> Iterator[Batch]:
-        """Batches from here on; of what may be learned from by now, unless a sampler of that is given."""
-        ahead = PREFETCHED_ON_GPU if self._start.device == "cuda" else 0
-        sampler = self._sampler = sampler or self._start.sampler(self._self_training.own)
-
-        def patches(iteration: int) -> tuple[int, int]:
-            progress = self._budget.progress(iteration, self._watch.seconds)
-            return self._start.method.patches(self._self_training.schedule(progress), *sampler.planned)
-
-        return sampler.batches(self._iteration, ahead, patches)
+        return LabelsJoined(self._steps.iteration, tuple(new), join.slices, kept)
 
     def _label_scans(self) -> Iterator[Event]:
         """Let the model label scans by itself, and go on from these labels."""
         networks = [network.eval() for network in self._start.method.deciders()]
         steps = self._self_training.label(
-            networks, self._iteration / self._progress, self._optimisation.device, self._control
+            networks, self._steps.iteration / self._progress, self._steps.optimisation.device, self._control
         )
         while True:
             self._watch.start()
@@ -298,28 +213,28 @@ class _Loop:
         if note is not None:
             yield note
         if self._self_training.begun:
-            self._batches = self._new_batches()
+            self._steps.learn_from()
             yield self._save_on_the_way()
 
     def _rest(self) -> Iterator[Event]:
         """Save, so that a pause is as safe as a stop, and wait."""
         if self._save_if_new():
-            yield CheckpointSaved(self._iteration)
+            yield CheckpointSaved(self._steps.iteration)
         self._control.wait_while_paused()
 
     def _save(self) -> CheckpointSaved:
         state = {
             "seconds": self._watch.seconds,
-            "rate_factor": self._optimisation.rate_factor,
-            "rolled_back": self._rolled_back,
+            "rate_factor": self._steps.optimisation.rate_factor,
+            "rolled_back": self._steps.rolled_back,
             "best_dice": self._assessment.best,
             "dice": self._assessment.dice,
             "own_labels": self._self_training.begun,
         }
-        tensors = self._optimisation.tensors()
-        self._start.folder.checkpoints.save(Checkpoint(self._iteration, tensors, state))
+        tensors = self._steps.optimisation.tensors()
+        self._start.folder.checkpoints.save(Checkpoint(self._steps.iteration, tensors, state))
         self._saved_at = self._watch.seconds
-        return CheckpointSaved(self._iteration)
+        return CheckpointSaved(self._steps.iteration)
 
     def _save_on_the_way(self) -> CheckpointSaved | Note:
         """Save, or say why that failed and try again later: a full disk must not end a training."""
@@ -330,30 +245,19 @@ class _Loop:
             return Note("warning", f"The training goes on, but could not be saved: {error}")
 
     def _save_if_new(self) -> bool:
-        if self._iteration in self._start.folder.checkpoints.iterations or self._iteration == 0:
+        if self._steps.iteration in self._start.folder.checkpoints.iterations or self._steps.iteration == 0:
             return False
         self._save()
         return True
 
-    def _restore(self, checkpoint: Checkpoint) -> None:
-        self._optimisation.restore(checkpoint.tensors)
-        state = checkpoint.state
-        self._iteration = checkpoint.iteration
-        self._saved_at = float(state["seconds"])
-        self._optimisation.rate_factor = float(state["rate_factor"])
-        self._rolled_back = bool(state["rolled_back"])
-        self._assessment.best, self._assessment.dice = state["best_dice"], state["dice"]
-        if state.get("own_labels"):
-            self._self_training.restore()
-
     def _finish(self, reason: FinishReason) -> Iterator[Event]:
         if self._save_if_new():
-            yield CheckpointSaved(self._iteration)
+            yield CheckpointSaved(self._steps.iteration)
         if reason == "budget":
-            yield from self._assessment.measure(self._iteration, everything=True)
+            yield from self._assessment.measure(self._steps.iteration, everything=True)
         if reason == "budget":
             self._self_training.drop()
-        if self._iteration > 0:
+        if self._steps.iteration > 0:
             propose(self._start.folder.path)
         yield self._finish_event(reason, "")
 
@@ -373,10 +277,10 @@ class _Loop:
     def _finish_event(self, reason: FinishReason, message: str) -> RunFinished:
         if not message:
             done = "Training finished" if reason == "budget" else "Training stopped"
-            message = f"{done} after {self._iteration} steps."
+            message = f"{done} after {self._steps.iteration} steps."
         return RunFinished(
             self._start.folder.run,
-            self._iteration,
+            self._steps.iteration,
             reason,
             self._watch.seconds,
             self._assessment.best,

@@ -50,7 +50,7 @@ def out_of_memory(monkeypatch, times):
 
 
 def test_51_when_memory_runs_out_once_the_training_goes_on_smaller_and_says_so(training, monkeypatch):
-    monkeypatch.setattr("napari_dycon.engine.trainer.smaller_patch", lambda plan: plan)
+    monkeypatch.setattr("napari_dycon.engine.stepping.smaller_patch", lambda plan: plan)
     out_of_memory(monkeypatch, 1)
     events = list(training().run())
     assert any(isinstance(event, Note) and "Memory ran out" in event.text for event in events)
@@ -61,7 +61,7 @@ def test_51_when_memory_runs_out_once_the_training_goes_on_smaller_and_says_so(t
 def test_51_when_it_runs_out_again_that_is_said_in_a_sentence_and_the_labels_are_untouched(
     training, study, monkeypatch
 ):
-    monkeypatch.setattr("napari_dycon.engine.trainer.smaller_patch", lambda plan: plan)
+    monkeypatch.setattr("napari_dycon.engine.stepping.smaller_patch", lambda plan: plan)
     out_of_memory(monkeypatch, 2)
     before, events = study.annotation("heart").labels, []
     with pytest.raises(TrainingError, match=r"not enough memory.*close other programs"):

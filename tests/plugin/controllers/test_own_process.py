@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from napari_dycon.engine.trainer import _in_words
+from napari_dycon.engine.stepping import in_words
 from napari_dycon.plugin.background.worker import plain_words
 from napari_dycon.plugin.controllers import own_process
 from napari_dycon.plugin.controllers.own_process import OwnProcess
@@ -29,7 +29,7 @@ def offer(monkeypatch):
 def test_it_is_offered_when_memory_ran_out(offer):
     offer.consider_failure("The disk is full: free some space.")
     assert not offer.offered
-    for error in (_in_words(MemoryError()), plain_words(MemoryError())):
+    for error in (in_words(MemoryError()), plain_words(MemoryError())):
         offer.offered = False
         offer.consider_failure(error)
         assert offer.offered, error
