@@ -36,6 +36,9 @@ COMMANDS = (
     "demo",
     "launch",
     "doctor",
+    "reader",
+    "agreement",
+    "consensus",
 )
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from napari_dycon import __version__
-from napari_dycon.cli import comparing, demo, looking, reporting, simulating, studying, training
+from napari_dycon.cli import comparing, demo, looking, readers, reporting, simulating, studying, training
 from napari_dycon.cli.console import INTERRUPTED
 from napari_dycon.errors import DyconError
 
@@ -37,6 +37,9 @@ COMMANDS = (
     comparing.benchmark,
     simulating.simulate,
     reporting.report,
+    readers.reader,
+    readers.agreement,
+    readers.consensus,
     looking.doctor,
 )
 

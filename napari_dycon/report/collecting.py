@@ -2,6 +2,7 @@
 
 import json
 import platform
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from importlib import metadata
 from statistics import fmean, median
 
 from napari_dycon import __version__
+from napari_dycon.engine.agreement import agreement
 from napari_dycon.engine.comparison import read_comparison
 from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.readiness import Quality, read_quality
@@ -19,6 +21,7 @@ from napari_dycon.guidance.quality import ENOUGH, LEAVE_DICE, USUAL_SHARE, Check
 from napari_dycon.guidance.stopping import stopping
 from napari_dycon.learning.catalogue import method_titles
 from napari_dycon.report.sheet import Section, Sheet, Table
+from napari_dycon.study.exchange.readers import readers
 from napari_dycon.study.store.files import now
 from napari_dycon.study.store.place_log import SKIPPED, read_places
 from napari_dycon.study.store.schema import CaseRecord
@@ -167,8 +170,42 @@ def _labels(study: Study) -> Section:
         )
     if unread:
         sentences.append(f"Annotations of {_count(unread, 'scan')} cannot be read and are not counted here.")
-    sentences.append("The study does not record the names of those who drew.")
-    return Section("Labels: what, and how", tuple(sentences), (_structures(study),))
+    sentences += _by_whom(study, labelled)
+    tables = (_structures(study), *_agreement(study))
+    return Section("Labels: what, how, and by whom", tuple(sentences), tables)
+
+
+def _by_whom(study: Study, labelled: Sequence[CaseRecord]) -> Iterator[str]:
+    """Who drew the labels that count, and of how many scans they are a consensus."""
+    drew, several = Counter[str](), Counter[tuple[str, ...]]()
+    for case in labelled:
+        with suppress(DyconError):
+            for version in study.versions(case.id)[:1]:
+                drew.update(version.consensus or version.readers or ("nobody who gave a name",))
+                several.update([version.consensus] if version.consensus else [])
+    if set(drew) <= {"nobody who gave a name"}:
+        yield "Nobody who drew gave a name, so the study does not record who it was."
+    else:
+        told = (f"{_count(number, 'scan')} by {name}" for name, number in drew.most_common())
+        yield f"Drawn or corrected: {', '.join(told)}."
+    for names, number in several.most_common():
+        yield f"Of {_count(number, 'scan')} the labels are, or began as, the consensus of {', '.join(names)}."
+
+
+def _agreement(study: Study) -> Iterator[Table]:
+    """How far readers agree on what two of them drew; nothing where no scan has two readers."""
+    scores: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    if readers(study):
+        for case in study.cases:
+            with suppress(DyconError):
+                for row in agreement(study, case.id):
+                    scores[row.structure, row.first, row.second].append(row.dice)
+    rows = [
+        (structure, f"{first} and {second}", str(len(dice)), f"{median(dice):.3f}", f"{min(dice):.3f}")
+        for (structure, first, second), dice in scores.items()
+    ]
+    if rows:
+        yield Table.of(("structure", "readers", "scans of both", "median Dice", "lowest"), rows)
 
 
 def _known_shares(study: Study, cases: Sequence[CaseRecord]) -> tuple[dict[str, float], list[str], int]:

@@ -173,6 +173,7 @@ class Study(StudyFolder):
         reason: str,
         names: Sequence[str] = (),
         run: str | None = None,
+        consensus: Sequence[str] = (),
     ) -> CaseRecord:
         """Replace the annotation of a case and update its status.
 
@@ -189,6 +190,8 @@ class Study(StudyFolder):
             What was done to it since it was saved last.
         run
             Run whose prediction was taken over, if any.
+        consensus
+            Readers of whom it is the consensus.
 
         Raises
         ------
@@ -200,7 +203,8 @@ class Study(StudyFolder):
         self.require_writable()
         if annotation.shape != self.case(case_id).shape:
             raise StudyError(f"The annotation of {case_id} has not the size of its scan; it was not saved.")
-        version = self._annotations.write(case_id, annotation, self.scan_path(case_id), reason, names, run)
+        scan = self.scan_path(case_id)
+        version = self._annotations.write(case_id, annotation, scan, reason, names, run, consensus)
         with self.mutex:
             record = self.case(case_id)
             updated = self.with_annotation(record, version)

@@ -16,6 +16,7 @@ from napari_dycon.report.collecting import collect
 from napari_dycon.report.page import to_html
 from napari_dycon.report.sheet import Section, Sheet, Table
 from napari_dycon.report.writing import write_sheet
+from napari_dycon.study.exchange.readers import make_consensus, open_reader
 from napari_dycon.study.store.place_log import add_place
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
@@ -50,8 +51,23 @@ def test_labels_are_told_by_how_they_are_known(study):
     study.notebook.spend({study.cases[0].id: 360.0})
     text = section(study, "Labels")
     assert "50 % were drawn, imported or declared background by a person, 50 % accepted" in text
-    assert "median 6.0 min" in text and "does not record the names" in text
+    assert "median 6.0 min" in text and "does not record who it was" in text
     assert "1 are labelled completely, 0 in part, 5 not at all" in section(study, "In short")
+
+
+def test_it_says_who_drew_and_how_far_readers_agree(study):
+    first, second = (case.id for case in study.cases[:2])
+    study.reader = "AK"
+    for case in (first, second):
+        study.save_annotation(case, Annotation.full(prediction()), "complete")
+    assert "2 scans by AK" in section(study, "Labels")
+    with open_reader(study, "BM") as own:
+        own.save_annotation(second, Annotation.full(prediction()), "complete")
+    assert "AK and BM 1 1.000 1.000" in section(study, "Labels")
+    list(make_consensus(study))
+    text = section(study, "Labels")
+    assert "2 scans by AK, 1 scan by BM" in text
+    assert "Of 1 scan the labels are, or began as, the consensus of AK, BM." in text
 
 
 def test_expected_quality_rests_on_cases_that_were_completed_after_the_model(study):

@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,12 +39,29 @@ READ_PAUSE_SECONDS = 0.02
 RENAME_ATTEMPTS = 10
 RENAME_PAUSE_SECONDS = 0.05
 SEEN_FILE = ".study.seen"
+UNSIGNED = ("import", "consensus")
+"""Reasons of versions that nobody drew in this program."""
 
 
 class AnnotationStore:
-    """The ``annotations/`` and ``history/`` folders of one study."""
+    """The ``annotations/`` and ``history/`` folders of one study.
 
-    def __init__(self, study: Path) -> None:
+    Parameters
+    ----------
+    study
+        Its folder.
+    owner
+        The reader whose labels alone it has; empty where several may draw.
+
+    Attributes
+    ----------
+    reader
+        Who draws now; empty where nobody has said.
+    """
+
+    def __init__(self, study: Path, owner: str = "") -> None:
+        self._owner = owner
+        self.reader = owner
         self._folder = study / "annotations"
         self._history = study / "history"
         self._seen = study / SEEN_FILE
@@ -146,6 +164,7 @@ class AnnotationStore:
         reason: str,
         names: Sequence[str] = (),
         run: str | None = None,
+        consensus: Sequence[str] = (),
     ) -> Version:
         """Replace the annotation of a case; on any error the old one stays.
 
@@ -162,6 +181,8 @@ class AnnotationStore:
             kept for ten minutes.
         names, run
             What was done since the version before, and with the prediction of which run.
+        consensus
+            Readers of whom it is the consensus.
 
         Raises
         ------
@@ -170,7 +191,7 @@ class AnnotationStore:
         """
         with self._mutex(case), in_plain_words(self._final(case, "labels")):
             draft = annotation if isinstance(annotation, Draft) else Draft.of(annotation)
-            return self._write(case, draft, scan, reason, tuple(names), run)
+            return self._write(case, draft, scan, reason, tuple(names), run, tuple(consensus))
 
     def recover(self, cases: list[str]) -> tuple[str, ...]:
         """Finish or discard what a crash left half done; only while the study's lock is held.
@@ -228,6 +249,7 @@ class AnnotationStore:
         reason: str,
         names: tuple[str, ...],
         run: str | None,
+        consensus: tuple[str, ...],
     ) -> Version:
         clear_way(self._folder, folder=True)
         make_folder_in(self._folder.parent, self._folder)
@@ -244,6 +266,7 @@ class AnnotationStore:
             reason=reason,
             names=names,
             run=run,
+            **self._readers(before, reason, consensus),
             saved=now(),
             labels=sha256_of(self._next(case, "labels")),
             known=sha256_of(self._next(case, "known")),
@@ -258,6 +281,17 @@ class AnnotationStore:
         with contextlib.suppress(OSError):  # it counts already; the next write renames it first
             self._settle(case, version)
         return version
+
+    def _readers(self, before: Version | None, reason: str, consensus: tuple[str, ...]) -> dict[str, Any]:
+        """Who saves this version, and who had a hand in it; what came as files was drawn elsewhere."""
+        reader = self._owner or ("" if reason in UNSIGNED else self.reader)
+        earlier = () if before is None else before.readers
+        readers = earlier if reader in ("", *earlier) else (*earlier, reader)
+        return {
+            "reader": reader,
+            "readers": readers,
+            "consensus": consensus or (() if before is None else before.consensus),
+        }
 
     def _keep(self, case: str, before: Version) -> None:
         """Keep the version before; what is left of one whose files are gone is kept without a number."""

@@ -12,9 +12,12 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from napari_dycon.errors import StudyError
 
-OWN_FOLDERS = ("annotations", "predictions", "history", "scans", "runs", "removed", "cache")
+READERS = "readers"
+"""Holds a study of each further reader, of the scans of the study that it lies in."""
+OWN_FOLDERS = ("annotations", "predictions", "history", "scans", "runs", "removed", "cache", READERS)
 """Folders that a study makes in its own; whatever else lies there is somebody else's."""
 
+_ABOVE = "../../"
 _FORBIDDEN_CHARACTERS = set('\\:<>"|?*') | {chr(code) for code in range(32)}
 
 
@@ -85,6 +88,8 @@ def path_inside(root: Path, text: str) -> Path:
 def scan_path(root: Path, text: str) -> Path:
     """Where a scan lies: inside the study where the path is relative, else where the absolute path says.
 
+    The study of a further reader refers to what lies in the study around it with ``../../``.
+
     Raises
     ------
     StudyError
@@ -92,6 +97,9 @@ def scan_path(root: Path, text: str) -> Path:
     """
     if Path(text).is_absolute() and "\0" not in text and ".." not in Path(text).parts:
         return Path(text)
+    around = study_around(root)
+    if around is not None and text.startswith(_ABOVE):
+        return path_inside(around, text.removeprefix(_ABOVE))
     return path_inside(root, text)
 
 
@@ -99,9 +107,16 @@ def scan_reference(root: Path, scan: Path) -> str:
     """Text that `scan_path` turns back into the path: relative with ``/`` inside the study, else absolute."""
     scan = Path(os.path.abspath(scan))
     root = Path(os.path.abspath(root))
-    if scan.is_relative_to(root) and is_inside(root, scan):
-        return scan.relative_to(root).as_posix()
+    for folder, start in ((root, ""), (study_around(root), _ABOVE)):
+        if folder is not None and scan.is_relative_to(folder) and is_inside(folder, scan):
+            return start + scan.relative_to(folder).as_posix()
     return str(scan)
+
+
+def study_around(root: Path) -> Path | None:
+    """The study in which that of a further reader lies; None for any other study."""
+    root = Path(os.path.abspath(root))
+    return root.parent.parent if root.parent.name == READERS else None
 
 
 def _is_reserved(part: str) -> bool:

@@ -14,7 +14,7 @@ from napari_dycon.errors import StudyError
 from napari_dycon.io.atomic import sweep_leftovers
 from napari_dycon.io.json_files import in_words
 from napari_dycon.study.store.annotation_store import AnnotationStore
-from napari_dycon.study.store.files import scan_path
+from napari_dycon.study.store.files import READERS, scan_path
 from napari_dycon.study.store.live_record import LiveRecord
 from napari_dycon.study.store.lock import RunLock, StudyLock
 from napari_dycon.study.store.schema import (
@@ -25,13 +25,14 @@ from napari_dycon.study.store.schema import (
     Structure,
     StudyRecord,
     new_structure,
+    reader_name,
 )
 from napari_dycon.study.store.studyfile import BACKUP_FILE, STUDY_FILE, Reading, StudyFile
 from napari_dycon.study.store.versions import Version
 from napari_dycon.study.truth.annotations import Annotation
 
-OF_TRAININGS = ("runs", "cache")
-"""Folders into which trainings write that do not hold the study."""
+OF_OTHERS = ("runs", "cache", READERS)
+"""Folders into which trainings and further readers write, who do not hold the study."""
 
 
 class StudyFolder:
@@ -55,7 +56,7 @@ class StudyFolder:
         self._lock = lock
         self.mutex = RLock()
         self.restructuring = Lock()
-        self._annotations = AnnotationStore(path)
+        self._annotations = AnnotationStore(path, record.reader)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -65,8 +66,21 @@ class StudyFolder:
     # ---- opening and closing -----------------------------------------------------------------
 
     @classmethod
-    def create(cls, path: Path | str, structures: Sequence[Structure], name: str | None = None) -> Self:
+    def create(
+        cls, path: Path | str, structures: Sequence[Structure], name: str | None = None, reader: str = ""
+    ) -> Self:
         """Make an empty study in a new folder, or in one that holds no study yet.
+
+        Parameters
+        ----------
+        path
+            The folder.
+        structures
+            What is to be segmented.
+        name
+            That of the folder by default.
+        reader
+            The further reader whose labels alone it is for, if any.
 
         Raises
         ------
@@ -77,7 +91,7 @@ class StudyFolder:
         if (path / STUDY_FILE).exists() or (path / BACKUP_FILE).exists():
             raise StudyError(f"{path} holds a study already; open it, or choose another folder.")
         try:
-            record = StudyRecord(name=name or path.name, structures=tuple(structures))
+            record = StudyRecord(name=name or path.name, structures=tuple(structures), reader=reader)
         except ValidationError as error:
             raise StudyError(f"These structures cannot be used together: {in_words(error)}.") from error
         try:
@@ -163,6 +177,18 @@ class StudyFolder:
     def name(self) -> str:
         """Name of the study."""
         return self.record.name
+
+    @property
+    def reader(self) -> str:
+        """Who draws, as every version that is saved from now on says; it can be set.
+
+        In the study of a further reader it is always that one.
+        """
+        return self._annotations.reader
+
+    @reader.setter
+    def reader(self, name: str) -> None:
+        self._annotations.reader = self.record.reader or reader_name(name)
 
     @property
     def structures(self) -> tuple[Structure, ...]:
@@ -350,7 +376,7 @@ class StudyFolder:
         study.tell(*reading.notes)
         if crashed or reading.notes or not study._annotations.has_seen(reading.record.revision):
             if lock is not None:
-                sweep_leftovers(path, spare=OF_TRAININGS)
+                sweep_leftovers(path, spare=OF_OTHERS)
                 for run in filter(RunLock.is_abandoned, (path / "runs").glob("*")):
                     sweep_leftovers(run)
                 study.tell(*study._annotations.recover([case.id for case in study.cases]))

@@ -35,10 +35,10 @@ def case_id(name: str, cases: Iterable[CaseRecord], *, secret: bytes | None = No
     taken = {fold(text) for case in cases for text in (case.id, case.name)}
     if secret is None and is_safe_id(name) and fold(name) not in taken:
         return name
-    slug = "case" if secret is not None else _slug(name)
+    start = "case" if secret is not None else slug(name)
     attempt = 0
     while True:
-        found = f"{slug}-{_digest(f'{name}#{attempt}' if attempt else name, secret)}"
+        found = f"{start}-{_digest(f'{name}#{attempt}' if attempt else name, secret)}"
         if fold(found) not in taken:
             return found
         attempt += 1
@@ -100,7 +100,8 @@ def _file_stem(name: str, longest: int = LONGEST_FILE_NAME) -> str:
     return stem.rstrip(". ")
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """Return letters, digits and ``_`` that are left of a name; ``case`` where none are."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", errors="ignore").decode()
     return re.sub(r"[^A-Za-z0-9]+", "_", plain)[:_LONGEST_SLUG].strip("_") or "case"
 

@@ -19,6 +19,7 @@ SEVERAL_IMAGES = 2
 """Of a study with several images a case, which an older program would train on one of."""
 LONGEST_CHANNEL = 32
 LONGEST_NAME = 200
+LONGEST_READER = 64
 MOST_STRUCTURES = 255
 
 DEFAULT_COLORS = (
@@ -65,6 +66,23 @@ def _plain_name(text: str) -> str:
 def _channel_name(text: str) -> str:
     if not text or len(text) > LONGEST_CHANNEL or _plain_name(text) != text.strip():
         raise ValueError(f"a channel has a name of 1 to {LONGEST_CHANNEL} letters, not {text!r}")
+    return text
+
+
+def reader_name(text: str) -> str:
+    """What a reader is called: name or initials in one line; empty where nobody is named.
+
+    Raises
+    ------
+    StudyError
+        If it is longer than 64 letters, or cannot be shown.
+    """
+    text = text.strip()
+    try:
+        if text and len(_plain_name(text)) > LONGEST_READER:
+            raise ValueError(f"it may have up to {LONGEST_READER} letters; this one has {len(text)}")
+    except ValueError as error:
+        raise StudyError(f"There can be no such reader: {error}.") from error
     return text
 
 
@@ -245,6 +263,8 @@ class StudyRecord(BaseModel):
         Records of cases that could not be read, as they were found.
     secret
         What pseudonyms of this study are made with, hexadecimal; it never leaves the study.
+    reader
+        The further reader whose labels alone it has; empty in every other study.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -260,6 +280,7 @@ class StudyRecord(BaseModel):
     retired: dict[int, str] = {}
     set_aside: tuple[Any, ...] = ()
     secret: str = Field(default_factory=lambda: secrets.token_hex(16))
+    reader: str = ""
 
     @model_validator(mode="after")
     def _unique(self) -> StudyRecord:

@@ -44,6 +44,12 @@ class Version(BaseModel):
         What was done since the version before, oldest first; strokes are not listed.
     run
         Run whose prediction was taken over since then, if any.
+    reader
+        Who saved it; empty where nobody said, and for labels that came as files.
+    readers
+        All who have changed the annotation so far, in the order in which they came to it.
+    consensus
+        Readers of whom it is the consensus, or was before it was changed further.
     saved
         ISO date and time, UTC.
     labels, known
@@ -66,6 +72,9 @@ class Version(BaseModel):
     reason: str
     names: tuple[str, ...] = ()
     run: str | None = None
+    reader: str = ""
+    readers: tuple[str, ...] = ()
+    consensus: tuple[str, ...] = ()
     saved: str
     labels: str
     known: str
