@@ -32,6 +32,7 @@ COMMANDS = (
     "suggest",
     "evaluate",
     "export",
+    "export-model",
     "benchmark",
     "demo",
     "launch",

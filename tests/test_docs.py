@@ -22,7 +22,14 @@ def test_the_reference_of_the_command_line_is_current():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/how-to/headless.md", "docs/how-to/import.md", "docs/how-to/export.md"]
+    "page",
+    [
+        "README.md",
+        "docs/how-to/headless.md",
+        "docs/how-to/import.md",
+        "docs/how-to/export.md",
+        "docs/how-to/models.md",
+    ],
 )
 def test_commands_in_the_documentation_exist(page):
     lines = (ROOT / page).read_text(encoding="utf-8").splitlines()

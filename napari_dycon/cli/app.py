@@ -13,7 +13,17 @@ from typing import Annotated, Any
 import typer
 
 from napari_dycon import __version__
-from napari_dycon.cli import comparing, demo, looking, readers, reporting, simulating, studying, training
+from napari_dycon.cli import (
+    comparing,
+    demo,
+    handing,
+    looking,
+    readers,
+    reporting,
+    simulating,
+    studying,
+    training,
+)
 from napari_dycon.cli.console import INTERRUPTED
 from napari_dycon.errors import DyconError
 
@@ -34,6 +44,7 @@ COMMANDS = (
     looking.suggest,
     comparing.evaluate,
     studying.export,
+    handing.export_model,
     comparing.benchmark,
     simulating.simulate,
     reporting.report,

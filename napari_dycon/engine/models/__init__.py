@@ -1,0 +1,1 @@
+"""Models that leave a study and come into another one."""
