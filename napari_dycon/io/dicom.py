@@ -7,12 +7,13 @@ images in one file; each volume in it is a series here.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +37,7 @@ from napari_dycon.io.dicom_slices import (
     series_geometry,
     sort_slices,
 )
+from napari_dycon.io.dicomdir import is_directory, read_directory
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.io.limits import require_memory
 from napari_dycon.io.volumes import is_volume, read_volume, walk
@@ -115,15 +117,26 @@ class Series:
         return f"{self.description} ({self.part})".strip() if self.part else self.description
 
 
-def find_series(folder: Path | str) -> list[Series]:
+def find_series(place: Path | str) -> list[Series]:
     """Find the image series of a folder and its subfolders, sorted by description; nothing is decoded.
 
     Files that are no DICOM images are passed over. A series that cannot be used is returned with its problem.
+
+    Parameters
+    ----------
+    place
+        A folder, or a DICOMDIR for the files that it lists.
+
+    Raises
+    ------
+    VolumeError
+        If a DICOMDIR that is named is damaged.
     """
+    files, missing = _files(Path(place))
     slices: list[SliceHeader] = []
     damaged: list[Path] = []
     foreign: list[Path] = []
-    for file in _files(Path(folder)):
+    for file in files:
         try:
             found = read_slices(file)
         except DamagedFileError:
@@ -136,7 +149,7 @@ def find_series(folder: Path | str) -> list[Series]:
     for item in _without_copies(slices):
         by_series.setdefault(item.series, []).append(item)
     series = [
-        _blame(_series(part, members), damaged)
+        _miss(_blame(_series(part, members), damaged), missing)
         for of_series in by_series.values()
         for part, members in _volumes(of_series).items()
     ]
@@ -243,7 +256,7 @@ def why_no_images(place: Path | str, spare: Collection[Path] = ()) -> str:
     archives = [path.name for path in files if path.name.lower().endswith(_ARCHIVES)]
     pairs = [path.name for path in files if path.suffix.lower() in (".hdr", ".img")]
     others = [path.name for path in files if path.name.lower().endswith(_OTHER_FORMATS)]
-    alone = len(files) == 1 and files[0].name.upper() == "DICOMDIR"
+    alone = len(files) == 1 and is_directory(files[0])
     said = {
         f"archives ({list_some(archives)}); unpack them first": archives,
         f"Analyze or two-file NIfTI ({list_some(pairs)}); convert them to .nii.gz first": pairs,
@@ -277,10 +290,29 @@ def _called_alike(foreign: Sequence[Path], slices: Sequence[SliceHeader]) -> lis
     return [path for path in foreign if (path.parent, _DIGITS.sub("#", path.name)) in patterns]
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for path in walk(folder):
-        if not is_volume(path) and path.name.upper() != "DICOMDIR":
-            yield path
+def _files(place: Path) -> tuple[list[Path], dict[str, tuple[str, ...]]]:
+    """Files that may be images, and by series those that a DICOMDIR lists besides."""
+    if place.is_file():
+        directory = read_directory(place)
+        return [*directory.files], {**directory.missing}
+    missing: dict[str, tuple[str, ...]] = {}
+    paths = walk(place)
+    for path in filter(is_directory, paths):
+        with contextlib.suppress(VolumeError):  # what it would list lies in the folder anyway
+            missing |= read_directory(path).missing
+    return [path for path in paths if not is_volume(path) and not is_directory(path)], missing
+
+
+def _miss(series: Series, missing: Mapping[str, tuple[str, ...]]) -> Series:
+    """Refuse a series of which a DICOMDIR lists more files than there are: its last slices may lack."""
+    names = missing.get(series.uid)
+    if series.problem or not names:
+        return series
+    problem = (
+        f"{_title(series)} cannot be used: {len(names)} of its files that the DICOMDIR lists are not there "
+        f"({list_some(names)}); copy the whole disc."
+    )
+    return replace(series, problem=problem)
 
 
 def _series(part: str, members: list[SliceHeader]) -> Series:

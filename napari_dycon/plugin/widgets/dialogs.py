@@ -21,7 +21,7 @@ from napari_dycon.plugin.controllers.folder_choice import Beginning, begin_at
 from napari_dycon.plugin.widgets.parts import flat_button, plain_label
 from napari_dycon.study.store.schema import DEFAULT_COLORS, Structure, new_structure
 
-SCAN_FILTER = "Scans (*.nii *.nii.gz *.nrrd *.mha *.mhd);;All files (*)"
+SCAN_FILTER = "Scans (*.nii *.nii.gz *.nrrd *.mha *.mhd *.dcm *.zip DICOMDIR);;All files (*)"
 
 
 def ask_folder(parent: QWidget, title: str) -> Path | None:

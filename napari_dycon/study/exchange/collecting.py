@@ -12,6 +12,7 @@ from pathlib import Path
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.io.dicom import Series, find_series, why_no_images
 from napari_dycon.io.dicom_labels import DicomLabels
+from napari_dycon.io.dicomdir import is_directory
 from napari_dycon.io.volumes import find_volumes, is_volume, stem
 from napari_dycon.study.exchange.channels import Endings
 from napari_dycon.study.exchange.pairing import (
@@ -168,6 +169,10 @@ def _found_at(path: Path, no_scans: Collection[Path]) -> list[Found]:
     if path.is_dir():
         volumes = _not_of_a_study(file for file in find_volumes(path) if file not in no_scans)
         found = [*(Found(file, path, stem(file)) for file in volumes), *_series_of(path, no_scans)]
+    elif is_directory(path):
+        found = list(_series_of(path, no_scans))
+        if found:
+            return found
     elif not is_volume(path) and path.suffix.lower() in DICOM_SUFFIXES and path.is_file():
         near = list(_series_of(path.parent, no_scans))
         found = [one for one in near if one.series is None or path in one.series.files]
@@ -196,15 +201,17 @@ def _is_kept_by_a_study(folder: Path) -> bool:
     return own and is_study(folder.parent)
 
 
-def _series_of(folder: Path, no_scans: Collection[Path]) -> Iterator[Found]:
+def _series_of(source: Path, no_scans: Collection[Path]) -> Iterator[Found]:
+    """Series of a folder, or those that a DICOMDIR lists."""
+    folder = source if source.is_dir() else source.parent
     try:
-        series = [one for one in find_series(folder) if not one.files or not {*one.files} <= {*no_scans}]
+        series = [one for one in find_series(source) if not one.files or not {*one.files} <= {*no_scans}]
     except DyconError as error:
-        yield Found(folder, folder, folder.name, problem=str(error))
+        yield Found(source, folder, folder.name, problem=str(error))
         return
     except Exception as error:  # noqa: BLE001 - what one folder holds must not end the others' import
-        problem = f"The DICOM files of {folder} could not be read ({type(error).__name__}: {error})."
-        yield Found(folder, folder, folder.name, problem=problem)
+        problem = f"The DICOM files of {source} could not be read ({type(error).__name__}: {error})."
+        yield Found(source, folder, folder.name, problem=problem)
         return
     for one in series:
         place = one.files[0].parent if one.files else folder

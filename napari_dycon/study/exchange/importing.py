@@ -19,6 +19,7 @@ from napari_dycon.study.exchange import channels
 from napari_dycon.study.exchange.channels import Endings
 from napari_dycon.study.exchange.collecting import Found, collect
 from napari_dycon.study.exchange.label_values import meanings, without_structure
+from napari_dycon.study.exchange.packed import Unpacking, unpack_archives
 from napari_dycon.study.store import naming
 from napari_dycon.study.store.files import now, scan_reference, sha256_of
 from napari_dycon.study.store.identity import content_of
@@ -159,21 +160,33 @@ def add_scans(
     """
     study.require_writable()
     yield CollectingScans()
-    absolute = None if labels_dir is None else Path(labels_dir).absolute()
-    endings = endings or study.record.endings
-    files = [Path(path).absolute() for path in paths]
-    found = collect(files, absolute, _files_from_dicom(study), endings)
+    labels = None if labels_dir is None else Path(labels_dir).absolute()
+    with unpack_archives([Path(path).absolute() for path in paths]) as unpacking:
+        for event in _add_all(study, unpacking, labels, endings or study.record.endings):
+            yield replace(
+                event,
+                path=unpacking.origin(event.path),
+                problem=event.problem and unpacking.say(event.problem),
+                notes=tuple(map(unpacking.say, event.notes)),
+            )
+
+
+def _add_all(
+    study: Study, unpacking: Unpacking, labels: Path | None, endings: Endings
+) -> Iterator[ImportEvent]:
+    found = collect(unpacking.paths, labels, _files_from_dicom(study), endings)
     if endings and any(item.images or item.base for item in found.scans):
         channels.declare(study, endings)
-    total = len(found.scans) + len(found.unused_labels)
+    refused = [*unpacking.problems, *((path, _without_scan(path)) for path in found.unused_labels)]
+    total = len(found.scans) + len(refused)
     for done, item in enumerate(found.scans, start=1):
         result = _import_safely(study, item)
         pairs = item.pairs if item.doubt or result.case is None else ()
         yield ImportEvent(
             item.path, result.case, result.problem, done, total, result.outcome, result.notes, pairs
         )
-    for done, path in enumerate(found.unused_labels, start=len(found.scans) + 1):
-        yield ImportEvent(path, None, _without_scan(path), done, total, "refused")
+    for done, (path, problem) in enumerate(refused, start=len(found.scans) + 1):
+        yield ImportEvent(path, None, problem, done, total, "refused")
 
 
 def add_labels(study: Study, pairs: Sequence[tuple[Path, Path]]) -> Iterator[ImportEvent]:
