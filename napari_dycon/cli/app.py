@@ -18,6 +18,7 @@ from napari_dycon.cli import (
     demo,
     handing,
     looking,
+    machines,
     readers,
     reporting,
     simulating,
@@ -52,6 +53,7 @@ COMMANDS = (
     readers.agreement,
     readers.consensus,
     looking.doctor,
+    machines.machine,
 )
 
 

@@ -17,6 +17,7 @@ from napari_dycon.engine.events import (
     ScanLabelled,
     ScanPreparation,
     StepFinished,
+    Transfer,
     Validated,
 )
 from napari_dycon.errors import TrainingError
@@ -93,6 +94,8 @@ def show(event: object, screen: Screen, bar: Bar) -> None:
     match event:
         case ScanPreparation():
             bar.update(event.done / max(event.total, 1), f"preparing scan {event.done} of {event.total}")
+        case Transfer():
+            bar.update(event.done / max(event.total, 1), event.text)
         case RunStarted():
             screen.line(f"Run {event.run}: {event.method} on {event.device}")
             for note in event.notes:

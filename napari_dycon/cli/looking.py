@@ -16,6 +16,7 @@ from napari_dycon.cli.console import (
     write_json,
 )
 from napari_dycon.cli.following import finish_showing
+from napari_dycon.cli.machines import examine_machine
 from napari_dycon.cli.options import JsonFile, Run, StudyFolder
 from napari_dycon.cli.studying import choose_run
 from napari_dycon.errors import DyconError
@@ -142,18 +143,29 @@ def open_napari(study: Path | None) -> None:
         raise DyconError(f"napari cannot start: {error}; dycon doctor tells what may be missing.") from error
 
 
-def doctor(json_file: JsonFile = None) -> None:
+def doctor(
+    on: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Look at a machine of dycon machine instead.", show_default=False),
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
     """Tell what this machine offers, what is wrong, and how to mend it."""
-    from napari_dycon.doctor.findings import examine
-
-    findings = examine()
-    write_json(json_file, {"findings": [asdict(finding) for finding in findings]})
+    findings = _examine() if on is None else examine_machine(on)
+    write_json(json_file, {"findings": findings})
     screen = Screen()
     marks = {"ok": "ok", "advice": "!", "unusable": "x"}
     for finding in findings:
-        screen.line(f"{marks[finding.level]:>2}  {finding.topic}: {finding.text}")
-        if finding.level != "ok":
-            screen.line(f"      {finding.remedy}")
-    unusable = [finding.topic for finding in findings if finding.level == "unusable"]
+        screen.line(f"{marks[finding['level']]:>2}  {finding['topic']}: {finding['text']}")
+        if finding["level"] != "ok":
+            screen.line(f"      {finding['remedy']}")
+    unusable = [finding["topic"] for finding in findings if finding["level"] == "unusable"]
     if unusable:
-        raise DyconError(f"dycon cannot work here: {', '.join(unusable)}; see above.")
+        where = "here" if on is None else f"on {on}"
+        raise DyconError(f"dycon cannot work {where}: {', '.join(unusable)}; see above.")
+
+
+def _examine() -> list[dict[str, str]]:
+    from napari_dycon.doctor.findings import examine
+
+    return [asdict(finding) for finding in examine()]

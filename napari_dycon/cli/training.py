@@ -1,6 +1,6 @@
 """``dycon train`` and ``predict``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,7 +38,8 @@ from napari_dycon.engine.comparison import CONTROL_METHOD, Comparison, compare
 from napari_dycon.errors import DyconError
 
 if TYPE_CHECKING:
-    from napari_dycon.engine.events import RunFinished
+    from napari_dycon.engine.control import Control
+    from napari_dycon.engine.events import Event, RunFinished
     from napari_dycon.study.study import Study
 
 DEFAULT_MINUTES = 10.0
@@ -55,6 +56,10 @@ def train(
         typer.Option("--until-stopped", help="Train until Ctrl-C; what is labelled meanwhile joins in."),
     ] = False,
     device: Device = "auto",
+    on: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Train on a machine of dycon machine.", show_default=False),
+    ] = None,
     seed: Seed = None,
     control: Annotated[
         bool,
@@ -70,11 +75,11 @@ def train(
     It takes 10 minutes if not told otherwise. Ctrl-C saves and stops; --resume goes on from there, with the
     method, seed and settings that the run began with. The study may be open in napari meanwhile: labelling
     goes on there, and the window takes the finished run up. With --until-stopped labels that are saved there
-    are learned from within seconds.
+    are learned from within seconds. With --on the training runs on another machine, and goes on there if the
+    line drops or this command is killed; --resume --on NAME follows it again.
     """
     from napari_dycon.engine.control import Control
     from napari_dycon.engine.plan import Plan
-    from napari_dycon.engine.runners.here import Trainer
 
     _check_wishes(method, minutes, iterations, until_stopped, control, resume, fresh)
     if minutes is None and iterations is None and not (resume or until_stopped):
@@ -86,8 +91,7 @@ def train(
         def run(name: str | None, **more: Any) -> "RunFinished":
             options = {"minutes": minutes, "iterations": iterations, "seed": seed, "device": device, **more}
             options["open_ended"] = until_stopped
-            trainer = Trainer(opened, name, **options, control=brake, threads=thread_limit())
-            end = follow_training(trainer.run(), screen, left_out)
+            end = follow_training(_events(opened, name, options, brake, on), screen, left_out)
             screen.line(_ending(end, study))
             return end
 
@@ -101,6 +105,21 @@ def train(
     write_json(json_file, {"run": asdict(end), "control": twins, "problems": list_problems(left_out)})
     if brake.stopped:
         raise typer.Exit(INTERRUPTED)
+
+
+def _events(
+    study: "Study", method: str | None, options: dict[str, Any], brake: "Control", on: str | None
+) -> "Iterator[Event]":
+    """Train here, or on a named machine, whose own settings say which device and how many threads."""
+    if on is None:
+        from napari_dycon.engine.runners.here import Trainer
+
+        return Trainer(study, method, **options, control=brake, threads=thread_limit()).run()
+    from napari_dycon.engine.request import Request
+    from napari_dycon.engine.runners.elsewhere.follow import train_elsewhere
+    from napari_dycon.engine.runners.elsewhere.machines import find_machine
+
+    return train_elsewhere(study, Request(method=method, **options), brake, find_machine(on))
 
 
 def _check_wishes(

@@ -319,6 +319,10 @@ class Bundle:
             )
         return found
 
+    def array_path(self, entry: BundledArray) -> Path:
+        """Where an array lies."""
+        return self._check_path(entry.file)
+
     def drop_arrays(self) -> None:
         """Remove the arrays, and the start where the run has a model of its own."""
         for path in (self.path / UPDATE, *self.path.glob("*.npy")):

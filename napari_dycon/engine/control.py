@@ -17,6 +17,8 @@ class Control:
         self._running.set()
         self._stop = threading.Event()
         self._view: View | None = None
+        self.left = False
+        """Whether nobody will look any more: what goes on elsewhere is to go on."""
 
     def pause(self) -> None:
         """Ask the work to rest after the current step; it keeps everything in memory."""
@@ -30,6 +32,11 @@ class Control:
         """Ask the work to save and end after the current step, also while it is paused."""
         self._stop.set()
         self._running.set()
+
+    def leave(self) -> None:
+        """Say that the program ends: a stop, but for work that goes on without this program."""
+        self.left = self.left or not self.stopped
+        self.stop()
 
     def watch(self, view: View | None) -> None:
         """Say which slice a person looks at, to see what the model makes of it; None for none."""

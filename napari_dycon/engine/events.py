@@ -28,6 +28,21 @@ class ScanPreparation(_Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer(_Event):
+    """What a training on another machine needs is sent, or its result fetched: bytes; not in the record."""
+
+    verb: Literal["sent to", "fetched from"]
+    machine: str
+    done: int
+    total: int
+
+    @property
+    def text(self) -> str:
+        """One line for the user."""
+        return f"{self.done / 1e6:.0f} of {self.total / 1e6:.0f} MB {self.verb} {self.machine}"
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted(_Event):
     """The first event that a run records: what will be done, with what.
 
@@ -189,6 +204,7 @@ class PredictionFinished(_Event):
 
 Event: TypeAlias = (
     ScanPreparation
+    | Transfer
     | RunStarted
     | LabelsJoined
     | StepFinished
@@ -207,6 +223,7 @@ _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         ScanPreparation,
+        Transfer,
         RunStarted,
         LabelsJoined,
         StepFinished,

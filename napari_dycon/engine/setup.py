@@ -18,6 +18,7 @@ from napari_dycon.engine.plan import Machine, Plan, change_plan, make_plan
 from napari_dycon.engine.prepared import PreparedCase
 from napari_dycon.engine.recorder import reached_its_end
 from napari_dycon.engine.request import Request
+from napari_dycon.engine.runners.elsewhere.away import read_away, refuse_away
 from napari_dycon.engine.runs import RunConfig, RunFolder, build_method, with_new_labels
 from napari_dycon.engine.start import has_unknown
 from napari_dycon.engine.store import CaseStore, slices_complete
@@ -35,11 +36,18 @@ NOTHING_TO_LEARN = "Nothing to learn from yet: no case has a label. Paint at lea
 Preparation = Generator[ScanPreparation, None, Bundle]
 
 
-def prepare(study: Study, request: Request, control: Control) -> Preparation:
+def prepare(study: Study, request: Request, control: Control, machine: Machine | None = None) -> Preparation:
     """Check everything, prepare the scans and register the run.
 
     The study may be open only to read: whoever holds it can go on labelling. What is prepared is the state of
     its annotations at the moment in which each is read.
+
+    Parameters
+    ----------
+    study, request, control
+        What is to be trained, how, and the brake.
+    machine
+        What the plan must fit into; this computer by default.
 
     Yields
     ------
@@ -55,14 +63,14 @@ def prepare(study: Study, request: Request, control: Control) -> Preparation:
     """
     yield ScanPreparation("", 0, len(study.cases))
     configure_threads(request.threads)
-    machine = Machine.detect(request.device)
+    machine = machine or Machine.detect(request.device)
     drop_abandoned(map(study.run_dir, study.runs()))
     begin = _resume if request.resume else _start_anew
     return (yield from begin(study, request, machine, control))
 
 
 def latest_unfinished(study: Study) -> str:
-    """The newest run that has a checkpoint and has not used its whole budget.
+    """The newest run that has a checkpoint, or is away, and has not used its whole budget.
 
     Raises
     ------
@@ -71,7 +79,8 @@ def latest_unfinished(study: Study) -> str:
     """
     for run in reversed(study.runs()):
         folder = RunFolder(study.run_dir(run))
-        if folder.checkpoints.iterations and not reached_its_end(folder.path):
+        begun = folder.checkpoints.iterations or read_away(folder.path) is not None
+        if begun and not reached_its_end(folder.path):
             return run
     raise TrainingError(
         "There is no unfinished training in this study to go on with. Start a new one: it continues from the "
@@ -155,6 +164,7 @@ def _config_to_continue(plan: Plan, earlier: RunFolder | None, notes: list[str])
 def _resume(study: Study, request: Request, machine: Machine, control: Control) -> Preparation:
     bundle = Bundle(study.run_dir(request.run_id or latest_unfinished(study)))
     folder = bundle.run
+    refuse_away(folder.path)
     config, plan = folder.config(), folder.plan()
     _check_agreement(request, folder.run, config, plan)
     if tuple(structure.value for structure in study.structures) != plan.structure_values:

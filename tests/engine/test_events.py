@@ -28,6 +28,7 @@ from napari_dycon.engine.events import (
     ScanLabelled,
     ScanPreparation,
     StepFinished,
+    Transfer,
     Validated,
     from_json,
 )
@@ -44,6 +45,7 @@ STEP = StepFinished(3, 0.5, {"supervised": 0.25}, 1.5, 2.0, 5.0, {"beta": 0.1})
     [
         ScanPreparation("case-1", 0, 3),
         ScanLabelled("case-1", 0, 3),
+        Transfer("sent to", "GPU box", 10**6, 3 * 10**6),
         RunStarted(
             "001-dycon", "dycon", "cpu", {"patch_size": [1, 2, 3]}, ("a note", "Vorhof links ü"), {"a": "b"}
         ),

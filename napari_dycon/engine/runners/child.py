@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -62,7 +62,7 @@ class RemoteControl(Control):
         super().__init__()
         self._voice = voice
 
-    def obey(self, words: IO[str]) -> None:
+    def obey(self, words: Iterable[str]) -> None:
         """Do as told until nobody says anything any more."""
         verbs = {"pause": self.pause, "resume": self.resume, "stop": self.stop}
         for word in words:
@@ -103,7 +103,7 @@ def main() -> int:
     """Do what standard input says; return 0 where that was done, else 1."""
     voice = Voice(_own_output())
     faulthandler.enable()
-    _give_way()
+    give_way()
     control = RemoteControl(voice)
     task = Task.model_validate_json(sys.stdin.readline())
     signal.signal(signal.SIGTERM, lambda number, frame: control.stop())
@@ -114,12 +114,13 @@ def main() -> int:
             if not voice.heard:
                 control.stop()
     except BaseException as error:  # noqa: BLE001 - the last line of defence: whoever asked waits for words
-        voice.say({"error": _words(error), "details": traceback.format_exc()})
+        voice.say({"error": failure_words(error), "details": traceback.format_exc()})
         return 1
     return 0
 
 
-def _words(error: BaseException) -> str:
+def failure_words(error: BaseException) -> str:
+    """Say what ended a training, for the person who waits for it."""
     if isinstance(error, DyconError):
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
@@ -136,7 +137,7 @@ def _own_output() -> IO[str]:
     return own
 
 
-def _give_way() -> None:
+def give_way() -> None:
     """Leave processor and memory to the interface first; threads that are started later do so, too."""
     process = psutil.Process()
     with suppress(psutil.Error, OSError):

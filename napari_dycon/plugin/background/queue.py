@@ -82,6 +82,7 @@ class Job(QObject):
 
     def stop(self) -> None:
         """Ask the job to stop; its end is still reported."""
+        self.control.stop()
         self._worker.quit()
 
     def stop_and_wait(self, seconds: float) -> bool:

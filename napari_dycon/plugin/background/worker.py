@@ -72,9 +72,9 @@ class EventWorker(WatchedWorker):
         self._thread.start()
 
     def quit(self) -> None:
-        """Ask the job to stop at its next safe point."""
+        """Ask the job to stop at its next safe point, because the program or its study is closed."""
         super().quit()
-        self.control.stop()
+        self.control.leave()
 
     def wait(self, seconds: float) -> bool:
         """Wait until the thread has ended; return whether it has."""

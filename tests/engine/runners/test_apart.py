@@ -274,4 +274,4 @@ def test_every_end_has_words(code, words):
     [(MemoryError(), "Memory ran out"), (TrainingError("so"), "so"), (KeyError("x"), "KeyError")],
 )
 def test_every_failure_has_words(error, words):
-    assert words in child._words(error)
+    assert words in child.failure_words(error)

@@ -1,0 +1,5 @@
+"""Another machine."""
+
+from tests.far_machine import ssh
+
+__all__ = ["ssh"]
