@@ -143,6 +143,34 @@ def test_import_reports_what_was_added(study):
     assert [entry["status"] for entry in added] == ["complete", "complete", "unlabelled", "unlabelled"]
 
 
+def test_a_list_says_what_an_import_would_do_and_adds_nothing(study, tmp_path):
+    images = tmp_path / "new"
+    images.mkdir()
+    (images / "letter.nii.gz").write_text("Dear colleague")
+    before = (study / "study.json").read_bytes()
+    text = succeed(
+        "import", study, study.parent / "images", images, "--list", "--json", tmp_path / "list.json"
+    )
+    assert "0 scans can be added, 4 already there, 1 refused. Nothing was added." in text
+    assert "Refused: " in text and (study / "study.json").read_bytes() == before
+    rows = {row["name"]: row["verdict"] for row in json.loads((tmp_path / "list.json").read_text())["scans"]}
+    assert rows["letter"] == "refused" and rows["LA_000"] == "already there"
+
+
+def test_values_of_labels_mean_what_is_said(study, tmp_path):
+    names = ("LA_000.nii.gz",)
+    for name in names:
+        scan = nib.load(study.parent / "labels" / name)
+        values = np.asarray(scan.dataobj).astype(np.uint8) * 3
+        (tmp_path / "labels").mkdir()
+        nib.save(nib.Nifti1Image(values, scan.affine, scan.header), tmp_path / "labels" / name)
+    other = tmp_path / "other"
+    succeed("new", other, "--structure", "1:left atrium")
+    paths = (other, study.parent / "images" / names[0], "--labels", tmp_path / "labels")
+    assert "no structure 'liver'" in fail("import", *paths, "--map", "3:liver")
+    assert "1 labelled" in succeed("import", *paths, "--map", "3:left atrium")
+
+
 def test_predictions_lie_on_the_scans(trained):
     summary = json.loads((trained.parent / "predict.json").read_text())
     assert sorted(summary["cases"]) == [f"LA_{number:03d}" for number in range(4)]

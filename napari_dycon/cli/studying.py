@@ -13,8 +13,10 @@ from napari_dycon.errors import StudyError, VolumeError
 from napari_dycon.study.exchange import exporting, importing
 
 if TYPE_CHECKING:
+    from napari_dycon.study.exchange.channels import Endings
     from napari_dycon.study.exchange.exporting import Exported
     from napari_dycon.study.exchange.importing import ImportEvent
+    from napari_dycon.study.exchange.listing import Listed
     from napari_dycon.study.store.schema import Structure
     from napari_dycon.study.study import Study
 
@@ -82,11 +84,24 @@ def import_scans(
             '"t1,flair" or "0000:T1,0001:FLAIR".',
         ),
     ] = None,
+    map_values: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="VALUE:NAME",
+            help='Which structure a value of the labels means, such as "3:liver"; or "3:background".',
+        ),
+    ] = None,
+    only_list: Annotated[
+        bool,
+        typer.Option("--list", help="Tell what would be added, refused or is there already; add nothing."),
+    ] = False,
     json_file: JsonFile = None,
 ) -> None:
     """Add scans, with their labels where there are any; the files stay where they are."""
     from napari_dycon.study.exchange.channels import parse_channels
     from napari_dycon.study.exchange.importing import ImportEvent
+    from napari_dycon.study.exchange.label_values import parse_values
 
     for path in (*paths, *([labels] if labels else [])):
         if not path.exists():
@@ -94,12 +109,16 @@ def import_scans(
     screen = Screen()
     require_writable_json(json_file)
     endings = parse_channels(channels) if channels else None
+    if only_list:
+        _list(study, paths, labels, endings, json_file)
+        return
     events: list[ImportEvent] = []
     with opened_study(study, read_only=False) as opened, screen.bar("Importing") as bar:
         for new_structure in parse_structures(structure or []):
             opened.add_structure(new_structure.name, value=new_structure.value)
+        values = parse_values(map_values or [], opened.structures)
         try:
-            for event in importing.add_scans(opened, paths, labels, endings):
+            for event in importing.add_scans(opened, paths, labels, endings, values=values):
                 if isinstance(event, ImportEvent):
                     bar.update(event.done / max(event.total, 1), f"{event.done} of {event.total}")
                     events.append(event)
@@ -113,6 +132,55 @@ def import_scans(
     if not any(event.case for event in events):
         raise VolumeError(_nothing_added([event for event in events if event.problem]))
     screen.line(_import_summary(events))
+
+
+def _list(
+    study: Path, paths: list[Path], labels: Path | None, endings: "Endings | None", json_file: Path | None
+) -> None:
+    """Print what was found, and what would become of it."""
+    from napari_dycon.study.exchange import listing
+
+    screen = Screen()
+    with opened_study(study, read_only=True) as opened:
+        found = list(listing.list_scans(opened, paths, labels, endings))
+    days = [one.day for one in found]
+    rows = [
+        (
+            one.name,
+            "" if one.description in one.name else one.description,
+            one.patient,
+            listing.day_in_words(one, days),
+            listing.size_in_words(one),
+            listing.spacing_in_words(one),
+            "refused" if one.verdict == "refused" else listing.verdict_in_words(one),
+        )
+        for one in found
+    ]
+    screen.table([("scan", "series", "patient", "exam", "voxels", "mm", "verdict"), *rows])
+    for one in found:
+        if one.verdict == "refused":
+            screen.line(f"Refused: {one.path}: {one.reason}")
+    counts = Counter(one.verdict for one in found)
+    screen.line(
+        f"{count(counts['new'], 'scan')} can be added, {counts['already there']} already there, "
+        f"{counts['refused']} refused. Nothing was added."
+    )
+    write_json(json_file, {"scans": list(map(_listed_row, found))})
+
+
+def _listed_row(one: "Listed") -> dict[str, Any]:
+    return {
+        "path": str(one.path),
+        "name": one.name,
+        "series": one.description,
+        "patient": one.patient,
+        "days_after_first_exam": one.day,
+        "voxels": list(one.shape),
+        "spacing_mm": list(one.spacing),
+        "verdict": one.verdict,
+        "reason": one.reason,
+        "wanted": one.wanted,
+    }
 
 
 def _import_result(events: "Sequence[ImportEvent]") -> dict[str, Any]:

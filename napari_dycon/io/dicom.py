@@ -54,6 +54,10 @@ _OTHER_FORMATS = (
     *(".par", ".rec", ".vtk", ".vti", ".tif", ".tiff", ".npy", ".npz", ".h5", ".hdf5", ".mat", ".b8"),
     *(".png", ".jpg", ".jpeg", ".bmp", ".czi", ".lif", ".nd2", ".isq", ".am", ".v3draw"),
 )
+_LOCALIZER = re.compile(
+    r"(?:^|[^a-z])(?:locali[sz]ers?|loc|scout|survey|topogram|surview|pilot|3[- _]?plane?)(?:[^a-z]|$)",
+    re.IGNORECASE,
+)
 _DIGITS = re.compile(r"\d+")
 _LOOKED_AT = 50
 
@@ -83,8 +87,10 @@ class Series:
         One sentence when the series must be refused.
     notes : tuple of str
         Sentences about what was left out.
-    frame_of_reference, study : str
-        As the files state them.
+    frame_of_reference, study, study_date : str
+        As the files state them; the date is shown nowhere.
+    is_localizer : bool
+        Whether it was taken to plan others, by what its images or its description say.
     part : str
         What tells it from other volumes of its series, in words; empty where it is the whole series.
     """
@@ -99,6 +105,8 @@ class Series:
     notes: tuple[str, ...] = ()
     frame_of_reference: str = ""
     study: str = ""
+    study_date: str = ""
+    is_localizer: bool = False
     part: str = ""
 
     @property
@@ -202,6 +210,22 @@ def headers_of(series: Series) -> list[SliceHeader]:
 
 def _stale_sentence(series: Series) -> str:
     return f"{_title(series)} changed on disk; look for series again."
+
+
+def middle_image(series: Series) -> NDArray[np.float64]:
+    """Read the image in the middle of a series (rows, columns), to be looked at.
+
+    Raises
+    ------
+    VolumeError
+        If it cannot be decoded.
+    """
+    image = series.images[len(series.images) // 2]
+    try:
+        (header,) = (item for item in read_slices(image.file) if item.frame == image.frame)
+        return _pixels(_open(image.file), header)
+    except Exception as error:  # decoders raise many kinds
+        raise VolumeError(f"{_title(series)} cannot be shown.") from error
 
 
 def patient_id(series: Series) -> str:
@@ -333,6 +357,8 @@ def _series(part: str, members: list[SliceHeader]) -> Series:
         notes=(*left_out, *what_is_odd(kept)),
         frame_of_reference=first.frame_of_reference,
         study=first.study,
+        study_date=first.study_date,
+        is_localizer=first.is_localizer or _LOCALIZER.search(first.description) is not None,
         part=part,
     )
     return replace(series, problem=f"{_title(series)} cannot be used: {problem}" if problem else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,13 @@ def read_identity(series: Series) -> DicomIdentity:
 def write_identity(scan: Path, identity: DicomIdentity) -> None:
     """Keep the identity of a series beside its converted scan, whole or not at all."""
     write_model(identity_path(scan), identity)
+
+
+def find_identity(scan: Path) -> DicomIdentity | None:
+    """Return the identity that is kept of a scan, complete or not; None where none is, or it is damaged."""
+    with contextlib.suppress(OSError, ValidationError):
+        return DicomIdentity.model_validate_json(identity_path(scan).read_bytes())
+    return None
 
 
 def identity_of(scan: Path) -> DicomIdentity:

@@ -42,6 +42,7 @@ _TAGS = [
     "BitsStored",
     "HighBit",
     "StudyInstanceUID",
+    "StudyDate",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
     "DimensionIndexSequence",
@@ -86,6 +87,10 @@ class SliceHeader:
         What may tell it from images of other volumes in one file, see `dicom_frames`.
     study : str
         StudyInstanceUID.
+    study_date : str
+        As stated, ``YYYYMMDD``; it is shown nowhere.
+    is_localizer : bool
+        Whether the image itself says that it was taken to plan others.
     """
 
     file: Path
@@ -113,6 +118,8 @@ class SliceHeader:
     frame: int | None = None
     marks: Mapping[str, str] = field(default_factory=dict)
     study: str = ""
+    study_date: str = ""
+    is_localizer: bool = False
 
     @property
     def is_placed(self) -> bool:
@@ -210,6 +217,8 @@ def _slice(file: Path, dataset: Any, frame: Frame) -> SliceHeader:
         frame=frame.number,
         marks=frame.marks,
         study=_text(dataset, "StudyInstanceUID"),
+        study_date=_text(dataset, "StudyDate"),
+        is_localizer="LOCALIZER" in kinds,
     )
 
 

@@ -60,6 +60,8 @@ class Found:
         Files of its further images, by channel.
     base
         Its name without what tells its channel, where it is one of several images.
+    values
+        Which structure's value a value of its labels means, where a person says so.
     """
 
     path: Path
@@ -75,6 +77,12 @@ class Found:
     pairs: tuple[tuple[Path, Path], ...] = ()
     images: Mapping[str, Path] = field(default_factory=dict)
     base: str = ""
+    values: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Name it apart from everything else that is found, as often as it is looked for."""
+        return str(self.path) if self.series is None else self.series.key
 
     @property
     def place(self) -> Place:
@@ -98,6 +106,7 @@ def collect(
     labels_dir: Path | None,
     converted: Collection[Path] = (),
     endings: Endings | None = None,
+    only: Collection[str] | None = None,
 ) -> Collected:
     """List the scans of files and folders.
 
@@ -110,9 +119,10 @@ def collect(
     converted
         Files that the study has made from DICOM; they are no scans to import. Nor is what any study keeps in
         folders of its own, when a folder around them is searched.
-
     endings
         What tells several images of a case from each other, see `channels`; each file is a case by default.
+    only
+        Keys of the scans that are wanted; all by default.
 
     Raises
     ------
@@ -131,13 +141,18 @@ def collect(
             key = item.path if item.series is None else (item.path, item.series.key)
             items.setdefault(key, item)
     found = list(items.values()) if len(set(paths)) == 1 else _below_one_root(items.values(), paths)
+    if only is not None:
+        found = [item for item in found if item.series is None or item.key in only]
     if endings:
         found = _gather(found, endings)
     if labels_dir is None:
         with_labels = _with_labels_beside(found)
     else:
         with_labels = _refer(_with_labels_of(found, labels_dir), objects)
-    return Collected(tuple(_tell_apart(with_labels.scans)), with_labels.unused_labels)
+    scans = tuple(_tell_apart(with_labels.scans))
+    if only is not None:
+        scans = tuple(item for item in scans if item.key in only)
+    return Collected(scans, with_labels.unused_labels)
 
 
 def _explicit(paths: Sequence[Path], labels: Path, no_scans: Collection[Path]) -> Found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,9 +17,9 @@ from napari_dycon.io.masks import read_labels
 from napari_dycon.io.volumes import Volume, is_volume, read_volume, stem
 from napari_dycon.study.exchange import channels
 from napari_dycon.study.exchange.channels import Endings
-from napari_dycon.study.exchange.collecting import Found, collect
+from napari_dycon.study.exchange.collecting import Collected, Found, collect
 from napari_dycon.study.exchange.label_values import meanings, without_structure
-from napari_dycon.study.exchange.packed import Unpacking, unpack_archives
+from napari_dycon.study.exchange.packed import unpack_archives
 from napari_dycon.study.store import naming
 from napari_dycon.study.store.files import now, scan_reference, sha256_of
 from napari_dycon.study.store.identity import content_of
@@ -126,6 +126,8 @@ def add_scans(
     paths: Iterable[Path | str],
     labels_dir: Path | str | None = None,
     endings: Endings | None = None,
+    only: Collection[str] | None = None,
+    values: Mapping[int, int] | None = None,
 ) -> Iterator[CollectingScans | ImportEvent]:
     """Add scans from files, folders and DICOM folders; what cannot be used is skipped with its sentence.
 
@@ -144,6 +146,10 @@ def add_scans(
     endings
         What file names of several images of a case end in, by channel, first that of the scan to draw on; by
         default as in the import before. Without any each file is a case.
+    only
+        Keys of the scans that are wanted, as `listing` gives them; all by default.
+    values
+        Which structure's value a value of the labels means, see `label_values`.
 
     Yields
     ------
@@ -162,7 +168,12 @@ def add_scans(
     yield CollectingScans()
     labels = None if labels_dir is None else Path(labels_dir).absolute()
     with unpack_archives([Path(path).absolute() for path in paths]) as unpacking:
-        for event in _add_all(study, unpacking, labels, endings or study.record.endings):
+        found = collect(
+            unpacking.paths, labels, files_from_dicom(study), endings or study.record.endings, only
+        )
+        scans = tuple(replace(item, values=values or {}) for item in found.scans)
+        found = replace(found, scans=scans)
+        for event in _add_all(study, found, unpacking.problems, endings or study.record.endings):
             yield replace(
                 event,
                 path=unpacking.origin(event.path),
@@ -172,12 +183,11 @@ def add_scans(
 
 
 def _add_all(
-    study: Study, unpacking: Unpacking, labels: Path | None, endings: Endings
+    study: Study, found: Collected, problems: Iterable[tuple[Path, str]], endings: Endings
 ) -> Iterator[ImportEvent]:
-    found = collect(unpacking.paths, labels, _files_from_dicom(study), endings)
     if endings and any(item.images or item.base for item in found.scans):
         channels.declare(study, endings)
-    refused = [*unpacking.problems, *((path, _without_scan(path)) for path in found.unused_labels)]
+    refused = [*problems, *((path, _without_scan(path)) for path in found.unused_labels)]
     total = len(found.scans) + len(refused)
     for done, item in enumerate(found.scans, start=1):
         result = _import_safely(study, item)
@@ -209,7 +219,7 @@ def add_labels(study: Study, pairs: Sequence[tuple[Path, Path]]) -> Iterator[Imp
         yield ImportEvent(scan, result.case, result.problem, done, len(pairs), result.outcome, result.notes)
 
 
-def _files_from_dicom(study: Study) -> frozenset[Path]:
+def files_from_dicom(study: Study) -> frozenset[Path]:
     """Files that were made from DICOM."""
     own = (case for case in study.cases if case.source == "dicom" and study.has_scan(case.id))
     return frozenset(study.scan_path(case.id) for case in own)
@@ -335,7 +345,7 @@ def _import_series(study: Study, item: Found) -> _Result:
         _keep_identity(study, known.case, target)
         raise
     finally:
-        if target not in _files_from_dicom(study):
+        if target not in files_from_dicom(study):
             target.unlink()
             identity_path(target).unlink(missing_ok=True)
 
@@ -371,7 +381,9 @@ def _read(study: Study, item: Found, file: Path) -> _Scan:
 def _take(study: Study, scan: _Scan, labels: Path | None) -> tuple[CaseRecord, Outcome]:
     if scan.twin is not None:
         return _again(study, scan, scan.twin, labels)
-    annotation = None if labels is None else _read_labels(study, labels, scan.volume.geometry)
+    annotation = (
+        None if labels is None else _read_labels(study, labels, scan.volume.geometry, scan.item.values)
+    )
     with study.mutex:
         return study.add_case(_record(study, scan), annotation), "added"
 
@@ -458,7 +470,7 @@ def _again(study: Study, scan: _Scan, twin: CaseRecord, labels: Path | None) -> 
         study.replace_case(study.case(twin.id).model_copy(update=place))
         outcome = "found again"
     if labels is not None and twin.status == "unlabelled":
-        annotation = _read_labels(study, labels, study.geometry(twin.id))
+        annotation = _read_labels(study, labels, study.geometry(twin.id), scan.item.values)
         if study.case(twin.id).status == "unlabelled":  # nobody has painted meanwhile
             return study.save_annotation(twin.id, annotation, "import"), "labelled"
     if labels is not None and all(version.reason != "import" for version in study.versions(twin.id)):
@@ -481,7 +493,7 @@ def _is_lost(study: Study, case: CaseRecord) -> bool:
         return True
 
 
-def _read_labels(study: Study, labels: Path, geometry: Geometry) -> Annotation:
+def _read_labels(study: Study, labels: Path, geometry: Geometry, said: Mapping[int, int]) -> Annotation:
     """Read a full label map, its values translated to the structures of the study."""
     found = read_labels(labels, geometry)
     counts = np.bincount(found.array.ravel(), minlength=256)
@@ -489,7 +501,7 @@ def _read_labels(study: Study, labels: Path, geometry: Geometry) -> Annotation:
     if not study.structures and len(values) <= MOST_NEW_STRUCTURES:
         for value in values:
             _add_structure(study, value, found.names)
-    meant = meanings(study.structures, values, found.names)
+    meant = meanings(study.structures, values, found.names, said)
     foreign = [value for value, structure in meant.items() if structure is None]
     if foreign:
         voxels = {value: int(counts[value]) for value in foreign}

@@ -4,14 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from napari_dycon.errors import StudyError
 from napari_dycon.study.store.naming import fold
 from napari_dycon.study.store.schema import Structure
 
+BACKGROUND = "background"
 _LISTED = 6
 
 
+def parse_values(texts: Iterable[str], structures: Sequence[Structure]) -> dict[int, int]:
+    """Turn ``3:liver`` into which structure's value a value of label files means; 0 for the background.
+
+    Raises
+    ------
+    StudyError
+        If a text says no such thing, the study has no such structure, or a value is said to mean two.
+    """
+    by_name = {fold(BACKGROUND): 0} | {fold(one.name): one.value for one in structures}
+    found: dict[int, int] = {}
+    for text in texts:
+        value, colon, name = (part.strip() for part in text.partition(":"))
+        if not (colon and name and value.isdecimal() and len(value) < 9 and 1 <= int(value) <= 255):
+            raise StudyError(
+                f"'{text}' does not say what a label value means; write --map \"3:liver\" (values 1 to 255)."
+            )
+        if fold(name) not in by_name:
+            known = ", ".join(one.name for one in structures[:_LISTED]) or "none"
+            raise StudyError(
+                f"There is no structure {name!r} in the study (it has: {known}); add it while importing: "
+                f'--structure "{value}:{name}".'
+            )
+        if found.setdefault(int(value), by_name[fold(name)]) != by_name[fold(name)]:
+            raise StudyError(f"--map says two things about the value {int(value)}; leave one.")
+    return found
+
+
 def meanings(
-    structures: Sequence[Structure], values: Iterable[int], names: Mapping[int, str]
+    structures: Sequence[Structure],
+    values: Iterable[int],
+    names: Mapping[int, str],
+    said: Mapping[int, int] | None = None,
 ) -> dict[int, int | None]:
     """Return the structure's value that each value of a file stands for; None where no structure has it.
 
@@ -24,13 +56,16 @@ def meanings(
     names
         What the file calls its values, where it does: names decide then, and not the numbers, which every
         program gives anew. A value that such a file does not name means nothing.
+    said
+        What a person says of values, see `parse_values`; it comes before names and numbers.
     """
     by_name = {fold(structure.name): structure.value for structure in structures}
     own = {structure.value for structure in structures}
-    return {
+    stated = {
         value: by_name.get(fold(names.get(value, ""))) if names else (value if value in own else None)
         for value in values
     }
+    return stated | {value: meant for value, meant in (said or {}).items() if value in stated}
 
 
 def without_structure(
@@ -48,7 +83,10 @@ def without_structure(
     said = f"label values that no structure has: {listed}{more}"
     first = foreign[0]
     if not names:
-        return f'{said}; add a structure with that value and name (--structure "{first}:NAME")'
+        return (
+            f'{said}; add a structure with that value and name (--structure "{first}:NAME"), or say which '
+            f'one it means (--map "{first}:NAME")'
+        )
     if first not in names:
         return f"{said}; the file names its other values but not {first}, so name it where it was made"
     taken = {structure.value for structure in structures}
@@ -56,5 +94,5 @@ def without_structure(
     known = ", ".join(structure.name for structure in structures[:_LISTED])
     return (
         f"{said}; call the segment as the structure is called ({known}), or add a structure of that name "
-        f'(--structure "{free}:{names[first]}")'
+        f'(--structure "{free}:{names[first]}"), or say which one it means (--map "{first}:NAME")'
     )
