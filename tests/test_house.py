@@ -93,7 +93,7 @@ OF_A_RUN = (
         "optimisation",
         "patches",
     ),
-    *("glimpses", "assessment", "joins"),
+    *("glimpses", "assessment", "joins", "team"),
 )
 """What trains knows the bundle of a run alone; the study may be open elsewhere, or not be there."""
 

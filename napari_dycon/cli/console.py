@@ -162,14 +162,19 @@ class Stoppable(Protocol):
 
 
 @contextmanager
-def stop_on_interrupt(work: Stoppable, screen: Screen) -> Iterator[None]:
-    """Turn the first Ctrl-C, or the end of a cluster job, into a request to save and stop."""
+def stop_on_interrupt(work: Stoppable, screen: Screen | None) -> Iterator[None]:
+    """Turn the first Ctrl-C, or the end of a cluster job, into a request to save and stop.
+
+    Without a screen nothing is said, and a second one changes nothing: another process decides.
+    """
     names = (signal.SIGINT, signal.SIGTERM)
     former = {name: signal.getsignal(name) for name in names}
 
     def stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         work.stop()
+        if screen is None:
+            return
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         screen.line("Stopping after this step; press Ctrl-C again to end at once.")
 
     for name in names:

@@ -28,6 +28,12 @@ JsonFile = Annotated[
 ]
 StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The study folder.", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Devices = Annotated[
+    int, typer.Option(min=1, help="Train on so many devices of this machine together, see dycon doctor.")
+]
+Nodes = Annotated[
+    int, typer.Option(min=1, help="And on so many machines, each with this command; torchrun does it too.")
+]
 Run = Annotated[str | None, typer.Option(metavar="ID", help="Which model; the active run by default.")]
 Cases = Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this case; may be repeated.")]
 Method = Annotated[

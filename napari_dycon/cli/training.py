@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,10 +24,12 @@ from napari_dycon.cli.following import follow_prediction, follow_training
 from napari_dycon.cli.options import (
     Cases,
     Device,
+    Devices,
     Iterations,
     JsonFile,
     Method,
     Minutes,
+    Nodes,
     Overrides,
     Run,
     Seed,
@@ -40,6 +43,8 @@ from napari_dycon.errors import DyconError
 if TYPE_CHECKING:
     from napari_dycon.engine.control import Control
     from napari_dycon.engine.events import Event, RunFinished
+    from napari_dycon.engine.request import Request
+    from napari_dycon.engine.team import Team
     from napari_dycon.study.study import Study
 
 DEFAULT_MINUTES = 10.0
@@ -60,6 +65,8 @@ def train(
         str | None,
         typer.Option(metavar="NAME", help="Train on a machine of dycon machine.", show_default=False),
     ] = None,
+    devices: Devices = 1,
+    nodes: Nodes = 1,
     seed: Seed = None,
     control: Annotated[
         bool,
@@ -80,46 +87,92 @@ def train(
     """
     from napari_dycon.engine.control import Control
     from napari_dycon.engine.plan import Plan
+    from napari_dycon.engine.request import Request
+    from napari_dycon.engine.team import join_team
 
     _check_wishes(method, minutes, iterations, until_stopped, control, resume, fresh)
     if minutes is None and iterations is None and not (resume or until_stopped):
         minutes = DEFAULT_MINUTES
     screen, brake = Screen(), Control()
     overrides, left_out = parse_overrides(override, Plan.model_fields), dict[str, str]()
-    with study_to_train_on(study) as opened, stop_on_interrupt(brake, screen):
+    with join_team(device) as team, stop_on_interrupt(brake, screen if team.leads else None):
+        if _help(team, study, device, devices, nodes):
+            return
+        train_on = _runner(team, device, devices, nodes, on)
+        with study_to_train_on(study) as opened:
 
-        def run(name: str | None, **more: Any) -> "RunFinished":
-            options = {"minutes": minutes, "iterations": iterations, "seed": seed, "device": device, **more}
-            options["open_ended"] = until_stopped
-            end = follow_training(_events(opened, name, options, brake, on), screen, left_out)
-            screen.line(_ending(end, study))
-            return end
+            def run(name: str | None, **more: Any) -> "RunFinished":
+                options = {
+                    "minutes": minutes,
+                    "iterations": iterations,
+                    "seed": seed,
+                    "device": device,
+                    **more,
+                }
+                options |= {"open_ended": until_stopped, "threads": None if on else thread_limit()}
+                events = train_on(opened, Request(method=name, **options), brake)
+                end = follow_training(events, screen, left_out)
+                screen.line(_ending(end, study))
+                return end
 
-        def twin() -> "RunFinished":
-            plan = {name: value for name, value in overrides.items() if name != "method_settings"}
-            return run(CONTROL_METHOD, overrides=plan, warm_start=False)
+            def twin() -> "RunFinished":
+                plan = {name: value for name, value in overrides.items() if name != "method_settings"}
+                return run(CONTROL_METHOD, overrides=plan, warm_start=False)
 
-        end = run(method, overrides=overrides, resume=resume, warm_start=not (fresh or control))
-        comparison = _use_the_better(opened, method or DEFAULT_METHOD, end, twin, screen) if control else None
-    twins = None if comparison is None else comparison.to_dict()
+            end = run(method, overrides=overrides, resume=resume, warm_start=not (fresh or control))
+            better = _use_the_better(opened, method or DEFAULT_METHOD, end, twin, screen) if control else None
+    twins = None if better is None else better.to_dict()
     write_json(json_file, {"run": asdict(end), "control": twins, "problems": list_problems(left_out)})
     if brake.stopped:
         raise typer.Exit(INTERRUPTED)
 
 
-def _events(
-    study: "Study", method: str | None, options: dict[str, Any], brake: "Control", on: str | None
-) -> "Iterator[Event]":
-    """Train here, or on a named machine, whose own settings say which device and how many threads."""
-    if on is None:
-        from napari_dycon.engine.runners.here import Trainer
-
-        return Trainer(study, method, **options, control=brake, threads=thread_limit()).run()
+def _help(team: "Team", study: Path, device: str, devices: int, nodes: int) -> bool:
+    """Make the steps that a process elsewhere says; False where the first one of all is here."""
     from napari_dycon.engine.request import Request
+    from napari_dycon.engine.runners.apart import help_together
+    from napari_dycon.engine.runners.crew import leads_here
+    from napari_dycon.engine.runners.here import serve
+    from napari_dycon.engine.team import Several
+
+    if isinstance(team, Several) and not team.leads:
+        serve(study, team)
+        return True
+    if team.size == 1 and not leads_here(nodes):
+        help_together(study, Request(device=device, threads=thread_limit()), devices, nodes)
+        return True
+    return False
+
+
+def _runner(
+    team: "Team", device: str, devices: int, nodes: int, on: str | None
+) -> "Callable[[Study, Request, Control], Iterator[Event]]":
+    """What trains: this process, alone or as the first of a team, several of its own, or another machine.
+
+    That machine's own settings say which device and how many threads.
+    """
+    from napari_dycon.engine.device import resolve_device
+    from napari_dycon.engine.runners.apart import train_together
+    from napari_dycon.engine.runners.here import train_here
+    from napari_dycon.engine.team import check_devices
+
+    if on is not None:
+        return _runner_elsewhere(on, max(team.size, devices * nodes))
+    if team.size > 1 and devices * nodes not in (1, team.size):
+        raise DyconError(f"torchrun has started {team.size} processes; leave out --devices and --nodes.")
+    if team.size > 1 or devices * nodes == 1:
+        return partial(train_here, team=team)
+    check_devices(resolve_device(device), devices)
+    return partial(train_together, devices=devices, machines=nodes)
+
+
+def _runner_elsewhere(on: str, devices: int) -> "Callable[[Study, Request, Control], Iterator[Event]]":
     from napari_dycon.engine.runners.elsewhere.follow import train_elsewhere
     from napari_dycon.engine.runners.elsewhere.machines import find_machine
 
-    return train_elsewhere(study, Request(method=method, **options), brake, find_machine(on))
+    if devices > 1:
+        raise DyconError("Another machine trains on one device; leave out either --on or --devices.")
+    return partial(train_elsewhere, machine=find_machine(on))
 
 
 def _check_wishes(

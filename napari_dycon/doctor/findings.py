@@ -22,6 +22,8 @@ Level = Literal["ok", "advice", "unusable"]
 GIB = 2**30
 LITTLE_MEMORY_GIB = 6
 LITTLE_DISK_GIB = 5
+MANY = 5
+"""Fewer devices are named one by one."""
 CUDA_WHEELS = "https://download.pytorch.org/whl/cu130"
 
 
@@ -94,6 +96,17 @@ def _device() -> Iterator[Finding]:
         yield Finding("graphics card", "Apple GPU (mps)")
     else:
         yield _no_card(torch.version.cuda)
+    yield _together()
+
+
+def _together() -> Finding:
+    """What ``dycon train --devices`` would use."""
+    from napari_dycon.engine.device import resolve_device
+    from napari_dycon.engine.team import usable_devices
+
+    names = usable_devices(resolve_device())
+    text = ", ".join(names) if len(names) < MANY else f"{names[0]} to {names[-1]}"
+    return Finding("devices", f"{text}; dycon train --devices {len(names)} would use all")
 
 
 def _card(facts: str) -> Finding:

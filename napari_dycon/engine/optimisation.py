@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from napari_dycon.engine.device import DeviceName
 from napari_dycon.engine.plan import Plan
+from napari_dycon.engine.team import ALONE, Team
 from napari_dycon.learning.batch import Batch
 from napari_dycon.learning.methods.base import Method
 
@@ -39,14 +40,18 @@ class Optimisation:
     ----------
     method
         Is moved to the device; stays accessible as it is.
+    team
+        The processes that make each step together.
     """
 
-    def __init__(self, method: Method, plan: Plan, device: DeviceName, seed: int) -> None:
+    def __init__(self, method: Method, plan: Plan, device: DeviceName, seed: int, team: Team = ALONE) -> None:
         self.method = method
+        self._team = team
         self.rate_factor = 1.0
         self._plan = plan
         self._seed = seed
-        self._fabric = Fabric(accelerator=device, devices=1, precision=plan.precision)
+        devices = [team.place] if device == "cuda" and team.size > 1 else 1
+        self._fabric = Fabric(accelerator=device, devices=devices, precision=plan.precision)
         self._parameters = list(method.trainable_parameters())
         self._optimiser = _optimiser(self._parameters, plan)
         self._model, self._wrapped = self._fabric.setup(_Losses(method), self._optimiser)
@@ -68,14 +73,16 @@ class Optimisation:
         for group in self._optimiser.param_groups:
             group["lr"] = self.rate_factor * learning_rate(self._plan, iteration, progress)
         self.method.train()
-        batch = batch.to(self.device)
+        batch = self._team.whole(batch.to(self.device))
         self._wrapped.zero_grad()
         parts = {field.name: getattr(batch, field.name) for field in fields(batch)}
-        losses: dict[str, Tensor] = self._model(progress, **parts)
+        with self._team.sharing(self.method):
+            losses: dict[str, Tensor] = self._model(progress, **parts)
         total = torch.stack([loss.float() for loss in losses.values()]).sum()
-        if not bool(torch.isfinite(total)):
+        if not self._team.agree(bool(torch.isfinite(total))):
             raise Unstable
         self._fabric.backward(total)
+        self._team.add_gradients(self.method)
         norm = self._fabric.clip_gradients(
             self._model, self._wrapped, max_norm=self._plan.gradient_clip, error_if_nonfinite=False
         )

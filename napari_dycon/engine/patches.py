@@ -60,15 +60,30 @@ class PatchSampler:
     part of a mixture with a person's. The unlabelled stream never looks at labels, except to prefer voxels of
     partly labelled cases that are still unknown.
 
+    Parameters
+    ----------
+    cases, plan, seed
+        What batches follow from.
+    makes
+        Whether a patch is made here, by its number in the batch; where not, it is 0 everywhere, as others
+        make it. All are made here by default.
+
     Raises
     ------
     ValueError
         When no case has a known voxel.
     """
 
-    def __init__(self, cases: Sequence[TrainingCase], plan: Plan, seed: int) -> None:
+    def __init__(
+        self,
+        cases: Sequence[TrainingCase],
+        plan: Plan,
+        seed: int,
+        makes: Callable[[int], bool] | None = None,
+    ) -> None:
         self._plan = plan
         self._seed = seed
+        self._makes = makes
         self._arrange([_Source.of(case, (seed, 11, index)) for index, case in enumerate(cases)])
 
     def with_cases(self, cases: Mapping[int, TrainingCase]) -> "PatchSampler":
@@ -114,15 +129,17 @@ class PatchSampler:
                     self._labelled if number < first_own else self._own,
                     np.random.default_rng((self._seed, iteration, 0, number)),
                 )
+                if self._is_made(number)
+                else self._blank()
                 for number in range(labelled)
             ),
             strict=True,
         )
-        weak, strong, inside = self._unlabelled_patches(iteration, unlabelled)
+        weak, strong, inside = self._unlabelled_patches(iteration, unlabelled, labelled)
         return Batch(
             image=torch.stack(images),
             target=torch.stack(targets).long(),
-            weight=_stack_weights(weights),
+            weight=_stack_weights(weights) if self._makes is None else self._weights_of_a_share(weights),
             weak=weak,
             strong=strong,
             inside=inside,
@@ -152,6 +169,23 @@ class PatchSampler:
             finally:
                 for batch in waiting:
                     batch.cancel()
+
+    def _is_made(self, number: int) -> bool:
+        return self._makes is None or self._makes(number)
+
+    def _blank(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Image, target and weight of a patch that others make."""
+        size = self._plan.patch_size
+        channels = len(self._sources[0].case.image)
+        return torch.zeros(channels, *size), torch.zeros(size, dtype=torch.uint8), torch.zeros(size)
+
+    def _weights_of_a_share(self, weights: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
+        """Weights of the patches made here, wherever a case has some: all processes need them then."""
+        sources = [entry[0] for entry in (*self._labelled, *self._own)]
+        if all(case.weight is None for case in sources):
+            return None
+        ones = torch.ones(self._plan.patch_size)
+        return torch.stack([ones if weight is None else weight for weight in weights])
 
     def _labelled_patch(
         self, source: Sequence["_Labelled"], random: np.random.Generator
@@ -183,12 +217,18 @@ class PatchSampler:
         return case, target, np.array(np.unravel_index(flat, target.shape))
 
     def _unlabelled_patches(
-        self, iteration: int, count: int
+        self, iteration: int, count: int, before: int
     ) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
         if not count:
             return None, None, None
         plan, weak, strong, inside = self._plan, [], [], []
         for slot in range(count):
+            if not self._is_made(before + slot):
+                image, nothing, _ = self._blank()
+                weak.append(image)
+                strong.append(image)
+                inside.append(nothing.bool())
+                continue
             random = np.random.default_rng((self._seed, iteration, 1, slot))
             case, voxels = self._unlabelled[int(random.integers(len(self._unlabelled)))]
             shape = case.image.shape[1:]

@@ -201,8 +201,12 @@ class SelfTraining:
             return self._without("its labels cannot be read.")
         return Note("info", f"The model labelled {len(cases)} scans by itself and learns from them too.")
 
-    def _without(self, why: str) -> Note:
+    def forgo(self) -> None:
+        """Label no scans in this run."""
         self._turn = 1.0
+
+    def _without(self, why: str) -> Note:
+        self.forgo()
         self._store.drop()
         return Note(
             "warning", f"The model did not label scans by itself, the training goes on without: {why}"

@@ -17,6 +17,7 @@ from napari_dycon.engine.plan import Augmentation, Plan
 from napari_dycon.engine.prepared import PreparedCase
 from napari_dycon.engine.runs import RunConfig, RunFolder, build_method
 from napari_dycon.engine.self_training import Filled, SelfTraining
+from napari_dycon.engine.team import ALONE, Team
 from napari_dycon.engine.warmstart import fit_heads, transfer_weights
 from napari_dycon.errors import TrainingError
 from napari_dycon.learning.batch import UNKNOWN
@@ -56,10 +57,12 @@ class Start:
     checkpoint: Checkpoint | None = None
     notes: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    team: Team = ALONE
 
     def sampler(self, own: Mapping[str, Filled] = NOTHING) -> PatchSampler:
         """Patches of what training may see, and of scans that the model has labelled by itself."""
-        return make_sampler(self.cases, self.config.holdout, self.plan, self.config.seed, self.method, own)
+        config = self.config
+        return make_sampler(self.cases, config.holdout, self.plan, config.seed, self.method, own, self.team)
 
     def training_target(self, case: PreparedCase) -> NDArray[np.uint8] | None:
         """What training may know of a case by now."""
@@ -82,8 +85,13 @@ class Start:
         return found
 
 
-def make_start(bundle: Bundle) -> Start:
+def make_start(bundle: Bundle, team: Team = ALONE) -> Start:
     """Read scans and plan, and build the model or load it from the newest checkpoint.
+
+    Parameters
+    ----------
+    team
+        The processes that train it together.
 
     Raises
     ------
@@ -104,7 +112,17 @@ def make_start(bundle: Bundle) -> Start:
         method = _fresh(bundle, config, plan, cases)
     budget = Budget(contents.minutes, contents.iterations, contents.open_ended)
     return Start(
-        bundle.run, config, plan, contents.device, budget, method, cases, checkpoint, notes, contents.left_out
+        bundle.run,
+        config,
+        plan,
+        contents.device,
+        budget,
+        method,
+        cases,
+        checkpoint,
+        notes,
+        contents.left_out,
+        team,
     )
 
 
@@ -115,6 +133,7 @@ def make_sampler(
     seed: int,
     method: Method,
     own: Mapping[str, Filled] = NOTHING,
+    team: Team = ALONE,
 ) -> PatchSampler:
     """The patch sampler of a run; held-out voxels are unknown to it.
 
@@ -122,8 +141,11 @@ def make_sampler(
     ----------
     own
         What the model has made of scans, by case; what a person knows of them counts beside it.
+    team
+        The processes that make the patches of a batch together.
     """
-    return PatchSampler([training_case(case, holdout, method, own) for case in cases], plan, seed)
+    makes = team.makes if team.size > 1 else None
+    return PatchSampler([training_case(case, holdout, method, own) for case in cases], plan, seed, makes)
 
 
 def training_case(

@@ -51,7 +51,8 @@ class Steps:
 
     def __init__(self, start: Start, self_training: SelfTraining) -> None:
         self._start, self._self_training = start, self_training
-        self.optimisation = Optimisation(start.method, start.plan, start.device, start.config.seed)
+        seed, team = start.config.seed, start.team
+        self.optimisation = Optimisation(start.method, start.plan, start.device, seed, team)
         self.iteration = 0
         self.rolled_back = False
         self._shrunk = False
@@ -63,6 +64,7 @@ class Steps:
             self._seconds = float(state["seconds"])
             self.optimisation.rate_factor = float(state["rate_factor"])
             self.rolled_back = bool(state["rolled_back"])
+        team.align(self.optimisation.tensors())
         self._good = self.optimisation.snapshot(self.iteration)
         self.learn_from()
 
@@ -131,7 +133,12 @@ class Steps:
         )
 
     def _shrink(self) -> Note:
-        """Go on with a smaller patch after memory ran out, once."""
+        """Go on with a smaller patch after memory ran out, once; not where other processes wait."""
+        if self._start.team.size > 1:
+            raise TrainingError(
+                "A device has too little memory for its part of a step; train on one device first, or give a "
+                "smaller patch with --override patch_size=[X,Y,Z]."
+            )
         plan = smaller_patch(self._start.plan)
         if self._shrunk or plan is None:
             raise TrainingError(

@@ -26,16 +26,24 @@ from napari_dycon.engine.recorder import Recorder
 from napari_dycon.engine.runs import with_new_labels
 from napari_dycon.engine.start import Start, make_start, training_case
 from napari_dycon.engine.stepping import Steps, in_words
+from napari_dycon.engine.team import ALONE, Several, Team, TeamLostError
 from napari_dycon.errors import DyconError, StudyError, TrainingError, VolumeError
 from napari_dycon.study.store.runs import propose
 
 CHECKPOINT_SECONDS = 60.0
+STEP, LABELLED, END = 0.0, 1.0, 2.0
+"""What the first of a team says: a step after so many seconds, whether scans were labelled, no more."""
 LONGEST_STEP_SECONDS = 60.0
 """Longer steps are not believed, unless those before were long too: the computer slept."""
 
 
-def train(bundle: Bundle, control: Control) -> Generator[Event, None, None]:
+def train(bundle: Bundle, control: Control, team: Team = ALONE) -> Generator[Event, None, None]:
     """Train what was prepared, in the calling thread; nothing but the folder of the run is read or written.
+
+    Parameters
+    ----------
+    team
+        The processes that train it together, of which this is the first; the others `follow`.
 
     Yields
     ------
@@ -50,15 +58,41 @@ def train(bundle: Bundle, control: Control) -> Generator[Event, None, None]:
     """
     with bundle.run.lock():
         try:
-            yield from _record(bundle, control)
+            yield from _record(bundle, control, team)
         finally:
             bundle.drop_arrays()
 
 
-def _record(bundle: Bundle, control: Control) -> Iterator[Event]:
+def follow(bundle: Bundle, team: Several) -> None:
+    """Make the steps that the first process of a team says, until it says no more.
+
+    Raises
+    ------
+    TrainingError
+        When the run cannot be read or a step cannot be made.
+    """
+    configure_threads(team.threads(bundle.contents().request.threads))
+    start = make_start(bundle, team)
+    self_training = start.self_training()
+    steps = Steps(start, self_training)
+    while True:
+        word, number = team.hear(2)
+        if word == END:
+            return
+        if word == STEP:
+            steps.make(number)
+            continue
+        if number:
+            self_training.restore()
+        else:
+            self_training.forgo()
+        steps.learn_from()
+
+
+def _record(bundle: Bundle, control: Control, team: Team) -> Iterator[Event]:
     contents = bundle.contents()
-    configure_threads(contents.request.threads)
-    start = make_start(bundle)
+    configure_threads(team.threads(contents.request.threads))
+    start = make_start(bundle, team)
     recorder = Recorder(bundle.run.path)
     if contents.request.resume:
         recorder.rewind(start.checkpoint.iteration if start.checkpoint else 0)
@@ -92,11 +126,14 @@ class _Loop:
         yield self._start_event()
         try:
             reason = yield from self._train()
+            self._start.team.tell(END, 0.0)
             yield from self._finish(reason)
         except GeneratorExit:
             self._save_if_new()
             raise
         except DyconError as error:
+            if isinstance(error, TeamLostError):
+                yield self._save_on_the_way()
             yield self._finish_event("failed", str(error))
             raise
         except (RuntimeError, MemoryError) as error:
@@ -147,6 +184,7 @@ class _Loop:
     def _step(self) -> StepFinished | Note:
         """One optimiser step, or a note about why there was none and what was changed."""
         started = self._watch.seconds
+        self._start.team.tell(STEP, started)
         made = self._steps.make(started)
         return made if isinstance(made, Note) else self._step_event(made, self._watch.seconds - started)
 
@@ -211,6 +249,7 @@ class _Loop:
                 self._watch.stop()
             yield event
         if note is not None:
+            self._start.team.tell(LABELLED, self._self_training.begun)
             yield note
         if self._self_training.begun:
             self._steps.learn_from()

@@ -27,6 +27,15 @@ def test_it_names_what_was_found_and_a_remedy_for_each_fault(tmp_path):
     assert all(finding.remedy for finding in findings.values() if finding.level != "ok")
 
 
+@pytest.mark.parametrize(("cores", "named"), [(2, "core 1, core 2;"), (40, "core 1 to core 40;")])
+def test_it_names_the_devices_that_could_train_together(tmp_path, monkeypatch, cores, named):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    monkeypatch.setattr("napari_dycon.engine.team.available_cores", lambda: cores)
+    (found,) = (finding for finding in examine(tmp_path) if finding.topic == "devices")
+    assert found.text == f"{named} dycon train --devices {cores} would use all"
+
+
 def test_a_full_disk_is_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: Usage(10**9, 10**9, 10**8))
     disk = next(finding for finding in examine(tmp_path) if finding.topic == "disk")

@@ -4,14 +4,16 @@ Nothing here imports torch.
 """
 
 import json
+import os
 import queue
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Generator, Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,6 +27,7 @@ from napari_dycon.engine.events import (
     from_json,
 )
 from napari_dycon.engine.request import Request
+from napari_dycon.engine.runners.crew import END_SECONDS, Crew, places
 from napari_dycon.engine.runners.handover import handing_over
 from napari_dycon.engine.viewpoint import View, view_word
 from napari_dycon.errors import TrainingError
@@ -32,7 +35,6 @@ from napari_dycon.study.study import Study
 
 CHILD = (sys.executable, "-m", "napari_dycon.engine.runners.child")
 LOOK_SECONDS = 0.1
-END_SECONDS = 15.0
 TAIL_BYTES = 4000
 _KILLED = {signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)}
 
@@ -59,6 +61,47 @@ def train_apart(study: Study, request: Request, control: Control) -> Iterator[Ev
     yield from handing_over(study, _Child(task, control).events())
 
 
+def train_together(
+    study: Study, request: Request, control: Control, devices: int, machines: int = 1
+) -> Iterator[Event]:
+    """Prepare and train in so many processes on each of some machines, with a device each; this is the first.
+
+    Yields
+    ------
+    Event
+        As :func:`train_apart` does.
+
+    Raises
+    ------
+    TrainingError
+        When one of them fails, is killed or crashes; the others have ended then. The run can then go on from
+        its last checkpoint, with as many or other devices.
+    """
+    environments = places(devices, machines)
+    yield from handing_over(study, _Child(_task(study.path, request), control, environments).events())
+
+
+def help_together(study: Path, request: Request, devices: int, machines: int) -> None:
+    """Train in so many processes with those of the first machine, which is another one, until that is done.
+
+    Raises
+    ------
+    TrainingError
+        When one of them fails, is killed or crashes.
+    """
+    with tempfile.TemporaryFile() as errors:
+        start = partial(_start_process, errors)
+        with Crew(places(devices, machines), _task(study, request), start) as crew:
+            crew.wait()
+            fault = crew.fault()
+        if fault is not None:
+            raise TrainingError(_crew_fault(*fault)) from ChildFault(_tail(errors))
+
+
+def _task(study: Path, request: Request) -> dict[str, Any]:
+    return {"study": str(study), "request": request.model_dump(mode="json"), "gives_way": False}
+
+
 def train_bundle_apart(run: Path, control: Control) -> Iterator[Event]:
     """Train what was prepared in the folder of a run; events and errors as of :func:`train_apart`."""
     yield from _Child({"run": str(run)}, control).events()
@@ -67,8 +110,11 @@ def train_bundle_apart(run: Path, control: Control) -> Iterator[Event]:
 class _Child:
     """One process and what is known of it."""
 
-    def __init__(self, task: dict[str, Any], control: Control) -> None:
+    def __init__(
+        self, task: dict[str, Any], control: Control, environments: Sequence[dict[str, str]] = ({},)
+    ) -> None:
         self._task = task
+        self._environments = environments
         self._control = control
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._told: str = "resume"
@@ -78,9 +124,10 @@ class _Child:
         self._last: StepFinished | None = None
         self._ended = False
         self._failure: tuple[str, str] | None = None
+        self._lost = False
 
     def events(self) -> Generator[Event, None, None]:
-        with tempfile.TemporaryFile() as errors, _start_process(errors) as self._process:
+        with tempfile.TemporaryFile() as errors, self._start_all(errors):
             reader = threading.Thread(target=self._listen, name="dycon-child")
             reader.start()
             try:
@@ -92,9 +139,18 @@ class _Child:
                 self._end()
                 reader.join()
 
+    @contextmanager
+    def _start_all(self, errors: IO[bytes]) -> Iterator[None]:
+        first, *others = self._environments
+        start = partial(_start_process, errors)
+        with Crew(others, self._task, start) as self._crew, start(first) as self._process:
+            yield
+
     def _heard(self) -> Iterator[Event]:
         while True:
             self._pass_on()
+            if self._crew.broken:
+                self._process.kill()
             try:
                 line = self._lines.get(timeout=LOOK_SECONDS)
             except queue.Empty:
@@ -144,6 +200,7 @@ class _Child:
             return
         if "error" in message:
             self._failure = (str(message["error"]), str(message.get("details", "")))
+            self._lost = bool(message.get("lost"))
         elif "resting" in message:
             self._control.wait_while_paused()
 
@@ -162,13 +219,15 @@ class _Child:
 
     def _outcome(self, code: int, errors: IO[bytes]) -> Iterator[Event]:
         """Nothing where the work was done; otherwise why it was not."""
-        if self._failure is not None:
+        fault = self._crew.fault()
+        if self._failure is not None and (fault is None or not self._lost):
             sentence, details = self._failure
             raise TrainingError(sentence) from ChildFault(details)
-        if self._ended:
+        if self._ended and self._failure is None:
             return
-        sentence = f"The training process {_end_in_words(code)}. {self._what_is_left()}"
-        if self._run:
+        ended = f"The training process {_end_in_words(code)}." if fault is None else _crew_fault(*fault)
+        sentence = f"{ended} {self._what_is_left()}"
+        if self._run and not self._ended:
             step, seconds = (self._last.iteration, self._last.seconds) if self._last else (0, 0.0)
             yield RunFinished(self._run, step, "failed", seconds, None, None, sentence)
         raise TrainingError(sentence) from ChildFault(_tail(errors))
@@ -192,8 +251,10 @@ class _Child:
             self._process.kill()
 
 
-def _start_process(errors: IO[bytes]) -> subprocess.Popen[str]:
+def _start_process(errors: IO[bytes], environment: Mapping[str, str]) -> subprocess.Popen[str]:
     """The process, without a window, and out of reach of a Ctrl-C in the terminal that is for this one.
+
+    Something is added to its environment.
 
     It stays in the session of this one: Linux shares the processor out between sessions first (autogroups of
     the scheduler), by niceness within each of them. In a session of its own it would get half of a core that
@@ -209,6 +270,7 @@ def _start_process(errors: IO[bytes]) -> subprocess.Popen[str]:
         errors="replace",
         process_group=0,
         creationflags=sum(getattr(subprocess, flag, 0) for flag in flags),
+        env={**os.environ, **environment},
     )
 
 
@@ -221,6 +283,11 @@ def _end_in_words(code: int) -> str:
     if code > 255:  # Windows' numbers for faults, for example 0xC0000005
         return f"crashed ({code:#x})"
     return f"ended without a result (exit {code})"
+
+
+def _crew_fault(number: int, code: int, words: str) -> str:
+    """What was wrong with one of several processes, in words."""
+    return words or f"Process {number} of those that trained together {_end_in_words(code)}."
 
 
 def _tail(errors: IO[bytes]) -> str:

@@ -32,13 +32,17 @@ FIRST_TO_GO = 500
 
 
 class Task(BaseModel):
-    """What is to be done: prepare and train for a request, or train what a run was prepared with."""
+    """What is to be done: prepare and train for a request, or train what a run was prepared with.
+
+    A process that gives way leaves the machine to others, such as the window.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     study: Path | None = None
     request: Request | None = None
     run: Path | None = None
+    gives_way: bool = True
 
     def events(self, control: Control) -> Iterator[Event]:
         """Do it."""
@@ -48,11 +52,16 @@ class Task(BaseModel):
 
             yield from train(Bundle(self.run), control)
         elif self.study is not None and self.request is not None:
-            from napari_dycon.engine.runners.here import prepare_and_train
+            from napari_dycon.engine.runners.here import prepare_and_train, serve
+            from napari_dycon.engine.team import Several, join_team
             from napari_dycon.study.study import Study
 
-            with Study.open(self.study, read_only=True) as study:
-                yield from prepare_and_train(study, self.request, control)
+            with join_team(self.request.device) as team:
+                if isinstance(team, Several) and not team.leads:
+                    serve(self.study, team)
+                    return
+                with Study.open(self.study, read_only=True) as study:
+                    yield from prepare_and_train(study, self.request, control, team)
 
 
 class RemoteControl(Control):
@@ -103,9 +112,10 @@ def main() -> int:
     """Do what standard input says; return 0 where that was done, else 1."""
     voice = Voice(_own_output())
     faulthandler.enable()
-    give_way()
     control = RemoteControl(voice)
     task = Task.model_validate_json(sys.stdin.readline())
+    if task.gives_way:
+        give_way()
     signal.signal(signal.SIGTERM, lambda number, frame: control.stop())
     threading.Thread(target=control.obey, args=(sys.stdin,)).start()
     try:
@@ -114,7 +124,8 @@ def main() -> int:
             if not voice.heard:
                 control.stop()
     except BaseException as error:  # noqa: BLE001 - the last line of defence: whoever asked waits for words
-        voice.say({"error": failure_words(error), "details": traceback.format_exc()})
+        lost = type(error).__name__ == "TeamLostError"
+        voice.say({"error": failure_words(error), "details": traceback.format_exc(), "lost": lost})
         return 1
     return 0
 
