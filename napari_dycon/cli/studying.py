@@ -143,13 +143,12 @@ def _list(
     screen = Screen()
     with opened_study(study, read_only=True) as opened:
         found = list(listing.list_scans(opened, paths, labels, endings))
-    days = [one.day for one in found]
     rows = [
         (
             one.name,
             "" if one.description in one.name else one.description,
             one.patient,
-            listing.day_in_words(one, days),
+            listing.day_in_words(one, found),
             listing.size_in_words(one),
             listing.spacing_in_words(one),
             "refused" if one.verdict == "refused" else listing.verdict_in_words(one),

@@ -4,7 +4,7 @@ The engine is imported inside the generators, that is in the background thread: 
 load, and napari must not wait for it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from napari_dycon.plugin.background.worker import E, EventSource
 from napari_dycon.plugin.layers.open_case import SHADES, OpenCase, Picture
 from napari_dycon.study.exchange.exporting import CaseExported, Exported, ExportRequest, export
 from napari_dycon.study.exchange.importing import CollectingScans, ImportEvent, add_labels, add_scans
+from napari_dycon.study.exchange.listing import Listed, list_scans
 from napari_dycon.study.exchange.searching import SearchEnded, Sought, find_again
 from napari_dycon.study.store.lock import RunLock
 from napari_dycon.study.store.runs import ENTROPY
@@ -222,14 +223,46 @@ def suggestions(study: Study) -> EventSource[Searching | CaseLooked | Note | Sug
     return source
 
 
+@dataclass(frozen=True)
+class ScansListed:
+    """What an import of files and folders would find."""
+
+    paths: tuple[Path, ...]
+    found: tuple[Listed, ...]
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether there are series of DICOM among several scans."""
+        return len(self.found) > 1 and any(one.is_dicom for one in self.found)
+
+
+def look_at_scans(study: Study, paths: Sequence[Path]) -> EventSource[CollectingScans | ScansListed]:
+    """List the scans of files and folders with a picture of each series; nothing is added."""
+
+    def source(control: Control) -> Iterator[CollectingScans | ScansListed]:
+        yield CollectingScans()
+        listed, found = list_scans(study, paths, pictures=True), []
+        while not control.stopped and (one := next(listed, None)) is not None:
+            found.append(one)
+        listed.close()
+        if not control.stopped:
+            yield ScansListed(tuple(paths), tuple(found))
+
+    return source
+
+
 def import_scans(
-    study: Study, paths: Sequence[Path], labels: Path | None, save_first: Callable[[], bool]
+    study: Study,
+    paths: Sequence[Path],
+    labels: Path | None,
+    save_first: Callable[[], bool],
+    only: Collection[str] | None = None,
 ) -> EventSource[CollectingScans | ImportEvent]:
     """Add scans to the study, one event a file; what is painted already is saved before, and stays."""
 
     def source(control: Control) -> Iterator[CollectingScans | ImportEvent]:
         save(save_first)
-        events = add_scans(study, list(paths), labels_dir=labels)
+        events = add_scans(study, list(paths), labels_dir=labels, only=only)
         while not control.stopped and (event := next(events, None)) is not None:
             yield event
 

@@ -1,6 +1,6 @@
 """What comes into the study and what leaves it: scans, labels, masks; asked for, and told at the end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Any
 
 from psygnal import Signal
 
+from napari_dycon.io.volumes import is_volume
 from napari_dycon.plugin.background import jobs
 from napari_dycon.plugin.background.queue import JobQueue
 from napari_dycon.plugin.background.structure_jobs import Saved, flush
@@ -40,7 +41,7 @@ class Exchange:
     """What the person wants to bring in or take out.
 
     Signals: ``reported`` carries a `Report` of what became of each file; ``pairs_found`` the label maps that
-    may belong to each scan.
+    may belong to each scan; ``scans_listed`` a `ScansListed` of which the person has to choose.
 
     Parameters
     ----------
@@ -58,6 +59,7 @@ class Exchange:
 
     reported = Signal(object)
     pairs_found = Signal(object)
+    scans_listed = Signal(object)
 
     def __init__(
         self,
@@ -75,13 +77,43 @@ class Exchange:
         self._labels, self._structures, self._suggestions = labels, structures, suggestions
         self._loads, self._tasks = loads, tasks
         self._news = ImportNews()
+        self._listed: jobs.ScansListed | None = None
 
     @intention
     def add_scans(self, paths: Sequence[Path | str], labels: Path | str | None = None) -> None:
-        """Import files or folders in the background, with their label maps in ``labels``."""
-        study, folder = self._current.writable(), Path(labels) if labels else None
-        source = jobs.import_scans(study, [Path(path) for path in paths], folder, self._desk.saving.flush)
+        """Import files or folders in the background, with their label maps in ``labels``.
+
+        Where several scans and DICOM series are among them, they are listed first, for the person to choose.
+        """
+        places, study = [Path(path) for path in paths], self._current.writable()
+        if labels is not None or all(is_volume(path) for path in places):
+            self._import(places, Path(labels) if labels else None, None)
+            return
+        source = jobs.look_at_scans(study, places)
+        self._tasks.run("importing", "Looking for scans", source, self._on_listed, self._go_on)
+
+    @intention
+    def add_chosen(self, paths: Sequence[Path], only: Collection[str]) -> None:
+        """Import what a person has chosen from a list, by its keys."""
+        self._import(paths, None, only)
+
+    @intention
+    def _import(self, paths: Sequence[Path], labels: Path | None, only: Collection[str] | None) -> None:
+        source = jobs.import_scans(
+            self._current.writable(), list(paths), labels, self._desk.saving.flush, only
+        )
         self._tasks.run("importing", "Looking for scans", source, self._on_imported, self._tell_import)
+
+    def _on_listed(self, event: CollectingScans | jobs.ScansListed) -> None:
+        self._listed = event if isinstance(event, jobs.ScansListed) else None
+
+    def _go_on(self) -> None:
+        """Ask which of the listed scans are wanted, or add them where there is nothing to ask."""
+        listed, self._listed = self._listed, None
+        if listed is not None and listed.has_choice:
+            self.scans_listed.emit(listed)
+        elif listed is not None:
+            self._import(listed.paths, None, None)
 
     @intention
     def find_scans(self, folder: Path | str) -> None:

@@ -1,6 +1,7 @@
 """The ways in and out of a study: asks for folders and files, then tells the session."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,12 +9,14 @@ from qtpy.QtCore import QObject
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QWidget
 
+from napari_dycon.plugin.background.jobs import ScansListed
 from napari_dycon.plugin.controllers.folder_choice import Beginning, begin_at
 from napari_dycon.plugin.controllers.report import Report
 from napari_dycon.plugin.widgets import window_memory
 from napari_dycon.plugin.widgets.dialogs import StructuresDialog, ask_folder, ask_scans, demo_folder
 from napari_dycon.plugin.widgets.exportdialog import ExportDialog
 from napari_dycon.plugin.widgets.reports import PairsDialog, ReportDialog
+from napari_dycon.plugin.widgets.seriesdialog import SeriesDialog
 from napari_dycon.plugin.widgets.theme import Theme
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.store.studyfile import STUDY_FILE, is_study
@@ -117,6 +120,11 @@ class Doors(QObject):
     def ask_pairs(self, candidates: Mapping[Path, Sequence[Path]]) -> None:
         """Ask which label map belongs to which scan."""
         PairsDialog(self.parent(), candidates, self._session.exchange.add_labels).show()
+
+    def ask_which(self, listed: ScansListed) -> None:
+        """Ask which of the scans that were found shall be added."""
+        add = partial(self._session.exchange.add_chosen, listed.paths)
+        SeriesDialog(self.parent(), listed.found, add).open()
 
     def take(self, paths: Sequence[Path]) -> None:
         """Open a dropped study; add dropped scans to the open study, or begin a new one with them."""

@@ -181,6 +181,9 @@ DyconDock QTableView {
   selection-background-color: @chosen; selection-color: @text;
 }
 DyconDock QTableView::item:selected { background: @chosen; }
+DyconDock SeriesDialog QTableView::item:focus { background: @chosen; border: 0px; }
+DyconDock SeriesDialog QTableView::indicator:unchecked { border: 1px solid @muted; border-radius: 2px; }
+DyconDock SeriesDialog QTableView::indicator:unchecked:disabled { border: 1px solid @line; }
 DyconDock QHeaderView { background: transparent; }
 DyconDock QHeaderView::section {
   background: @field; color: @muted; border: 0px; border-bottom: 1px solid @line;

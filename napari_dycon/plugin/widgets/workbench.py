@@ -9,6 +9,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import QObject
 
 from napari_dycon.plugin.actions import BY_ID, Situation
+from napari_dycon.plugin.background.jobs import ScansListed
 from napari_dycon.plugin.controllers.report import Report
 from napari_dycon.plugin.layers.styles import veil_colour
 from napari_dycon.plugin.widgets.action_menu import ActionMenu
@@ -166,6 +167,7 @@ class Workbench(QObject):
             (session.dialogue.message, self._on_message),
             (session.exchange.reported, self._on_reported),
             (session.exchange.pairs_found, self._on_pairs_found),
+            (session.exchange.scans_listed, self._on_scans_listed),
             (session.views.overlay_changed, self._on_overlay_changed),
             (session.labels.slice_state_changed, self._on_slice_state_changed),
             (session.training.engine_ready, self._show_engine),
@@ -206,6 +208,10 @@ class Workbench(QObject):
     @while_alive
     def _on_pairs_found(self, candidates: dict[Path, list[Path]]) -> None:
         self._dock.doors.ask_pairs(candidates)
+
+    @while_alive
+    def _on_scans_listed(self, listed: ScansListed) -> None:
+        self._dock.doors.ask_which(listed)
 
     @while_alive
     def _on_message(self, level: str, text: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -86,7 +86,7 @@ def list_scans(
     endings: Endings | None = None,
     *,
     pictures: bool = False,
-) -> Iterator[Listed]:
+) -> Generator[Listed]:
     """Say what `add_scans` would find, one scan after the other.
 
     Parameters
@@ -204,9 +204,9 @@ def spacing_in_words(listed: Listed) -> str:
     return " x ".join(f"{size:.3g}" for size in listed.spacing) if all(listed.spacing) else ""
 
 
-def day_in_words(listed: Listed, days: Sequence[int | None]) -> str:
+def day_in_words(listed: Listed, found: Iterable[Listed]) -> str:
     """When the exam was, counted from the first of the patient; empty where all are of one day."""
-    if listed.day is None or not any(days):
+    if listed.day is None or not any(one.day for one in found if one.patient == listed.patient):
         return ""
     return "first exam" if listed.day == 0 else f"{listed.day} days later"
 
@@ -217,4 +217,10 @@ def verdict_in_words(listed: Listed) -> str:
         return listed.reason
     if listed.verdict == "already there":
         return "already there"
-    return "can be added" if listed.wanted else "can be added; it seems to be a localizer"
+    return "can be added" if listed.wanted else "looks like a localizer"
+
+
+def in_order(found: Iterable[Listed]) -> list[Listed]:
+    """Sort scans for a person to choose from: what is likely to be wanted first, what cannot be had last."""
+    ranks = {"new": 1, "already there": 2, "refused": 3}
+    return sorted(found, key=lambda one: (0 if one.wanted else ranks[one.verdict], one.patient, one.day or 0))

@@ -8,6 +8,7 @@ import pytest
 
 from napari_dycon.plugin.controllers.import_news import ImportNews
 from napari_dycon.study.exchange.importing import ImportEvent
+from tests.dicom_series import write_series
 
 
 def save(path, array):
@@ -73,6 +74,30 @@ def test_masks_beside_scans_are_asked_about_and_taken_over_as_the_person_says(op
     opened.session.exchange.add_labels([(second, labels)])
     opened.rest()
     assert (status(opened, "B_t1"), status(opened, "B_t2")) == ("unlabelled", "complete")
+
+
+def test_series_are_listed_first_and_those_that_are_chosen_added(opened, tmp_path):
+    write_series(tmp_path / "disc" / "first")
+    write_series(tmp_path / "disc" / "second", SeriesInstanceUID="1.2.8.1", SeriesDescription="T2")
+    asked, before = [], len(opened.study.cases)
+    opened.session.exchange.scans_listed.connect(asked.append)
+    opened.session.exchange.add_scans([tmp_path / "disc"])
+    opened.rest()
+    (listed,) = asked
+    assert [one.name for one in listed.found] == ["first", "second"] and len(opened.study.cases) == before
+    assert all(one.picture is not None for one in listed.found)
+    opened.session.exchange.add_chosen(listed.paths, {listed.found[1].key})
+    opened.rest()
+    assert [case.name for case in opened.study.cases][before:] == ["second"]
+
+
+def test_a_single_series_is_added_without_a_question(opened, tmp_path):
+    write_series(tmp_path / "disc" / "first")
+    asked = []
+    opened.session.exchange.scans_listed.connect(asked.append)
+    opened.session.exchange.add_scans([tmp_path / "disc"])
+    opened.rest()
+    assert asked == [] and "first" in [case.name for case in opened.study.cases]
 
 
 def test_structures_that_come_with_labels_of_the_open_case_are_in_the_hand(opened, tmp_path):

@@ -165,6 +165,7 @@ class Expert(Part):
 class Exchange(Part):
     reported = Signal(object)
     pairs_found = Signal(object)
+    scans_listed = Signal(object)
 
 
 class Recorder:
