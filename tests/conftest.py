@@ -28,6 +28,13 @@ def _memory_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
     monkeypatch.setattr("napari_dycon.plugin.widgets.window_memory.state_file", lambda: file)
 
 
+@pytest.fixture(autouse=True)
+def _machines_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test read or change the machines that the person who runs the tests has named."""
+    file = tmp_path_factory.mktemp("machines") / "settings" / "machines.json"
+    monkeypatch.setattr("napari_dycon.engine.runners.elsewhere.machines.settings_path", lambda: file)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Folder of real scans: NAPARI_DYCON_DATA, or ../shared/data beside the repository."""

@@ -647,6 +647,9 @@ ACTIONS: tuple[Action, ...] = (
         (need_study, need_methods),
         by_dock=True,
     ),
+    Action(
+        "places", "Where to train: here or on another machine", MODEL, NO_KEYS, (need_study,), by_dock=True
+    ),
     Action("predict", "Predict all cases", MODEL, NO_KEYS, PREDICT),
     Action(
         "choose_model",

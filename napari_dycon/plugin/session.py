@@ -36,6 +36,7 @@ from napari_dycon.plugin.controllers.labels import Labels
 from napari_dycon.plugin.controllers.models import Models
 from napari_dycon.plugin.controllers.own_process import OwnProcess
 from napari_dycon.plugin.controllers.pictures import Pictures
+from napari_dycon.plugin.controllers.places import Places
 from napari_dycon.plugin.controllers.question import CANCEL
 from napari_dycon.plugin.controllers.regions import Regions
 from napari_dycon.plugin.controllers.signs import Signs
@@ -121,6 +122,7 @@ class Session:
             self._chores,
             self.tasks,
             self.own_process,
+            Places(self.dialogue, self._chores),
             self.expert,
             self._on_failure,
         )

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from napari_dycon.cli import main
-from napari_dycon.engine.runners.elsewhere import machines
 from napari_dycon.study.exchange.phantom import make_phantom_study
 from napari_dycon.study.study import Study
 from tests.far_machine import FakeSsh, ssh
 
 __all__ = ["ssh"]
 SMALL = ["--override", "patch_size=[32,32,32]", "--override", 'network={"widths":[8,16],"strides":[[2,2,2]]}']
-
-
-@pytest.fixture(autouse=True)
-def _settings(tmp_path, monkeypatch):
-    monkeypatch.setattr(machines, "settings_path", lambda: tmp_path / "settings" / "machines.json")
 
 
 def name(ssh: FakeSsh, *more: str) -> None:

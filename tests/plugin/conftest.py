@@ -72,6 +72,7 @@ class Engine:
         apart=False,
         twin=False,
         overrides=None,
+        machine=None,
     ):
         self.overrides = overrides
 

@@ -6,6 +6,7 @@ load, and napari must not wait for it.
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from napari_dycon.engine.events import Event, Note, ScanPreparation
 from napari_dycon.engine.processor import available_cores, likely_device
 from napari_dycon.engine.request import Request
 from napari_dycon.engine.runners.apart import train_apart
+from napari_dycon.engine.runners.elsewhere.away import read_away
+from napari_dycon.engine.runners.elsewhere.machines import NamedMachine
 from napari_dycon.errors import StudyError
 from napari_dycon.guidance.suggestions import CaseLooked, Suggestion
 from napari_dycon.io.regridding import on_the_grid_of
@@ -87,12 +90,14 @@ class EngineReady:
 class RunRead:
     """The newest run as its record tells it.
 
-    ``interrupted`` runs ended without saying so, in a crash, and can go on from a checkpoint.
+    ``interrupted`` runs ended without saying so, in a crash, and can go on from a checkpoint; one that is
+    ``away`` goes on there.
     """
 
     run: str
     curves: Curves
     interrupted: bool
+    away: NamedMachine | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +132,14 @@ def training(
     apart: bool = False,
     twin: bool = False,
     overrides: Mapping[str, Any] | None = None,
+    machine: NamedMachine | None = None,
 ) -> EventSource[Event | ControlFinished]:
     """Train for ``minutes`` once everything painted is on disk, or bring the run ``resume`` to its end.
 
     Where neither is given, the training goes on until it is stopped and learns from what is saved meanwhile.
     With ``apart`` in a process of its own, which may end as it likes; with ``twin`` a supervised control as
-    well, unless a run is resumed. ``overrides`` are fields of the plan that were set by hand.
+    well, unless a run is resumed. ``overrides`` are fields of the plan that were set by hand. With a
+    ``machine`` it is trained there, on the device that its own settings say.
     """
 
     def source(control: Control) -> Iterator[Event | ControlFinished]:
@@ -142,13 +149,15 @@ def training(
             method=method,
             minutes=minutes,
             open_ended=minutes is None and resume is None,
-            device=device,
+            device=device if machine is None else "auto",
             run_id=resume,
             resume=resume is not None,
-            threads=spare_threads(),
+            threads=spare_threads() if machine is None else None,
             overrides=dict(overrides or {}),
         )
         train = train_apart if apart else _train_here
+        if machine is not None:
+            train = partial(_train_elsewhere, machine)
         if not twin or resume is not None:
             yield from train(study, request, control)
             return
@@ -163,6 +172,14 @@ def _train_here(study: Study, request: Request, control: Control) -> Iterator[Ev
     from napari_dycon.engine.runners.here import train_here
 
     return train_here(study, request, control)
+
+
+def _train_elsewhere(
+    machine: NamedMachine, study: Study, request: Request, control: Control
+) -> Iterator[Event]:
+    from napari_dycon.engine.runners.elsewhere.follow import train_elsewhere
+
+    return train_elsewhere(study, request, control, machine)
 
 
 def prediction(
@@ -480,7 +497,10 @@ def read_run(study: Study) -> EventSource[RunRead]:
             curves = Curves.from_events(folder / "events.jsonl")
             checkpoints = folder / "checkpoints"
             saved = checkpoints.is_dir() and any(checkpoints.iterdir())
-            yield RunRead(run, curves, saved and not curves.finished and not RunLock.is_held(folder))
+            away, free = read_away(folder), not RunLock.is_held(folder)
+            machine = away.machine if away is not None and away.begun and free else None
+            interrupted = machine is not None or (saved and not curves.finished and free)
+            yield RunRead(run, curves, interrupted, machine)
 
     return source
 

@@ -12,6 +12,7 @@ from napari_dycon.engine.events import (
     ScanLabelled,
     ScanPreparation,
     StepFinished,
+    Transfer,
     Validated,
 )
 from napari_dycon.guidance.suggestions import CaseLooked
@@ -36,6 +37,8 @@ def after(event: object, task: TaskState) -> TaskState:
         case ScanPreparation():
             text = f"Preparing scan {min(event.done + 1, event.total)} of {event.total}"
             return replace(task, fraction=event.done / max(event.total, 1), text=text)
+        case Transfer():
+            return replace(task, fraction=event.done / max(event.total, 1), text=event.text)
         case RunStarted():
             text = f"Run {event.run} on {event.device}"
             if event.open_ended:

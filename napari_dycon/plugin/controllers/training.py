@@ -32,6 +32,7 @@ from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.join_news import JoinNews
 from napari_dycon.plugin.controllers.models import Models
 from napari_dycon.plugin.controllers.own_process import OwnProcess
+from napari_dycon.plugin.controllers.places import Places
 from napari_dycon.plugin.controllers.suggestions import Suggestions
 from napari_dycon.plugin.controllers.views import Views
 from napari_dycon.plugin.keys.preferences import preferred_device, prefers_own_process
@@ -57,6 +58,8 @@ class Training:
         Work in the background.
     own_process
         Hears of faults that a training apart would have kept from the window.
+    places
+        Knows where to train.
     expert
         Has what was set by hand.
     on_failure
@@ -87,6 +90,7 @@ class Training:
         chores: JobQueue,
         tasks: Tasks,
         own_process: OwnProcess,
+        places: Places,
         expert: Expert,
         on_failure: Callable[[str, str], None],
     ) -> None:
@@ -95,9 +99,9 @@ class Training:
         self._glimpses, self.models = glimpses, models
         self._loads, self._chores, self._tasks = loads, chores, tasks
         self._own_process, self._expert = own_process, expert
+        self.places = places
         self._beside = JobQueue(on_failure)
         self._finished: RunFinished | None = None
-        self._interrupted: str | None = None
         self._compared = ""
         self._join_news = JoinNews(dialogue)
         self.methods: list[tuple[str, str]] = []
@@ -120,7 +124,8 @@ class Training:
         if self._tasks.state.kind == "predicting":
             self._tasks.stop(then=lambda: self.train(method, minutes, twin))
             return
-        resume = self._interrupted if (self._interrupted or "").endswith(f"-{method}") else None
+        resume = self.places.cut_off(method)
+        machine = self.places.where(resume)
         wishes = self._expert.overrides(method)
         if resume and wishes:
             self._dialogue.say(
@@ -136,10 +141,12 @@ class Training:
             apart=prefers_own_process(),
             twin=twin and minutes is not None and method != CONTROL_METHOD,
             overrides={} if resume else wishes,
+            machine=machine,
         )
         self._own_process.consider_memory()
         self._tasks.run("training", "Preparing", source, self._on_trained, self._on_training_ended)
-        self._interrupted, self._compared = None, ""
+        self._compared = ""
+        self.places.begin_training(machine)
         self._join_news.begin()
         if resume is None:
             self._tasks.show_curves(Curves())
@@ -176,6 +183,7 @@ class Training:
     def open_study(self, study: Study) -> None:
         """Show the last run of ``study``, list its models, and load the engine."""
         self.models.open_study(study)
+        self.places.look()
         self._run_watch.open_study(study)
         self._chores.put("curves", jobs.read_run(study), self._on_run_found)
         self._chores.put("engine", jobs.engine_facts(preferred_device()), self._on_engine_ready)
@@ -185,7 +193,8 @@ class Training:
         self._run_watch.close()
         self._beside.close(END_SECONDS)
         self.models.close()
-        self._finished, self._interrupted = None, None
+        self._finished = None
+        self.places.begin_training(None)
 
     def _on_trained(self, event: Event | jobs.ControlFinished) -> None:
         match event:
@@ -202,7 +211,7 @@ class Training:
             case RunStarted():
                 if self._finished is not None:  # the control, whose curves would cross those before
                     self._tasks.show_curves(Curves())
-                if event.device != self.device:
+                if event.device != self.device and self.places.in_use is None:
                     self.device = event.device
                     self.engine_ready.emit()
                 for note in event.notes:
@@ -267,7 +276,7 @@ class Training:
     def _on_run_found(self, event: jobs.RunRead) -> None:
         """Show the last run of a study that was just opened; the program may have ended with it."""
         self._on_run_read(event)
-        if event.run == self._interrupted:
+        if event.run == self.places.interrupted and event.away is None:
             self._own_process.offer()
 
     def _on_run_read(self, event: jobs.RunRead) -> None:
@@ -275,8 +284,13 @@ class Training:
             return
         self._tasks.show_curves(event.curves)
         if event.interrupted and self._current.study is not None and not self._current.study.read_only:
-            self._interrupted = event.run
+            self.places.interrupted = event.run
             text = f"Run {event.run} was cut off. Train goes on from its last checkpoint."
+            if event.away is not None:
+                self.places.away = (event.run, event.away)
+                text = (
+                    f"Run {event.run} was left on {event.away.name}. Train fetches it, and follows it there."
+                )
             self._dialogue.say("info", text)
 
     def _on_engine_ready(self, event: jobs.EngineReady) -> None:

@@ -104,6 +104,7 @@ class DyconDock(QWidget):
             "add_structure": self.structures.ask_name,
             "train": self.training.train,
             "settings": self.expert.open,
+            "places": self.expert.places.open,
         }
         self._lay_out()
         self.cards.begun.connect(self._show_decisions, Qt.ConnectionType.QueuedConnection)
@@ -133,6 +134,7 @@ class DyconDock(QWidget):
         self.pages.addWidget(self._scroll)
         self.pages.addWidget(self.keys.sheet)
         self.pages.addWidget(self.expert.page)
+        self.pages.addWidget(self.expert.places.page)
         bottom = QVBoxLayout()
         bottom.setContentsMargins(10, 0, 10, 2)
         bottom.addWidget(rule())
@@ -175,7 +177,15 @@ class DyconDock(QWidget):
         """Use the colours of napari's theme."""
         theme = Theme.of_name(self._viewer.theme)
         self.setStyleSheet(style_sheet(theme))
-        for part in (self.keys.sheet, self.expert.page, self.doors, self.header, self.cards, self.messages):
+        for part in (
+            self.expert.places.page,
+            self.keys.sheet,
+            self.expert.page,
+            self.doors,
+            self.header,
+            self.cards,
+            self.messages,
+        ):
             part.set_theme(theme)
         for panel in (self.empty, self.shelf, self.structures, self.tools, self.training, self.review):
             panel.set_theme(theme)

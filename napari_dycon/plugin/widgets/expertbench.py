@@ -1,27 +1,15 @@
 """Binds the expert settings to the session."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject
 
 from napari_dycon.plugin.widgets.expert import ExpertPage
+from napari_dycon.plugin.widgets.placesbench import PlacesBench, SettingsDock
 
 if TYPE_CHECKING:
-    from qtpy.QtWidgets import QStackedWidget
-
     from napari_dycon.plugin.session import Session
-    from napari_dycon.plugin.widgets.training import TrainingPanel
-
-
-class SettingsDock(Protocol):
-    """A dock with pages, and with the button that opens the settings."""
-
-    pages: "QStackedWidget"
-    training: "TrainingPanel"
-
-    def show_page(self) -> None:
-        """Show the work, or the two ways to begin it."""
 
 
 class ExpertBench(QObject):
@@ -38,12 +26,14 @@ class ExpertBench(QObject):
     ----------
     page
         The settings.
+    places
+        Where to train, the other page of Train.
     """
 
     def __init__(self, dock: SettingsDock, session: "Session") -> None:
         super().__init__(dock)
         self._dock, self._session = dock, session
-        self.page = ExpertPage()
+        self.page, self.places = ExpertPage(), PlacesBench(dock, session)
         for signal, slot in (
             (self.page.closed, dock.show_page),
             (self.page.change_requested, session.expert.change),

@@ -44,6 +44,7 @@ FILES = {
     "window": "sun-medium",
     "more": "ellipsis",
     "settings": "sliders-horizontal",
+    "machine": "server",
     "reset": "rotate-ccw",
 }
 """What each icon is called here, and in the set."""

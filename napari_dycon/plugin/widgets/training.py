@@ -52,6 +52,8 @@ LENGTH_TIP = (
 )
 WITHOUT_END = "A control trains as long as the run before it, so it needs one that has an end."
 SETTINGS_TIP = "Settings of Train, for experts: plan and method by hand"
+PLACE_TIP = "Where to train: this computer, or another machine"
+LONGEST_NAME = 12
 TITLES = {
     "idle": "Train",
     "training": "Training",
@@ -104,6 +106,7 @@ class TrainingPanel(QWidget):
     stop_requested = Signal()
     own_process_requested = Signal()
     settings_requested = Signal()
+    places_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,6 +132,8 @@ class TrainingPanel(QWidget):
         self.own_process.hide()
         self.settings_button = flat_button("", SETTINGS_TIP, self.settings_requested.emit)
         self.settings_button.setAccessibleName("Settings of Train")
+        self.place_button = flat_button("", PLACE_TIP, self.places_requested.emit)
+        self.place_button.setAccessibleName("Where to train")
         self.time_left = ElidedLabel()
         self.pause_button = push_button("Pause", "Pause after this step", self._pause_or_resume)
         self.stop_button = push_button("Stop", "Stop and keep what was learned so far", self.stop_requested)
@@ -151,7 +156,8 @@ class TrainingPanel(QWidget):
             page.setLayout(layout)
             self._pages.addWidget(page)
         self._pages.setFixedHeight(26)
-        title = row(self.title, self.status, self.own_process, self.control, self.settings_button)
+        title = row(self.title, self.status, self.own_process, self.control, self.place_button)
+        title.addWidget(self.settings_button)
         title.setStretch(1, 1)
         controls = row(self._pages, self.train_button, spacing=4)
         controls.setStretch(0, 1)
@@ -230,6 +236,14 @@ class TrainingPanel(QWidget):
         set_tip(self.settings_button, "\n".join([SETTINGS_TIP, *changes]))
         self._draw_icons()
 
+    def set_place(self, name: str) -> None:
+        """Show on which machine it is trained; empty for this computer."""
+        set_role(self.place_button, "flat-on" if name else "flat")
+        short = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+        self.place_button.setText(f" {short}" if name else "")
+        set_tip(self.place_button, f"{PLACE_TIP}\nNow: {name or 'this computer'}.")
+        self._draw_icons()
+
     def set_theme(self, theme: Theme) -> None:
         """Use the colours of ``theme``."""
         self._theme = theme
@@ -243,6 +257,8 @@ class TrainingPanel(QWidget):
             self.pause_button.setIcon(icon("play" if paused else "pause", self._theme.text))
             self.stop_button.setIcon(icon("stop", self._theme.text))
             plain = not self.settings_button.text()
+            here = not self.place_button.text()
+            self.place_button.setIcon(icon("machine", self._theme.muted if here else self._theme.text))
             self.settings_button.setIcon(icon("settings", self._theme.muted if plain else self._theme.text))
 
     def train(self) -> None:

@@ -9,10 +9,12 @@ import pytest
 from napari.components import ViewerModel
 from psygnal import Signal
 
+from napari_dycon.engine.runners.elsewhere.machines import NamedMachine
 from napari_dycon.guidance.quality import Outlook
 from napari_dycon.plugin.actions import Situation
 from napari_dycon.plugin.background.task_state import TaskState
 from napari_dycon.plugin.controllers.action_table import deeds, read_situation
+from napari_dycon.plugin.controllers.setting import settings_of
 from napari_dycon.plugin.widgets.dock import DyconDock
 from napari_dycon.plugin.widgets.theme import Theme
 
@@ -150,6 +152,13 @@ class Models(Part):
     changed = Signal()
 
 
+class Places(Part):
+    changed = Signal()
+
+    def values(self) -> dict[str, Any]:
+        return self.draft
+
+
 class OwnProcess(Part):
     changed = Signal()
 
@@ -214,7 +223,19 @@ class Recorder:
         ]
         text = "predicted by 003-dycon"
         models = Models(asked, "models", rows=(), before=None, looking_back=False, text=text)
-        self.training = Training(asked, "training", methods=methods, models=models, device="CPU")
+        places = Places(
+            asked,
+            "places",
+            settings=settings_of(NamedMachine),
+            machines=(),
+            machine=None,
+            said={},
+            draft={},
+            refused={},
+        )
+        self.training = Training(
+            asked, "training", methods=methods, models=models, places=places, device="CPU"
+        )
         self.own_process = OwnProcess(asked, "own_process", offered=False)
         self.expert = Expert(asked, "expert", listed=[], sections=())
         self.exchange = Exchange(asked, "exchange")

@@ -28,7 +28,7 @@ from napari_dycon.engine.runners.elsewhere.disguise import Disguise
 from napari_dycon.engine.runners.elsewhere.machines import NamedMachine
 from napari_dycon.engine.runners.elsewhere.parcel import Landing, pack, pack_update, send
 from napari_dycon.engine.runners.elsewhere.ssh import UnfitError, check_version, line_to
-from napari_dycon.engine.runners.elsewhere.wire import LineDropError
+from napari_dycon.engine.runners.elsewhere.wire import CUT, LineDropError
 from napari_dycon.engine.runners.handover import handing_over
 from napari_dycon.engine.setup import latest_unfinished, prepare
 from napari_dycon.engine.viewpoint import view_word
@@ -151,7 +151,7 @@ class Reach:
                 self.close()
                 if not self.dropped:
                     self.dropped = True
-                    yield Note("warning", _words_of_drop(self._machine.name, error))
+                    yield Note("info", _words_of_drop(self._machine.name, error))
                 self._wait()
 
     def close(self) -> None:
@@ -190,8 +190,8 @@ class _UnheardError(Exception):
 
 
 def _words_of_drop(name: str, error: Exception) -> str:
-    why = str(error).rstrip(".")
-    return f"The line to {name} has dropped ({why}). The training goes on there; it is tried again."
+    why = "" if str(error) == CUT else f" ({str(error).rstrip('.')})"
+    return f"The line to {name} has dropped{why}. The training goes on there, and the line is tried again."
 
 
 class _Errand:

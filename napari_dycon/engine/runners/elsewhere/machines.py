@@ -44,13 +44,13 @@ class NamedMachine(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
-    destination: str = ""
+    name: Annotated[str, Field(validate_default=True)] = ""
+    destination: Annotated[str, Field(title="ssh to")] = ""
     port: Annotated[int, Field(ge=0, le=65535)] = 0
-    python: str = "python3"
-    scratch: str = ""
-    device: Device = "auto"
-    keep_scans: bool = False
+    python: Annotated[str, Field(title="Python there")] = "python3"
+    scratch: Annotated[str, Field(title="Folder there")] = ""
+    device: Annotated[Device, Field(title="Device there")] = "auto"
+    keep_scans: Annotated[bool, Field(title="Keep scans there")] = False
 
     @field_validator("name")
     @classmethod

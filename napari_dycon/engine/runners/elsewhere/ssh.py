@@ -146,7 +146,7 @@ def _fault(machine: NamedMachine, code: int | None, said: str) -> TrainingError:
     if code in (126, 127, 9009) or "not found" in low or "not recognized" in low:
         return UnfitError(
             f"{name} has no command {machine.python}: name the Python that has napari-dycon, for example "
-            "~/venv/bin/python."
+            "that of its virtual environment."
         )
     if code == 255 or code is None:
         last = said.splitlines()[-1].strip() if said else "ssh says nothing"

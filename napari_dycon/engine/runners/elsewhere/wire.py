@@ -12,6 +12,7 @@ from napari_dycon.engine.runners.elsewhere.depot import Depot, FileThere, GoneEr
 from napari_dycon.errors import DyconError, TrainingError
 
 HELLO = "dycon-line-1"
+CUT = "the line has dropped"
 NOISE_BYTES = 1 << 16
 """So much may a shell say before anybody answers."""
 LONGEST_LINE = 1 << 24
@@ -159,9 +160,9 @@ class Line:
             size = int(reply.get("bytes", 0))
             content = self._told.read(size) if 0 <= size <= LONGEST_DATA else b""
         except (OSError, ValueError, TypeError):
-            raise LineDropError("the line has dropped") from None
+            raise LineDropError(CUT) from None
         if len(content) != size:
-            raise LineDropError("the line has dropped")
+            raise LineDropError(CUT)
         if "error" in reply:
             raise (GoneError if reply.get("gone") else TrainingError)(str(reply["error"]))
         return reply, content

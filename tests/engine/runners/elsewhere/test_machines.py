@@ -18,11 +18,9 @@ from napari_dycon.engine.runners.elsewhere.ssh import command_for
 from napari_dycon.errors import TrainingError
 
 
-@pytest.fixture(autouse=True)
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    file = tmp_path / "settings" / "machines.json"
-    monkeypatch.setattr(machines, "settings_path", lambda: file)
-    return file
+@pytest.fixture
+def settings() -> Path:
+    return machines.settings_path()
 
 
 def test_machines_are_kept_replaced_and_forgotten():
