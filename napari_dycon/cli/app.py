@@ -54,6 +54,7 @@ COMMANDS = (
     readers.consensus,
     looking.doctor,
     machines.machine,
+    machines.work,
 )
 
 

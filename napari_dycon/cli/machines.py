@@ -1,10 +1,12 @@
 """``dycon machine``, and what ``dycon doctor --on`` says of one."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from napari_dycon.cli.console import Screen
+from napari_dycon.cli.console import Screen, stop_on_interrupt
+from napari_dycon.cli.options import Device
 from napari_dycon.errors import DyconError
 
 NONE_YET = "No other machine is named yet. Add one with: dycon machine NAME --ssh USER@HOST"
@@ -78,6 +80,26 @@ def machine(
     made = machines.make_machine(**{**before, **{k: v for k, v in wishes.items() if v is not None}})
     machines.keep_machine(made)
     screen.line(f"{name} is on the list. See whether it can train: dycon doctor --on {name!r}")
+
+
+def work(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A folder that both machines see.", show_default=False)
+    ],
+    device: Device = "auto",
+) -> None:
+    """Train here what other machines put into a shared folder, one after the other, until Ctrl-C.
+
+    The other machine names the folder as it sees it: dycon machine NAME --folder FOLDER.
+    """
+    from napari_dycon.engine.control import Control
+    from napari_dycon.engine.runners.elsewhere.share import work as work_in
+
+    screen, brake = Screen(), Control()
+    screen.line(f"Waiting for trainings in {folder}; Ctrl-C ends it.")
+    with stop_on_interrupt(brake, screen):
+        for line in work_in(folder, device, brake):
+            screen.line(line)
 
 
 def examine_machine(name: str) -> list[dict[str, str]]:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from platformdirs import user_cache_path
 from pydantic import BaseModel, ConfigDict
@@ -138,6 +138,9 @@ class Depot:
     scratch
         Folder for everything; the cache folder of the account by default.
     """
+
+    private: ClassVar[bool] = True
+    """Whether nobody but this account may look."""
 
     def __init__(self, scratch: str = "") -> None:
         self.folder = Path(scratch).expanduser() if scratch else user_cache_path("napari-dycon") / "elsewhere"
@@ -277,11 +280,20 @@ class Depot:
                 self._path_of(sha256).unlink(missing_ok=True)
         shutil.rmtree(home, ignore_errors=True)
 
+    def homes(self) -> list[Path]:
+        """The trainings there are."""
+        return [path for path in self._runs.iterdir() if path.is_dir()] if self._runs.is_dir() else []
+
+    def run_path(self, token: str, run: str) -> Path:
+        """Where the folder of a run is."""
+        return self._run(token, run)
+
     def _make_folders(self) -> None:
         for folder in (self.folder, self._store, self._runs):
             make_folder(folder)
-            with suppress(OSError):
-                folder.chmod(0o700)
+            if self.private:
+                with suppress(OSError):
+                    folder.chmod(0o700)
 
     def _path_of(self, sha256: str) -> Path:
         return self._store / _check_name(_SHA, sha256)

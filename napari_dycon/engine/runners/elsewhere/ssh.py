@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO
 
-from napari_dycon.engine.runners.elsewhere.depot import Depot, Far
+from napari_dycon.engine.runners.elsewhere.depot import Far
 from napari_dycon.engine.runners.elsewhere.machines import NamedMachine
+from napari_dycon.engine.runners.elsewhere.share import SharedDepot
 from napari_dycon.engine.runners.elsewhere.wire import Line, LineDropError
 from napari_dycon.errors import TrainingError
 
@@ -41,7 +42,7 @@ def line_to(machine: NamedMachine) -> Iterator[Far]:
         When something there, or in the settings of ssh, is missing; the sentence says how to mend it.
     """
     if machine.shares_folder:
-        yield Depot(machine.scratch)
+        yield SharedDepot(machine.scratch)
         return
     with tempfile.TemporaryFile() as errors, _process(machine, errors) as process:
         try:
