@@ -81,7 +81,8 @@ def import_scans(
         typer.Option(
             metavar="ENDING:NAME,…",
             help="What file names of several images of a case end in, first that of the scan to draw on: "
-            '"t1,flair" or "0000:T1,0001:FLAIR".',
+            '"t1,flair" or "0000:T1,0001:FLAIR"; or what DICOM series are called: '
+            '"*t1*gd*:T1 post,*flair*:FLAIR".',
         ),
     ] = None,
     map_values: Annotated[

@@ -16,29 +16,66 @@ if TYPE_CHECKING:
     from napari_dycon.study.study import Study
 
 Endings = Mapping[str, str]
-"""What file names of each channel end in, by its name; first the channel that gives the grid."""
+"""What file names, or descriptions of DICOM series, of each channel end in, or a pattern with ``*`` and ``?``
+for the whole description, by name; first the channel that gives the grid."""
 
 FEWEST_CASES = 2
 _NUMBERED = re.compile(r"_(\d{4})$")
 
 
 def parse_channels(text: str) -> dict[str, str]:
-    """Turn ``0000:T1,0001:FLAIR`` or ``t1,flair`` into channels and what file names end in.
+    """Turn ``0000:T1,0001:FLAIR``, ``t1,flair`` or ``*t1*gd*:T1 post`` into channels and what tells them.
+
+    A pattern is known by its ``*`` or ``?``, on whichever side of the colon it stands.
 
     Raises
     ------
     StudyError
         If it says less than two channels, or one twice.
     """
-    pairs = [part.strip().partition(":") for part in text.split(",")]
-    endings = {(name or ending).strip(): ending.strip() for ending, _, name in pairs}
+    pairs = [_pair(part.strip()) for part in text.split(",")]
+    endings = {(name or ending.strip("*? ")).strip(): ending.strip() for ending, name in pairs}
     twice = len(pairs) != len(endings) or len(pairs) != len({fold(ending) for ending in endings.values()})
-    if twice or len(pairs) < 2 or not all(endings.values()):
+    if twice or len(pairs) < 2 or not all(endings.values()) or not all(endings):
         raise StudyError(
             f"'{text}' does not name the images of a case; write what their file names end in, first that of "
-            'the scan to draw on: --channels "t1,flair" or --channels "0000:T1,0001:FLAIR".'
+            'the scan to draw on: --channels "t1,flair" or --channels "0000:T1,0001:FLAIR"; or, for DICOM, '
+            'what their series are called: --channels "*t1*gd*:T1 post,*flair*:FLAIR".'
         )
     return endings
+
+
+def _pair(text: str) -> tuple[str, str]:
+    left, _, right = text.partition(":")
+    return (right, left) if is_pattern(right) and not is_pattern(left) else (left, right)
+
+
+def is_pattern(ending: str) -> bool:
+    """Tell whether it stands for a whole description of a series, and not for the end of a name."""
+    return "*" in ending or "?" in ending
+
+
+def channel_of_file(name: str, endings: Endings) -> tuple[str, str] | None:
+    """Return the channel of a file by its name without suffix, and what is left of that; None for none."""
+    for channel, ending in endings.items():
+        match = None if is_pattern(ending) else _ends_in(ending, name)
+        if match is not None:
+            return channel, name[: match.start()]
+    return None
+
+
+def channel_of_series(description: str, endings: Endings) -> str | None:
+    """Return the channel of a DICOM series by its description; None for none."""
+    for channel, ending in endings.items():
+        pattern = re.escape(fold(ending)).replace(r"\*", ".*").replace(r"\?", ".")
+        whole = is_pattern(ending) and re.fullmatch(pattern, fold(description)) is not None
+        if whole or (not is_pattern(ending) and _ends_in(ending, description) is not None):
+            return channel
+    return None
+
+
+def _ends_in(ending: str, name: str) -> re.Match[str] | None:
+    return re.search(rf"(?:^|[-_. ]+){re.escape(ending)}$", name, re.IGNORECASE)
 
 
 def look_like_channels(stems: Iterable[str]) -> tuple[str, ...]:

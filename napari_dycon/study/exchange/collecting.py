@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from napari_dycon.errors import DyconError, StudyError
-from napari_dycon.io.dicom import Series, find_series, why_no_images
+from napari_dycon.io.dicom import Series, find_series, patient_id, why_no_images
 from napari_dycon.io.dicom_labels import DicomLabels
 from napari_dycon.io.dicomdir import is_directory
 from napari_dycon.io.volumes import find_volumes, is_volume, stem
-from napari_dycon.study.exchange.channels import Endings
+from napari_dycon.study.exchange.channels import Endings, channel_of_file, channel_of_series
 from napari_dycon.study.exchange.pairing import (
     Place,
     is_named_like_a_sequence,
@@ -57,9 +57,10 @@ class Found:
     pairs
         ``(scan, label map)`` that could belong together, where only a person can tell.
     images
-        Files of its further images, by channel.
+        Its further images, by channel.
     base
-        Its name without what tells its channel, where it is one of several images.
+        Its name without what tells its channel, where it is one of several images; of DICOM series the
+        name of the case.
     values
         Which structure's value a value of its labels means, where a person says so.
     """
@@ -75,7 +76,7 @@ class Found:
     patient: str = ""
     doubt: str | None = None
     pairs: tuple[tuple[Path, Path], ...] = ()
-    images: Mapping[str, Path] = field(default_factory=dict)
+    images: Mapping[str, Found] = field(default_factory=dict)
     base: str = ""
     values: Mapping[int, int] = field(default_factory=dict)
 
@@ -141,10 +142,8 @@ def collect(
             key = item.path if item.series is None else (item.path, item.series.key)
             items.setdefault(key, item)
     found = list(items.values()) if len(set(paths)) == 1 else _below_one_root(items.values(), paths)
-    if only is not None:
-        found = [item for item in found if item.series is None or item.key in only]
     if endings:
-        found = _gather(found, endings)
+        found = _gather_series(_gather(found, endings), endings)
     if labels_dir is None:
         with_labels = _with_labels_beside(found)
     else:
@@ -244,7 +243,8 @@ def _gather(found: Sequence[Found], endings: Endings) -> list[Found]:
     images: dict[tuple[Path, str], dict[str, Found]] = {}
     kept: list[Found] = []
     for item in found:
-        told = None if item.series is not None or item.problem is not None else _told(item.path, endings)
+        plain = item.series is None and item.problem is None
+        told = channel_of_file(stem(item.path), endings) if plain else None
         if told is None:
             kept.append(item)
             continue
@@ -258,15 +258,6 @@ def _gather(found: Sequence[Found], endings: Endings) -> list[Found]:
     return [*(_case(by_channel, endings) for by_channel in images.values()), *kept]
 
 
-def _told(path: Path, endings: Endings) -> tuple[str, str] | None:
-    """Channel of a file, and its name without the ending."""
-    for channel, ending in endings.items():
-        match = re.search(rf"(?:^|[-_. ]+){re.escape(ending)}$", stem(path), re.IGNORECASE)
-        if match is not None:
-            return channel, stem(path)[: match.start()]
-    return None
-
-
 def _case(by_channel: Mapping[str, Found], endings: Endings) -> Found:
     first, *others = endings
     if first not in by_channel:
@@ -276,8 +267,78 @@ def _case(by_channel: Mapping[str, Found], endings: Endings) -> Found:
             problem=f"{item.name} has no image {first} ({endings[first]}), on whose grid the others lie; add "
             "it, or name first an image that every case has.",
         )
-    images = {channel: by_channel[channel].path for channel in others if channel in by_channel}
+    images = {channel: by_channel[channel] for channel in others if channel in by_channel}
     return replace(by_channel[first], images=images)
+
+
+def _gather_series(found: Sequence[Found], endings: Endings) -> list[Found]:
+    """Make one scan with further images of the series of one exam that are called after channels.
+
+    An exam is a study of one patient. What is called after no channel stays a scan by itself.
+    """
+    exams: dict[tuple[str, str], dict[str, Found]] = {}
+    kept: list[Found] = []
+    for item in found:
+        series = item.series
+        usable = series is not None and item.problem is None and series.study
+        channel = channel_of_series(series.title, endings) if series is not None and usable else None
+        if series is None or channel is None:
+            kept.append(item)
+            continue
+        of_exam = exams.setdefault((patient_id(series), series.study), {})
+        if channel in of_exam:
+            problem = (
+                f"{item.name} and {of_exam[channel].name} could both be the {channel} image of one exam; "
+                "say which with a narrower pattern in --channels."
+            )
+            kept.append(replace(item, problem=problem))
+        else:
+            of_exam[channel] = item
+    folders = Counter(_folder_of(by_channel) for by_channel in exams.values())
+    cases = (
+        item
+        for by_channel in exams.values()
+        for item in _exam(by_channel, endings, alone=folders[_folder_of(by_channel)] == 1)
+    )
+    return [*cases, *kept]
+
+
+def _folder_of(by_channel: Mapping[str, Found]) -> Path:
+    return Path(os.path.commonpath([item.path for item in by_channel.values()]))
+
+
+def _exam(by_channel: Mapping[str, Found], endings: Endings, *, alone: bool) -> Iterator[Found]:
+    """Yield the case that series of one exam make, and those of them that cannot belong to it."""
+    first = next(iter(endings))
+    if first not in by_channel:
+        for item in by_channel.values():
+            problem = (
+                f"{item.name} has no series {first} ({endings[first]}) in its exam, on whose grid the others "
+                "lie; add it, or name first an image that every exam has."
+            )
+            yield replace(item, problem=problem)
+        return
+    scan, images = by_channel[first], {}
+    for channel in list(endings)[1:]:
+        if channel in by_channel:
+            if _in_one_frame(scan, by_channel[channel]):
+                images[channel] = by_channel[channel]
+            else:
+                yield replace(by_channel[channel], problem=_elsewhere(by_channel[channel], scan))
+    name = _folder_of(by_channel).name if alone and images else scan.name
+    yield replace(scan, name=name, base=name, images=images)
+
+
+def _in_one_frame(scan: Found, other: Found) -> bool:
+    frames = {item.series.frame_of_reference for item in (scan, other) if item.series is not None}
+    return len(frames - {""}) < 2
+
+
+def _elsewhere(item: Found, scan: Found) -> str:
+    return (
+        f"{item.name} was taken in another frame of reference than {scan.name}, so how they lie to each "
+        "other is not known; register it, or import it as a scan of its own."
+    )
 
 
 def _with_labels_of(found: Sequence[Found], labels_dir: Path) -> Collected:

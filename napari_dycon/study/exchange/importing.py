@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -220,9 +221,14 @@ def add_labels(study: Study, pairs: Sequence[tuple[Path, Path]]) -> Iterator[Imp
 
 
 def files_from_dicom(study: Study) -> frozenset[Path]:
-    """Files that were made from DICOM."""
-    own = (case for case in study.cases if case.source == "dicom" and study.has_scan(case.id))
-    return frozenset(study.scan_path(case.id) for case in own)
+    """Files that were made from DICOM: scans and further images that are where they were."""
+    images = ((case.id, name, case.of(name)) for case in study.cases for name in ("", *case.images))
+    found = set()
+    for case_id, name, image in images:
+        with suppress(StudyError):  # a path of another system
+            path = study.scan_path(case_id, name) if image.source == "dicom" else None
+            found |= {path} if path is not None and path.is_file() else set()
+    return frozenset(found)
 
 
 def _without_scan(path: Path) -> str:
@@ -262,21 +268,47 @@ def _with_images(study: Study, item: Found, result: _Result) -> _Result:
     if result.case is None or not study.record.channels:
         return result
     case, problems, joined = result.case, [result.problem] if result.problem else [], 0
-    for name, path in item.images.items():
+    for name, image in item.images.items():
         channel = channels.named_as_in(study, name)
         try:
-            scan = _read(study, replace(item, path=path, series=None), path)
-            there = study.case(case.id).images.get(channel)
-            if there is None or there.content != scan.content:
-                image = ImageRecord.model_validate(_image_facts(study, scan))
-                channels.join(study, case.id, channel, scan.volume, image)
-                joined += 1
+            joined += _join(study, case, channel, image)
         except (DyconError, OSError) as error:
             problems.append(f"{error} The case was added without its {channel} image.")
     case = study.case(case.id)
     notes = channels.missing(study, case)
     outcome = "joined" if joined and result.outcome == "already there" else result.outcome
     return _Result(case, outcome, " ".join(problems) or None, (*result.notes, *notes))
+
+
+def _join(study: Study, case: CaseRecord, channel: str, item: Found) -> bool:
+    """Add an image to a case; tell whether it is new there. A series is converted beside the scan."""
+    if item.series is None:
+        return _join_file(study, case, channel, item, item.path)
+    from napari_dycon.io.dicom import convert_series
+    from napari_dycon.io.dicom_identity import identity_path, read_identity, write_identity
+
+    name = naming.case_id(item.series.key, study.cases, secret=study.secret).removeprefix("case-")
+    target = study.path / "scans" / f"{case.id}.{name}.nii.gz"
+    if target in files_from_dicom(study):
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    convert_series(item.series, target)
+    try:
+        write_identity(target, read_identity(item.series))
+        return _join_file(study, case, channel, item, target)
+    finally:
+        if target not in files_from_dicom(study):
+            target.unlink()
+            identity_path(target).unlink(missing_ok=True)
+
+
+def _join_file(study: Study, case: CaseRecord, channel: str, item: Found, file: Path) -> bool:
+    scan = _read(study, item, file)
+    there = study.case(case.id).images.get(channel)
+    if there is not None and there.content == scan.content:
+        return False
+    channels.join(study, case.id, channel, scan.volume, ImageRecord.model_validate(_image_facts(study, scan)))
+    return True
 
 
 def _import(study: Study, item: Found) -> _Result:

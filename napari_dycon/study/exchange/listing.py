@@ -116,8 +116,9 @@ def _look_at(item: Found, known: _Known) -> Listed:
     listed = Listed(item.key, item.path, item.name, "new", is_dicom=item.series is not None)
     if item.series is not None:
         series = item.series
+        called = " + ".join((series.title, *(one.series.title for one in item.images.values() if one.series)))
         listed = replace(
-            listed, description=series.title, shape=series.shape, spacing=series.spacing, exam=series.study
+            listed, description=called, shape=series.shape, spacing=series.spacing, exam=series.study
         )
         there = not item.problem and known.has_series(series)
     elif not item.problem:

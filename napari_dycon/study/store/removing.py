@@ -187,7 +187,7 @@ def _files(root: Path, case_id: str) -> Iterator[Path]:
     """Files of a case, in a study or in a copy of it; ids hold no sign with a meaning in patterns."""
     patterns = (
         *(f"annotations/{case_id}.*", f"history/{case_id}/*", f"predictions/*/{case_id}.*"),
-        f"scans/{case_id}.dicom.json",
+        f"scans/{case_id}.*dicom.json",
     )
     for pattern in patterns:
         yield from (path for path in sorted(root.glob(pattern)) if path.is_file())
