@@ -47,8 +47,6 @@ class Listed:
         Of a DICOM series.
     patient
         Pseudonym in the study; empty where the files state none.
-    exam
-        Tells the exams of DICOM series apart, as `key` does.
     day
         Days from the first exam of the patient here; None where no date is stated. The date is kept nowhere.
     shape, spacing
@@ -70,7 +68,6 @@ class Listed:
     reason: str = ""
     description: str = ""
     patient: str = ""
-    exam: str = ""
     day: int | None = None
     shape: tuple[int, int, int] = (0, 0, 0)
     spacing: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -117,9 +114,7 @@ def _look_at(item: Found, known: _Known) -> Listed:
     if item.series is not None:
         series = item.series
         called = " + ".join((series.title, *(one.series.title for one in item.images.values() if one.series)))
-        listed = replace(
-            listed, description=called, shape=series.shape, spacing=series.spacing, exam=series.study
-        )
+        listed = replace(listed, description=called, shape=series.shape, spacing=series.spacing)
         there = not item.problem and known.has_series(series)
     elif not item.problem:
         try:

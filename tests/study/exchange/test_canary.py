@@ -15,6 +15,7 @@ from napari_dycon.study.exchange.importing import add_scans
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
 from tests.dicom_series import CANARIES, SERIES, write_series
+from tests.enhanced_dicom import DEPTHS, frame, make_object, write_object
 
 OF_THE_PATIENT = (b"CANARY", "カナリア".encode(), SERIES.rsplit(".", 1)[0].encode(), b"19500102")
 
@@ -66,6 +67,34 @@ def test_the_canary_is_found_in_no_file_but_the_one_that_keeps_it(study, dicom, 
     assert tellers(study.path, out) == [f"{case.id}.dicom.json"]
     assert not any(word in heard for word in OF_THE_PATIENT)
     assert len([path for path in out.rglob("*") if path.suffix in (".gz", ".csv", ".pdf")]) == 5
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_it_is_told_neither_by_a_list_nor_of_an_enhanced_object_nor_of_an_archive(
+    study, tmp_path, caplog, capfd, packed
+):
+    for name in ("napari_dycon", "pydicom"):
+        caplog.set_level(logging.DEBUG, name)
+    good = write_object(tmp_path / "in" / "good" / "IM1", make_object([frame(depth) for depth in DEPTHS]))
+    bad = make_object([frame(0), *(frame(depth) for depth in DEPTHS)], SeriesInstanceUID="1.2.99")
+    write_object(good.parent / "bad" / "IM1", bad)
+    source = good.parent
+    if packed:
+        source = shutil.make_archive(str(tmp_path / "packed"), "zip", source)
+    study.close()
+    said = ""
+    for command in (
+        ["import", str(study.path), str(source), "--list", "--json", str(tmp_path / "list.json")],
+        ["import", str(study.path), str(source), "--json", str(tmp_path / "import.json")],
+    ):
+        result = CliRunner().invoke(app, command)
+        assert (result.exit_code == 0 and "1 refused" in result.output) or "1 left out" in result.output
+        said += result.output
+    heard = (said + caplog.text + "".join(capfd.readouterr())).encode()
+    assert not any(word in heard for word in OF_THE_PATIENT)
+    (case,) = (path.name for path in (study.path / "scans").glob("*.nii.gz"))
+    assert tellers(study.path) == [case.replace(".nii.gz", ".dicom.json")]
+    assert not told(tmp_path / "list.json") and not told(tmp_path / "import.json")
 
 
 def test_it_goes_with_its_case_and_comes_back_with_it(study, dicom):
