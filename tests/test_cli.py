@@ -416,6 +416,7 @@ def test_wrong_options_are_one_line_too(study, tmp_path):
     assert "--until-stopped" in fail("train", study, "--minutes", 1, "--until-stopped")
     assert "folder" in fail("suggest", study, "--json", tmp_path)
     assert "brain" in fail("predict", study, "--case", "brain", "--run", "001-dycon")
+    assert "local:4" in fail("predict", study, "--scheduler", "mars:4")
 
 
 def test_launching_without_a_screen_is_explained(study, monkeypatch):

@@ -34,6 +34,14 @@ Devices = Annotated[
 Nodes = Annotated[
     int, typer.Option(min=1, help="And on so many machines, each with this command; torchrun does it too.")
 ]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHERE",
+        help="Share the cases out among Dask workers: local:4, tcp://host:8786, slurm:8, pbs:8.",
+        show_default=False,
+    ),
+]
 Run = Annotated[str | None, typer.Option(metavar="ID", help="Which model; the active run by default.")]
 Cases = Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this case; may be repeated.")]
 Method = Annotated[

@@ -1,6 +1,7 @@
 """``dycon train`` and ``predict``."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from napari_dycon.cli.options import (
     Nodes,
     Overrides,
     Run,
+    Scheduler,
     Seed,
     StudyFolder,
     parse_overrides,
@@ -228,6 +230,20 @@ def _ending(end: "RunFinished", study: Path) -> str:
     return text
 
 
+@contextmanager
+def _prediction(scheduler: str | None) -> "Iterator[Callable[..., Iterator[Event]]]":
+    """What predicts: this process, or the workers of a cluster meanwhile."""
+    if scheduler is None:
+        from napari_dycon.engine.inference import predict as predict_here
+
+        yield partial(predict_here, threads=thread_limit())
+        return
+    from napari_dycon.engine.cluster import join_cluster, predict_on, threads_of
+
+    with join_cluster(scheduler) as client:
+        yield partial(predict_on, client, threads=threads_of(scheduler, thread_limit()))
+
+
 def predict(
     study: StudyFolder,
     case: Cases = None,
@@ -236,6 +252,7 @@ def predict(
         bool, typer.Option("--probabilities", help="Write the probability of every structure too.")
     ] = False,
     device: Device = "auto",
+    scheduler: Scheduler = None,
     json_file: JsonFile = None,
 ) -> None:
     """Segment scans with a trained model and show where it is unsure (entropy from 0 to 1).
@@ -244,23 +261,20 @@ def predict(
     napari does not show them.
     """
     from napari_dycon.engine.control import Control
-    from napari_dycon.engine.inference import predict as predict_cases
     from napari_dycon.guidance.candidates import note_candidates
 
     screen, brake = Screen(), Control()
-    with opened_study(study, read_only=False) as opened, stop_on_interrupt(brake, screen):
+    with (
+        _prediction(scheduler) as predict_cases,
+        opened_study(study, read_only=False) as opened,
+        stop_on_interrupt(brake, screen),
+    ):
         run = choose_run(opened, run)
         cases = choose_cases(opened, case)
-        events = predict_cases(
-            opened,
-            run,
-            cases,
-            device=device,
-            control=brake,
-            probabilities=probabilities,
-            threads=thread_limit(),
-        )
-        end = follow_prediction(note_candidates(opened, run, events), screen)
+        events = predict_cases(opened, run, cases, device=device, control=brake, probabilities=probabilities)
+        if scheduler is None:
+            events = note_candidates(opened, run, events)
+        end = follow_prediction(events, screen)
         summary = opened.predictions.summary(run)
     rows = {name: summary[name] for name in end.cases}
     ready = all(row["ready"] for row in rows.values())

@@ -222,11 +222,11 @@ def predict(
     TrainingError
         When the run has no model, a case does not exist or the study cannot be written.
     """
-    cases = _cases_to_predict(study, case_ids)
+    cases = cases_to_predict(study, case_ids)
     configure_threads(threads)
     control = control or Control()
     predictor = Predictor.load(study, run_id, device)
-    quality = _known_quality(study, run_id, predictor, control)
+    quality = known_quality(study, run_id, predictor, control)
     predictor.trust(quality)
     ready = quality is None or quality.ready
     if quality is not None and quality.sentence:
@@ -239,28 +239,29 @@ def predict(
             volume = study.unchanged_volume(case)
             images = volume, further_images(study, case, predictor.plan)
             prediction = yield from _progress(
-                _predict_scan(predictor, *images, probabilities, control), case, done, len(cases)
+                predict_scan(predictor, *images, probabilities, control), case, done, len(cases)
             )
             if prediction is None:
                 break
-            _save(study, run_id, case, prediction, predictor.plan)
+            maps = maps_of_structures(study, prediction, predictor.plan)
+            study.predictions.save(run_id, case, prediction.mask, prediction.entropy, maps)
         except (DyconError, MemoryError) as error:
             left_out[case] = str(error) or "there is not enough memory for it."
             yield Note("warning", f"{case} was not predicted: {left_out[case]}")
             continue
-        event = _summarise(case, done + 1, len(cases), prediction, volume, predictor.plan)
-        study.predictions.save_summary(run_id, {case: _row(event, ready)})
+        event = summarise(case, done + 1, len(cases), prediction, volume, predictor.plan)
+        study.predictions.save_summary(run_id, {case: summary_row(event, ready)})
         finished.append(case)
         yield event
     yield PredictionFinished(run_id, tuple(finished), control.stopped, left_out)
 
 
-def _predict_scan(
+def predict_scan(
     predictor: Predictor,
     volume: Volume,
     further: Sequence[Volume | None],
     probabilities: bool,
-    control: Control,
+    control: Control | None = None,
 ) -> Generator[float, None, Prediction | None]:
     """Predict a scan; where memory runs out, once more in smaller parts.
 
@@ -287,7 +288,7 @@ def _predict_scan(
     )
 
 
-def _cases_to_predict(study: Study, case_ids: Sequence[str] | None) -> list[str]:
+def cases_to_predict(study: Study, case_ids: Sequence[str] | None) -> list[str]:
     """The cases to predict, after a check that this is possible."""
     if study.read_only:
         raise TrainingError("This study can only be read here, because it is open elsewhere; close it there.")
@@ -298,7 +299,7 @@ def _cases_to_predict(study: Study, case_ids: Sequence[str] | None) -> list[str]
     return known if case_ids is None else list(case_ids)
 
 
-def _known_quality(study: Study, run: str, predictor: Predictor, control: Control) -> Quality | None:
+def known_quality(study: Study, run: str, predictor: Predictor, control: Control) -> Quality | None:
     """What labelled voxels say about the newest model of a run; they are asked now if nobody has yet."""
     folder = RunFolder(study.run_dir(run))
     quality = read_quality(folder.path, folder.checkpoints.iterations[0])
@@ -309,7 +310,8 @@ def _known_quality(study: Study, run: str, predictor: Predictor, control: Contro
     return quality
 
 
-def _row(event: CasePredicted, ready: bool) -> dict[str, Any]:
+def summary_row(event: CasePredicted, ready: bool) -> dict[str, Any]:
+    """What a study keeps of a predicted case beside its files."""
     kept = ("volumes_ml", "mean_entropy", "empty", "expected_dice")
     return {**{name: getattr(event, name) for name in kept}, "cut": list(event.cut), "ready": ready}
 
@@ -326,18 +328,20 @@ def _progress(
         yield PredictionProgress(case, done, total, (done + fraction) / total)
 
 
-def _save(study: Study, run: str, case: str, prediction: Prediction, plan: Plan) -> None:
+def maps_of_structures(study: Study, prediction: Prediction, plan: Plan) -> NDArray[np.float32] | None:
+    """Probabilities of background and of each structure of a study; None where there are none."""
     maps = prediction.probabilities
-    if maps is not None:
-        absent = np.zeros_like(maps[0])
-        by_value = dict(zip(plan.structure_values, maps[1:], strict=True))
-        maps = np.stack([maps[0], *(by_value.get(s.value, absent) for s in study.structures)])
-    study.predictions.save(run, case, prediction.mask, prediction.entropy, maps)
+    if maps is None:
+        return None
+    absent = np.zeros_like(maps[0])
+    by_value = dict(zip(plan.structure_values, maps[1:], strict=True))
+    return np.stack([maps[0], *(by_value.get(s.value, absent) for s in study.structures)])
 
 
-def _summarise(
+def summarise(
     case: str, done: int, total: int, prediction: Prediction, volume: Volume, plan: Plan
 ) -> CasePredicted:
+    """What there is to tell of a predicted case."""
     counts = label_counts(prediction.mask)
     voxel_ml = volume.geometry.voxel_volume_mm3 / 1000
     named = list(zip(plan.structure_names, plan.structure_values, strict=True))

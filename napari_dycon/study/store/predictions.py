@@ -78,9 +78,37 @@ class Predictions:
             ``(C, x, y, z)``: background, then the first C - 1 structures in study order.
         """
         self._study.require_writable()
+        self._write(self._runs, run_id, case_id, mask, entropy, probabilities)
+
+    def leave(
+        self,
+        tray: Path,
+        run_id: str,
+        case_id: str,
+        mask: NDArray[np.uint8],
+        entropy: NDArray[Any],
+        probabilities: NDArray[Any] | None = None,
+    ) -> None:
+        """Write a prediction into another folder, for whoever may change the study to `collect` it."""
+        self._write(RunStore(tray), run_id, case_id, mask, entropy, probabilities)
+
+    def collect(self, tray: Path, run_id: str, case_id: str) -> None:
+        """Take a prediction over that was left in a folder."""
+        self._study.require_writable()
+        self._runs.take_prediction(run_id, self._study.case(case_id).id, RunStore(tray))
+
+    def _write(
+        self,
+        runs: RunStore,
+        run_id: str,
+        case_id: str,
+        mask: NDArray[np.uint8],
+        entropy: NDArray[Any],
+        probabilities: NDArray[Any] | None,
+    ) -> None:
         found = () if probabilities is None else zip(self._study.structures, probabilities[1:], strict=False)
         maps = {ENTROPY: entropy} | {probability_map(s.value): values for s, values in found}
-        self._runs.write_prediction(run_id, case_id, mask, maps, self._study.scan_path(case_id))
+        runs.write_prediction(run_id, case_id, mask, maps, self._study.scan_path(case_id))
 
     # ---- maps --------------------------------------------------------------------------------
 

@@ -125,6 +125,18 @@ class RunStore:
         clear_way(self.prediction_path(run, case))
         write_mask(self.prediction_path(run, case), mask, scan)
 
+    def take_prediction(self, run: str, case: str, other: RunStore) -> None:
+        """Move a prediction here that was written elsewhere on this disk; the mask last."""
+        for name in other.map_names(run, case):
+            self._take(other.map_path(run, case, name), self.map_path(run, case, name))
+        self._take(other.prediction_path(run, case), self.prediction_path(run, case))
+
+    def _take(self, source: Path, target: Path) -> None:
+        make_folder_in(self._predictions.parent, target.parent)
+        clear_way(target)
+        with in_plain_words(target):
+            source.replace(target)
+
     def read_summary(self, run: str) -> dict[str, dict[str, Any]]:
         """Summary of each predicted case; what of it cannot be read is left out."""
         try:
