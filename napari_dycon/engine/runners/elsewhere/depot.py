@@ -102,7 +102,10 @@ class Far(Protocol):
         """A part of a file; the last one closes it, if it is what it should be."""
 
     def assemble(self, token: str, run: str, files: Mapping[str, str]) -> list[str]:
-        """Put the folder of a run together from the store; return what of it is missing there."""
+        """Put the folder of a run together from the store, once nothing is missing; return what is.
+
+        Asked before anything is sent, it notes what is to be removed with the run.
+        """
 
     def begin(self, token: str, run: str, patience: float | None) -> None:
         """Start the trainer, unless it was; it stops when nobody asks for news for so many seconds."""
@@ -205,14 +208,15 @@ class Depot:
 
     def assemble(self, token: str, run: str, files: Mapping[str, str]) -> list[str]:
         """Put the folder of a run together."""
-        absent = sorted({sha for sha in files.values() if not self._path_of(sha).is_file()})
-        if absent:
-            return absent
         folder = self._run(token, run)
         for path in files:
             _check_name(_SENT, path)
+        absent = sorted({sha for sha in files.values() if not self._path_of(sha).is_file()})
         folder.mkdir(parents=True, exist_ok=True)
-        write_text_atomic(folder.parent / SENT, json.dumps({**_sent(folder.parent), **files}))
+        sent = {**_sent(folder.parent), **{sha: path for path, sha in files.items()}}
+        write_text_atomic(folder.parent / SENT, json.dumps(sent))
+        if absent:
+            return absent
         for path, sha256 in files.items():
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -275,9 +279,11 @@ class Depot:
     def drop(self, token: str, keep: bool) -> None:
         """Remove what is there of a training."""
         home = self._runs / _check_name(_TOKEN, token)
-        for path, sha256 in _sent(home).items():
+        for sha256, path in _sent(home).items():
+            whole = self._path_of(sha256)
+            _part_of(whole).unlink(missing_ok=True)
             if not (keep and path.endswith(".npy")):
-                self._path_of(sha256).unlink(missing_ok=True)
+                whole.unlink(missing_ok=True)
         shutil.rmtree(home, ignore_errors=True)
 
     def homes(self) -> list[Path]:
@@ -356,7 +362,7 @@ def _results(folder: Path) -> Iterator[str]:
 
 
 def _sent(home: Path) -> dict[str, str]:
-    """SHA-256 of what was sent for a training, by its path in the folder of the run."""
+    """Where in the folder of the run that belongs which is sent for a training, by its SHA-256."""
     try:
         return dict(json.loads((home / SENT).read_bytes()))
     except (OSError, ValueError, TypeError):

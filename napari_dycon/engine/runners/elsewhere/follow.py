@@ -242,13 +242,12 @@ class _Errand:
     def _set_out(self, far: Far) -> Steps[None]:
         run, token = self._bundle.run.path, self._away.token
         items = pack(self._bundle, self._disguise)
-        while True:
+        files = {path: item.sha256 for path, item in items.items()}
+        while far.assemble(token, self._run, files):
             for event in send(far, items, self._name):
                 yield event
                 if self._control.stopped:
                     raise TrainingError(f"The training was stopped before it began on {self._name}.")
-            if not far.assemble(token, self._run, {path: item.sha256 for path, item in items.items()}):
-                break
         self._away = self._away.model_copy(update={"begun": True})
         self._away.write(run)
 

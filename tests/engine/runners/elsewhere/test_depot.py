@@ -33,6 +33,14 @@ def test_a_file_that_came_halfway_goes_on_there(depot):
     assert depot.missing({sha(content): 10}) == {}
 
 
+def test_what_came_of_a_run_that_is_given_up_is_removed(depot):
+    depot.assemble(TOKEN, RUN, {f"bundle/{sha(b'one')}.npy": sha(b"one"), "config.json": sha(b"two")})
+    depot.put(sha(b"one"), 3, 0, b"o")
+    depot.put(sha(b"two"), 3, 0, b"two")
+    depot.drop(TOKEN, keep=False)
+    assert [path for path in depot.folder.rglob("*") if path.is_file()] == []
+
+
 def test_what_arrives_damaged_does_not_count(depot):
     with pytest.raises(TrainingError, match="arrived damaged"):
         depot.put(sha(b"good"), 4, 0, b"evil")
@@ -43,6 +51,7 @@ def test_a_run_is_put_together_once_everything_is_there(depot):
     depot.put(sha(b"one"), 3, 0, b"one")
     files = {"config.json": sha(b"one"), f"bundle/{sha(b'two')}.npy": sha(b"two")}
     assert depot.assemble(TOKEN, RUN, files) == [sha(b"two")]
+    assert not (depot.folder / "runs" / TOKEN / RUN / "config.json").exists()
     depot.put(sha(b"two"), 3, 0, b"two")
     assert depot.assemble(TOKEN, RUN, files) == []
     assert (depot.folder / "runs" / TOKEN / RUN / "config.json").read_bytes() == b"one"

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from napari_dycon.engine.control import Control
-from napari_dycon.engine.events import LabelsJoined, Note, RunStarted, StepFinished
+from napari_dycon.engine.events import LabelsJoined, Note, RunStarted, StepFinished, Transfer
 from napari_dycon.engine.recorder import read_events
 from napari_dycon.engine.request import Request
 from napari_dycon.engine.runners.elsewhere.away import read_away
@@ -264,6 +264,16 @@ def test_when_the_program_ends_the_training_goes_on_there(make_study, ssh):
         if isinstance(event, StepFinished):
             control.stop()
     assert event.reason == "stopped" and study.active_run == RUN and not ssh.trainers()
+
+
+def test_a_stop_while_scans_are_sent_leaves_nothing_there(make_study, train, ssh):
+    study, control = make_study(), Control()
+    with pytest.raises(TrainingError, match="stopped before it began on GPU box"):
+        for event in train_elsewhere(study, wish(), control, ssh.machine):
+            if isinstance(event, Transfer):
+                control.stop()
+    assert ssh.left() == [] and read_away(study.run_dir(RUN)) is None
+    train(study, iterations=2)
 
 
 def test_scans_that_are_kept_there_are_not_sent_again(make_study, ssh):
