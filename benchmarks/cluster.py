@@ -59,8 +59,9 @@ def files(study: Study) -> dict[str, bytes]:
 def kill_now_and_then(client: object, every: float, ended: threading.Event, killed: list[int]) -> None:
     while not ended.wait(every):
         workers = list(client.run(os.getpid).values())
-        killed.append(random.choice(workers))
-        os.kill(killed[-1], signal.SIGKILL)
+        if workers:  # those of before may not be back yet
+            killed.append(random.choice(workers))
+            os.kill(killed[-1], signal.SIGKILL)
 
 
 def main() -> None:
