@@ -256,7 +256,7 @@ def test_structures_stay_as_they_are_while_they_are_rewritten(opened, notes):
     gate.set()
     opened.rest()
     assert opened.session.structures.all == before
-    assert [text.split(" is under way")[0] for _, text in notes[-3:]] == ["The change of the structures"] * 3
+    assert [text.split(" is under way")[0] for _, text in notes[-3:]] == ["The change of all labels"] * 3
 
 
 def test_clicks_during_a_merge_of_many_cases_wait_for_nothing(opened, notes, monkeypatch, tmp_path):

@@ -22,7 +22,7 @@ NAMES = {
     "importing": "Reading scans",
     "exporting": "The export",
     "reporting": "The methods sheet",
-    "restructuring": "The change of the structures",
+    "restructuring": "The change of all labels",
 }
 
 

@@ -21,6 +21,7 @@ from napari_dycon.plugin.controllers.import_news import ImportNews
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.labels import Labels
 from napari_dycon.plugin.controllers.question import CANCEL, Question
+from napari_dycon.plugin.controllers.readers import Readers
 from napari_dycon.plugin.controllers.report import Report
 from napari_dycon.plugin.controllers.structures import Structures
 from napari_dycon.plugin.controllers.suggestions import Suggestions
@@ -55,6 +56,11 @@ class Exchange:
         Take what has come.
     loads, tasks
         Work in the background.
+
+    Attributes
+    ----------
+    readers
+        Who draws, and what several readers say.
     """
 
     reported = Signal(object)
@@ -78,6 +84,7 @@ class Exchange:
         self._loads, self._tasks = loads, tasks
         self._news = ImportNews()
         self._listed: jobs.ScansListed | None = None
+        self.readers = Readers(current, dialogue, desk, structures, tasks)
 
     @intention
     def add_scans(self, paths: Sequence[Path | str], labels: Path | str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What became of each file of an import or export, to be read at leisure."""
+"""What was noticed, file by file or case by case, to be read at leisure."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,12 @@ class Report:
     title, summary
         What was done, and how it went, in one sentence.
     rows
-        ``(file or case, sentence)``.
+        ``(file or case, sentence)``, or what the columns say.
+    columns
+        Headings.
     """
 
     title: str
     summary: str
-    rows: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, ...], ...]
+    columns: tuple[str, ...] = ("File or case", "What was noticed")

@@ -182,16 +182,22 @@ class Structures:
 
     def _ask_change(self, text: str, verb: str, change: Callable[[], None]) -> None:
         question = Question(text, (("change", verb), (CANCEL, "Cancel")))
-        self._dialogue.ask(question, lambda key: self._rewrite(change) if key == "change" else None)
+        self._dialogue.ask(question, lambda key: self.rewrite(change) if key == "change" else None)
 
     @intention
-    def _rewrite(self, change: Callable[[], None]) -> None:
+    def rewrite(
+        self,
+        change: Callable[[], None],
+        text: str = "Changing structures",
+        on_success: Callable[[], None] | None = None,
+    ) -> None:
+        """Change annotations in the background, while no case is open; ``text`` says what is done."""
         self._current.at_rest()
         if self._loads.busy:
             raise StudyError("A case is still being read or changed: try again in a moment.")
         self.rewriting.emit()
         source = rewrite(change, self._desk.saving.flush)
-        self._tasks.run("restructuring", "Changing structures", source, self._on_rewritten)
+        self._tasks.run("restructuring", text, source, self._on_rewritten, on_success)
         self.edited.emit()
 
     def _on_rewritten(self, event: StructuresRewritten) -> None:

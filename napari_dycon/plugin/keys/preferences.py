@@ -1,6 +1,7 @@
 """The user's preferences from napari's own settings page."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from napari.settings import get_plugin_settings
@@ -40,6 +41,20 @@ def source_settings() -> dict[str, str]:
     except KeyError:
         return {}
     return {"server_address": str(pieces.server_address), "server_key": str(pieces.server_key)}
+
+
+def preferred_reader() -> str:
+    """Return the name of who draws from Preferences > DyCON; empty where nobody has said."""
+    try:
+        return str(get_plugin_settings(PLUGIN).readers.name)
+    except KeyError:
+        return ""
+
+
+def prefer_reader(name: str) -> None:
+    """Keep ``name`` with what is drawn from now on, and after the next start."""
+    with suppress(KeyError):  # napari does not know the plugin
+        get_plugin_settings(PLUGIN).readers.name = name
 
 
 def preferred_scheme() -> str:

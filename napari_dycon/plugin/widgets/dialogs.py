@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QFileDialog,
+    QInputDialog,
     QLineEdit,
     QMessageBox,
     QVBoxLayout,
@@ -34,6 +35,12 @@ def ask_scans(parent: QWidget) -> list[Path]:
     """Return the scan files the user chooses, possibly none."""
     chosen, _ = QFileDialog.getOpenFileNames(parent, "Add scans", "", SCAN_FILTER)
     return [Path(name) for name in chosen]
+
+
+def ask_name(parent: QWidget, title: str, question: str, text: str) -> str | None:
+    """Return what the user types, without spaces around it, or None; ``text`` stands there first."""
+    typed, answered = QInputDialog.getText(parent, title, question, text=text)
+    return typed.strip() if answered else None
 
 
 def demo_folder() -> Path:

@@ -13,13 +13,19 @@ from napari_dycon.plugin.background.jobs import ScansListed
 from napari_dycon.plugin.controllers.folder_choice import Beginning, begin_at
 from napari_dycon.plugin.controllers.report import Report
 from napari_dycon.plugin.widgets import window_memory
-from napari_dycon.plugin.widgets.dialogs import StructuresDialog, ask_folder, ask_scans, demo_folder
+from napari_dycon.plugin.widgets.dialogs import StructuresDialog, ask_folder, ask_name, ask_scans, demo_folder
 from napari_dycon.plugin.widgets.exportdialog import ExportDialog
 from napari_dycon.plugin.widgets.reports import PairsDialog, ReportDialog
 from napari_dycon.plugin.widgets.seriesdialog import SeriesDialog
 from napari_dycon.plugin.widgets.theme import Theme
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.store.studyfile import STUDY_FILE, is_study
+
+READER_QUESTION = "Name or initials, kept with every version of the labels that you draw:"
+SECOND_QUESTION = (
+    "Name or initials of the reader who draws on the same scans without seeing any labels. Their own study "
+    "opens now; it lies inside this one:"
+)
 
 if TYPE_CHECKING:
     from napari_dycon.plugin.session import Session
@@ -112,6 +118,19 @@ class Doors(QObject):
         folder = ask_folder(self.parent(), "Folder for the masks")
         if folder is not None:
             self._session.exchange.export(folder, settings)
+
+    def ask_reader(self) -> None:
+        """Ask who draws."""
+        readers = self._session.exchange.readers
+        name = ask_name(self.parent(), "Who draws", READER_QUESTION, readers.name)
+        if name is not None:
+            readers.call(name)
+
+    def invite_reader(self) -> None:
+        """Ask for the name of a further reader, and open their own study of the same scans."""
+        name = ask_name(self.parent(), "Second reader", SECOND_QUESTION, "")
+        if name:
+            self._session.exchange.readers.invite(name, self._session.open_study)
 
     def show_report(self, report: Report) -> None:
         """Show what became of each file, beside the window and in nobody's way."""

@@ -28,6 +28,7 @@ from napari_dycon.plugin.widgets.theme import Theme
 
 NAME_WIDTH = 240
 """Pixels that the name of a recent study may take."""
+OF_READERS = ("call_reader", "invite_reader", "compare_readers", "decide_readers")
 DEVICES = {"cpu": "CPU", "cuda": "GPU", "mps": "Apple GPU", "auto": ""}
 
 
@@ -52,7 +53,7 @@ class HeaderPanel(QWidget):
             chip.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.saved = ElidedLabel("muted")
         self.add_menu = ActionMenu(self, "add_scans", "add_folder", "add_labelled_folder", "", "find_scans")
-        self.open_menu = ActionMenu(self, "choose_study", "open_demo")
+        self.open_menu = ActionMenu(self, "choose_study", "open_demo", "", *OF_READERS)
         self.open_button = menu_button("Open", "Open or create a study", self.open_menu)
         self.add_button = menu_button("Add scans", "Add scans to this study", self.add_menu)
         self.export_button = push_button(

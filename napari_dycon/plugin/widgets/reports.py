@@ -28,13 +28,13 @@ Pair = tuple[Path, Path]
 
 
 class ReportDialog(QDialog):
-    """Every problem and note of an import or export; the text can be copied."""
+    """Everything that a report has to say, in a table; the text can be copied."""
 
     def __init__(self, parent: QWidget, report: Report) -> None:
         super().__init__(parent)
         self._report = report
         _prepare(self, report.title)
-        self.table = _table(("file or case", "what was noticed"), len(report.rows))
+        self.table = _table(report.columns, len(report.rows))
         for line, row in enumerate(report.rows):
             for column, text in enumerate(row):
                 self.table.setItem(line, column, _cell(text))
@@ -49,7 +49,7 @@ class ReportDialog(QDialog):
 
     def copy(self) -> None:
         """Put the whole report into the clipboard."""
-        rows = (f"{name}\t{sentence}" for name, sentence in self._report.rows)
+        rows = map("\t".join, self._report.rows)
         QApplication.clipboard().setText("\n".join((self._report.summary, *rows)))
 
 
@@ -72,7 +72,7 @@ class PairsDialog(QDialog):
         _prepare(self, "Which masks belong to which scans?")
         shown = _short({*candidates, *(label for labels in candidates.values() for label in labels)})
         self.choices: dict[Path, QComboBox] = {}
-        self.table = _table(("scan", "its label map"), len(candidates))
+        self.table = _table(("Scan", "Its label map"), len(candidates))
         for line, (scan, labels) in enumerate(candidates.items()):
             self.table.setItem(line, 0, _cell(shown[scan]))
             self.choices[scan] = self._choice(scan, labels, shown)
@@ -140,7 +140,7 @@ def _lay_out(dialog: QDialog, *parts: QWidget) -> None:
             button.setIcon(QIcon())
 
 
-def _table(headings: tuple[str, str], lines: int) -> QTableWidget:
+def _table(headings: Sequence[str], lines: int) -> QTableWidget:
     table = QTableWidget(lines, len(headings))
     table.setHorizontalHeaderLabels(headings)
     table.verticalHeader().hide()
@@ -150,7 +150,7 @@ def _table(headings: tuple[str, str], lines: int) -> QTableWidget:
     table.setWordWrap(True)
     header = table.horizontalHeader()
     header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-    header.resizeSection(0, SIZE[0] // 3)
+    header.resizeSection(0, SIZE[0] // (3 if len(headings) == 2 else 4))
     header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
     table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
     return table

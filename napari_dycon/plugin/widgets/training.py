@@ -61,7 +61,7 @@ TITLES = {
     "importing": "Adding scans",
     "exporting": "Exporting",
     "reporting": "Writing the methods sheet",
-    "restructuring": "Changing structures",
+    "restructuring": "Changing labels",
 }
 WAITING = {"pausing": "Pausing after this step…", "stopping": "Stopping after this step…", "paused": "Paused"}
 

@@ -166,6 +166,7 @@ class Workbench(QObject):
             (session.own_process.changed, self._on_offer_changed),
             (session.dialogue.message, self._on_message),
             (session.exchange.reported, self._on_reported),
+            (session.exchange.readers.compared, self._on_reported),
             (session.exchange.pairs_found, self._on_pairs_found),
             (session.exchange.scans_listed, self._on_scans_listed),
             (session.views.overlay_changed, self._on_overlay_changed),

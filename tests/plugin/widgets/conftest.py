@@ -177,6 +177,10 @@ class Exchange(Part):
     scans_listed = Signal(object)
 
 
+class Readers(Part):
+    compared = Signal(object)
+
+
 class Recorder:
     """Stands for the session: every intention lands in ``asked``, after the name of its controller."""
 
@@ -238,7 +242,7 @@ class Recorder:
         )
         self.own_process = OwnProcess(asked, "own_process", offered=False)
         self.expert = Expert(asked, "expert", listed=[], sections=())
-        self.exchange = Exchange(asked, "exchange")
+        self.exchange = Exchange(asked, "exchange", readers=Readers(asked, "readers", name="AB"))
         self.actions = SimpleNamespace(perform=self._perform, situation=self._read_situation)
 
     def _perform(self, name: str) -> None:

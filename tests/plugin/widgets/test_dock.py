@@ -402,6 +402,16 @@ def test_adding_and_exporting_ask_for_folders(dock, session, monkeypatch):
     ]
 
 
+def test_readers_are_asked_for_by_name(dock, session, monkeypatch):
+    asked = []
+    monkeypatch.setattr(doors, "ask_name", lambda parent, title, question, text: asked.append(text) or "BK")
+    dock.header.open_menu.asked.emit("call_reader")
+    dock.header.open_menu.asked.emit("invite_reader")
+    assert asked == ["AB", ""]
+    said = [call[:2] for call in session.asked if call[0].startswith("readers")]
+    assert said == [("readers.call", "BK"), ("readers.invite", "BK")]
+
+
 def test_a_cancelled_question_does_nothing(dock, session, monkeypatch):
     monkeypatch.setattr(doors, "ask_folder", lambda *_: None)
     monkeypatch.setattr(doors, "ask_scans", lambda *_: [])
