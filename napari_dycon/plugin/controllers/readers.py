@@ -97,11 +97,7 @@ class Readers:
         study = self._with_others(self._current.at_rest())
         names = {"agreed": "Leave it open", "majority": "Majority", "staple": "STAPLE"}
         choices = [(rule, names[rule]) for rule in RULES]
-        text = (
-            "Make the consensus of its readers the labels of each case that two of them drew? The labels "
-            "before stay in its history. What of the places where they differ?"
-        )
-        question = Question(text, (*choices, (CANCEL, "Cancel")))
+        question = Question("Consensus; where readers differ:", (*choices, (CANCEL, "Cancel")))
         self._dialogue.ask(question, lambda key: None if key == CANCEL else self._decide(study, key))
 
     def _with_others(self, study: Study | None = None) -> Study:

@@ -150,7 +150,9 @@ def _table(headings: Sequence[str], lines: int) -> QTableWidget:
     table.setWordWrap(True)
     header = table.horizontalHeader()
     header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-    header.resizeSection(0, SIZE[0] // (3 if len(headings) == 2 else 4))
+    header.resizeSection(0, SIZE[0] // 3)
+    if len(headings) > 2:
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
     header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
     table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
     return table
