@@ -24,7 +24,7 @@ class MeanTeacherSettings(MethodSettings):
 
     start: Share = 0.4
     ramp_length: Share = 0.2
-    consistency_weight: Weight = 1.0
+    consistency_weight: Weight = 5.0
 
 
 @register("mean_teacher")

@@ -41,7 +41,7 @@ class UAMTSettings(MethodSettings):
 
     start: Share = 0.4
     ramp_length: Share = 0.2
-    consistency_weight: Weight = 1.0
+    consistency_weight: Weight = 20.0
     passes: PositiveInt = 4
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     noise: Weight = 0.1
