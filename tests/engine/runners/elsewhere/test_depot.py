@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from contextlib import suppress
+from shutil import rmtree as remove_tree
 
 import pytest
 
@@ -39,6 +41,25 @@ def test_what_came_of_a_run_that_is_given_up_is_removed(depot):
     depot.put(sha(b"two"), 3, 0, b"two")
     depot.drop(TOKEN, keep=False)
     assert [path for path in depot.folder.rglob("*") if path.is_file()] == []
+
+
+def test_a_word_of_who_works_there_that_comes_while_a_run_is_removed_leaves_nothing(depot, monkeypatch):
+    depot.put(sha(b"two"), 3, 0, b"two")
+    depot.assemble(TOKEN, RUN, {"config.json": sha(b"two")})
+    (home,) = depot.homes()
+
+    def remove(path, ignore_errors):
+        remove_tree(path / RUN, ignore_errors=True)
+        for file in path.iterdir():
+            file.unlink() if file.is_file() else remove_tree(file)
+        with suppress(OSError):
+            (home / "over").write_text("true")
+        with suppress(OSError):
+            path.rmdir()
+
+    monkeypatch.setattr("napari_dycon.engine.runners.elsewhere.depot.shutil.rmtree", remove)
+    depot.drop(TOKEN, keep=False)
+    assert depot.homes() == []
 
 
 def test_what_arrives_damaged_does_not_count(depot):
