@@ -68,8 +68,8 @@ def agreement(study: StudyFolder, case: Cases = None, json_file: JsonFile = None
     found: list[Agreement] = []
     with opened_study(study, read_only=True) as opened, screen.bar("Comparing") as bar:
         wanted = _chosen(opened, case)
-        for done, case_id in enumerate(wanted, start=1):
-            found += compare(opened, case_id)
+        for done, rows in enumerate(compare(opened, wanted), start=1):
+            found += rows
             bar.update(done / len(wanted), f"{done} of {len(wanted)}")
     write_json(json_file, {"rows": [asdict(row) for row in found]})
     if not found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dycon.engine.evaluation import evaluate_masks
-from napari_dycon.study.exchange.readers import readings
+from napari_dycon.study.exchange.readers import Readings
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
 from napari_dycon.study.truth.consensus import voice
@@ -52,17 +52,35 @@ class Agreement:
     second_ml: float
 
 
-def agreement(study: Study, case_id: str) -> list[Agreement]:
-    """Compare what the readers of a case drew, each with each.
+def agreement(study: Study, case_ids: Sequence[str] | None = None) -> Iterator[list[Agreement]]:
+    """Compare what the readers of each case drew, each with each.
+
+    Parameters
+    ----------
+    study
+        The study.
+    case_ids
+        All cases by default.
+
+    Yields
+    ------
+    list of Agreement
+        Of one case after the other; empty where fewer than two drew it.
 
     Raises
     ------
     StudyError
         If there is no such case, or labels are damaged.
     """
-    drawn = readings(study, case_id)
+    with Readings(study) as readings:
+        for case_id in [case.id for case in study.cases] if case_ids is None else case_ids:
+            yield compare(study, case_id, readings.of(case_id))
+
+
+def compare(study: Study, case_id: str, drawn: Mapping[str, Annotation]) -> list[Agreement]:
+    """Compare what readers drew of one case, by their names, each with each."""
     pairs = combinations(drawn, 2)
-    return [found for first, second in pairs for found in _compare(study, case_id, drawn, first, second)]
+    return [row for first, second in pairs for row in _compare(study, case_id, drawn, first, second)]
 
 
 def _compare(

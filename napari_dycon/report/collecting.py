@@ -10,7 +10,7 @@ from importlib import metadata
 from statistics import fmean, median
 
 from napari_dycon import __version__
-from napari_dycon.engine.agreement import agreement
+from napari_dycon.engine.agreement import compare as compare_readers
 from napari_dycon.engine.comparison import read_comparison
 from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.readiness import Quality, read_quality
@@ -21,7 +21,7 @@ from napari_dycon.guidance.quality import ENOUGH, LEAVE_DICE, USUAL_SHARE, Check
 from napari_dycon.guidance.stopping import stopping
 from napari_dycon.learning.catalogue import method_titles
 from napari_dycon.report.sheet import Section, Sheet, Table
-from napari_dycon.study.exchange.readers import readers
+from napari_dycon.study.exchange.readers import Readings, readers
 from napari_dycon.study.store.files import now
 from napari_dycon.study.store.place_log import SKIPPED, read_places
 from napari_dycon.study.store.schema import CaseRecord
@@ -196,10 +196,11 @@ def _agreement(study: Study) -> Iterator[Table]:
     """How far readers agree on what two of them drew; nothing where no scan has two readers."""
     scores: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     if readers(study):
-        for case in study.cases:
-            with suppress(DyconError):
-                for row in agreement(study, case.id):
-                    scores[row.structure, row.first, row.second].append(row.dice)
+        with Readings(study) as readings:
+            for case in study.cases:
+                with suppress(DyconError):  # damaged labels, which the sentences above count
+                    for row in compare_readers(study, case.id, readings.of(case.id)):
+                        scores[row.structure, row.first, row.second].append(row.dice)
     rows = [
         (structure, f"{first} and {second}", str(len(dice)), f"{median(dice):.3f}", f"{min(dice):.3f}")
         for (structure, first, second), dice in scores.items()

@@ -34,7 +34,7 @@ def cube(start):
 
 def test_two_readers_are_compared_by_overlap_distance_kappa_and_volume(case):
     study, _, case_id = case
-    (found,) = agreement(study, case_id)
+    ((found,),) = agreement(study, [case_id])
     assert (found.first, found.second, found.structure, found.share) == ("A", "B", "organ", 1.0)
     assert found.dice == pytest.approx(0.75)
     assert found.jaccard == pytest.approx(0.6)
@@ -48,7 +48,7 @@ def test_only_what_both_know_is_compared(case):
     theirs = cube(6)
     theirs.known[:6] = Known.UNKNOWN
     own.save_annotation(case_id, theirs, "complete")
-    (found,) = agreement(study, case_id)
+    ((found,),) = agreement(study, [case_id])
     assert found.share == pytest.approx(0.7)
     assert found.dice == pytest.approx(2 * 6 / (6 + 8))
     assert found.hd95_mm is None
@@ -57,4 +57,4 @@ def test_only_what_both_know_is_compared(case):
 def test_a_case_that_one_reader_drew_has_none(case):
     study, own, case_id = case
     own.save_annotation(case_id, Annotation.empty(SHAPE), "clear")
-    assert agreement(study, case_id) == []
+    assert list(agreement(study)) == [[]]

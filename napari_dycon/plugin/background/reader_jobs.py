@@ -34,10 +34,11 @@ def compare_readers(study: Study, save_first: Callable[[], bool]) -> EventSource
         from napari_dycon.engine.agreement import agreement
 
         found = []
-        for case in study.cases:
+        names = {case.id: case.name for case in study.cases}
+        for compared in agreement(study):
             if control.stopped:
                 return
-            found += [(case.name, row) for row in agreement(study, case.id)]
+            found += [(names[row.case], row) for row in compared]
         scores = [row.dice for _, row in found]
         rows = tuple(
             (

@@ -8,8 +8,11 @@ does can touch what the other did.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 
@@ -122,28 +125,54 @@ def _blank(case: CaseRecord, study: Study, own: Study) -> CaseRecord:
     return case.model_copy(update={**NOT_DRAWN_YET, **place(case), "images": images})
 
 
-def readings(study: Study, case_id: str) -> dict[str, Annotation]:
-    """What each reader drew of a case, by name; who drew nothing is left out.
+class Readings:
+    """What the readers of a study drew; a context, in which the studies of all of them are open to read.
 
-    Of the study itself it is what was drawn before any consensus, in the name of those who drew it. Label
-    values are those of the study; another reader's structures are matched by name.
-
-    Raises
-    ------
-    StudyError
-        If there is no such case, or labels are damaged.
+    Parameters
+    ----------
+    study
+        The study that theirs lie in.
     """
-    found = dict[str, Annotation]()
-    version = next((each for each in study.versions(case_id) if not each.consensus), None)
-    if version is not None:
-        own = study.annotation_version(case_id, version.generation)
-        if own.known.any():
-            found[" and ".join(version.readers) or FIRST] = own
-    for reader in readers(study):
-        with Study.open(reader.path, read_only=True) as theirs:
-            if any(case.id == case_id and case.status != "unlabelled" for case in theirs.cases):
-                found[_free_name(reader.name, found)] = _translate(theirs.annotation(case_id), theirs, study)
-    return found
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._others: list[Study] = []
+
+    def __enter__(self) -> Self:
+        for reader in readers(self._study):
+            with suppress(DyconError):  # it is being made, or gone again
+                self._others.append(Study.open(reader.path, read_only=True))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for other in self._others:
+            other.close()
+
+    def of(self, case_id: str) -> dict[str, Annotation]:
+        """What each reader drew of a case, by name; who drew nothing is left out.
+
+        Of the study itself it is what was drawn before any consensus, in the name of those who drew it. Label
+        values are those of the study; another reader's structures are matched by name.
+
+        Raises
+        ------
+        StudyError
+            If there is no such case, or labels are damaged.
+        """
+        found = dict[str, Annotation]()
+        versions = self._study.versions(case_id)
+        version = next((each for each in versions if not each.consensus), None)
+        if version is not None:
+            own = self._study.annotation_version(case_id, version.generation)
+            if own.known.any():
+                found[" and ".join(version.readers) or FIRST] = own
+        for other in self._others:
+            if any(case.id == case_id and case.status != "unlabelled" for case in other.cases):
+                name = _free_name(other.reader, found)
+                found[name] = _translate(other.annotation(case_id), other, self._study)
+        return found
 
 
 def _free_name(name: str, taken: Mapping[str, object]) -> str:
@@ -214,16 +243,18 @@ def make_consensus(
     """
     study.require_writable()
     wanted = [case.id for case in study.cases if case_ids is None or case.id in case_ids]
-    for done, case_id in enumerate(wanted, start=1):
-        try:
-            made = _consensus_of(study, case_id, rule)
-        except DyconError as error:
-            made = (), 0.0, 0.0, str(error)
-        yield ConsensusMade(case_id, *made, done, len(wanted))
+    with Readings(study) as readings:
+        for done, case_id in enumerate(wanted, start=1):
+            try:
+                made = _consensus_of(study, case_id, readings.of(case_id), rule)
+            except DyconError as error:
+                made = (), 0.0, 0.0, str(error)
+            yield ConsensusMade(case_id, *made, done, len(wanted))
 
 
-def _consensus_of(study: Study, case_id: str, rule: Rule | None) -> tuple[tuple[str, ...], float, float, str]:
-    drawn = readings(study, case_id)
+def _consensus_of(
+    study: Study, case_id: str, drawn: Mapping[str, Annotation], rule: Rule | None
+) -> tuple[tuple[str, ...], float, float, str]:
     if len(drawn) < 2:
         return (*drawn,), 0.0, 0.0, "fewer than two readers drew it"
     rule = rule or ("staple" if len(drawn) > 2 else "agreed")

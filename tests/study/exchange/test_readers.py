@@ -5,7 +5,7 @@ import pytest
 
 from napari_dycon.errors import StudyError
 from napari_dycon.study.exchange import importing
-from napari_dycon.study.exchange.readers import FIRST, make_consensus, open_reader, readers, readings
+from napari_dycon.study.exchange.readers import FIRST, Readings, make_consensus, open_reader, readers
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation, Known
@@ -15,6 +15,11 @@ def of_value(case, value, part=slice(2, 6)):
     labels = np.zeros(case.shape, np.uint8)
     labels[part, 2:6, 2:4] = value
     return Annotation.full(labels)
+
+
+def readings(study, case_id):
+    with Readings(study) as drawn:
+        return drawn.of(case_id)
 
 
 @pytest.fixture
