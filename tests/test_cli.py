@@ -37,6 +37,7 @@ COMMANDS = (
     "demo",
     "launch",
     "doctor",
+    "export-nnunet",
     "reader",
     "agreement",
     "consensus",

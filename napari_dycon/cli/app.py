@@ -46,6 +46,7 @@ COMMANDS = (
     comparing.evaluate,
     studying.export,
     handing.export_model,
+    handing.export_nnunet,
     comparing.benchmark,
     simulating.simulate,
     reporting.report,

@@ -1,11 +1,11 @@
-"""``dycon export-model``: what others can use without this program."""
+"""``dycon export-model`` and ``export-nnunet``: what others can use without this program."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from napari_dycon.cli.console import Screen, opened_study, require_writable_json, write_json
+from napari_dycon.cli.console import Screen, count, opened_study, require_writable_json, write_json
 from napari_dycon.cli.options import JsonFile, Run, StudyFolder
 from napari_dycon.cli.studying import choose_run
 
@@ -37,3 +37,40 @@ def export_model(
         f"The model of run {chosen} is in {out}, {len(files)} files. Fill in data and licence in "
         f"{out / 'README.md'}."
     )
+
+
+def export_nnunet(
+    study: StudyFolder,
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="Folder to make, such as Dataset101_Heart.", show_default=False),
+    ],
+    pseudonyms: Annotated[
+        bool, typer.Option("--pseudonyms", help="Call cases by names that say nothing.")
+    ] = False,
+    json_file: JsonFile = None,
+) -> None:
+    """Write the labelled scans as a data set of nnU-Net v2, with splits by patient.
+
+    Where nothing is known the labels say "ignore". Put splits_final.json into the folder of the preprocessed
+    data set once nnUNetv2_plan_and_preprocess has made it.
+    """
+    from napari_dycon.study.exchange.nnunet import export_dataset
+
+    screen = Screen()
+    require_writable_json(json_file)
+    with opened_study(study, read_only=not pseudonyms) as opened, screen.bar("Exporting") as bar:
+        if pseudonyms:
+            opened.keep_secret()
+        names, events = {case.id: case.name for case in opened.cases}, []
+        for event in export_dataset(opened, out, without_names=pseudonyms):
+            bar.update(event.done / event.total, f"{event.done} of {event.total}")
+            events.append(event)
+    left_out = [event for event in events if event.problem]
+    problems = [{"case": event.case, "problem": event.problem} for event in left_out]
+    write_json(json_file, {"dataset": str(out), "cases": len(events) - len(left_out), "problems": problems})
+    for event in left_out:
+        screen.line(f"Not exported: {names[event.case]}: {event.problem}")
+    screen.line(f"{count(len(events) - len(left_out), 'scan')} with labels are in {out}.")
+    if left_out:
+        raise typer.Exit(1)
