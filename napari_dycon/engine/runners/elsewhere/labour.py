@@ -46,7 +46,7 @@ def _train(run: Path, home: Path, voice: Voice, patience: float | None) -> None:
 
     control = RemoteControl(voice)
     words: Iterator[str] = wishes(home, patience)
-    threading.Thread(target=control.obey, args=(words,), daemon=True).start()
+    threading.Thread(target=control.obey, args=(words,)).start()
     for event in train(Bundle(run), control):
         if isinstance(event, Glimpse):
             with suppress(Exception):  # the next one comes
