@@ -47,6 +47,7 @@ COMMANDS = (
     studying.export,
     handing.export_model,
     handing.export_nnunet,
+    handing.import_model,
     comparing.benchmark,
     simulating.simulate,
     reporting.report,

@@ -1,4 +1,4 @@
-"""``dycon export-model`` and ``export-nnunet``: what others can use without this program."""
+"""``dycon export-model``, ``export-nnunet`` and ``import-model``: what goes to others and comes from them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from napari_dycon.cli.console import Screen, count, opened_study, require_writable_json, write_json
-from napari_dycon.cli.options import JsonFile, Run, StudyFolder
+from napari_dycon.cli.options import Alike, JsonFile, Run, StudyFolder, parse_alike
 from napari_dycon.cli.studying import choose_run
 
 
@@ -74,3 +74,38 @@ def export_nnunet(
     screen.line(f"{count(len(events) - len(left_out), 'scan')} with labels are in {out}.")
     if left_out:
         raise typer.Exit(1)
+
+
+def import_model(
+    study: StudyFolder,
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL",
+            help="Another study, a run in one (STUDY/runs/ID), or a folder that export-model wrote.",
+            exists=True,
+            file_okay=False,
+            show_default=False,
+        ),
+    ],
+    structure: Alike = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Take over a model of another study: it becomes the active run here.
+
+    It predicts at once, and train goes on from it. Structures are matched by name. Nothing in the folder is
+    executed; only weights and JSON are read.
+    """
+    from napari_dycon.engine.models.adoption import adopt_model
+    from napari_dycon.engine.models.model import read_model
+
+    renamed = parse_alike(structure)
+    require_writable_json(json_file)
+    with opened_study(study, read_only=False) as opened:
+        adopted = adopt_model(opened, read_model(model), renamed)
+        opened.set_active_run(adopted.run)
+    write_json(json_file, {"run": adopted.run, "notes": list(adopted.notes)})
+    screen = Screen()
+    for note in adopted.notes:
+        screen.line(note)
+    screen.line(f"It is run {adopted.run}, the active one. Go on with: dycon predict {study}, or train.")

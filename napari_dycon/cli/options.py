@@ -69,6 +69,14 @@ Overrides = Annotated[
         help="Change a setting of plan or method; may be repeated.",
     ),
 ]
+Alike = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--structure",
+        metavar="ITS NAME=NAME HERE",
+        help="Which structure of the study one of the model is; not needed where they are called alike.",
+    ),
+]
 Reference = Annotated[Path, _folder("True label maps with the file names of the scans.")]
 Images = Annotated[Path, _folder("Scans.")]
 Labels = Annotated[Path, _folder("Label maps with the file names of the scans.")]
@@ -117,6 +125,15 @@ def parse_overrides(settings: list[str] | None, plan_fields: Collection[str]) ->
         else:
             overrides[name] = value
     return overrides
+
+
+def parse_alike(texts: list[str] | None) -> dict[str, str]:
+    """Turn ``LA=left atrium`` texts into names in the study by names in a model."""
+    pairs = [text.partition("=") for text in texts or []]
+    for there, equals, here in pairs:
+        if not (there.strip() and equals and here.strip()):
+            raise DyconError(f"'{there}{equals}{here}' is no pair; write --structure \"its name=name here\".")
+    return {there.strip(): here.strip() for there, _, here in pairs}
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

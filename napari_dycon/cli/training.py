@@ -23,6 +23,7 @@ from napari_dycon.cli.console import (
 )
 from napari_dycon.cli.following import follow_prediction, follow_training
 from napari_dycon.cli.options import (
+    Alike,
     Cases,
     Device,
     Devices,
@@ -36,6 +37,7 @@ from napari_dycon.cli.options import (
     Scheduler,
     Seed,
     StudyFolder,
+    parse_alike,
     parse_overrides,
 )
 from napari_dycon.cli.studying import choose_cases, choose_run
@@ -76,6 +78,17 @@ def train(
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the last unfinished run.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do not start from the last model.")] = False,
+    origin: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            exists=True,
+            file_okay=False,
+            help="Begin with a model of another study: the study, STUDY/runs/ID, or an exported model.",
+        ),
+    ] = None,
+    structure: Alike = None,
     override: Overrides = None,
     json_file: JsonFile = None,
 ) -> None:
@@ -93,6 +106,7 @@ def train(
     from napari_dycon.engine.team import join_team
 
     _check_wishes(method, minutes, iterations, until_stopped, control, resume, fresh)
+    renamed = _check_origin(origin, structure, control or resume or fresh)
     if minutes is None and iterations is None and not (resume or until_stopped):
         minutes = DEFAULT_MINUTES
     screen, brake = Screen(), Control()
@@ -102,6 +116,7 @@ def train(
             return
         train_on = _runner(team, device, devices, nodes, on)
         with study_to_train_on(study) as opened:
+            begin_with = None if origin is None else _take_over(opened, origin, renamed, screen)
 
             def run(name: str | None, **more: Any) -> "RunFinished":
                 options = {
@@ -121,7 +136,8 @@ def train(
                 plan = {name: value for name, value in overrides.items() if name != "method_settings"}
                 return run(CONTROL_METHOD, overrides=plan, warm_start=False)
 
-            end = run(method, overrides=overrides, resume=resume, warm_start=not (fresh or control))
+            warm = {"resume": resume, "warm_start": not (fresh or control), "begin_with": begin_with}
+            end = run(method, overrides=overrides, **warm)
             better = _use_the_better(opened, method or DEFAULT_METHOD, end, twin, screen) if control else None
     twins = None if better is None else better.to_dict()
     write_json(json_file, {"run": asdict(end), "control": twins, "problems": list_problems(left_out)})
@@ -199,6 +215,25 @@ def _check_wishes(
             "--control compares a new run with its supervised twin; leave out --resume and choose a method "
             "that learns from unlabelled scans."
         )
+
+
+def _check_origin(origin: Path | None, structure: list[str] | None, otherwise: bool) -> dict[str, str]:
+    if origin is not None and otherwise:
+        raise DyconError("--from begins with another model; leave out --resume, --fresh and --control.")
+    if structure and origin is None:
+        raise DyconError("--structure tells what structures of another model are; it goes with --from.")
+    return parse_alike(structure)
+
+
+def _take_over(study: "Study", origin: Path, renamed: dict[str, str], screen: Screen) -> str:
+    """Make a run of a model of elsewhere; return its id."""
+    from napari_dycon.engine.models.adoption import adopt_model
+    from napari_dycon.engine.models.model import read_model
+
+    adopted = adopt_model(study, read_model(origin), renamed)
+    for note in adopted.notes:
+        screen.line(note)
+    return adopted.run
 
 
 def _use_the_better(

@@ -29,6 +29,8 @@ class Request(BaseModel):
         Go on where a run was left.
     warm_start
         Begin with the model of the study's active run, when there is one.
+    begin_with
+        The run whose model to begin with, in place of the active one's; a refusal where that is not possible.
     holdout
         Keep some labelled voxels aside to measure quality on.
     threads
@@ -47,5 +49,6 @@ class Request(BaseModel):
     run_id: str | None = None
     resume: bool = False
     warm_start: bool = True
+    begin_with: str | None = None
     holdout: bool = True
     threads: int | None = None

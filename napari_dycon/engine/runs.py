@@ -26,7 +26,8 @@ class RunConfig(BaseModel):
     """What was asked for; ``config.json``.
 
     ``overrides`` are the fields of the plan that were set by hand; ``continued_from`` is the run whose model
-    was the start; ``trained_on`` are all cases whose labels the model has learned from, also before that.
+    was the start; ``trained_on`` are all cases whose labels the model has learned from, also before that;
+    ``foreign`` is a model that another study has trained.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +39,7 @@ class RunConfig(BaseModel):
     open_ended: bool = False
     overrides: dict[str, Any] = {}
     continued_from: str | None = None
+    foreign: bool = False
     holdout: HoldOut = HoldOut()
     trained_on: tuple[str, ...] = ()
     version: str

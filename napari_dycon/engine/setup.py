@@ -103,6 +103,10 @@ def _start_anew(study: Study, request: Request, machine: Machine, control: Contr
     cases = yield from _prepare_cases(study, store, usable, notes, left_out, control)
     build_method(name, plan)
     before = _config_to_continue(plan, earlier, notes)
+    if request.begin_with and before is None:
+        raise TrainingError(
+            "The training cannot begin with that model, because the settings ask for another network or grid."
+        )
     seen = set(before.trained_on) if before else set()
     holdout = HoldOut()
     if request.holdout:
@@ -335,14 +339,22 @@ def _check_structures(study: Study) -> None:
 
 
 def _earlier(study: Study, request: Request, notes: list[str]) -> RunFolder | None:
-    """The active run as a start, when it can be read."""
-    run = study.active_run
-    if not request.warm_start or run is None:
+    """The active run as a start, when it can be read, or the one that was asked for.
+
+    Raises
+    ------
+    TrainingError
+        When the latter cannot.
+    """
+    run = request.begin_with or study.active_run
+    if not (request.warm_start or request.begin_with) or run is None:
         return None
     folder = RunFolder(study.run_dir(run))
     try:
         folder.method()
     except TrainingError as error:
+        if request.begin_with:
+            raise
         notes.append(f"The training starts anew, because the last model cannot be used: {error}")
         return None
     return folder

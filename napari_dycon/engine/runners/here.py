@@ -27,7 +27,7 @@ class Trainer:
         Open to write or to read; who else has it open may go on labelling.
     method, minutes, iterations, open_ended, seed, device, overrides
         See :class:`napari_dycon.engine.request.Request`.
-    run_id, resume, warm_start, holdout, threads
+    run_id, resume, warm_start, begin_with, holdout, threads
         See :class:`napari_dycon.engine.request.Request`.
     control
         To pause and stop from another thread.
@@ -49,6 +49,7 @@ class Trainer:
         run_id: str | None = None,
         resume: bool = False,
         warm_start: bool = True,
+        begin_with: str | None = None,
         control: Control | None = None,
         threads: int | None = None,
         holdout: bool = True,
@@ -67,6 +68,7 @@ class Trainer:
             run_id=run_id,
             resume=resume,
             warm_start=warm_start,
+            begin_with=begin_with,
             holdout=holdout,
             threads=threads,
         )
