@@ -29,6 +29,8 @@ def test_the_reference_of_the_command_line_is_current():
         "docs/how-to/import.md",
         "docs/how-to/export.md",
         "docs/how-to/models.md",
+        "docs/how-to/readers.md",
+        "docs/how-to/remote.md",
     ],
 )
 def test_commands_in_the_documentation_exist(page):
