@@ -274,7 +274,7 @@ def export(
     form: Annotated[
         str,
         typer.Option(
-            "--format", metavar="NAME", help="nifti, slicer, dicom-seg, rtstruct …; a wrong name lists all."
+            "--format", metavar="NAME", help="nifti, slicer, dicom-seg, stl …; a wrong name lists all."
         ),
     ] = "nifti",
     pseudonyms: Annotated[

@@ -7,6 +7,7 @@ import errno
 import os
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -49,6 +50,28 @@ def atomic_path(final: Path) -> Iterator[Path]:
     except BaseException:
         _discard(temporary)
         raise
+
+
+@contextlib.contextmanager
+def atomic_files(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder, whose files move to `folder` when the block ends without an error.
+
+    On any error none of them does, and what was in `folder` stays as it was.
+
+    Raises
+    ------
+    VolumeError
+        If the files cannot be moved there.
+    """
+    make_folder(folder)
+    with in_plain_words(folder):
+        room = tempfile.TemporaryDirectory(prefix=PREFIX, dir=folder)
+    with room as temporary:
+        yield Path(temporary)
+        for path in sorted(Path(temporary).iterdir()):
+            with in_plain_words(folder / path.name):
+                _replace(path, folder / path.name)
+        flush_folder(folder)
 
 
 def write_bytes_atomic(final: Path, content: bytes) -> None:

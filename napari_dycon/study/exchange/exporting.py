@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from pydantic import dataclasses as checked
 
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.hints import NOT_BY_HAND, Hint
+from napari_dycon.io.atomic import atomic_files
 from napari_dycon.io.exports import volumes_csv
 from napari_dycon.io.json_files import write_json
 from napari_dycon.io.masks import values_at_edge
@@ -109,6 +109,8 @@ class Exported:
         Cases whose prediction came too early and was written.
     stopped
         Whether it was stopped before it had come to all cases.
+    noun
+        What one of its files is.
     """
 
     out: Path
@@ -118,6 +120,7 @@ class Exported:
     left_out: tuple[str, ...] = ()
     early: tuple[str, ...] = ()
     stopped: bool = False
+    noun: str = "mask"
 
     @property
     def summary(self) -> str:
@@ -126,7 +129,7 @@ class Exported:
         kinds = (_count(drawn, "annotation"), _count(len(self.masks) - drawn, "prediction"))
         if not self.masks:
             return "Nothing was exported."
-        masks = _count(len(self.masks), "mask")
+        masks = _count(len(self.masks), self.noun)
         written = f"{masks} ({' and '.join(filter(None, kinds))}) and {TABLE} are in {self.out}."
         return f"The export was stopped. {written}" if self.stopped else written
 
@@ -185,22 +188,23 @@ def export(
         try:
             _require_unchanged(study, case)
             mask, origin = _mask(study, case, None if case.id in skipped else run)
-            _write(form, mask, study.scan_path(case.id), study.structures, paths)
+            paths = _write(form, mask, study.scan_path(case.id), study.structures, paths)
         except (DyconError, OSError) as error:
             problem, origin = str(error), None
             problems.append((case.id, problem))
         else:
             written.append(case.id)
             masks.extend((path, origin) for path in paths)
+            files = [file if request.out / file in paths else "" for file in files]
             rows.extend(_rows(study, case, mask, origin, files, names, request.pseudonyms))
-        yield CaseExported(case.id, paths[0] if origin else None, origin, problem, done, len(cases))
+        yield CaseExported(case.id, paths[0] if origin and paths else None, origin, problem, done, len(cases))
     table = request.out / TABLE
     if masks:
         volumes_csv(rows, table)
     failed = {case for case, _ in problems}
     early = tuple(case for case in too_early if request.not_ready and case not in failed)
     cut_off = len(written) + len(problems) < len(cases)
-    yield Exported(request.out, tuple(masks), table, tuple(problems), skipped, early, cut_off)
+    yield Exported(request.out, tuple(masks), table, tuple(problems), skipped, early, cut_off, form.noun)
 
 
 def export_all(study: Study, request: ExportRequest) -> Exported:
@@ -271,20 +275,20 @@ def _write(
     scan: Path,
     structures: Sequence[Structure],
     paths: Sequence[Path],
-) -> None:
-    """Write all files of a case or none."""
+) -> list[Path]:
+    """Write all files of a case or none; return those that there are now."""
     if not form.apart:
         form.write(mask, scan, structures, paths[0])
-        return
-    structures_in(mask, structures, paths[0])
-    try:
-        for structure, path in zip(structures, paths, strict=True):
-            form.write((mask == structure.value).astype(np.uint8), scan, [structure], path)
-    except BaseException:
-        for path in paths:
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
-        raise
+        return list(paths)
+    found = structures_in(mask, structures, paths[0])
+    wanted = [(one, path) for one, path in zip(structures, paths, strict=True) if form.empty or one in found]
+    with atomic_files(paths[0].parent) as folder:
+        for structure, path in wanted:
+            form.write((mask == structure.value).astype(np.uint8), scan, [structure], folder / path.name)
+    written = [path for _, path in wanted]
+    for path in set(paths) - set(written):
+        path.unlink(missing_ok=True)  # of an earlier export
+    return written
 
 
 def _require_own_folder(study: Study, out: Path) -> None:

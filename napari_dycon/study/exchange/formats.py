@@ -61,6 +61,10 @@ class Format:
         Package that must be installed; empty where none is.
     apart
         Whether each structure has a file of its own, in which it is 1 and all else 0.
+    empty
+        Whether a structure that does not occur has its own file too.
+    noun
+        What one of its files is.
     """
 
     suffix: str
@@ -68,6 +72,8 @@ class Format:
     identifies: bool = False
     needs: str = ""
     apart: bool = False
+    empty: bool = True
+    noun: str = "mask"
 
 
 def structures_in(

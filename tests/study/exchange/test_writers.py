@@ -114,6 +114,36 @@ def test_of_a_case_all_files_are_there_or_none(study, mask, tmp_path, monkeypatc
     assert not list((tmp_path / "out").iterdir())
 
 
+def test_files_of_before_stay_where_one_of_the_new_ones_fails(study, mask, tmp_path, monkeypatch):
+    form = exporting.formats.get("nifti-per-structure")
+    before = {path: path.read_bytes() for path in written(study, tmp_path, "nifti-per-structure")}
+    assert len(before) == 3
+
+    def fail(mask, scan, structures, out):
+        if structures[0].value == 9:
+            raise OSError("the disk was pulled out")
+        form.write(mask * 0, scan, structures, out)
+
+    broken = exporting.Format(form.suffix, fail, apart=True)
+    monkeypatch.setattr(exporting.formats, "get", lambda name: broken)
+    end = export_all(study, ExportRequest(tmp_path / "out", form="nifti-per-structure", overwrite=True))
+    assert "pulled out" in end.problems[0][1]
+    assert {path: path.read_bytes() for path in before} == before
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*(p.name for p in before), "volumes.csv"}
+
+
+@pytest.mark.parametrize("form", ["stl", "ply"])
+def test_structures_that_occur_have_a_surface_and_one_of_before_goes(study, mask, tmp_path, form):
+    stale = tmp_path / "out" / f"oblique_not there.{form}"
+    stale.parent.mkdir()
+    stale.write_bytes(b"of an earlier export")
+    end = export_all(study, ExportRequest(tmp_path / "out", form=form, overwrite=True))
+    assert not end.problems and end.summary.startswith("2 surfaces (2 annotations)")
+    assert [path.suffix for path, _ in end.masks] == [f".{form}"] * 2 and not stale.exists()
+    rows = (tmp_path / "out" / "volumes.csv").read_text(encoding="utf-8").splitlines()
+    assert f"oblique_left atrium.{form}" in rows[1] and rows[3].split(",")[1] == ""
+
+
 @pytest.mark.parametrize("form", ["slicer", "nifti-per-structure"])
 def test_a_value_without_a_name_is_not_left_out_in_silence(study, oblique_scan, tmp_path, form):
     case = importing.add_scan(study, oblique_scan)
