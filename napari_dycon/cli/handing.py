@@ -102,8 +102,7 @@ def import_model(
     renamed = parse_alike(structure)
     require_writable_json(json_file)
     with opened_study(study, read_only=False) as opened:
-        adopted = adopt_model(opened, read_model(model), renamed)
-        opened.set_active_run(adopted.run)
+        adopted = adopt_model(opened, read_model(model), renamed, activate=True)
     write_json(json_file, {"run": adopted.run, "notes": list(adopted.notes)})
     screen = Screen()
     for note in adopted.notes:

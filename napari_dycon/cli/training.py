@@ -115,8 +115,10 @@ def train(
         if _help(team, study, device, devices, nodes):
             return
         train_on = _runner(team, device, devices, nodes, on)
-        with study_to_train_on(study) as opened:
-            begin_with = None if origin is None else _take_over(opened, origin, renamed, screen)
+        with (
+            study_to_train_on(study) as opened,
+            _model_to_begin_with(opened, origin, renamed, screen) as begin_with,
+        ):
 
             def run(name: str | None, **more: Any) -> "RunFinished":
                 options = {
@@ -225,15 +227,21 @@ def _check_origin(origin: Path | None, structure: list[str] | None, otherwise: b
     return parse_alike(structure)
 
 
-def _take_over(study: "Study", origin: Path, renamed: dict[str, str], screen: Screen) -> str:
-    """Make a run of a model of elsewhere; return its id."""
-    from napari_dycon.engine.models.adoption import adopt_model
+@contextmanager
+def _model_to_begin_with(
+    study: "Study", origin: Path | None, renamed: dict[str, str], screen: Screen
+) -> "Iterator[str | None]":
+    """Id of a run that is made of a model of elsewhere; it goes again where no training comes of it."""
+    if origin is None:
+        yield None
+        return
+    from napari_dycon.engine.models.adoption import lend_model
     from napari_dycon.engine.models.model import read_model
 
-    adopted = adopt_model(study, read_model(origin), renamed)
-    for note in adopted.notes:
-        screen.line(note)
-    return adopted.run
+    with lend_model(study, read_model(origin), renamed) as adopted:
+        for note in adopted.notes:
+            screen.line(note)
+        yield adopted.run
 
 
 def _use_the_better(

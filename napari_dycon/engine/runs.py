@@ -1,6 +1,7 @@
 """A run on disk: how it was asked for, its plan and its model."""
 
 import json
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from napari_dycon.engine.holdout import HoldOut
 from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.prepared import PreparedCase
 from napari_dycon.errors import TrainingError
+from napari_dycon.io.atomic import make_folder
 from napari_dycon.io.json_files import write_model
 from napari_dycon.learning.methods.base import Method, get_method
 from napari_dycon.study.store.lock import RunLock
@@ -88,6 +90,25 @@ class RunFolder:
             yield
         finally:
             lock.release()
+
+    @contextmanager
+    def fill(self) -> Iterator[None]:
+        """Make the run's folder and keep it while the block fills it; of a new one that fails nothing stays.
+
+        Raises
+        ------
+        TrainingError, VolumeError
+            As `lock` does, and when the folder cannot be made.
+        """
+        make_folder(self.path)
+        new = not any(self.path.iterdir())
+        try:
+            with self.lock():
+                yield
+        except BaseException:
+            if new:
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise
 
     def write(self, config: RunConfig, plan: Plan) -> None:
         """Write ``config.json`` and ``plan.json``."""

@@ -129,8 +129,7 @@ def _start_anew(study: Study, request: Request, machine: Machine, control: Contr
     for case in cases:
         case.let_go()
     bundle = Bundle(study.run_dir(request.run_id or study.new_run(name)))
-    bundle.run.path.mkdir(parents=True, exist_ok=True)
-    with bundle.run.lock():
+    with bundle.run.fill():
         bundle.run.write(config, plan)
         bundle.clear()
         if earlier is not None and before is not None:

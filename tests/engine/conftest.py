@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nibabel as nib
@@ -50,21 +51,20 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture
-def make_study(tmp_path: Path) -> Iterator[Callable[..., Study]]:
-    """Make a study of ball cases, the first ones fully labelled."""
+@contextmanager
+def studies_in(folder: Path) -> Iterator[Callable[..., Study]]:
+    """Make studies of ball cases in a folder, the first cases fully labelled; they are closed at the end."""
     made: list[Study] = []
 
     def make(
         cases: int = 4, labelled: int = 2, name: str = "study", **options: tuple[int, int, int]
     ) -> Study:
-        folder = tmp_path / name
         structures = [Structure(value=ORGAN, name="organ"), Structure(value=NODE, name="node")]
-        study = Study.create(folder, structures)
+        study = Study.create(folder / name, structures)
         made.append(study)
         for index in range(cases):
             image, labels = ball_case(index, **options)
-            scan = save_scan(tmp_path / f"{name}-{index}.nii.gz", image)
+            scan = save_scan(folder / f"{name}-{index}.nii.gz", image)
             record = importing.add_scan(study, scan)
             if index < labelled:
                 study.save_annotation(record.id, Annotation.full(labels), "import")
@@ -76,14 +76,22 @@ def make_study(tmp_path: Path) -> Iterator[Callable[..., Study]]:
 
 
 @pytest.fixture
+def make_study(tmp_path: Path) -> Iterator[Callable[..., Study]]:
+    """Make studies of this test."""
+    with studies_in(tmp_path) as make:
+        yield make
+
+
+def train_to_the_end(study: Study, method: str = "dycon", **options: object) -> list:
+    """Run a training and return all events from its start on."""
+    options = {"overrides": TINY, "threads": 1, "device": "cpu", **options}
+    if not options.get("resume"):
+        options.setdefault("iterations", 6)
+    events = Trainer(study, method, **options).run()
+    return [event for event in events if not isinstance(event, ScanPreparation)]
+
+
+@pytest.fixture
 def train() -> Callable[..., list]:
     """Run a training to its end and return all events from its start on."""
-
-    def run(study: Study, method: str = "dycon", **options: object) -> list:
-        options = {"overrides": TINY, "threads": 1, "device": "cpu", **options}
-        if not options.get("resume"):
-            options.setdefault("iterations", 6)
-        events = Trainer(study, method, **options).run()
-        return [event for event in events if not isinstance(event, ScanPreparation)]
-
-    return run
+    return train_to_the_end

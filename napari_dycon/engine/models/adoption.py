@@ -1,18 +1,23 @@
 """A model of elsewhere becomes a run of a study: it predicts there, and training goes on from it."""
 
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 
 from napari_dycon.engine.checkpoints import Checkpoint
 from napari_dycon.engine.events import RunFinished
+from napari_dycon.engine.models.matching import Matching
 from napari_dycon.engine.models.model import Model, digests
 from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.recorder import Recorder
+from napari_dycon.engine.runners.elsewhere.away import read_away
 from napari_dycon.engine.runs import RunConfig, RunFolder, build_method
 from napari_dycon.engine.warmstart import transfer_weights
 from napari_dycon.errors import TrainingError
+from napari_dycon.study.store.folder import further_structures
 from napari_dycon.study.store.naming import fold
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
@@ -37,25 +42,64 @@ class Adopted:
     notes: tuple[str, ...]
 
 
-def adopt_model(study: Study, model: Model, renamed: Mapping[str, str] | None = None) -> Adopted:
-    """Make a run of a model, with the structures that both know by name; it is not made the active one.
+@dataclass(frozen=True)
+class Prospect:
+    """What a model of elsewhere would be to a study.
 
-    The study may be open elsewhere.
+    Attributes
+    ----------
+    model
+        The model.
+    matching
+        Its structures and those of the study, by name.
+    remarks
+        Sentences about images, voxels and scans.
+    """
+
+    model: Model
+    matching: Matching
+    remarks: tuple[str, ...]
+
+
+def consider_model(study: Study, model: Model) -> Prospect:
+    """Say what a model would be to a study; nothing is written."""
+    matching = Matching.by_name(model.description.plan.structure_names, _names(study))
+    return Prospect(model, matching, tuple(_remarks(study, model)))
+
+
+def adopt_model(
+    study: Study,
+    model: Model,
+    renamed: Mapping[str, str] | None = None,
+    add: Collection[str] = (),
+    *,
+    activate: bool = False,
+) -> Adopted:
+    """Make a run of a model, with the structures that both know; where that fails, nothing stays of it.
+
+    The study may be open elsewhere, unless structures are added or the run is made the active one.
 
     Parameters
     ----------
     renamed
-        Names of structures of the study, by what the model calls them; the others must be called alike.
+        Names of structures of the study by what the model calls them, empty for one that is left behind; the
+        others must be called alike.
+    add
+        Names in the model of structures that come into the study as new ones.
+    activate
+        Make it the run whose predictions are shown, and from which training goes on.
 
     Raises
     ------
     TrainingError
         When there is no structure that both know, or the model cannot be built here.
-    VolumeError
-        When the study's folder cannot be written.
+    StudyError, VolumeError
+        When the study cannot be changed or its folder not be written.
     """
     theirs = model.description.plan
-    known = _match(theirs, study.structures, renamed or {})
+    matching = Matching.by_name(theirs.structure_names, _names(study), renamed, add)
+    new = further_structures(study.record, matching.added)
+    known = _by_value(theirs, matching, (*study.structures, *new))
     if not known:
         there, here = (", ".join(names) for names in (theirs.structure_names, _names(study)))
         raise TrainingError(
@@ -65,33 +109,46 @@ def adopt_model(study: Study, model: Model, renamed: Mapping[str, str] | None = 
     plan = _plan_here(theirs, known)
     method = build_method(model.description.method, plan)
     transfer_weights(method, plan, model.method(), _with_values(theirs, known))
-    own = digests(study.record)
-    seen = tuple(sorted(case for case in own if own[case] in model.description.learned_from))
     run = RunFolder(study.run_dir(study.new_run(model.description.method)))
-    with run.lock(), torch.no_grad():
-        run.write(_config(model, seen), plan)
+    with run.fill(), torch.no_grad():
+        run.write(_config(model, _seen(study, model)), plan)
         iteration = model.description.iteration
         tensors = {f"method.{name}": tensor for name, tensor in method.state_dict().items()}
         run.checkpoints.save(Checkpoint(iteration, tensors))
         text = f"Taken over from {model.name}."
         Recorder(run.path).record(RunFinished(run.run, iteration, "budget", 0.0, None, None, text))
-    return Adopted(run.run, tuple(_notes(study, model, known, seen)))
+        if new:
+            study.set_structures((*study.structures, *new))
+        if activate:
+            study.set_active_run(run.run)
+    return Adopted(run.run, (*matching.sentences(), *_remarks(study, model)))
 
 
-def _match(
-    theirs: Plan, structures: tuple[Structure, ...], renamed: Mapping[str, str]
-) -> dict[int, Structure]:
+@contextmanager
+def lend_model(study: Study, model: Model, renamed: Mapping[str, str] | None = None) -> Iterator[Adopted]:
+    """A run of a model for a training to begin with; it goes again where no model has come of that."""
+    adopted = adopt_model(study, model, renamed)
+    try:
+        yield adopted
+    finally:
+        if not any(_goes_on_from(RunFolder(study.run_dir(run)), adopted.run) for run in study.runs()):
+            shutil.rmtree(study.run_dir(adopted.run), ignore_errors=True)
+
+
+def _goes_on_from(run: RunFolder, start: str) -> bool:
+    """Whether a run began with another one, and has a model of its own or will have."""
+    try:
+        began = run.config().continued_from == start
+    except TrainingError:
+        return False
+    return began and bool(run.checkpoints.iterations or read_away(run.path))
+
+
+def _by_value(theirs: Plan, matching: Matching, structures: tuple[Structure, ...]) -> dict[int, Structure]:
     """Structures of the study by the value that the model gives them, in the order of the study."""
-    calls = {fold(there): fold(here) for there, here in renamed.items()}
-    own, foreign = {fold(entry.name) for entry in structures}, {fold(name) for name in theirs.structure_names}
-    strange = (calls.keys() - foreign) | (set(calls.values()) - own)
-    if strange:
-        raise TrainingError(f"Neither the model nor the study has a structure called {sorted(strange)[0]}.")
-    named = {
-        calls.get(fold(name), fold(name)): value
-        for value, name in zip(theirs.structure_values, theirs.structure_names, strict=True)
-    }
-    return {named[fold(entry.name)]: entry for entry in structures if fold(entry.name) in named}
+    values = dict(zip(theirs.structure_names, theirs.structure_values, strict=True))
+    called = {here: values[there] for there, here in matching.known.items()}
+    return {called[entry.name]: entry for entry in structures if entry.name in called}
 
 
 def _plan_here(theirs: Plan, known: Mapping[int, Structure]) -> Plan:
@@ -127,20 +184,16 @@ def _config(model: Model, seen: tuple[str, ...]) -> RunConfig:
     )
 
 
-def _notes(
-    study: Study, model: Model, known: Mapping[int, Structure], seen: tuple[str, ...]
-) -> Iterator[str]:
-    plan = model.description.plan
-    names = [entry.name for entry in known.values()]
-    yield f"The model {model.name} knows {', '.join(names)}."
-    if new := [entry.name for entry in study.structures if entry.name not in names]:
-        yield f"It does not know {', '.join(new)}: that is learned from now on."
-    named = zip(plan.structure_values, plan.structure_names, strict=True)
-    if left := [name for value, name in named if value not in known]:
-        yield f"It also knew {', '.join(left)}, which this study does not have; that is left behind."
+def _seen(study: Study, model: Model) -> tuple[str, ...]:
+    """Cases whose labels the model has learned from already."""
+    own = digests(study.record)
+    return tuple(sorted(case for case in own if own[case] in model.description.learned_from))
+
+
+def _remarks(study: Study, model: Model) -> Iterator[str]:
     yield from _image_notes(study, model)
-    yield from _spacing_notes(study, plan)
-    if seen:
+    yield from _spacing_notes(study, model.description.plan)
+    if seen := _seen(study, model):
         scans = "1 scan of this study" if len(seen) == 1 else f"{len(seen)} scans of this study"
         yield f"It has learned from labels of {scans} before, so quality is not measured there."
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Lock, RLock
 from types import TracebackType
@@ -394,6 +394,21 @@ class StudyFolder:
             return self.with_annotation(case, self._annotations.version(case.id))
         except StudyError:
             return case
+
+
+def further_structures(record: StudyRecord, names: Iterable[str]) -> tuple[Structure, ...]:
+    """Structures of these names, with the next free values and colours, for a study that lacks them.
+
+    Raises
+    ------
+    StudyError
+        If there can be no structure of such a name, or no value is left.
+    """
+    made = record
+    for name in names:
+        added = new_structure(_free_value(made), name, _next_color(made.structures))
+        made = made.model_copy(update={"structures": (*made.structures, added)})
+    return made.structures[len(record.structures) :]
 
 
 def _free_value(record: StudyRecord) -> int:

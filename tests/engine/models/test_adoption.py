@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from napari_dycon.cli import main
+from napari_dycon.engine.bundle import Bundle
+from napari_dycon.engine.checkpoints import CheckpointFolder
 from napari_dycon.engine.inference import predict
-from napari_dycon.engine.models.adoption import adopt_model
+from napari_dycon.engine.models.adoption import adopt_model, lend_model
 from napari_dycon.engine.models.model import read_model
 from napari_dycon.engine.models.monai_bundle import export_model
 from napari_dycon.engine.readiness import latest_quality
 from napari_dycon.engine.recorder import reached_its_end
 from napari_dycon.engine.runs import RunFolder
-from napari_dycon.errors import TrainingError
+from napari_dycon.errors import TrainingError, VolumeError
 from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
-from tests.engine.conftest import NODE, ORGAN, TINY, ball_case, save_scan
+from tests.engine.conftest import NODE, ORGAN, TINY, ball_case, save_scan, studies_in, train_to_the_end
 
 
-@pytest.fixture
-def last_year(make_study, train) -> Study:
-    study = make_study(cases=3, name="last")
-    train(study, "supervised", iterations=40)
-    list(predict(study, study.active_run, device="cpu", threads=1))
-    return study
+@pytest.fixture(scope="module")
+def last_year(tmp_path_factory) -> Iterator[Study]:
+    """A study with a model, for all tests; none changes it."""
+    with studies_in(tmp_path_factory.mktemp("last year")) as make:
+        study = make(cases=3, name="last")
+        train_to_the_end(study, "supervised", iterations=40)
+        list(predict(study, study.active_run, device="cpu", threads=1))
+        yield study
 
 
 @pytest.fixture
@@ -177,3 +182,48 @@ def test_the_commands(last_year, make_other, tmp_path, capsys):
     with Study.open(study.path, read_only=True) as opened:
         assert opened.active_run == "003-supervised"
         assert RunFolder(opened.run_dir("003-supervised")).config().continued_from == "002-supervised"
+
+
+def test_a_structure_that_only_the_model_knows_comes_into_the_study(last_year, make_other):
+    study = make_other({"vessel": 1})
+    adopted = adopt_model(study, read_model(last_year.path), {"organ": ""}, ["node"], activate=True)
+    assert [(entry.value, entry.name) for entry in study.structures] == [(1, "vessel"), (2, "node")]
+    assert RunFolder(study.run_dir(study.active_run)).plan().structure_values == (2,)
+    assert study.structures[0].color != study.structures[1].color
+    assert adopted.notes[:2] == ("The model knows node.", "node is new in this study.")
+
+
+@pytest.mark.parametrize("when", ["write", "activate"])
+def test_of_a_model_that_cannot_be_taken_over_nothing_stays(last_year, make_other, monkeypatch, when):
+    study = make_other({"organ": 1})
+
+    def fail(*_):
+        raise VolumeError("The disk is full.")
+
+    where = (CheckpointFolder, "save") if when == "write" else (Study, "set_active_run")
+    monkeypatch.setattr(*where, fail)
+    with pytest.raises(VolumeError):
+        adopt_model(study, read_model(last_year.path), activate=True)
+    assert not study.runs() and study.active_run is None
+
+
+def test_of_a_training_that_does_not_begin_with_it_nothing_stays(last_year, make_other, train):
+    study = make_other({"organ": 1}, labelled=0)
+    with (
+        pytest.raises(TrainingError, match="Nothing to learn"),
+        lend_model(study, read_model(last_year.path)) as adopted,
+    ):
+        train(study, "supervised", begin_with=adopted.run)
+    assert not study.runs()
+
+
+def test_of_a_run_that_cannot_be_prepared_nothing_stays(make_study, train, monkeypatch):
+    study = make_study(cases=1)
+
+    def fail(*_):
+        raise VolumeError("The disk is full.")
+
+    monkeypatch.setattr(Bundle, "write", fail)
+    with pytest.raises(VolumeError):
+        train(study, "supervised")
+    assert not study.runs()
