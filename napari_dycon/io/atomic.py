@@ -143,6 +143,27 @@ def make_folder_in(home: Path, folder: Path) -> None:
 
 
 @contextlib.contextmanager
+def new_folder(final: Path) -> Iterator[Path]:
+    """Give a folder beside `final`, which takes its place when the block ends without an error.
+
+    Raises
+    ------
+    VolumeError
+        If the disk is full or write-protected.
+    """
+    temporary = final.resolve().with_name(PREFIX + secrets.token_hex(6))
+    with in_plain_words(final):
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            if final.exists():
+                shutil.rmtree(final)
+            temporary.rename(final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
 def in_plain_words(final: Path) -> Iterator[None]:
     """Turn an `OSError` of the block into a `VolumeError` with a sentence about `final`."""
     try:

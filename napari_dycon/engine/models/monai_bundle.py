@@ -1,12 +1,9 @@
 """A model as a MONAI bundle: what needs nothing of this program to segment scans."""
 
-import contextlib
 import hashlib
 import json
-import secrets
 import shutil
 import warnings
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,7 @@ from napari_dycon.engine.models import scripts
 from napari_dycon.engine.models.card import write_card
 from napari_dycon.engine.models.model import DESCRIPTION, Description, Model
 from napari_dycon.errors import TrainingError
-from napari_dycon.io.atomic import PREFIX, in_plain_words
+from napari_dycon.io.atomic import new_folder
 from napari_dycon.learning.networks import SegmentationNetwork
 from napari_dycon.study.study import Study
 
@@ -65,7 +62,7 @@ def export_model(study: Study, out: Path, run: str | None = None, *, overwrite: 
     """
     model = Model.of_run(study.path, run)
     _require_room(out, overwrite)
-    with _new_folder(out) as folder:
+    with new_folder(out) as folder:
         model.save(folder)
         networks = _write_networks(model, folder)
         _write_json(folder / METADATA, metadata(model.description, study.path.name))
@@ -220,21 +217,6 @@ def _require_room(out: Path, overwrite: bool) -> None:
         raise TrainingError(
             f"{out} holds a model already; choose another folder, or add --overwrite to replace it."
         )
-
-
-@contextlib.contextmanager
-def _new_folder(final: Path) -> Iterator[Path]:
-    """A folder beside `final`, which becomes it when the block ends without an error."""
-    temporary = final.resolve().with_name(PREFIX + secrets.token_hex(6))
-    with in_plain_words(final):
-        temporary.mkdir(parents=True)
-        try:
-            yield temporary
-            if final.exists():
-                shutil.rmtree(final)
-            temporary.rename(final)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write_json(path: Path, content: Any) -> None:
