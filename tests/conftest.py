@@ -35,6 +35,13 @@ def _machines_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     monkeypatch.setattr("napari_dycon.engine.runners.elsewhere.machines.settings_path", lambda: file)
 
 
+@pytest.fixture(autouse=True)
+def _library_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test read or change the models that the person who runs the tests has kept."""
+    folder = tmp_path_factory.mktemp("data") / "models"
+    monkeypatch.setattr("napari_dycon.engine.models.library.library_folder", lambda: folder)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Folder of real scans: NAPARI_DYCON_DATA, or ../shared/data beside the repository."""

@@ -48,6 +48,7 @@ COMMANDS = (
     handing.export_model,
     handing.export_nnunet,
     handing.import_model,
+    handing.models,
     comparing.benchmark,
     simulating.simulate,
     reporting.report,

@@ -1,4 +1,4 @@
-"""``dycon export-model``, ``export-nnunet`` and ``import-model``: what goes to others and comes from them."""
+"""``dycon export-model``, ``export-nnunet``, ``import-model`` and ``models``: what goes and what comes."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from napari_dycon.cli.console import Screen, count, opened_study, require_writable_json, write_json
-from napari_dycon.cli.options import Alike, JsonFile, Run, StudyFolder, parse_alike
+from napari_dycon.cli.options import MODEL_MEANT, Alike, JsonFile, Run, StudyFolder, parse_alike
 from napari_dycon.cli.studying import choose_run
+from napari_dycon.errors import DyconError
 
 
 def export_model(
@@ -79,16 +80,17 @@ def export_nnunet(
 def import_model(
     study: StudyFolder,
     model: Annotated[
-        Path,
-        typer.Argument(
-            metavar="MODEL",
-            help="Another study, a run in one (STUDY/runs/ID), or a folder that export-model wrote.",
-            exists=True,
-            file_okay=False,
-            show_default=False,
-        ),
+        str,
+        typer.Argument(metavar="MODEL", help=f"What to take over: {MODEL_MEANT}.", show_default=False),
     ],
     structure: Alike = None,
+    add: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Structure of the model that comes into the study as a new one; may be repeated.",
+        ),
+    ] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Take over a model of another study: it becomes the active run here.
@@ -97,14 +99,70 @@ def import_model(
     executed; only weights and JSON are read.
     """
     from napari_dycon.engine.models.adoption import adopt_model
-    from napari_dycon.engine.models.model import read_model
+    from napari_dycon.engine.models.library import open_model
 
     renamed = parse_alike(structure)
     require_writable_json(json_file)
     with opened_study(study, read_only=False) as opened:
-        adopted = adopt_model(opened, read_model(model), renamed, activate=True)
+        adopted = adopt_model(opened, open_model(model), renamed, add or (), activate=True)
     write_json(json_file, {"run": adopted.run, "notes": list(adopted.notes)})
     screen = Screen()
     for note in adopted.notes:
         screen.line(note)
     screen.line(f"It is run {adopted.run}, the active one. Go on with: dycon predict {study}, or train.")
+
+
+def models(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="What the model is called.", show_default=False)
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Keep a copy of this model: a study (its active run), STUDY/runs/ID, or an exported folder.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a model that is kept under that name.")
+    ] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Keep the model no longer.")] = False,
+    json_file: JsonFile = None,
+) -> None:
+    """List the models that are kept on this computer, keep a further one, or remove one.
+
+    Any study can begin with them: dycon train STUDY --from NAME, or in the window. A copy has weights,
+    settings and quality, and names no case and no patient.
+    """
+    from napari_dycon.engine.models import library
+
+    if (keep is not None or remove) and name is None:
+        raise DyconError("Say which model: dycon models NAME.")
+    if keep is not None and remove:
+        raise DyconError("--keep and --remove exclude each other.")
+    screen = Screen()
+    require_writable_json(json_file)
+    if remove:
+        library.forget_model(name or "")
+        screen.line(f"{name} is removed.")
+    elif keep is not None:
+        kept = library.keep_model(library.open_model(keep), name or "", overwrite=overwrite)
+        screen.line(f"{kept.name} is kept. Begin with it: dycon train STUDY --from {kept.name!r}")
+    else:
+        _list_models(screen, name)
+    rows = [kept.model_dump(mode="json", exclude={"format"}) for kept in library.kept_models()]
+    write_json(json_file, {"models": rows})
+
+
+def _list_models(screen: Screen, name: str | None) -> None:
+    """All that are kept, or the one of a name."""
+    from napari_dycon.engine.models import library
+
+    found = library.kept_models() if name is None else (library.require_kept(name),)
+    rows = [("name", "structures", "Dice", "kept", "from")]
+    rows += [(kept.name, ", ".join(kept.structures), kept.quality, kept.day, kept.source) for kept in found]
+    if found:
+        screen.table(rows)
+    else:
+        screen.line("No model is kept yet. Keep one with: dycon models NAME --keep STUDY")

@@ -77,6 +77,7 @@ Alike = Annotated[
         help="Which structure of the study one of the model is; not needed where they are called alike.",
     ),
 ]
+MODEL_MEANT = "another study, STUDY/runs/ID, a folder of export-model, or a name from dycon models"
 Reference = Annotated[Path, _folder("True label maps with the file names of the scans.")]
 Images = Annotated[Path, _folder("Scans.")]
 Labels = Annotated[Path, _folder("Label maps with the file names of the scans.")]

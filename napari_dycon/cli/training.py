@@ -23,6 +23,7 @@ from napari_dycon.cli.console import (
 )
 from napari_dycon.cli.following import follow_prediction, follow_training
 from napari_dycon.cli.options import (
+    MODEL_MEANT,
     Alike,
     Cases,
     Device,
@@ -79,13 +80,12 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the last unfinished run.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do not start from the last model.")] = False,
     origin: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--from",
             metavar="MODEL",
-            exists=True,
-            file_okay=False,
-            help="Begin with a model of another study: the study, STUDY/runs/ID, or an exported model.",
+            help=f"Begin with another model: {MODEL_MEANT}.",
+            show_default=False,
         ),
     ] = None,
     structure: Alike = None,
@@ -219,7 +219,7 @@ def _check_wishes(
         )
 
 
-def _check_origin(origin: Path | None, structure: list[str] | None, otherwise: bool) -> dict[str, str]:
+def _check_origin(origin: str | None, structure: list[str] | None, otherwise: bool) -> dict[str, str]:
     if origin is not None and otherwise:
         raise DyconError("--from begins with another model; leave out --resume, --fresh and --control.")
     if structure and origin is None:
@@ -229,16 +229,16 @@ def _check_origin(origin: Path | None, structure: list[str] | None, otherwise: b
 
 @contextmanager
 def _model_to_begin_with(
-    study: "Study", origin: Path | None, renamed: dict[str, str], screen: Screen
+    study: "Study", origin: str | None, renamed: dict[str, str], screen: Screen
 ) -> "Iterator[str | None]":
     """Id of a run that is made of a model of elsewhere; it goes again where no training comes of it."""
     if origin is None:
         yield None
         return
     from napari_dycon.engine.models.adoption import lend_model
-    from napari_dycon.engine.models.model import read_model
+    from napari_dycon.engine.models.library import open_model
 
-    with lend_model(study, read_model(origin), renamed) as adopted:
+    with lend_model(study, open_model(origin), renamed) as adopted:
         for note in adopted.notes:
             screen.line(note)
         yield adopted.run
