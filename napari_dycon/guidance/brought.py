@@ -71,8 +71,8 @@ class Brought:
             return ""
         if self.more is None:
             return (
-                f"Suggestions against chance: {self._count(self.chosen, LEAST_CHOSEN)} chosen and "
-                f"{self._count(self.random, LEAST_RANDOM)} random places done."
+                f"Suggestions on trial: {self._count(self.chosen, LEAST_CHOSEN)} chosen and "
+                f"{self._count(self.random, LEAST_RANDOM)} random."
             )
         return (
             f"Suggested places: {area(self.chosen.mended_mm2)} mm² mended a slice, random ones "

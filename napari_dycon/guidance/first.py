@@ -73,9 +73,6 @@ def _first_slice(
     ranges = [(0, size) for size in geometry.shape]
     ranges[axis] = (index, index + 1)
     plane = plane_of_axis(geometry, axis)
-    state = (
-        "nothing labelled in this scan yet" if case.status == "unlabelled" else "little labelled in this scan"
-    )
     return Suggestion(
         case=case.id,
         plane=plane,
@@ -85,6 +82,6 @@ def _first_slice(
         structure=structure.value,
         structure_name=structure.name,
         score=1.0 - case.known_fraction,
-        reason=f"{state}; a middle {plane} slice shows most",
+        reason=f"few labels in this scan: a middle {plane} slice shows most",
         kind=FIRST,
     )

@@ -16,6 +16,7 @@ from napari_dycon.study.store.place_log import REGION
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.truth.annotations import Known
 from napari_dycon.study.truth.regions import bounding_box
+from napari_dycon.wording import millilitres
 
 LEAST_VOXELS = 27
 MAIN_SHARE = 0.5
@@ -70,7 +71,7 @@ def _describe(
     box: Box = (x, y, z)
     wrong, seconds = errors * geometry.voxel_volume_mm3, piece_seconds()
     volume = np.count_nonzero(piece) * geometry.voxel_volume_mm3 / 1000
-    what = f"{volume:.2g} ml of {structure.name} apart from the rest, and the model is not sure"
+    what = f"{millilitres(volume)} of {structure.name} apart from the rest, and the model is not sure"
     place = Suggestion(
         case=predicted.case.id,
         plane=plane_of_axis(geometry, axis),

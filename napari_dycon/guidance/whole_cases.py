@@ -12,6 +12,7 @@ from napari_dycon.io.geometry import plane_of_axis
 from napari_dycon.study.store.place_log import CASE
 from napari_dycon.study.store.schema import CaseRecord
 from napari_dycon.study.study import Study
+from napari_dycon.wording import millilitres
 
 POOR_DICE = 0.5
 ABSURD = 5.0
@@ -84,10 +85,9 @@ def _poor(case: CaseRecord, row: Mapping[str, Any], usual: Mapping[str, float]) 
     for name, middle in usual.items():
         volume = row.get("volumes_ml", {}).get(name, 0.0)
         if not middle / ABSURD <= volume <= middle * ABSURD:
-            found = f"{name} of {volume:.2g} ml, where half of the scans have more than {middle:.2g}"
-            if volume > middle:
-                found = f"{name} of {volume:.2g} ml, where half of the scans have less than {middle:.2g}"
-            yield Whole(case, f"{found}; read it as a whole", 0.9)
+            side = "less" if volume > middle else "more"
+            usually = f"half of the scans have {side} than {millilitres(middle)}"
+            yield Whole(case, f"{millilitres(volume)} of {name}, {usually}; read it as a whole", 0.9)
             return
     expected = [value for value in row.get("expected_dice", {}).values() if value is not None]
     if expected and min(expected) < POOR_DICE:

@@ -38,7 +38,7 @@ def test_empty_absurd_and_poor_predictions_are_named_with_their_reason(predicted
     note(predicted, "scan_3", 0.31, organ=60.0, nodule=2.0)
     reasons = found(predicted)
     assert list(reasons) == ["scan_0", "scan_1", "scan_2", "scan_3"]
-    assert "nothing was found" in reasons["scan_0"] and "organ of 3 ml" in reasons["scan_1"]
+    assert "nothing was found" in reasons["scan_0"] and "3 ml of organ" in reasons["scan_1"]
     assert "less than" in reasons["scan_2"] and "Dice of 0.31" in reasons["scan_3"]
 
 

@@ -12,6 +12,7 @@ from napari_dycon.learning.catalogue import method_titles
 from napari_dycon.study.store.schema import CaseRecord
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.summary import KnownSummary
+from napari_dycon.wording import millilitres
 
 FEW_CASES = 10
 KINDS = {
@@ -93,7 +94,7 @@ def _labels(study: Study, learned: Sequence[CaseRecord]) -> Iterator[str]:
     for structure in study.structures:
         volumes = [case.volumes_ml.get(structure.name, 0.0) for case in learned]
         there = [volume for volume in volumes if volume > 0]
-        size = f"{median(there):.3g} ml" if there else "–"
+        size = millilitres(median(there)) if there else "–"
         yield f"| {_plain(structure.name)} | {len(there)} | {size} |"
 
 

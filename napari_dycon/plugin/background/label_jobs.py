@@ -17,6 +17,7 @@ from napari_dycon.study.truth.cleanup import fill_holes, keep_largest, remove_is
 from napari_dycon.study.truth.edits import Edit, difference
 from napari_dycon.study.truth.interpolation import Interpolation, drawn_slices, interpolate, known_slices
 from napari_dycon.study.truth.regions import Selection, everything
+from napari_dycon.wording import millilitres
 
 ISLAND_MM3 = 100.0
 SMOOTHER = 2.5
@@ -123,7 +124,7 @@ def cleanup_sentence(edit: Edit, structure: Structure, spacing: tuple[float, ...
     """Say in one sentence what a clean-up came to."""
     if not edit:
         return NOTHING_TO_DO[what].format(name=structure.name)
-    return f"{edit.name}: {edit.voxels * prod(spacing) / 1000:.2g} ml changed."
+    return f"{edit.name}: {millilitres(edit.voxels * prod(spacing) / 1000)} changed."
 
 
 def imported_labels(study: Study, case: OpenCase) -> Edit:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dycon.guidance.mending import Tally
+from napari_dycon.guidance.slices import SLICES_APART, too_close
 from napari_dycon.guidance.suggestions import Suggestion
 from napari_dycon.plugin.layers.open_case import OpenCase
 from napari_dycon.study.store.files import now
@@ -13,6 +14,7 @@ from napari_dycon.study.store.place_log import (
     CASE,
     CORRECTED,
     DONE,
+    FIRST,
     REGION,
     SKIPPED,
     SLICE,
@@ -91,7 +93,22 @@ class Followed:
         place, annotation = self.place, self.case.annotation
         if place.level == REGION:
             return place.voxel is not None and bool(annotation.known[place.voxel] != Known.UNKNOWN)
-        return place.level == SLICE and annotation.slice_is_complete(place.axis, place.index)
+        return place.level == SLICE and self._is_complete(place.index)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nobody need go there: it is complete or, where no model guides, a slice beside it is."""
+        return self.complete or (self.place.kind == FIRST and any(map(self._is_complete, self._beside)))
+
+    @property
+    def _beside(self) -> range:
+        """Slices that show nearly the same."""
+        place, geometry = self.place, self.case.volume.geometry
+        reach = sum(too_close(0, step, geometry.spacing[place.axis]) for step in range(1, SLICES_APART))
+        return range(max(place.index - reach, 0), min(place.index + reach + 1, geometry.shape[place.axis]))
+
+    def _is_complete(self, index: int) -> bool:
+        return self.case.annotation.slice_is_complete(self.place.axis, index)
 
     @property
     def worked_on(self) -> bool:

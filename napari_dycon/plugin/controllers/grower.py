@@ -23,6 +23,7 @@ from napari_dycon.plugin.layers.seeds import Seeds
 from napari_dycon.plugin.layers.styles import PREVIEW, STROKES
 from napari_dycon.study.truth.growth import NO_STROKE, Growth, Opinion, Stroke
 from napari_dycon.study.truth.pieces import PieceRequest
+from napari_dycon.wording import millilitres
 
 TAKE = "take"
 FROM = "from:"
@@ -154,8 +155,8 @@ class Grower:
         elif self._in_haste:
             self._end(TAKE)
         else:
-            millilitres = event.growth.piece.sum() * prod(self._desk.case.volume.geometry.spacing) / 1000
-            self._ask(f"Take this piece over? {millilitres:.2g} ml", (TAKE, "Take over"))
+            volume = event.growth.piece.sum() * prod(self._desk.case.volume.geometry.spacing) / 1000
+            self._ask(f"Take this piece over? {millilitres(volume)}", (TAKE, "Take over"))
 
     def _show(self, grown: Growth | None) -> None:
         before, self._growth = self._growth, grown

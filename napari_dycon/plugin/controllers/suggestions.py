@@ -28,10 +28,9 @@ NONE = "There are no suggestions at the moment."
 ALL = "All suggestions are done or skipped. The next training brings new ones."
 NOT_THERE = "Go to a suggestion first, with its card or the key for the next one."
 UNTOUCHED: dict[Level, str] = {
-    SLICE: "Nothing on this slice was changed yet: correct it, accept the prediction or complete the slice; "
-    "or skip the suggestion.",
+    SLICE: "Nothing on this slice was changed yet: correct, accept or complete it, or skip the suggestion.",
     REGION: "This piece is not decided yet: accept or reject it, or skip the suggestion.",
-    CASE: "Nothing in this case was changed yet: correct it and declare it complete, or skip the suggestion.",
+    CASE: "Nothing in this case was changed yet: correct and complete it, or skip the suggestion.",
 }
 END_SECONDS = 5.0
 
@@ -191,6 +190,7 @@ class Suggestions:
         """Put a frame around the place one was sent to; a place and its reason are about one case only."""
         place, self._on_way = self._on_way, None
         self.record.follow(self.places)
+        self._see_settled()
         if place is not None and place.case == case_id:
             self.record.arrive(place)
             if place.level != CASE:
@@ -201,13 +201,17 @@ class Suggestions:
             self.changed.emit()
 
     def _on_work(self) -> None:
-        """Take the frame away when work begins; a slice that is complete by now is done."""
+        """Take the frame away when work begins."""
         self._signposts.frame(None)
         self.record.see_work()
-        place = self.here
-        followed = None if place is None else self.record.find(place)
-        if place is not None and followed is not None and followed.complete and place in self.waiting:
-            self._ended[key_of(place)] = DONE
+        self._see_settled()
+
+    def _see_settled(self) -> None:
+        """Tick off what is complete by now, whether or not the person came to it as a place."""
+        ways = ((place, self.record.find(place)) for place in self.waiting)
+        settled = [key_of(place) for place, followed in ways if followed is not None and followed.settled]
+        if settled:
+            self._ended |= dict.fromkeys(settled, DONE)
             self.changed.emit()
 
     # ---- where places come from --------------------------------------------------------------

@@ -11,15 +11,16 @@ from qtpy.QtWidgets import QWidget
 from napari_dycon.plugin.controllers.case_rows import CaseRow
 from napari_dycon.plugin.controllers.timesheet import duration
 from napari_dycon.plugin.widgets.quality_words import quality_lines, quality_text, volume_line
+from napari_dycon.wording import three_digits
 
 STATUS, NAME, MARKS, LABELLED, VOLUME, QUALITY, UNSURE, TIME = range(8)
-HEADINGS = ("", "Case", "", "Known", "Volume", "Quality", "Unsure", "Time")
+HEADINGS = ("", "Case", "", "Known", "Volume ml", "Quality", "Unsure", "Time")
 HEADING_TIPS = (
     "Sort by status",
     "Sort by name",
     "Flagged cases and cases with a note first, or last",
     "Share of the voxels whose label is known: by you, accepted from a prediction, interpolated",
-    "Volume of the chosen structure, in millilitres; ≥ where the edge of the scan cuts it",
+    "Volume of the chosen structure; ≥ where the edge of the scan cuts it",
     "Dice to be expected of the chosen structure; a guess until 9 patients whom you completed checked it",
     "Mean predictive entropy in and around the predicted structures: 0 is sure, 100 % is a guess",
     "Time spent on the case; the clock stops a minute after your last move",
@@ -40,13 +41,6 @@ def percent(share: float) -> str:
     if 0.99 < share < 1:
         return ">99 %"
     return f"{100 * share:.0f} %"
-
-
-def millilitres(volume: float | None) -> str:
-    """Return a volume with three significant digits, or a dash."""
-    if volume is None:
-        return "–"
-    return f"{volume:.0f} ml" if volume >= 100 else f"{volume:.3g} ml"
 
 
 def known_by(case: CaseRow) -> str:
@@ -166,7 +160,8 @@ class CaseTableModel(QAbstractTableModel):
         trouble = "unusable" if case.unusable else "warning"
         signs = ((FLAGGED, case.flagged), ("note", case.note), (trouble, case.problems))
         marks = " ".join(sign for sign, there in signs if there)
-        known, volume = percent(case.known_fraction), "≥ " * case.cut + millilitres(case.volume_ml)
+        known = percent(case.known_fraction)
+        volume = "–" if case.volume_ml is None else "≥ " * case.cut + three_digits(case.volume_ml)
         quality, time = quality_text(case), duration(case.seconds)
         return (case.sign, case.name, marks, known, volume, quality, unsure, time)[column]
 

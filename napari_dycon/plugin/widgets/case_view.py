@@ -35,7 +35,7 @@ from napari_dycon.plugin.widgets.theme import Theme
 
 ROW = 22
 NAME_MARGIN = 12
-WIDTHS = {STATUS: 24, LABELLED: 84, VOLUME: 72, QUALITY: 84, UNSURE: 70, TIME: 54}
+WIDTHS = {STATUS: 24, LABELLED: 74, VOLUME: 72, QUALITY: 84, UNSURE: 70, TIME: 54}
 CHOICE = (LABELLED, VOLUME, QUALITY, UNSURE, TIME)
 MARK, MARKS_MARGIN = 13, 10
 ROOM_FOR = {VOLUME: 300, UNSURE: 400, TIME: 460}
@@ -67,7 +67,7 @@ def share_colours(theme: Theme) -> dict[str, str]:
 class CaseDelegate(QStyledItemDelegate):
     """Draws status and marks as signs, and shares as a small bar beside their number."""
 
-    BAR = 24
+    BAR = 18
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)

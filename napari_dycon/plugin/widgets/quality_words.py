@@ -2,6 +2,7 @@
 
 from napari_dycon.guidance.quality import ENOUGH, LEAVE_DICE, USUAL_SHARE, Outlook
 from napari_dycon.plugin.controllers.case_rows import CaseRow
+from napari_dycon.wording import millilitres
 
 RANGE = f"in {round(10 * USUAL_SHARE)} of 10 cases like the checked ones"
 
@@ -29,10 +30,10 @@ def volume_line(case: CaseRow) -> str:
     """Return the volume with its range, and whether the scan cuts the structure; empty without one."""
     if case.volume_ml is None:
         return ""
-    text = f"volume {case.volume_ml:.2f} ml"
+    text = f"volume {millilitres(case.volume_ml)}"
     if case.volume_range is not None:
         low, high = case.volume_range
-        text += f", {low:.3g} to {high:.3g} ml {RANGE}"
+        text += f", {millilitres(low)} to {millilitres(high)} {RANGE}"
     return f"{text}; it touches the edge of the scan, so this is a part of it" if case.cut else text
 
 

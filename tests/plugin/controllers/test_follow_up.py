@@ -1,9 +1,11 @@
 """What becomes of suggested places is written into the study, and counted against the prediction."""
 
+from dataclasses import replace
+
 import pytest
 
 from napari_dycon.errors import VolumeError
-from napari_dycon.plugin.background import place_jobs
+from napari_dycon.plugin.background import jobs, place_jobs
 from napari_dycon.plugin.controllers.timesheet import TimeSheet
 from napari_dycon.study.store.place_log import PLACES_FILE, add_place, read_places
 
@@ -210,6 +212,36 @@ def test_what_suggestions_brought_is_told_once_enough_was_done(desk, notes):
     assert sum("1 line of suggestions.jsonl" in text for _, text in notes) == 1
     desk.session.close()
     assert verdict.line == ""
+
+
+def complete(desk, index):
+    """Open the case by its row, and declare a coronal slice complete."""
+    desk.opened.open(CASE)
+    desk.opened.rest()
+    display = desk.case.display
+    desk.opened.viewer.dims.order = (1, 0, 2)
+    desk.opened.viewer.dims.set_current_step(*display.to_display(1, index))
+    desk.session.labels.toggle_slice_complete()
+
+
+def test_a_place_that_is_completed_on_another_way_is_ticked_off(desk):
+    suggestions = desk.session.suggestions
+    complete(desk, 7)
+    assert suggestions.index == -1 and not suggestions.waiting
+    assert [suggestions.state_of(place) for place in suggestions.places] == ["done"]
+    suggestions.take(jobs.SuggestionsReady(tuple(suggestions.places)))
+    assert suggestions.waiting
+    desk.opened.open("alpha").open(CASE)
+    assert not suggestions.waiting
+
+
+@pytest.mark.parametrize(("kind", "waits"), [("first", False), ("chosen", True)])
+def test_a_slice_beside_a_complete_one_is_no_first_slice_any_more(desk, kind, waits):
+    suggestions = desk.session.suggestions
+    (one,) = suggestions.places
+    suggestions._show([replace(one, kind=kind)])
+    complete(desk, 6)
+    assert bool(suggestions.waiting) == waits
 
 
 PIECE = ((2, 10), (3, 12), (1, 9))
