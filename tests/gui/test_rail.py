@@ -233,8 +233,8 @@ def test_places_have_pictures_as_the_viewer_shows_them(shown):
     desk = shown
     one = place("axial", 5)
     desk.session.suggestions._show([one])
-    desk.wait(lambda: desk.session.suggestions.picture_of(one) is not None)
-    pictured = desk.session.suggestions.picture_of(one)
+    desk.wait(lambda: desk.session.suggestions.gallery.find(one) is not None)
+    pictured = desk.session.suggestions.gallery.find(one)
     display = desk.session._desk.case.display
     assert (pictured.number, pictured.count) == (display.to_display(2, 5)[1] + 1, display.shape[0])
     assert pictured.picture.shape == (192, 192, 3) and np.ptp(pictured.picture) > 100

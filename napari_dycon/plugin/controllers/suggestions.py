@@ -8,7 +8,6 @@ from napari_dycon.engine.events import Note
 from napari_dycon.guidance.suggestions import CaseLooked, Suggestion
 from napari_dycon.plugin.background import jobs
 from napari_dycon.plugin.background.queue import JobQueue
-from napari_dycon.plugin.background.thumbnails import PlacePictured, pictures
 from napari_dycon.plugin.canvases.signposts import BoxInSpace, Signposts
 from napari_dycon.plugin.controllers.cases import Cases
 from napari_dycon.plugin.controllers.current_study import CurrentStudy
@@ -16,6 +15,7 @@ from napari_dycon.plugin.controllers.desk import Desk
 from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.follow_up import FollowUp
 from napari_dycon.plugin.controllers.followed import key_of
+from napari_dycon.plugin.controllers.gallery import Gallery
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.structures import Structures
 from napari_dycon.plugin.controllers.verdict import Verdict
@@ -32,14 +32,12 @@ UNTOUCHED: dict[Level, str] = {
     REGION: "This piece is not decided yet: accept or reject it, or skip the suggestion.",
     CASE: "Nothing in this case was changed yet: correct and complete it, or skip the suggestion.",
 }
-END_SECONDS = 5.0
 
 
 class Suggestions:
     """Where the person is sent next.
 
-    Signals: ``changed`` follows the places and what became of them, ``pictured`` a place of which there is a
-    picture now.
+    Signals: ``changed`` follows the places and what became of them.
 
     Parameters
     ----------
@@ -70,10 +68,11 @@ class Suggestions:
         Writes down what became of them.
     verdict
         What they have brought.
+    gallery
+        Has pictures of them.
     """
 
     changed = Signal()
-    pictured = Signal(object)
 
     def __init__(
         self,
@@ -89,11 +88,10 @@ class Suggestions:
     ) -> None:
         self._current, self._dialogue, self._desk, self._presenter = current, dialogue, desk, presenter
         self._cases, self._structures, self._signposts = cases, structures, signposts
-        self._chores, self._artist = chores, JobQueue(on_failure)
+        self._chores, self.gallery = chores, Gallery(on_failure)
         self.places: list[Suggestion] = []
         self.index = self._left = -1
         self._ended: dict[Key, str] = {}
-        self._pictures: dict[Key, PlacePictured] = {}
         self._on_way: Suggestion | None = None
         self.record = FollowUp(desk, presenter, cases.list.logbook, on_failure)
         self.verdict = Verdict(current, dialogue, cases.list, self.record, on_failure)
@@ -125,10 +123,6 @@ class Suggestions:
     def state_of(self, place: Suggestion) -> str:
         """Return what became of a place: waiting, done or skipped."""
         return self._ended.get(key_of(place), WAITING)
-
-    def picture_of(self, place: Suggestion) -> PlacePictured | None:
-        """Return the picture of a place, as soon as there is one."""
-        return self._pictures.get(key_of(place))
 
     @intention
     def go_to(self, place: Suggestion) -> None:
@@ -219,7 +213,8 @@ class Suggestions:
     def open_study(self, study: Study | None) -> None:
         """Forget all places, without a word; what becomes of others is written to ``study``."""
         self.places, self.index, self._left = [], -1, -1
-        self._ended, self._pictures, self._on_way = {}, {}, None
+        self._ended, self._on_way = {}, None
+        self.gallery.clear()
         self._signposts.frame(None)
         if study is not None:
             self.record.open_study(study)
@@ -229,7 +224,7 @@ class Suggestions:
         """Let go of the study."""
         self.record.close()
         self.verdict.close()
-        self._artist.close(END_SECONDS)
+        self.gallery.close()
         self.open_study(None)
 
     def look(self) -> None:
@@ -244,7 +239,7 @@ class Suggestions:
                 self._dialogue.say(event.level, event.text)
             case jobs.SuggestionsReady():
                 self._ended = {key: state for key, state in self._ended.items() if state == SKIPPED}
-                self._pictures = {}
+                self.gallery.clear()
                 self._show([place for place in event.suggestions if self.state_of(place) == WAITING])
 
     def _show(self, places: Sequence[Suggestion]) -> None:
@@ -253,13 +248,8 @@ class Suggestions:
         self.record.follow(self.places)
         self._signposts.frame(None)
         self.changed.emit()
-        unseen = [place for place in self.places if key_of(place) not in self._pictures]
-        if self._current.study is not None and unseen:
-            self._artist.put("pictures", pictures(self._current.study, unseen), self._take_picture)
-
-    def _take_picture(self, event: PlacePictured) -> None:
-        self._pictures[key_of(event.place)] = event
-        self.pictured.emit(event.place)
+        if self._current.study is not None:
+            self.gallery.make(self._current.study, self.places)
 
     def _drop(self, gone: Sequence[str]) -> None:
         """Forget the places in cases that were removed."""

@@ -40,7 +40,7 @@ class CardBench(QObject):
             (panel.reject_requested, partial(perform, "reject_piece")),
             (panel.place_requested, self._go_to),
             (session.suggestions.changed, self.show_all),
-            (session.suggestions.pictured, self._on_pictured),
+            (session.suggestions.gallery.pictured, self._on_pictured),
             (session.cases.opened, self._on_opened),
         ):
             signal.connect(slot)
@@ -54,7 +54,7 @@ class CardBench(QObject):
 
     def _card(self, place: "Suggestion") -> Card:
         suggestions, study = self._session.suggestions, self._session.study
-        pictured = suggestions.picture_of(place)
+        pictured = suggestions.gallery.find(place)
         names = {} if study is None else {case.id: case.name for case in study.cases}
         colours = {structure.value: structure.color for structure in self._session.structures.all}
         slice_number = "slice" if pictured is None else f"{pictured.number} of {pictured.count}"

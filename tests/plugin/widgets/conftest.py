@@ -127,7 +127,6 @@ class Versions(Part):
 
 class Suggestions(Part):
     changed = Signal()
-    pictured = Signal(object)
 
     @property
     def here(self) -> Place | None:
@@ -136,7 +135,11 @@ class Suggestions(Part):
     def state_of(self, place: Place) -> str:
         return self.states.get(place.reason, "waiting")
 
-    def picture_of(self, place: Place) -> SimpleNamespace | None:
+
+class Gallery(Part):
+    pictured = Signal(object)
+
+    def find(self, place: Place) -> SimpleNamespace | None:
         return self.pictures.get(place.reason)
 
 
@@ -219,8 +222,9 @@ class Recorder:
         self.versions = Versions(asked, "versions", shown=None)
         verdict = Verdict(asked, "verdict", line="", details="")
         self.suggestions = Suggestions(
-            asked, "suggestions", places=[], index=-1, states={}, pictures={}, verdict=verdict, piece=None
+            asked, "suggestions", places=[], index=-1, states={}, verdict=verdict, piece=None
         )
+        self.suggestions.gallery = Gallery(asked, "gallery", pictures={})
         methods = [
             ("supervised", "Supervised: labelled voxels only"),
             ("dycon", "DyCON: learns from all"),
