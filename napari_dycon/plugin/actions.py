@@ -33,6 +33,7 @@ NO_MODEL = "Nothing has been trained in this study yet."
 NO_LABELS = "Nothing is labelled yet. Paint one slice, then press Slice complete."
 NO_SCANS = "The study has no scans yet."
 NO_OTHER = "This is the only structure: add another one first."
+NO_GROUP = "The active structure is in no group: put it into one first."
 NO_SELECTION = "Select a case in the list first."
 NO_REMOVED = "No case has been removed that could be put back."
 LOADING = "The learning engine is still loading."
@@ -120,6 +121,8 @@ class Situation:
         Whether the open case has images beside the scan.
     structures, selected
         How many structures the study has, and how many cases are selected in the list.
+    grouped
+        Whether the active structure is in a group.
     removed
         Whether a case was removed that can be put back.
     task
@@ -140,6 +143,7 @@ class Situation:
     windows: frozenset[str] = frozenset()
     images: bool = False
     structures: int = 0
+    grouped: bool = False
     selected: int = 0
     removed: bool = False
     task: str = "idle"
@@ -224,6 +228,11 @@ def need_other(now: Situation) -> str:
     return "" if now.structures > 1 else NO_OTHER
 
 
+def need_group(now: Situation) -> str:
+    """The active structure is in a group."""
+    return "" if now.grouped else NO_GROUP
+
+
 def need_selection(now: Situation) -> str:
     """A case is selected in the list."""
     return "" if now.selected else NO_SELECTION
@@ -251,6 +260,7 @@ ADD = (need_study, need_write, need_rest)
 PREDICT = (need_study, need_write, need_model, need_rest)
 PREDICT_HERE = (need_study, need_write, need_model, need_case, need_processor)
 NAME = (need_study, need_write)
+OF_GROUP = (*NAME, need_group)
 RESTRUCTURE = (*NAME, need_rest, need_other)
 SELECTED = (need_study, need_selection)
 MARK = (*NAME, need_selection)
@@ -630,6 +640,71 @@ ACTIONS: tuple[Action, ...] = (
         NAME,
         by_dock=True,
         entry="Colour…",
+    ),
+    Action(
+        "lock_structure",
+        "Lock the active structure, or unlock it",
+        LABELS,
+        NO_KEYS,
+        NAME,
+        by_dock=True,
+        entry="Locked",
+        how="What is labelled as this structure stays so: nothing paints over it",
+    ),
+    Action(
+        "hide_structure",
+        "Hide the active structure, or show it",
+        LABELS,
+        NO_KEYS,
+        NAME,
+        by_dock=True,
+        entry="Hidden",
+        how="It is not seen in your labels or in predictions",
+    ),
+    Action(
+        "group_structure",
+        "Group of the active structure",
+        LABELS,
+        NO_KEYS,
+        NAME,
+        by_dock=True,
+        entry="Group",
+    ),
+    Action(
+        "new_group",
+        "Put the active structure into a new group",
+        LABELS,
+        NO_KEYS,
+        NAME,
+        by_dock=True,
+        entry="New group…",
+    ),
+    Action(
+        "leave_group",
+        "Take the active structure out of its group",
+        LABELS,
+        NO_KEYS,
+        OF_GROUP,
+        by_dock=True,
+        entry="None",
+    ),
+    Action(
+        "lock_group",
+        "Lock the group of the active structure, or unlock it",
+        LABELS,
+        NO_KEYS,
+        OF_GROUP,
+        by_dock=True,
+        entry="All locked",
+    ),
+    Action(
+        "hide_group",
+        "Hide the group of the active structure, or show it",
+        LABELS,
+        NO_KEYS,
+        OF_GROUP,
+        by_dock=True,
+        entry="All hidden",
     ),
     Action(
         "merge_structure",

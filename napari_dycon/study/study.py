@@ -20,12 +20,13 @@ from napari_dycon.study.store.removing import RemovedCase, RemovedCases
 from napari_dycon.study.store.runs import RunStore
 from napari_dycon.study.store.scans import ScanReader, replaced_note
 from napari_dycon.study.store.schema import CaseRecord, StudyRecord
-from napari_dycon.study.store.structures import StructureChanges
+from napari_dycon.study.store.structures import StructureChanges, locked_names
 from napari_dycon.study.store.studyfile import Reading
 from napari_dycon.study.store.versions import Version
 from napari_dycon.study.truth.annotations import Annotation
 from napari_dycon.study.truth.draft import Draft
 from napari_dycon.study.truth.edits import AUTOSAVE
+from napari_dycon.study.truth.locks import Locks
 from napari_dycon.study.truth.summary import KnownSummary
 
 
@@ -175,7 +176,9 @@ class Study(StudyFolder):
         run: str | None = None,
         consensus: Sequence[str] = (),
     ) -> CaseRecord:
-        """Replace the annotation of a case and update its status.
+        """Replace the annotation of a case and update its status; what is locked stays as it was.
+
+        A draft comes from an editor, which has seen to that.
 
         Parameters
         ----------
@@ -203,7 +206,10 @@ class Study(StudyFolder):
         self.require_writable()
         if annotation.shape != self.case(case_id).shape:
             raise StudyError(f"The annotation of {case_id} has not the size of its scan; it was not saved.")
-        scan = self.scan_path(case_id)
+        scan, locks = self.scan_path(case_id), Locks(locked_names(self.structures))
+        if locks and isinstance(annotation, Annotation) and self.case(case_id).status != "unlabelled":
+            annotation = annotation.copy()
+            locks.put_back(self.annotation(case_id), annotation)
         version = self._annotations.write(case_id, annotation, scan, reason, names, run, consensus)
         with self.mutex:
             record = self.case(case_id)

@@ -38,7 +38,7 @@ for step in range(int(sys.argv[2]), 100000):
     made.labels[:], made.known[:] = step % 250 + 1, 1
     study.save_annotation(case, made, "accept" if step % 3 else "autosave")
     kept.save(Checkpoint(step, {"w": torch.full((2000,), float(step))}, {}))
-    study.rename_structure(1, f"name {step}")
+    study.change_structure(1, name=f"name {step}")
     print(step, flush=True)
 """
 

@@ -50,7 +50,7 @@ def test_another_prediction_label_or_structure_is_looked_at_anew(study, reads):
     study.save_annotation("scan_2", annotation, "complete")
     third = found(study)
     assert {c.suggestion.index for c in third if c.suggestion.axis == 2}.isdisjoint({10, 11, 12})
-    study.rename_structure(3, "kidney")
+    study.change_structure(3, name="kidney")
     assert {c.suggestion.structure_name for c in found(study)} == {"kidney"}
     assert reads == ["scan_2"] * 4
 

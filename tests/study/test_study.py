@@ -9,7 +9,7 @@ import pytest
 
 from napari_dycon.errors import StudyError
 from napari_dycon.study.exchange import importing
-from napari_dycon.study.store.schema import DEFAULT_COLORS
+from napari_dycon.study.store.schema import DEFAULT_COLORS, Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation, Known
 
@@ -96,12 +96,12 @@ def test_an_impossible_structure_is_refused_and_nothing_changes(study, fields, m
 def test_a_renamed_structure_keeps_its_labels_and_volumes(study, make_scan, make_labels):
     case = importing.add_scan(study, make_scan(), make_labels())
     volume = case.volumes_ml["left atrium"]
-    study.rename_structure(1, "atrium sinistrum")
-    study.recolour_structure(1, "#00ff00")
+    study.change_structure(1, name="atrium sinistrum")
+    study.change_structure(1, color="#00ff00")
     assert study.case(case.id).volumes_ml == {"atrium sinistrum": volume}
-    assert study.structures[0].model_dump() == {"value": 1, "name": "atrium sinistrum", "color": "#00ff00"}
+    assert study.structures[0] == Structure(value=1, name="atrium sinistrum", color="#00ff00")
     with pytest.raises(StudyError, match="no structure with label value 9"):
-        study.rename_structure(9, "x")
+        study.change_structure(9, name="x")
 
 
 def test_the_message_about_an_unknown_case_names_it(study):

@@ -186,5 +186,6 @@ def read_situation(
         windows=frozenset(window.name for window in contrast.windows),
         images=bool(pictures.names),
         structures=len(structures.all),
+        grouped=any(one.group for one in structures.all if one.value == structures.active_value),
         task=tasks.state.kind,
     )

@@ -13,6 +13,7 @@ from napari_dycon.plugin.layers.open_case import OpenCase
 from napari_dycon.plugin.layers.presenter import Presenter
 from napari_dycon.plugin.layers.strokes import PaintingHook
 from napari_dycon.study.store.schema import Structure
+from napari_dycon.study.store.structures import locked_names
 from napari_dycon.study.truth.regions import Selection
 
 MOST_LABELS = 255
@@ -78,8 +79,19 @@ class Desk:
         self._seen_place = self._presenter.slices.view_place()
         self._presenter.brush.expect = case.editor.expect_mark
         self._presenter.brush.guard = case.editor.painting
+        self.lock(structures)
         self.tell_slice()
         self._tell_history()
+
+    def lock(self, structures: tuple[Structure, ...]) -> None:
+        """Let nothing take a voxel of the open case from those of ``structures`` that are locked."""
+        if self.case is not None:
+            self.case.editor.locks.set(locked_names(structures))
+
+    @property
+    def stopped(self) -> str:
+        """What the last change of the labels left as it was, since it is locked; empty for nothing."""
+        return "" if self.case is None else self.case.editor.locks.sentence
 
     def show_picture(self, loaded: PictureLoaded) -> bool:
         """Show another image of the open case, and tell whether it still is the open one."""
@@ -194,6 +206,8 @@ class Desk:
     def _on_stroke(self, box: tuple[slice, ...], mask: np.ndarray, value: int) -> None:
         if self.case is not None:
             self._tell_stroke(self.case, Selection(*self.case.display.part_to_source(box, mask)), value)
+            if self.stopped:
+                self._presenter.refresh_annotation()
             self._save_soon()
             self.saving.announce()
             self._presenter.maps.follow_truth()

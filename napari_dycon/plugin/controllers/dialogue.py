@@ -63,8 +63,8 @@ class Dialogue:
             notify(level, text)
 
     def say_of_edit(self, text: str) -> None:
-        """Tell what became of the labels; it stands until they change again."""
-        self.say("info", text)
+        """Tell what became of the labels, and what was locked; it stands until they change again."""
+        self.say("info", " ".join(filter(None, (text, self._desk.stopped))))
         self._about_edit = True
         self._desk.tell_next_change()
 

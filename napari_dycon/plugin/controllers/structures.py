@@ -1,7 +1,8 @@
 """The structures of the study: named, coloured, chosen, merged and removed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
+from itertools import chain
 
 from psygnal import Signal
 
@@ -16,8 +17,8 @@ from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.question import CANCEL, Question
 from napari_dycon.plugin.layers.hand import Hand
 from napari_dycon.plugin.layers.presenter import Presenter
-from napari_dycon.study.store.schema import Structure
-from napari_dycon.study.store.structures import read_notes
+from napari_dycon.study.store.schema import Structure, in_groups
+from napari_dycon.study.store.structures import read_notes, require_unlocked
 from napari_dycon.study.study import Study
 
 LONGEST_NAME = 18
@@ -72,11 +73,16 @@ class Structures:
         self._presenter, self._hand, self._loads, self._tasks = presenter, hand, loads, tasks
         self.active_value = 1
         desk.picked.connect(self._on_picked)
+        desk.rewritten.connect(self._tell_stopped)
+        desk.stroked.connect(self._show_painted)
+        presenter.brush.stopped = self._on_stopped
 
     @property
     def all(self) -> tuple[Structure, ...]:
-        """The structures of the study, empty without one."""
-        return tuple(self._current.study.structures) if self._current.study is not None else ()
+        """The structures of the study as they are listed, group by group; empty without one."""
+        if self._current.study is None:
+            return ()
+        return tuple(chain.from_iterable(in_groups(self._current.study.structures).values()))
 
     @property
     def active(self) -> Structure | None:
@@ -125,13 +131,21 @@ class Structures:
     @intention
     def rename(self, value: int, name: str) -> None:
         """Give the structure with label ``value`` another name."""
-        self._require_settled().rename_structure(value, name)
+        self._require_settled().change_structure(value, name=name)
         self._tell_edited()
 
     @intention
     def recolour(self, value: int, color: str) -> None:
         """Give the structure with label ``value`` another colour, "#rrggbb"."""
-        self._require_settled().recolour_structure(value, color)
+        self._require_settled().change_structure(value, color=color)
+        self._tell_edited()
+
+    @intention
+    def change(self, values: Collection[int], what: str, becomes: str | bool) -> None:
+        """Change whether structures are ``locked`` or ``hidden``, or their ``group``."""
+        study = self._require_settled()
+        for value in values:
+            study.change_structure(value, **{what: becomes})
         self._tell_edited()
 
     @intention
@@ -154,12 +168,14 @@ class Structures:
     def merge(self, value: int, into: int) -> None:
         """Ask whether one structure shall become part of another in every case, and do it."""
         study = self._current.at_rest()
+        require_unlocked(study.structure(value))
         self._after_save(partial(self._ask_merge, study, value, into))
 
     @intention
     def remove(self, value: int, background: bool = False) -> None:
         """Ask whether a structure shall leave every case, its voxels unlabelled or background, and do it."""
         study = self._current.at_rest()
+        require_unlocked(study.structure(value))
         if len(study.structures) == 1:
             name = study.structure(value).name
             raise StudyError(f"“{name}” is the only structure: add another one before you remove it.")
@@ -223,8 +239,27 @@ class Structures:
     def _tell_edited(self) -> None:
         self._presenter.select_value(self.active_value)
         self._presenter.show_structures(self.all)
+        self._desk.lock(self.all)
         self.changed.emit()
         self.edited.emit()
+
+    def _on_stopped(self, values: Collection[int]) -> None:
+        """Note which locked structures a stroke went over."""
+        if self._desk.case is not None:
+            self._desk.case.editor.locks.meet(values)
+            self._tell_stopped()
+
+    def _tell_stopped(self) -> None:
+        """Say what stayed as it was because it is locked."""
+        if self._desk.stopped:
+            self._dialogue.say_of_edit("")
+
+    def _show_painted(self) -> None:
+        """A structure that is hidden and painted with is shown again."""
+        active = self.active
+        if active is not None and active.hidden and self._hand.tool != "erase":
+            self.change([active.value], "hidden", False)
+            self._dialogue.say_of_edit(f"“{active.name}” was hidden, and is shown again.")
 
     def _on_picked(self, value: int) -> None:
         """Follow napari's own label controls, but only to values that a structure has; 0 is the eraser's."""

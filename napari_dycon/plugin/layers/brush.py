@@ -69,10 +69,14 @@ class Brush:
         Lowest and highest intensity that is painted on, or None for any.
     scan
         Intensities ``(z, y, x)`` of the case that is shown.
+    locked
+        Label values on which nothing else is painted.
     said
         Returns what a model says of a voxel ``(z, y, x)``, in words.
     expect
         Told the value and the meaning of a mark before it is painted.
+    stopped
+        Told the locked values that a stroke went over, once it has ended.
     guard
         Makes what is held while an array is changed.
     undo, redo
@@ -85,12 +89,15 @@ class Brush:
     marks: dict[Says, int] = field(default_factory=dict)
     limits: tuple[float, float] | None = None
     scan: np.ndarray | None = None
+    locked: frozenset[int] = frozenset()
     said: Callable[[tuple[int, ...]], str] | None = None
     expect: Callable[[int, Known], None] | None = None
+    stopped: Callable[[frozenset[int]], None] | None = None
     guard: Callable[[], AbstractContextManager[object]] = nullcontext
     undo: Callable[[], None] | None = None
     redo: Callable[[], None] | None = None
     layers: "WeakSet[BrushedLabels]" = field(default_factory=WeakSet)
+    _met: set[int] = field(default_factory=set)
 
     def end_strokes(self) -> None:
         """Let what has been painted count as a stroke; what is left of a drag paints nothing.
@@ -112,15 +119,25 @@ class Brush:
     def hold(self, modifiers: Sequence[object]) -> None:
         """Notice which keys are held as a stroke begins."""
 
-    def paintable(self, where: tuple[slice, ...], label: int) -> np.ndarray | None:
-        """Return a mask of the box in which ``label`` may be painted; None for everywhere.
+    def limit(self, where: tuple[slice, ...], mask: np.ndarray, label: int, there: np.ndarray) -> np.ndarray:
+        """Return the part of a mask in a box of the array on which ``label`` may be painted.
 
-        Erasing is free.
+        Erasing does not ask for intensities. ``there`` is what is labelled now, of the shape of the mask.
         """
-        if self.limits is None or self.scan is None or label == 0:
-            return None
-        values = self.scan[where]
-        return np.asarray((values >= self.limits[0]) & (values <= self.limits[1]))
+        if self.limits is not None and self.scan is not None and label != 0:
+            values = self.scan[where].reshape(mask.shape)
+            mask = mask & (values >= self.limits[0]) & (values <= self.limits[1])
+        if self.locked:
+            held = mask & np.isin(there, list(self.locked - {label}))
+            self._met |= set(np.unique(there[held]).tolist())
+            mask = mask & ~held
+        return mask
+
+    def tell_stopped(self) -> None:
+        """Tell which locked structures the stroke that has ended went over, if any."""
+        met, self._met = frozenset(self._met), set()
+        if met and self.stopped is not None:
+            self.stopped(met)
 
     def meaning(self, label: int) -> Says:
         """Return what a stroke said that was painted with ``label``."""
@@ -215,6 +232,7 @@ class BrushedLabels(HookedLabels):
             notify("warning", "A polygon lies on one slice: draw it again without changing the slice.")
             return
         super().paint_polygon(points, self.brush.value(new_label, self.selected_label))
+        self.brush.tell_stopped()
 
     def data_setitem(self, indices: tuple[np.ndarray, ...], value: object, refresh: bool = True) -> None:
         """Set voxels, and tell of it."""
@@ -235,9 +253,9 @@ class BrushedLabels(HookedLabels):
         else:
             self.events.paint(value=item)
 
-    def paintable(self, where: tuple[slice, ...], label: int) -> np.ndarray | None:
-        """Return a mask of the box in which the brush may paint; None for everywhere."""
-        return self.brush.paintable(where, label)
+    def limit(self, where: tuple[slice, ...], mask: np.ndarray, label: int) -> np.ndarray:
+        """Return the part of a mask in a box of the array on which the brush may paint."""
+        return self.brush.limit(where, mask, label, np.asarray(self.data[where]).reshape(mask.shape))
 
     def as_one(self, change: Callable[..., None], *args: object, **more: object) -> None:
         """Change the array; napari would tell of it before, unless it is a part of a stroke."""
@@ -257,11 +275,12 @@ class BrushedLabels(HookedLabels):
             yield
             if self._dragging is not place:
                 stroke.close()
-                return
+                break
             if place != (event.dims_displayed, _slice_of(event)):
                 self.end_stroke()
                 stroke.close()
-                return
+                break
+        self.brush.tell_stopped()
 
 
 def _slice_of(event: Event) -> tuple[float, ...]:

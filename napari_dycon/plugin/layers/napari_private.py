@@ -121,10 +121,10 @@ class HookedLabels(Labels):
 
     hatched = False
 
-    def paintable(self, where: Box, label: int) -> np.ndarray | None:
-        """Return a mask of the box in which ``label`` may be painted; None for everywhere."""
+    def limit(self, where: Box, mask: np.ndarray, label: int) -> np.ndarray:
+        """Return the part of a mask in a box of the array on which ``label`` may be painted."""
         del where, label
-        return None
+        return mask
 
     def as_one(self, change: Callable[..., None], *args: object, **more: object) -> None:
         """Change the array by calling ``change`` with the rest."""
@@ -193,9 +193,7 @@ class HookedLabels(Labels):
         *rest: object,
         **more: object,
     ) -> None:
-        where = self.paintable(slice_key, new_label)
-        if where is not None:
-            mask = mask & where.reshape(mask.shape)
+        mask = self.limit(slice_key, mask, new_label)
         paint = super()._paint_region_with_mask
         self.as_one(paint, slice_key, mask, new_label, dims_to_paint, *rest, **more)
 
@@ -223,6 +221,8 @@ class OutlinedVisual(VispyLabelsLayer):
 
     def _draw_lines(self) -> None:
         ends, colours = self.layer.lines()
+        seen = colours[:, 3] > 0
+        ends, colours = ends[seen], colours[seen]
         there = len(ends) > 0
         for line in (self._ground, self._line):
             if line.parent is not self.node:

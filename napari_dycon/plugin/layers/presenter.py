@@ -198,8 +198,9 @@ class Presenter:
         self._apply_known()
 
     def show_structures(self, structures: tuple[Structure, ...]) -> None:
-        """Give annotation and prediction the colours and names of ``structures``."""
+        """Give annotation and prediction the colours and names of ``structures``, but hide those hidden."""
         self.brush.marks = mark_values([structure.value for structure in structures])
+        self.brush.locked = frozenset(structure.value for structure in structures if structure.locked)
         colours = styles.structure_colours(structures, self.brush.marks)
         names = pd.DataFrame({"index": [s.value for s in structures], "name": [s.name for s in structures]})
         for role in (styles.PREDICTION, styles.ANNOTATION, styles.VERSION):

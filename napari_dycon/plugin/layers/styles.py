@@ -66,9 +66,9 @@ MARK_COLOURS = {
 def structure_colours(
     structures: Iterable[Structure], marks: Mapping[Says, int] | None = None
 ) -> DirectLabelColormap:
-    """Return the colours of ``structures`` and of painted marks; every other value is transparent."""
+    """Return the colours of ``structures`` and of painted marks; all else, and what is hidden, is clear."""
     colours: dict[int | None, object] = {None: np.zeros(4), 0: np.zeros(4)}
-    colours.update({structure.value: structure.color for structure in structures})
+    colours.update({structure.value: structure.color for structure in structures if not structure.hidden})
     colours.update({value: MARK_COLOURS[says] for says, value in (marks or {}).items()})
     return DirectLabelColormap(color_dict=colours, name="structures")
 
@@ -76,7 +76,7 @@ def structure_colours(
 def difference_colours(structures: Iterable[Structure]) -> DirectLabelColormap:
     """Return the colours of ``structures`` for what a prediction has too much of, and for what it misses."""
     colours: dict[int | None, object] = {None: np.zeros(4), 0: np.zeros(4)}
-    for structure in structures:
+    for structure in (structure for structure in structures if not structure.hidden):
         colours.update(dict.fromkeys((structure.value, MISSED + structure.value), structure.color))
     return DirectLabelColormap(color_dict=colours, name="differences")
 

@@ -46,6 +46,8 @@ FILES = {
     "settings": "sliders-horizontal",
     "machine": "server",
     "reset": "rotate-ccw",
+    "locked": "lock",
+    "hidden": "eye-off",
 }
 """What each icon is called here, and in the set."""
 

@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout,
 
 from napari_dycon.plugin.actions import PLANES
 from napari_dycon.plugin.widgets.action_menu import ActionMenu
-from napari_dycon.plugin.widgets.chips import VALUE_ROLE, ChipList, Structure
+from napari_dycon.plugin.widgets.chips import VALUE_ROLE, ChipList
 from napari_dycon.plugin.widgets.icons import icon
 from napari_dycon.plugin.widgets.parts import (
     allow,
@@ -19,8 +19,9 @@ from napari_dycon.plugin.widgets.parts import (
 )
 from napari_dycon.plugin.widgets.structure_menu import StructureMenu
 from napari_dycon.plugin.widgets.theme import Theme
+from napari_dycon.study.store.schema import Structure
 
-EDIT_TIP = "Rename, recolour, merge or remove the active structure"
+EDIT_TIP = "Rename, recolour, lock, hide, group, merge or remove the active structure"
 
 
 class StructuresPanel(QWidget):

@@ -111,6 +111,7 @@ class Workbench(QObject):
             (dock.structures.add_requested, session.structures.add),
             (dock.structures.rename_requested, session.structures.rename),
             (dock.structures.menu.recolour_requested, session.structures.recolour),
+            (dock.structures.menu.change_requested, session.structures.change),
             (dock.structures.menu.merge_requested, session.structures.merge),
             (dock.structures.menu.remove_requested, session.structures.remove),
             (dock.structures.slice_complete_requested, partial(perform, "slice_complete")),

@@ -260,17 +260,17 @@ class StudyFolder:
             self.set_structures((*self.structures, added))
             return added
 
-    def rename_structure(self, value: int, name: str) -> Structure:
-        """Give a structure another name; its label value stays."""
+    def change_structure(self, value: int, **changes: str | bool) -> Structure:
+        """Change what a structure is beside its label value: name, color, locked, hidden, group.
+
+        Raises
+        ------
+        StudyError
+            If there is no such structure, or it cannot be so.
+        """
         with self.mutex:
             old = self.structure(value)
-            self.set_structures(_with_changes(self.structures, old, name=name))
-            return self.structure(value)
-
-    def recolour_structure(self, value: int, color: str) -> Structure:
-        """Give a structure another colour, ``#rrggbb``."""
-        with self.mutex:
-            self.set_structures(_with_changes(self.structures, self.structure(value), color=color))
+            self.set_structures(_with_changes(self.structures, old, **changes))
             return self.structure(value)
 
     # ---- for the modules of this layer -------------------------------------------------------
@@ -422,9 +422,10 @@ def _free_value(record: StudyRecord) -> int:
     return value
 
 
-def _with_changes(structures: Sequence[Structure], old: Structure, **changes: str) -> tuple[Structure, ...]:
-    changed = new_structure(**{**old.model_dump(include={"value", "name", "color"}), **changes})
-    changed = old.model_copy(update=dict(changed))
+def _with_changes(
+    structures: Sequence[Structure], old: Structure, **changes: str | bool
+) -> tuple[Structure, ...]:
+    changed = new_structure(**{**dict(old), **changes})
     return tuple(changed if structure is old else structure for structure in structures)
 
 

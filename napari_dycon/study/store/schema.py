@@ -7,6 +7,7 @@ import re
 import secrets
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -20,6 +21,7 @@ SEVERAL_IMAGES = 2
 LONGEST_CHANNEL = 32
 LONGEST_NAME = 200
 LONGEST_READER = 64
+LONGEST_GROUP = 40
 MOST_STRUCTURES = 255
 
 DEFAULT_COLORS = (
@@ -69,6 +71,12 @@ def _channel_name(text: str) -> str:
     return text
 
 
+def _group_name(text: str) -> str:
+    if text and (len(_plain_name(text)) > LONGEST_GROUP or text != text.strip()):
+        raise ValueError(f"its group has a name of up to {LONGEST_GROUP} letters, not {text!r}")
+    return text
+
+
 def reader_name(text: str) -> str:
     """What a reader is called: name or initials in one line; empty where nobody is named.
 
@@ -103,6 +111,12 @@ class Structure(BaseModel):
         What the user calls it: 1 to 200 letters in one line, unique in the study.
     color
         ``#rrggbb``.
+    locked
+        Whether what is labelled as this structure stays so, whatever is written there.
+    hidden
+        Whether it is left out of what is seen of labels and predictions.
+    group
+        Under what it is listed with others; empty for nothing.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -110,10 +124,21 @@ class Structure(BaseModel):
     value: int = Field(ge=1, le=MOST_STRUCTURES)
     name: Annotated[str, AfterValidator(_plain_name)]
     color: str = Field(default=DEFAULT_COLORS[0], pattern=r"^#[0-9a-fA-F]{6}$")
+    locked: bool = False
+    hidden: bool = False
+    group: Annotated[str, AfterValidator(_group_name)] = ""
 
 
-def new_structure(value: int, name: str, color: str = DEFAULT_COLORS[0]) -> Structure:
-    """Make a structure of what a person gave.
+def in_groups(structures: Iterable[Structure]) -> dict[str, tuple[Structure, ...]]:
+    """Sort structures by their group, first what is in none (under an empty name), else as they come."""
+    found: dict[str, tuple[Structure, ...]] = {"": ()}
+    for structure in structures:
+        found[structure.group] = (*found.get(structure.group, ()), structure)
+    return found
+
+
+def new_structure(value: int, name: str, color: str = DEFAULT_COLORS[0], **more: Any) -> Structure:
+    """Make a structure of what a person gave, and of whatever else a `Structure` has.
 
     Raises
     ------
@@ -121,11 +146,12 @@ def new_structure(value: int, name: str, color: str = DEFAULT_COLORS[0]) -> Stru
         With one sentence, if there cannot be such a structure.
     """
     try:
-        return Structure(value=value, name=name.strip(), color=color)
+        return Structure(value=value, name=name.strip(), color=color, **more)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         said = {
             "name": fault["msg"].removeprefix("Value error, "),
+            "group": fault["msg"].removeprefix("Value error, "),
             "value": f"its label value is a whole number from 1 to {MOST_STRUCTURES}, not {value}",
             "color": f"its colour is written like #e6550d, not {color!r}",
         }

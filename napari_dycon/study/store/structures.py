@@ -10,6 +10,7 @@ or restored later speaks of the structures of today.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from napari_dycon.io.json_files import write_checked
 from napari_dycon.study.store.annotation_store import AnnotationStore
 from napari_dycon.study.store.files import clear_way, free_path, now
 from napari_dycon.study.store.folder import StudyFolder
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.truth.annotations import Annotation, Known
 
 
@@ -89,7 +91,7 @@ class StructureChanges:
         Raises
         ------
         StudyError
-            If there is no such structure, both are the same, or the study cannot be changed.
+            If there is no such structure, it is locked, both are the same, or the study cannot be changed.
         """
         source, target = self._study.structure(value), self._study.structure(into)
         if source is target:
@@ -102,7 +104,7 @@ class StructureChanges:
         Raises
         ------
         StudyError
-            If there is no such structure, or the study cannot be changed.
+            If there is no such structure, it is locked, or the study cannot be changed.
         """
         source = self._study.structure(value)
         self._begin(f'Remove "{source.name}"', value, 0, background=background)
@@ -165,7 +167,7 @@ class StructureChanges:
     def _begin(self, name: str, value: int, becomes: int, *, background: bool) -> None:
         self._study.require_writable()
         with self._study.restructuring:
-            self._study.structure(value)  # another change may have taken it meanwhile
+            require_unlocked(self._study.structure(value))  # another change may have taken it meanwhile
             self._require_readable(value)
             with self._study.mutex:
                 versions = {case.id: self._annotations.version(case.id) for case in self._study.cases}
@@ -240,6 +242,23 @@ class StructureChanges:
                 f"{path} was damaged and set aside: older versions and predictions may show structures that "
                 "were merged or removed."
             )
+
+
+def require_unlocked(structure: Structure) -> None:
+    """Refuse to take a structure out of the study that is locked.
+
+    Raises
+    ------
+    StudyError
+        With what to do.
+    """
+    if structure.locked:
+        raise StudyError(f"“{structure.name}” is locked, and this would change it: unlock it first.")
+
+
+def locked_names(structures: Iterable[Structure]) -> dict[int, str]:
+    """Label values of the structures that are locked, and what they are called."""
+    return {structure.value: structure.name for structure in structures if structure.locked}
 
 
 def read_notes(study: Path) -> tuple[Reassignment, ...]:

@@ -27,6 +27,7 @@ from napari_dycon.study.truth.edits import (
     result_of,
     writing,
 )
+from napari_dycon.study.truth.locks import Locks
 from napari_dycon.study.truth.regions import (
     Box,
     Selection,
@@ -64,6 +65,8 @@ class AnnotationEditor(Decider):
     ----------
     annotation
         The live annotation.
+    locks
+        Structures whose voxels stay what they are, whoever writes there.
     """
 
     def __init__(self, annotation: Annotation, geometry: Geometry, memory: int = HISTORY_BYTES) -> None:
@@ -71,6 +74,7 @@ class AnnotationEditor(Decider):
             raise ValueError(f"annotation {annotation.shape} and scan {geometry.shape} differ in size")
         self.annotation = annotation
         self.geometry = geometry
+        self.locks = Locks()
         self._seen = annotation.labels.copy(order="K")
         self._opening = annotation.copy()
         self._axis = slowest_axis(annotation.labels)
@@ -134,11 +138,14 @@ class AnnotationEditor(Decider):
             return edit
         box, mask = where.box, True if where.mask is None else where.mask
         with self._lock:
+            self.locks.forget()
             parts = list(Selection(box).slabs(VOXELS_AT_A_TIME, self._axis))
             before = [Annotation(self._seen[p.box], self.known[p.box]).copy() for p in parts]
             if how == Known.UNKNOWN:
                 np.copyto(self.labels[box], np.uint8(0), where=mask)
             np.copyto(self.known[box], np.uint8(how), where=mask)
+            for part, old in zip(parts, before, strict=True):
+                self.locks.put_back(old, self.annotation.cut(part.box))
             np.copyto(self._seen[box], self.labels[box], where=mask)
             self._history.give_found(edit, where)
             for part, old in zip(parts, before, strict=True):
@@ -229,7 +236,7 @@ class AnnotationEditor(Decider):
         Raises
         ------
         StudyError
-            While an operation is under way on another thread.
+            While an operation is under way on another thread, or where a locked structure would lose voxels.
         """
         return self._travel("before")
 
@@ -239,7 +246,7 @@ class AnnotationEditor(Decider):
         Raises
         ------
         StudyError
-            While an operation is under way on another thread.
+            While an operation is under way on another thread, or where a locked structure would lose voxels.
         """
         return self._travel("after")
 
@@ -275,6 +282,7 @@ class AnnotationEditor(Decider):
         """
         total, step = replace(edit, patches=[]), None
         with self._alone():
+            self.locks.forget()
             for selection, change in pieces:
                 with self._lock:
                     self._reconcile(selection.box)
@@ -301,7 +309,7 @@ class AnnotationEditor(Decider):
 
         The change is made on a copy: what is painted meanwhile is seen by the writing, and stays.
         """
-        patch = result_of(self.annotation, selection, change)
+        patch = result_of(self.annotation, selection, self.locks.guard(change))
         if patch is not None:
             patch = patch.limit(self._write(patch, "after"))
         if opening is None and patch is not None:
@@ -324,6 +332,8 @@ class AnnotationEditor(Decider):
                 step = self._history.step(side)
                 if step is None:
                     return None
+                self.locks.require_free(step.edit.patches, undo=side == "before")
+                self.locks.forget()
                 self._history.travel(side)
             self._move(step, side)
             return step.edit
@@ -383,5 +393,7 @@ class AnnotationEditor(Decider):
         told = np.where(as_opened, self._opening.known[box][different], np.uint8(Known.DRAWN))
         known[different] = np.where(marked > 0, marked - np.uint8(1), told)
         seen[different] = now
+        self.locks.put_back(before, Annotation(seen, known))
+        labels[different] = seen[different]
         self._history.found.add(Patch.between(box, before, Annotation(seen, known)))
         self._unsaved.touch(box)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dycon.study.truth.annotations import Annotation
+from napari_dycon.study.truth.annotations import Annotation, Known
 from napari_dycon.study.truth.regions import (
     Box,
     Selection,
@@ -108,6 +108,17 @@ class Patch:
     def labels(self, side: Side) -> NDArray[np.uint8]:
         """Labels of the changed voxels on one side; 0 elsewhere."""
         return self._values(0 if side == "before" else 1)
+
+    def values_lost(self, *, undo: bool) -> set[int]:
+        """Labels that some voxel has no longer, or that count no longer, once it is made or undone."""
+        before, after, known, known_after = (
+            (self.codes >> np.uint32(8 * byte)).astype(np.uint8) for byte in range(4)
+        )
+        if undo:
+            before, after, known, known_after = after, before, known_after, known
+        silent = (Known.UNKNOWN, Known.IGNORE)
+        lost = ~np.isin(known, silent) & ((before != after) | np.isin(known_after, silent))
+        return set(before[(self.codes != 0) & lost].tolist())
 
     def limit(self, where: NDArray[np.bool_]) -> Patch | None:
         """Return the part of it within a mask of the box's shape; None where nothing is left."""

@@ -201,3 +201,75 @@ def test_a_name_that_cannot_be_is_one_sentence_in_the_window(opened, notes, name
     assert "There can be no such structure" in errors(notes)[-1]
     assert "validation" not in errors(notes)[-1]
     assert [structure.name for structure in opened.session.structures.all] == before
+
+
+def said(notes):
+    return [text for _, text in notes]
+
+
+def test_a_stroke_goes_around_a_locked_structure_and_that_is_told(opened, notes):
+    layer, structures = opened.layer("annotation"), opened.session.structures
+    opened.paint((4, 10, 8), value=ATRIUM)
+    before = layer.data == ATRIUM
+    structures.change([ATRIUM], "locked", True)
+    structures.select(VALVE)
+    layer.brush_size = 9
+    with layer.block_history():
+        layer.paint((4, 10, 8), VALVE)
+        layer.paint((4, 10, 8), 0)
+        layer.paint((4, 10, 8), VALVE)
+    layer.brush.tell_stopped()
+    assert (layer.data[before] == ATRIUM).all() and (layer.data == VALVE).any()
+    assert said(notes)[-1] == "“atrium” is locked and stayed as it was."
+    layer.fill((4, 10, 8), VALVE)
+    assert (layer.data[before] == ATRIUM).all()
+    structures.change([ATRIUM], "locked", False)
+    with layer.block_history():
+        layer.paint((4, 10, 8), VALVE)
+    assert (layer.data[before] == VALVE).all()
+
+
+def test_what_another_program_writes_over_a_locked_structure_is_put_back(opened):
+    layer = opened.layer("annotation")
+    opened.paint((4, 10, 8), value=ATRIUM)
+    before = layer.data == ATRIUM
+    opened.session.structures.change([ATRIUM], "locked", True)
+    layer.data_setitem(np.nonzero(before), VALVE)
+    assert (layer.data[before] == ATRIUM).all()
+    layer.data = np.zeros_like(layer.data)
+    opened.session.cases._desk.case.editor.reconcile()  # as it is before each save
+    assert (layer.data[before] == ATRIUM).all()
+
+
+def test_a_locked_structure_is_neither_merged_nor_removed_nor_asked_about(painted, notes):
+    painted.session.structures.change([VALVE], "locked", True)
+    painted.session.structures.merge(VALVE, ATRIUM)
+    painted.session.structures.remove(VALVE)
+    assert painted.session.dialogue.question is None
+    assert errors(notes)[-2:] == ["“valve” is locked, and this would change it: unlock it first."] * 2
+    assert [one.locked for one in Study.open(painted.study.path, read_only=True).structures] == [False, True]
+
+
+def test_a_hidden_structure_is_not_seen_until_it_is_painted_with(opened, notes):
+    structures = opened.session.structures
+    structures.change([ATRIUM], "hidden", True)
+    for role in ("annotation", "prediction"):
+        colours = opened.layer(role).colormap
+        assert colours.map(np.uint8(ATRIUM))[3] == 0 and colours.map(np.uint8(VALVE))[3] == 1
+    structures.select(ATRIUM)
+    opened.paint((4, 10, 8), value=ATRIUM)
+    assert not structures.active.hidden
+    assert opened.layer("annotation").colormap.map(np.uint8(ATRIUM))[3] == 1
+    assert "“atrium” was hidden, and is shown again." in said(notes)
+
+
+def test_structures_are_listed_and_stepped_through_by_group(opened, notes):
+    structures = opened.session.structures
+    structures.add("vein")
+    structures.change([ATRIUM], "group", "heart")
+    assert [one.name for one in structures.all] == ["valve", "vein", "atrium"]
+    structures.select(ATRIUM)
+    structures.step(1)
+    assert structures.active.name == "valve"
+    structures.change([ATRIUM], "group", "x" * 50)
+    assert "its group has a name of up to 40 letters" in errors(notes)[-1]

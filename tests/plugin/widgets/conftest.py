@@ -17,6 +17,7 @@ from napari_dycon.plugin.controllers.action_table import deeds, read_situation
 from napari_dycon.plugin.controllers.setting import settings_of
 from napari_dycon.plugin.widgets.dock import DyconDock
 from napari_dycon.plugin.widgets.theme import Theme
+from napari_dycon.study.store.schema import Structure
 
 
 @dataclass
@@ -284,8 +285,8 @@ class Recorder:
             record=record, path=Path("/somewhere"), read_only=read_only, cases=rows, active_run=None
         )
         self.structures.all = (
-            SimpleNamespace(value=1, name="Left atrium", color="#e6550d"),
-            SimpleNamespace(value=2, name="Appendage", color="#3182bd"),
+            Structure(value=1, name="Left atrium", color="#e6550d"),
+            Structure(value=2, name="Appendage", color="#3182bd"),
         )
         self.study_changed.emit()
 

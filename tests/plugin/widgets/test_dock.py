@@ -305,6 +305,7 @@ def test_the_dock_does_what_needs_it_or_says_why_not(dock, session, monkeypatch)
     assert set(dock._deeds) == {action.id for action in actions.ACTIONS if action.by_dock}
     dock.ask("restore_case")
     assert session.asked[-1] == ("dialogue.say", "info", actions.NO_REMOVED) and not asked
+    session.structures.all = [one.model_copy(update={"group": "heart"}) for one in session.structures.all]
     dock.cases.menu.removed_cases = lambda: [RemovedCase("x", "a", "scan 10", "2026-11-21T10:00:00+00:00")]
     for name in dock._deeds:
         dock.ask(name)

@@ -1,13 +1,13 @@
-from types import SimpleNamespace
-
 import pytest
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QColorDialog, QLineEdit
+from qtpy.QtWidgets import QColorDialog, QInputDialog, QLineEdit
 
+from napari_dycon.plugin.widgets.chips import mark_rect
 from napari_dycon.plugin.widgets.structures import StructuresPanel
+from napari_dycon.study.store.schema import Structure
 
-ATRIUM = SimpleNamespace(value=1, name="Left atrium", color="#e6550d")
-EVIL = SimpleNamespace(value=7, name="<b>x</b>", color="#3182bd")
+ATRIUM = Structure(value=1, name="Left atrium", color="#e6550d")
+EVIL = Structure(value=7, name="<b>x</b>", color="#3182bd")
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_blocked_buttons_say_why(qtbot, panel):
 def test_many_structures_take_three_rows_and_scroll(qtbot, panel):
     one_row = panel.chips.height()
     panel.set_structures(
-        [SimpleNamespace(value=v, name=f"Structure {v}", color="#777777") for v in range(1, 30)], 1
+        [Structure(value=v, name=f"Structure {v}", color="#777777") for v in range(1, 30)], 1
     )
     assert one_row < panel.chips.height() <= 3 * one_row
     assert panel.chips.verticalScrollBar().maximum() > 0
@@ -112,3 +112,70 @@ def test_many_structures_take_three_rows_and_scroll(qtbot, panel):
 
 def test_markup_in_a_name_is_shown_as_it_is(panel):
     assert "&lt;b&gt;x&lt;/b&gt;" in panel.chips.item(1).toolTip()
+
+
+def listed(panel):
+    return [panel.chips.item(place).text() for place in range(panel.chips.count())]
+
+
+@pytest.fixture
+def grouped(panel):
+    """An atrium that is locked and hidden, and one of the two others in a group."""
+    atrium = ATRIUM.model_copy(update={"locked": True, "hidden": True})
+    vein = Structure(value=9, name="Vein", color="#17a25d", group="Vessels")
+    panel.set_structures([atrium, EVIL, vein], 1)
+    return panel
+
+
+@pytest.mark.parametrize(("place", "mark"), [(0, "locked"), (1, "hidden")])
+def test_a_click_on_a_mark_ends_it_and_chooses_nothing(qtbot, grouped, place, mark):
+    where = mark_rect(chip(grouped, 0), 2, place).center()
+    with (
+        qtbot.waitSignal(grouped.menu.change_requested) as asked,
+        qtbot.assertNotEmitted(grouped.select_requested),
+    ):
+        qtbot.mouseClick(grouped.chips.viewport(), Qt.MouseButton.LeftButton, pos=where)
+    assert asked.args == [[1], mark, False]
+    assert "label 1, locked, hidden" in grouped.chips.item(0).toolTip()
+
+
+def test_a_group_is_folded_by_its_name_and_opened_by_what_is_sought_in_it(qtbot, grouped):
+    assert listed(grouped) == ["Left atrium", "<b>x</b>", "Vessels", "Vein"]
+    with qtbot.assertNotEmitted(grouped.select_requested):
+        qtbot.mouseClick(grouped.chips.viewport(), Qt.MouseButton.LeftButton, pos=chip(grouped, 2).center())
+    assert listed(grouped) == ["Left atrium", "<b>x</b>", "Vessels (1)"]
+    grouped.set_structures(list(grouped.chips.structures.values()), 9)
+    assert listed(grouped)[-1] == "Vein", "what is painted is seen"
+    grouped.set_structures(list(grouped.chips.structures.values()), 1)
+    assert grouped.chips.item_of(9).text() == "Vein"
+
+
+def test_the_menu_locks_hides_and_groups(qtbot, grouped):
+    menu = grouped.menu.of_pointed
+    menu.show_structure(7, grouped.chips.structures, grouped.chips.groups)
+    assert not menu.entry("lock_structure").isChecked()
+    with qtbot.waitSignal(grouped.menu.change_requested) as asked:
+        menu.entry("lock_structure").trigger()
+    assert asked.args == [[7], "locked", True]
+    with qtbot.waitSignal(grouped.menu.change_requested) as asked:
+        menu.entry("hide_structure").trigger()
+    assert asked.args == [[7], "hidden", True]
+    none, vessels, new = menu.group.actions()
+    assert none.isChecked() and vessels.text() == "Vessels"
+    with qtbot.waitSignal(grouped.menu.change_requested) as asked:
+        vessels.trigger()
+    assert asked.args == [[7], "group", "Vessels"]
+    new.trigger()
+    dialog = grouped.findChild(QInputDialog)
+    dialog.setTextValue(" Heart ")
+    with qtbot.waitSignal(grouped.menu.change_requested) as asked:
+        dialog.accept()
+    assert asked.args == [[7], "group", "Heart"]
+
+
+def test_a_whole_group_is_locked_or_unlocked(qtbot, grouped):
+    menu = grouped.menu.of_group
+    menu.show_group("Vessels", grouped.chips.members("Vessels"))
+    with qtbot.waitSignal(grouped.menu.change_requested) as asked:
+        menu.entry("lock_group").trigger()
+    assert asked.args == [[9], "locked", True]

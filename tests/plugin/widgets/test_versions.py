@@ -1,12 +1,11 @@
 """The list of versions shows what the session says and asks; it takes the place of the list of cases."""
 
-from types import SimpleNamespace
-
 import pytest
 from qtpy.QtCore import Qt
 
 from napari_dycon.plugin.background.version_rows import CaseVersions, VersionRow
 from napari_dycon.plugin.widgets.versions import VersionsPanel
+from napari_dycon.study.store.schema import Structure
 
 ROWS = (
     VersionRow(9, "14:03:22", "Painting", 1.0, "all of it"),
@@ -137,14 +136,15 @@ def test_the_menu_of_structures_is_in_sight_and_is_about_the_active_one(make_doc
     session.open_with(rows)
     session.structures.all = (
         *session.structures.all,
-        SimpleNamespace(value=5, name="A & B", color="#31a354"),
+        Structure(value=5, name="A & B", color="#31a354"),
     )
     dock = make_dock()
     session.structures.changed.emit()
     assert dock.structures.edit_button.isVisible()
     dock.structures.menu.of_active.aboutToShow.emit()
     found = entries(dock.structures.menu.of_active)
-    assert list(found) == ["Rename “Left atrium”", "Colour…", "Merge into", "Remove"]
+    wanted = ["Rename “Left atrium”", "Colour…", "Locked", "Hidden", "Group", "Merge into", "Remove"]
+    assert list(found) == wanted
     merge = entries(found["Merge into"].menu())
     assert list(merge) == ["“Appendage”", "“A && B”"]
     merge["“A && B”"].trigger()

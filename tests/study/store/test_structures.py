@@ -191,7 +191,7 @@ def click(study):
     study.notebook.write("a", note="seen")
     study.annotation("a")
     study.annotation_summary("c")
-    study.rename_structure(1, "heart")
+    study.change_structure(1, name="heart")
     study.set_active_run(None)
     study.new_run("dycon")
 
@@ -222,3 +222,29 @@ def test_a_damaged_list_of_what_was_merged_closes_nothing(study, cases):
         assert (again.annotation("a").labels[:, :, :2] == 1).all()
         again.add_structure("aorta")
         again.remove_structure(3)
+
+
+def test_a_locked_structure_is_neither_merged_nor_removed_and_no_version_takes_its_voxels(study, cases):
+    study.change_structure(1, locked=True)
+    for change in (lambda: study.merge_structures(1, 2), lambda: study.remove_structure(1)):
+        with pytest.raises(StudyError, match="is locked, and this would change it: unlock it first"):
+            change()
+    before = study.annotation("a")
+    held = (before.labels == 1) & (before.known != Known.UNKNOWN)
+    made = Annotation.full(np.full(before.shape, 2, np.uint8))
+    study.save_annotation("a", made, "consensus")
+    after = study.annotation("a")
+    assert held.any() and (after.labels[held] == 1).all() and (after.labels[~held] == 2).all()
+    assert (made.labels == 2).all()  # what was given is left alone
+
+
+def test_what_a_structure_is_beside_its_name_is_kept_in_the_study(study, cases):
+    study.change_structure(1, locked=True, group="heart")
+    study.change_structure(2, hidden=True)
+    study.close()
+    with Study.open(study.path) as again:
+        first, second = again.structures[:2]
+        assert (first.locked, first.hidden, first.group) == (True, False, "heart")
+        assert (second.locked, second.hidden, second.group) == (False, True, "")
+        with pytest.raises(StudyError, match="its group has a name of up to 40"):
+            again.change_structure(1, group="x" * 41)

@@ -159,7 +159,7 @@ def test_the_backup_is_always_a_sound_and_older_state(study, make_scan):
         elif step % 3 == 1:
             study.add_structure(f"structure {step}")
         else:
-            study.rename_structure(1, f"atrium {step}")
+            study.change_structure(1, name=f"atrium {step}")
         backup = json.loads((folder / "study.json.bak").read_text())
         StudyRecord.model_validate(backup)
         assert backup == before
@@ -259,7 +259,7 @@ def test_opening_a_closed_study_reads_no_annotation_and_one_record(study, make_s
 def test_a_name_that_cannot_be_is_refused_with_a_sentence(study, name, said):
     for change in (
         lambda: study.add_structure(name),
-        lambda: study.rename_structure(1, name),
+        lambda: study.change_structure(1, name=name),
         lambda: new_structure(1, name),
     ):
         with pytest.raises(StudyError, match=said) as refused:
