@@ -3,7 +3,7 @@
 import io
 import json
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -12,11 +12,13 @@ import pytest
 
 from napari_dycon.benchmark import Benchmark
 from napari_dycon.benchmark.protocol import Protocol, split_scans, spread_slices
+from napari_dycon.benchmark.recipe import Split, figures, recipes
 from napari_dycon.cli import main
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.events import RunFinished, RunStarted, StepFinished
 from napari_dycon.errors import DyconError, VolumeError
 from napari_dycon.io.volumes import read_geometry
+from tests.benchmark.recipes import downloads
 
 SMALL = ["--override", "patch_size=[32,32,32]", "--override", 'network={"widths":[8,16],"strides":[[2,2,2]]}']
 ROW_KEYS = {
@@ -306,3 +308,63 @@ def test_slices_are_spread_over_the_structure_and_a_little_beyond(atria):
     assert gaps.max() - gaps.min() <= 1
     painted = np.flatnonzero(mask.any(axis=(0, 1)))
     assert sum(painted[0] <= index <= painted[-1] for index in indices) >= 4
+
+
+@pytest.fixture
+def tiny_recipe(monkeypatch, tmp_path):
+    """A recipe on a stand-in for the atria, with a plan that trains in a moment."""
+    for seed, name in enumerate("ABCDE"):
+        downloads.atrium(tmp_path / "data", name, seed)
+    small = {
+        "overlap": 0.0,
+        "patch_size": (16, 16, 16),
+        "network": {"widths": (8, 16), "strides": ((2, 2, 2),)},
+    }
+    recipe = replace(
+        recipes.get("la"),
+        splits={"small": Split(("B", "A", "D", "C"), ("E",))},
+        labelled=2,
+        iterations=2,
+        overrides={**recipes.get("la").overrides, **small},
+        published=figures("somebody", 2, {"ua_mt": "90/82/6.4/2"}),
+    )
+    monkeypatch.setattr(recipes, "_found", {"tiny": recipe})
+    return tmp_path / "data"
+
+
+def test_a_recipe_is_one_command_and_published_figures_stand_beside(tiny_recipe, tmp_path):
+    out = tmp_path / "result.json"
+    asked = ("benchmark", "--recipe", "tiny", "--data", tiny_recipe, "--methods", "supervised")
+    done = dycon(*asked, "--device", "cpu", "--json", out)
+    assert done.returncode == 0, done.stderr
+    assert "ua_mt      90.00   82.00      4.00     1.25    somebody" in done.stdout
+    assert "* The scans are cropped around the truth" in done.stdout
+    content = json.loads(out.read_text())
+    (row,) = content["rows"]
+    assert (row["recipe"], row["labelled"], row["labelled_scans"]) == ("tiny small", 2, ["A", "B"])
+    assert (row["iterations"], row["overrides"]["optimiser"]) == (2, "sgd")
+    assert {case["case"] for case in row["cases"]} == {"E"}
+    facts = content["recipes"]["tiny small"]
+    assert facts["published"][0]["hd95"] == 6.4
+    assert not (tmp_path / "result.work").exists()
+    again = dycon(*asked, "--device", "cpu", "--json", out)
+    assert "(kept)" in again.stdout
+    assert json.loads(out.read_text()) == content
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--recipe", "la"], "Say where the data of the recipe is: --recipe la --data FOLDER"),
+        (["--recipe", "tiny", "--data", "HERE", "--images", "HERE"], "leave out --images"),
+        (["--recipe", "tiny", "--data", "HERE", "--split", "odd"], "There is no split 'odd'"),
+        (["--recipe", "tiny", "--data", "HERE", "--labelled", "5"], "Only 4 scans of the recipe"),
+        (["--recipe", "mars", "--data", "HERE"], "There is no recipe 'mars'; choose one of tiny"),
+        (["--own-plan"], "belong to --recipe NAME"),
+        ([], "--images DIR --labels DIR, or --recipe NAME"),
+    ],
+)
+def test_a_recipe_that_cannot_be_followed_is_explained(tiny_recipe, arguments, sentence):
+    done = dycon("benchmark", *(str(tiny_recipe) if part == "HERE" else part for part in arguments))
+    assert done.returncode == 1
+    assert sentence in done.stderr

@@ -64,6 +64,8 @@ class Protocol(Places):
         Ablations of the methods that have some, see :mod:`napari_dycon.benchmark.variants`.
     minutes, iterations : float or int
         Training budget; exactly one of them.
+    recipe : str
+        Name and split of the recipe that the data was prepared by.
     """
 
     labelled: int = Field(default=4, ge=1)
@@ -76,6 +78,7 @@ class Protocol(Places):
     iterations: int | None = Field(default=None, ge=1)
     device: str = "auto"
     overrides: dict[str, Any] = {}
+    recipe: str = ""
 
     @property
     def budget(self) -> str:

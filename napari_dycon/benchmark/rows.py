@@ -49,7 +49,7 @@ class Row(BaseModel):
 
     ``variant`` names an ablation of the method, whose ``variant_settings`` came on top of ``overrides``; both
     are empty for the method as it is. ``test_seconds`` is what predicting the test scans took, and
-    ``labelled_scans`` names the scans that were labelled.
+    ``labelled_scans`` names the scans that were labelled, ``recipe`` how the data was prepared.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -76,6 +76,7 @@ class Row(BaseModel):
     variant_settings: dict[str, Any] = {}
     test_seconds: float | None = None
     labelled_scans: tuple[str, ...] = ()
+    recipe: str = ""
 
     @property
     def key(self) -> str:
@@ -116,10 +117,8 @@ def finite(value: float | None) -> float | None:
 
 def load_rows(path: Path | None) -> dict[str, Row]:
     """Finished rows by key; none when the file does not exist yet."""
-    if path is None or not path.exists():
-        return {}
     try:
-        rows = [Row.model_validate(entry) for entry in json.loads(path.read_text(encoding="utf-8"))["rows"]]
+        rows = [Row.model_validate(entry) for entry in _content(path)["rows"]]
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise DyconError(f"{path} is not a benchmark result; choose another file for --json.") from error
     return {row.key: row for row in rows}
@@ -131,8 +130,25 @@ def add_row(path: Path | None, row: Row) -> None:
         return
     rows = load_rows(path)
     rows.setdefault(row.key, row)
-    text = json.dumps({"rows": [entry.model_dump(mode="json") for entry in rows.values()]}, indent=1)
-    write_text_atomic(path, text + "\n")
+    _write(path, {**_content(path), "rows": [entry.model_dump(mode="json") for entry in rows.values()]})
+
+
+def describe(path: Path | None, name: str, facts: Mapping[str, Any]) -> None:
+    """Write beside the rows what the data of those of a recipe is, and what others have published."""
+    if path is not None:
+        load_rows(path)
+        content = _content(path)
+        _write(path, {**content, "recipes": {**content.get("recipes", {}), name: facts}})
+
+
+def _content(path: Path | None) -> dict[str, Any]:
+    if path is None or not path.exists():
+        return {"rows": []}
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    write_text_atomic(path, json.dumps(content, indent=1) + "\n")
 
 
 def summary_table(rows: Sequence[Row]) -> list[tuple[str, ...]]:

@@ -221,6 +221,7 @@ class Benchmark:
             variant=contender.variant,
             variant_settings=dict(contender.settings),
             test_seconds=round(tested.seconds, 2),
+            recipe=self.protocol.recipe,
             **means_of(tested.scores),
         )
 

@@ -24,12 +24,10 @@ from napari_dycon.cli.console import (
 from napari_dycon.cli.following import show
 from napari_dycon.cli.options import (
     Device,
-    Images,
     Iterations,
     JsonFile,
     Labelled,
     LabelledScans,
-    Labels,
     Methods,
     Minutes,
     Overrides,
@@ -37,6 +35,8 @@ from napari_dycon.cli.options import (
     Run,
     Seeds,
     Slices,
+    SomeImages,
+    SomeLabels,
     StudyFolder,
     TestImages,
     TestLabels,
@@ -44,9 +44,11 @@ from napari_dycon.cli.options import (
     parse_overrides,
     parse_seeds,
 )
+from napari_dycon.cli.repeating import Data, OwnPlan, RecipeName, SplitName, Wish
 from napari_dycon.cli.studying import choose_run
 from napari_dycon.errors import DyconError
 
+LABELLED = 4
 SCORE_HEADER = ("case", "structure", "Dice", "Jaccard", "HD95 mm", "ASD mm", "volume", "")
 SCORE_FORMATS = {"dice": ".3f", "jaccard": ".3f", "hd95_mm": ".1f", "asd_mm": ".2f"}
 Variants = Annotated[
@@ -58,7 +60,7 @@ Variants = Annotated[
 ]
 
 if TYPE_CHECKING:
-    from napari_dycon.benchmark import Benchmark, Row
+    from napari_dycon.benchmark import Benchmark, Protocol, Row
     from napari_dycon.study.study import Study
 
 
@@ -132,11 +134,15 @@ def _mean(scores: list[dict[str, Any]], key: str) -> float | None:
 
 
 def benchmark(
-    images: Images,
-    labels: Labels,
+    images: SomeImages = None,
+    labels: SomeLabels = None,
     test_images: TestImages = None,
     test_labels: TestLabels = None,
-    labelled: Labelled = 4,
+    recipe: RecipeName = None,
+    data: Data = None,
+    split: SplitName = None,
+    own_plan: OwnPlan = False,
+    labelled: Labelled = None,
     labelled_scans: LabelledScans = None,
     slices: Slices = None,
     methods: Methods = "supervised,dycon",
@@ -152,42 +158,59 @@ def benchmark(
     """Train methods side by side and test them on scans they never saw.
 
     Rows that are already in the --json file are kept, so that the same call goes on after an interruption.
-    With --variants, dycon is trained in every variant asked for and other methods as they are.
+    With --variants, dycon is trained in every variant asked for and other methods as they are. With --recipe,
+    data, split, plan and length are those of a line of papers, whose figures are shown beside.
     """
-    from napari_dycon.benchmark import Benchmark, Protocol
+    from napari_dycon.benchmark import Benchmark
     from napari_dycon.benchmark.rows import summary_table
     from napari_dycon.engine.control import Control
     from napari_dycon.engine.plan import Plan
 
-    protocol = Protocol(
-        images=images,
-        labels=labels,
-        test_images=test_images,
-        test_labels=test_labels,
-        labelled=labelled,
-        labelled_scans=names_in(labelled_scans or ""),
-        slices=slices,
-        methods=names_in(methods),
-        variants=names_in(variants or ""),
-        minutes=minutes,
-        iterations=iterations,
-        seeds=parse_seeds(seeds),
-        device=device,
-        overrides=parse_overrides(override, Plan.model_fields),
-    )
+    asked: dict[str, Any] = {
+        "labelled": labelled,
+        "labelled_scans": names_in(labelled_scans or ""),
+        "slices": slices,
+        "methods": names_in(methods),
+        "variants": names_in(variants or ""),
+        "minutes": minutes,
+        "iterations": iterations,
+        "seeds": parse_seeds(seeds),
+        "device": device,
+        "overrides": parse_overrides(override, Plan.model_fields),
+    }
+    places = {"images": images, "labels": labels, "test_images": test_images, "test_labels": test_labels}
+    named = any(place is not None for place in places.values())
+    wish = None if recipe is None else Wish.of(recipe, data, split, own_plan, named)
+    if wish is None and (data or split or own_plan):
+        raise DyconError("--data, --split and --own-plan belong to --recipe NAME.")
     screen, control = Screen(), Control()
     scratch = work or scratch_folder(json_file)
     with stop_on_interrupt(control, screen), screen.bar("Training") as bar:
+        protocol = (
+            _protocol(places, asked)
+            if wish is None
+            else wish.protocol(asked, scratch, json_file, screen, bar, control)
+        )
         bench = Benchmark(protocol, scratch, json_file, control=control, threads=thread_limit())
         rows = _follow(bench, screen, bar)
     unfinished = len(rows) < bench.total
     if rows:
         screen.table(summary_table(rows))
+    if wish is not None:
+        wish.show(protocol.labelled, screen)
     if work is None and not (unfinished and json_file):
         shutil.rmtree(scratch, ignore_errors=True)
     if unfinished:
         screen.line("Stopped; the same call goes on from here." if work or json_file else "Stopped.")
         raise typer.Exit(INTERRUPTED)
+
+
+def _protocol(places: Mapping[str, Any], asked: Mapping[str, Any]) -> "Protocol":
+    from napari_dycon.benchmark import Protocol
+
+    if places["images"] is None or places["labels"] is None:
+        raise DyconError("Say which scans to compare on: --images DIR --labels DIR, or --recipe NAME.")
+    return Protocol(**places, **{**asked, "labelled": asked["labelled"] or LABELLED})
 
 
 def names_in(text: str) -> tuple[str, ...]:

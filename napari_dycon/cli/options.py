@@ -18,7 +18,8 @@ def _prepare_json(path: Path | None) -> Path | None:
     return path
 
 
-def _folder(help_text: str) -> Any:
+def folder(help_text: str) -> Any:
+    """Option that takes a folder that is there."""
     return typer.Option(exists=True, file_okay=False, metavar="DIR", help=help_text, show_default=False)
 
 
@@ -78,12 +79,19 @@ Alike = Annotated[
     ),
 ]
 MODEL_MEANT = "another study, STUDY/runs/ID, a folder of export-model, or a name from dycon models"
-Reference = Annotated[Path, _folder("True label maps with the file names of the scans.")]
-Images = Annotated[Path, _folder("Scans.")]
-Labels = Annotated[Path, _folder("Label maps with the file names of the scans.")]
-TestImages = Annotated[Path | None, _folder("Scans to test on; otherwise the last fifth of --images.")]
-TestLabels = Annotated[Path | None, _folder("Label maps of the test scans.")]
-Labelled = Annotated[int, typer.Option(min=1, help="The first so many scans are labelled.")]
+Reference = Annotated[Path, folder("True label maps with the file names of the scans.")]
+Images = Annotated[Path, folder("Scans.")]
+Labels = Annotated[Path, folder("Label maps with the file names of the scans.")]
+SomeImages = Annotated[Path | None, folder("Scans.")]
+SomeLabels = Annotated[Path | None, folder("Label maps with the file names of the scans.")]
+TestImages = Annotated[Path | None, folder("Scans to test on; otherwise the last fifth of --images.")]
+TestLabels = Annotated[Path | None, folder("Label maps of the test scans.")]
+Labelled = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="The first so many scans are labelled.", show_default="4, or what the recipe says"
+    ),
+]
 LabelledScans = Annotated[
     str | None,
     typer.Option(
