@@ -33,6 +33,7 @@ from napari_dycon.plugin.controllers.glimpses import Glimpses
 from napari_dycon.plugin.controllers.grower import Grower
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.labels import Labels
+from napari_dycon.plugin.controllers.library import Library
 from napari_dycon.plugin.controllers.models import Models
 from napari_dycon.plugin.controllers.own_process import OwnProcess
 from napari_dycon.plugin.controllers.pictures import Pictures
@@ -109,15 +110,15 @@ class Session:
             signposts,
             self._on_failure,
         )
-        self.own_process = OwnProcess(self.dialogue)
-        self.expert = Expert(self._current, self._chores)
+        library = Library(self._current, self.dialogue, self.structures, self._chores, self.tasks)
+        self.own_process, self.expert = OwnProcess(self.dialogue), Expert(self._current, self._chores)
         self.training = Training(
             *work,
             self.cases,
             self.suggestions,
             self.views,
             Glimpses(self._desk, presenter, self.tasks, self.views.redraw),
-            Models(*work, presenter, self.views, self.cases, self._loads, self._chores),
+            Models(*work, presenter, self.views, self.cases, library, self._loads, self._chores),
             self._loads,
             self._chores,
             self.tasks,

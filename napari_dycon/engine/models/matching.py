@@ -84,7 +84,7 @@ class Matching:
         if new := [name for name in self.ours if name not in kept]:
             yield f"It does not know {', '.join(new)}: that is learned from now on."
         if left := [name for name in self.theirs if name not in known]:
-            yield f"It also knew {', '.join(left)}, which this study does not have; that is left behind."
+            yield f"It also knew {', '.join(left)}; that is left behind."
 
     def _require_sound(self) -> None:
         by_target: dict[str, str] = {}

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.readiness import latest_quality
+from napari_dycon.io.json_files import parse_json
 from napari_dycon.plugin.background.jobs import as_shades, while_there
 from napari_dycon.plugin.background.worker import EventSource
 from napari_dycon.study.store.runs import ENTROPY
@@ -18,19 +20,23 @@ from napari_dycon.study.study import Study
 class ModelRow:
     """A run of the study: how well it did on labels that were held out, and how many cases it predicted.
 
-    ``dice`` is the mean from 0 to 1, None where nothing was held out.
+    ``dice`` is the mean from 0 to 1, None where nothing was held out; ``origin`` is where a model comes from
+    that another study has trained.
     """
 
     run: str
     active: bool
     dice: float | None
     predicted: int
+    origin: str = ""
 
     @property
     def text(self) -> str:
         """The row in words."""
+        origin = f" from {self.origin}" if self.origin else ""
         quality = "" if self.dice is None else f", Dice {self.dice:.2f} held out"
-        return f"{self.run}{quality}, {self.predicted} case{'' if self.predicted == 1 else 's'} predicted"
+        cases = f"{self.predicted} case{'' if self.predicted == 1 else 's'} predicted"
+        return f"{self.run}{origin}{quality}, {cases}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +79,31 @@ class NothingBefore:
 
 
 def read_models(study: Study) -> EventSource[ModelsRead]:
-    """List the runs of a study that have predicted anything."""
+    """List the active run of a study and those that have predicted anything."""
 
     def source(control: Control) -> Iterator[ModelsRead]:
         del control
         rows = []
         for run in reversed(study.runs()):
             predicted = len(study.predictions.summary(run))
-            if predicted:
+            if predicted or run == study.active_run:
                 quality = latest_quality(study.run_dir(run))
                 measured = quality.mean_dice if quality is not None and quality.held_out else math.nan
                 dice = None if math.isnan(measured) else measured
-                rows.append(ModelRow(run, run == study.active_run, dice, predicted))
+                origin = _origin(study.run_dir(run))
+                rows.append(ModelRow(run, run == study.active_run, dice, predicted, origin))
         yield ModelsRead(tuple(rows))
 
     return source
+
+
+def _origin(run: Path) -> str:
+    """Where the model of a run comes from, unless it was trained here."""
+    try:
+        config = parse_json((run / "config.json").read_bytes())
+    except (OSError, ValueError):
+        return ""
+    return str(config.get("continued_from", "")) if config.get("foreign") else ""
 
 
 def read_before(study: Study, case_id: str) -> EventSource[Before | NothingBefore]:

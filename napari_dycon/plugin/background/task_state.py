@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-TaskKind = Literal["idle", "training", "predicting", "importing", "exporting", "reporting", "restructuring"]
+TaskKind = Literal[
+    "idle", "training", "predicting", "importing", "exporting", "reporting", "restructuring", "adopting"
+]
 TaskPhase = Literal["running", "pausing", "paused", "stopping"]
 
 

@@ -23,6 +23,7 @@ NAMES = {
     "exporting": "The export",
     "reporting": "The methods sheet",
     "restructuring": "The change of all labels",
+    "adopting": "Taking a model over",
 }
 
 

@@ -1,5 +1,7 @@
 """The models of a study: which one is shown, and the one before beside it."""
 
+from collections.abc import Callable
+
 from psygnal import Signal
 
 from napari_dycon.plugin.background import jobs
@@ -18,6 +20,7 @@ from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.desk import Desk
 from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.intention import intention
+from napari_dycon.plugin.controllers.library import Library
 from napari_dycon.plugin.controllers.views import Views
 from napari_dycon.plugin.layers.presenter import Presenter
 from napari_dycon.study.study import Study
@@ -40,13 +43,17 @@ class Models:
         Loads another model's prediction, and draws.
     cases
         Tells which case was opened.
+    library
+        Brings models of elsewhere.
     loads, chores
         Work in the background.
 
     Attributes
     ----------
+    library
+        Models of elsewhere, and for elsewhere.
     rows
-        The models that have predicted anything, the newest first.
+        The active model and those that have predicted anything, the newest first.
     before
         What the model before said of the open case; None where there was none.
     looking_back
@@ -63,17 +70,20 @@ class Models:
         presenter: Presenter,
         views: Views,
         cases: Cases,
+        library: Library,
         loads: JobQueue,
         chores: JobQueue,
     ) -> None:
         self._current, self._dialogue, self._desk = current, dialogue, desk
         self._presenter, self._views, self._cases = presenter, views, cases
         self._loads, self._chores = loads, chores
+        self.library = library
         self.rows: tuple[ModelRow, ...] = ()
         self.before: Before | None = None
         self.looking_back = False
         cases.opened.connect(self._on_case_opened)
         views.predicted.connect(self._renew)
+        library.taken.connect(self._on_taken)
 
     def open_study(self, study: Study) -> None:
         """List the models of ``study``."""
@@ -102,12 +112,8 @@ class Models:
         if run == study.active_run:
             return
         study.set_active_run(run)
-        self._cases.list.changed.emit()
         self._dialogue.say("info", f"Run {run} is the active model now: training goes on from it.")
-        if self._desk.case_id is not None:
-            source = jobs.load_prediction(study, self._desk.case_id)
-            self._loads.put("prediction", source, self._on_other)
-        self._chores.put("models", read_models(study), self._on_read)
+        self._show_active(study, self._on_other)
 
     def close(self) -> None:
         """Let go of the study."""
@@ -124,6 +130,18 @@ class Models:
             return f"before: predicted by {self.before.run}"
         model = f"predicted by {study.active_run}"
         return model if self.before is None else f"{self.before.text} · {model}"
+
+    def _show_active(self, study: Study, show: Callable[[PredictionLoaded], None]) -> None:
+        """Show what the model says that is the active one now."""
+        self._cases.list.changed.emit()
+        if self._desk.case_id is not None:
+            self._loads.put("prediction", jobs.load_prediction(study, self._desk.case_id), show)
+        self._chores.put("models", read_models(study), self._on_read)
+
+    def _on_taken(self) -> None:
+        """A model of elsewhere is the active one, and will predict."""
+        self._forget()
+        self._show_active(self._current.require(), self._views.show_prediction)
 
     def _on_case_opened(self, case_id: str) -> None:
         del case_id

@@ -109,6 +109,7 @@ class Training:
         self._run_watch = RunWatch(self._on_run_adopted, lambda: not tasks.state.busy, on_failure)
         tasks.ended.connect(self._on_task_ended)
         cases.opened.connect(self._look_for_maps)
+        models.library.taken.connect(self.predict)
 
     @intention
     def train(self, method: str, minutes: float | None, twin: bool = False) -> None:

@@ -51,15 +51,23 @@ def demo_folder() -> Path:
 def confirm_removal(parent: QWidget, names: Sequence[str], remove: Callable[[], None]) -> QMessageBox:
     """Ask whether cases shall leave the study, and call ``remove`` if so; nobody waits for the answer."""
     what = names[0] if len(names) == 1 else f"{len(names)} cases"
-    box = QMessageBox(parent)
-    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    box.setWindowTitle("Remove from the study")
-    box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setText(f"Remove {what} from the study?")
-    box.setInformativeText(
+    details = (
         "Labels, predictions and notes are kept in the study's folder and can be put back by a right click "
         "in the list. Scan files are not touched."
     )
+    return confirm(parent, "Remove from the study", f"Remove {what} from the study?", details, remove)
+
+
+def confirm(
+    parent: QWidget, title: str, question: str, details: str, remove: Callable[[], None]
+) -> QMessageBox:
+    """Ask whether something shall be removed, and call ``remove`` if so; nobody waits for the answer."""
+    box = QMessageBox(parent)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    box.setWindowTitle(title)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setText(question)
+    box.setInformativeText(details)
     box.addButton("Remove", QMessageBox.ButtonRole.AcceptRole)
     box.setDefaultButton(box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole))
     for button in box.buttons():

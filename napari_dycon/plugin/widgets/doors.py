@@ -15,6 +15,7 @@ from napari_dycon.plugin.controllers.report import Report
 from napari_dycon.plugin.widgets import window_memory
 from napari_dycon.plugin.widgets.dialogs import StructuresDialog, ask_folder, ask_name, ask_scans, demo_folder
 from napari_dycon.plugin.widgets.exportdialog import ExportDialog
+from napari_dycon.plugin.widgets.modelbench import ModelBench
 from napari_dycon.plugin.widgets.reports import PairsDialog, ReportDialog
 from napari_dycon.plugin.widgets.seriesdialog import SeriesDialog
 from napari_dycon.plugin.widgets.theme import Theme
@@ -51,6 +52,7 @@ class Doors(QObject):
         super().__init__(window)
         self._session = session
         self._theme = Theme.of_name("dark")
+        self.models = ModelBench(window, session)
         session.study_changed.connect(self._remember)
 
     def set_theme(self, theme: Theme) -> None:

@@ -45,6 +45,7 @@ FILES = {
     "more": "ellipsis",
     "settings": "sliders-horizontal",
     "machine": "server",
+    "model": "box",
     "reset": "rotate-ccw",
     "locked": "lock",
     "hidden": "eye-off",

@@ -104,6 +104,7 @@ class ReviewPanel(QWidget):
         self.models = ChoiceMenu(self)
         self.models.chosen.connect(lambda run: self.model_requested.emit(run))
         self.predict_menu.offer_menu("choose_model", self.models)
+        self.predict_menu.offer("keep_model")
         self.predict_button = menu_button(
             "Predict", "Predict with the latest training", self.predict_menu, "flat"
         )

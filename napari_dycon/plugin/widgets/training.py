@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 from napari_dycon.plugin.widgets.curves import CurvesView
 from napari_dycon.plugin.widgets.icons import icon
 from napari_dycon.plugin.widgets.lengths import LengthBox
+from napari_dycon.plugin.widgets.modelbutton import ModelButton
 from napari_dycon.plugin.widgets.parts import (
     ElidedLabel,
     ProgressLine,
@@ -62,6 +63,7 @@ TITLES = {
     "exporting": "Exporting",
     "reporting": "Writing the methods sheet",
     "restructuring": "Changing labels",
+    "adopting": "Taking a model over",
 }
 WAITING = {"pausing": "Pausing after this step…", "stopping": "Stopping after this step…", "paused": "Paused"}
 
@@ -130,6 +132,7 @@ class TrainingPanel(QWidget):
         self.own_process.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.own_process.setMinimumWidth(LEAST_OFFER)
         self.own_process.hide()
+        self.models = ModelButton()
         self.settings_button = flat_button("", SETTINGS_TIP, self.settings_requested.emit)
         self.settings_button.setAccessibleName("Settings of Train")
         self.place_button = flat_button("", PLACE_TIP, self.places_requested.emit)
@@ -141,7 +144,7 @@ class TrainingPanel(QWidget):
         self.stop_button.setFixedWidth(76)
         self.progress = ProgressLine()
         self.curves = CurvesView()
-        self._kind, self._phase = "", ""
+        self._shown = ("", "")
         self._theme: Theme | None = None
         self._lay_out()
 
@@ -156,7 +159,7 @@ class TrainingPanel(QWidget):
             page.setLayout(layout)
             self._pages.addWidget(page)
         self._pages.setFixedHeight(26)
-        title = row(self.title, self.status, self.own_process, self.control, self.place_button)
+        title = row(self.title, self.status, self.own_process, self.control, self.models, self.place_button)
         title.addWidget(self.settings_button)
         title.setStretch(1, 1)
         controls = row(self._pages, self.train_button, spacing=4)
@@ -198,8 +201,8 @@ class TrainingPanel(QWidget):
         if seconds_run is not None:
             done = duration(seconds_run) + ("" if dice is None else f" · Dice {dice:.2f}")
         self.time_left.show_text(self._time_in_words(phase, seconds_left, done))
-        if (kind, phase) != (self._kind, self._phase):
-            self._kind, self._phase = kind, phase
+        if (kind, phase) != self._shown:
+            self._shown = kind, phase
             self._show_controls(kind, phase)
 
     def _show_controls(self, kind: str, phase: str) -> None:
@@ -249,11 +252,12 @@ class TrainingPanel(QWidget):
         self._theme = theme
         self.progress.set_theme(theme)
         self.curves.set_theme(theme)
+        self.models.set_theme(theme)
         self._draw_icons()
 
     def _draw_icons(self) -> None:
         if self._theme is not None:
-            paused = self._phase in ("paused", "pausing")
+            paused = self._shown[1] in ("paused", "pausing")
             self.pause_button.setIcon(icon("play" if paused else "pause", self._theme.text))
             self.stop_button.setIcon(icon("stop", self._theme.text))
             plain = not self.settings_button.text()
@@ -272,4 +276,4 @@ class TrainingPanel(QWidget):
         allow(self.control, "" if self.minutes.value() is not None else WITHOUT_END)
 
     def _pause_or_resume(self) -> None:
-        (self.resume_requested if self._phase in ("paused", "pausing") else self.pause_requested).emit()
+        (self.resume_requested if self._shown[1] in ("paused", "pausing") else self.pause_requested).emit()

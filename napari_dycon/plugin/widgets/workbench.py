@@ -143,6 +143,7 @@ class Workbench(QObject):
             tools.region_menu,
             tools.window_menu,
             tools.more_menu,
+            self._dock.training.models.menu_of_models,
             review.predict_menu,
             review.accept.menu,
             review.reject.menu,
@@ -286,6 +287,8 @@ class Workbench(QObject):
         self._dock.review.set_models(
             [(row.run, row.text, row.active) for row in self._session.training.models.rows]
         )
+        study = self._session.study
+        self._dock.training.models.tell(study.active_run if study is not None else None)
         self._show_reasons()
 
     @while_alive

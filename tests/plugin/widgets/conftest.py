@@ -156,6 +156,11 @@ class Models(Part):
     changed = Signal()
 
 
+class Library(Part):
+    changed = Signal()
+    taken = Signal()
+
+
 class Places(Part):
     changed = Signal()
 
@@ -231,7 +236,8 @@ class Recorder:
             ("dycon", "DyCON: learns from all"),
         ]
         text = "predicted by 003-dycon"
-        models = Models(asked, "models", rows=(), before=None, looking_back=False, text=text)
+        library = Library(asked, "library", kept=(), candidate=None, sought="")
+        models = Models(asked, "models", rows=(), before=None, looking_back=False, text=text, library=library)
         places = Places(
             asked,
             "places",

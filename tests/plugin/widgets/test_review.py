@@ -55,7 +55,7 @@ def test_showing_the_overlay_state_asks_for_nothing(qtbot, panel):
 
 
 def test_predict_offers_this_case_and_all(qtbot, panel):
-    this, everything, _models = panel.predict_button.menu().actions()
+    this, everything, _models, _keep = panel.predict_button.menu().actions()
     for entry, name in ((this, "predict_case"), (everything, "predict")):
         with qtbot.waitSignal(panel.predict_menu.asked) as asked:
             entry.trigger()
