@@ -27,6 +27,7 @@ def test_the_reference_of_the_command_line_is_current():
         "README.md",
         "docs/how-to/headless.md",
         "docs/how-to/import.md",
+        "docs/how-to/exams.md",
         "docs/how-to/export.md",
         "docs/how-to/models.md",
         "docs/how-to/readers.md",

@@ -14,6 +14,7 @@ import typer
 
 from napari_dycon import __version__
 from napari_dycon.cli import (
+    carrying,
     comparing,
     demo,
     handing,
@@ -55,6 +56,7 @@ COMMANDS = (
     readers.reader,
     readers.agreement,
     readers.consensus,
+    carrying.carry,
     looking.doctor,
     machines.machine,
     machines.work,

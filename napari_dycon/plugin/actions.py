@@ -24,6 +24,7 @@ NO_STUDY = "Open a study first, or create one."
 READ_ONLY = "Another session has this study open, so it can only be looked at here."
 NO_CASE = "Open a case first: click one in the table."
 NO_WINDOW = "This grey scale does not suit the scan."
+NO_EXAM = "This patient has no other case with labels."
 NO_IMAGES = "This case has no other image than the scan."
 OLDER = "This is an older version: restore it, or close the list of versions."
 NO_PREDICTION = "This case has no prediction yet."
@@ -43,6 +44,7 @@ BUSY = {
     "importing": "Scans are being added.",
     "exporting": "An export is under way.",
     "reporting": "The methods sheet is being written.",
+    "carrying": "Labels are being carried over from another exam.",
     "restructuring": "The labels of all cases are being changed.",
     "adopting": "A model is being taken over.",
     "idle": "",
@@ -120,6 +122,8 @@ class Situation:
         The grey-scale windows that suit the open scan.
     images
         Whether the open case has images beside the scan.
+    exams
+        Whether another case of its patient has labels.
     structures, selected
         How many structures the study has, and how many cases are selected in the list.
     grouped
@@ -143,6 +147,7 @@ class Situation:
     methods: bool = False
     windows: frozenset[str] = frozenset()
     images: bool = False
+    exams: bool = False
     structures: int = 0
     grouped: bool = False
     selected: int = 0
@@ -252,6 +257,11 @@ def need_window(name: str) -> Need:
 def need_images(now: Situation) -> str:
     """The open case has several images."""
     return "" if now.images else NO_IMAGES
+
+
+def need_exam(now: Situation) -> str:
+    """Another case of the patient has labels."""
+    return "" if now.exams else NO_EXAM
 
 
 EDIT = (need_write, need_present, need_case)
@@ -453,6 +463,15 @@ ACTIONS: tuple[Action, ...] = (
         NO_KEYS,
         EDIT,
         entry="Between slices of all structures",
+    ),
+    Action(
+        "carry_over",
+        "Take over the labels of another exam of the patient",
+        LABELS,
+        NO_KEYS,
+        (*EDIT, need_exam, need_rest),
+        entry="From another exam of the patient",
+        how="The scans are brought onto each other; you see the result before it counts",
     ),
     *(
         Action(f"clean_{how}", f"Tidy the active structure up: {title}", LABELS, NO_KEYS, EDIT, entry=title)

@@ -102,13 +102,7 @@ class Session:
             *work, presenter, self.cases, self.structures, signposts, self._chores, self._on_failure
         )
         self.signs = Signs(
-            self._desk,
-            self.cases,
-            self.views,
-            self.structures,
-            self.suggestions,
-            signposts,
-            self._on_failure,
+            self._desk, self.cases, self.views, self.structures, self.suggestions, signposts, self._on_failure
         )
         library = Library(self._current, self.dialogue, self.structures, self._chores, self.tasks)
         self.own_process, self.expert = OwnProcess(self.dialogue), Expert(self._current, self._chores)
@@ -143,6 +137,7 @@ class Session:
                 self.versions,
                 self.training,
                 self.own_process,
+                self.exchange.exams,
             ),
             self._read_situation,
         )
@@ -246,7 +241,7 @@ class Session:
 
     def _read_situation(self) -> Situation:
         work = (self.cases, self.contrast, self.views.pictures, self.structures, self.versions, self.training)
-        return read_situation(self.study, self.tasks, *work)
+        return read_situation(self.study, self.tasks, *work, self.exchange.exams)
 
     def _show_case(self) -> None:
         """Fit everything to the case that was just shown."""

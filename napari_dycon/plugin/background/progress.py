@@ -16,6 +16,7 @@ from napari_dycon.engine.events import (
     Validated,
 )
 from napari_dycon.guidance.suggestions import CaseLooked
+from napari_dycon.io.registration import RegistrationStep
 from napari_dycon.plugin.background.jobs import Searching
 from napari_dycon.plugin.background.task_state import TaskState
 from napari_dycon.study.exchange.exporting import CaseExported
@@ -63,6 +64,8 @@ def after(event: object, task: TaskState) -> TaskState:
         case CasePredicted() | ImportEvent() | Sought() | CaseExported() | CaseLooked():
             text = f"{COUNTED[type(event)]} {event.done} of {event.total}"
             return replace(task, fraction=event.done / max(event.total, 1), text=text)
+        case RegistrationStep():
+            return replace(task, fraction=event.done / event.total)
         case Searching():
             return replace(task, seconds_left=None, text="Looking for places worth a look")
     return task

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 TaskKind = Literal[
-    "idle", "training", "predicting", "importing", "exporting", "reporting", "restructuring", "adopting"
+    "idle",
+    "training",
+    "predicting",
+    "importing",
+    "exporting",
+    "reporting",
+    "carrying",
+    "restructuring",
+    "adopting",
 ]
 TaskPhase = Literal["running", "pausing", "paused", "stopping"]
 

@@ -22,6 +22,7 @@ NAMES = {
     "importing": "Reading scans",
     "exporting": "The export",
     "reporting": "The methods sheet",
+    "carrying": "Carrying labels over",
     "restructuring": "The change of all labels",
     "adopting": "Taking a model over",
 }

@@ -13,6 +13,7 @@ WORDS = {
     "accept": "Accepted prediction",
     "reject": "Rejected prediction",
     "complete": "Case complete",
+    "carry": "Labels of another exam",
     "interpolate": "Interpolated slices",
     "grow": "Grown piece",
     "clean up": "Cleaned up",

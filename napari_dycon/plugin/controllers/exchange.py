@@ -17,6 +17,7 @@ from napari_dycon.plugin.controllers.cases import Cases
 from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.desk import Desk
 from napari_dycon.plugin.controllers.dialogue import Dialogue
+from napari_dycon.plugin.controllers.exams import Exams
 from napari_dycon.plugin.controllers.import_news import ImportNews
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.labels import Labels
@@ -59,6 +60,8 @@ class Exchange:
 
     Attributes
     ----------
+    exams
+        Brings labels from one exam of a patient to another.
     readers
         Who draws, and what several readers say.
     """
@@ -84,6 +87,7 @@ class Exchange:
         self._loads, self._tasks = loads, tasks
         self._news = ImportNews()
         self._listed: jobs.ScansListed | None = None
+        self.exams = Exams(current, dialogue, desk, cases, labels, tasks)
         self.readers = Readers(current, dialogue, desk, structures, tasks)
 
     @intention

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import count
 
+import numpy as np
 from psygnal import Signal
 
 from napari_dycon.engine.events import Note
@@ -26,8 +27,8 @@ from napari_dycon.plugin.controllers.question import CANCEL, Question
 from napari_dycon.plugin.controllers.structures import Structures
 from napari_dycon.plugin.layers.open_case import OpenCase
 from napari_dycon.plugin.layers.presenter import Presenter
+from napari_dycon.study.truth.annotations import Annotation
 from napari_dycon.study.truth.edits import Edit
-from napari_dycon.study.truth.interpolation import Interpolation
 
 AT_ONCE = 1 << 22
 """Voxels that an undo may look at on the GUI thread."""
@@ -180,20 +181,34 @@ class Labels:
             return
         number = len(event.proposal.slices)
         text = f"Fill the {number} slices in between?" if number > 1 else "Fill the slice in between?"
-        self._dialogue.ask(
-            Question(text, ((FILL, "Fill"), (CANCEL, "Cancel"))),
-            partial(self._answered_proposal, self._desk.case, event.proposal),
-        )
-        self._presenter.show_preview(event.proposal.labels)
+        self.propose(text, "Fill", event.proposal.labels, event.proposal.edit)
 
-    def _answered_proposal(self, case: OpenCase, proposed: Interpolation, key: str) -> None:
+    def propose(self, text: str, verb: str, labels: np.ndarray, edit: Callable[[Annotation], Edit]) -> None:
+        """Outline labels ``(x, y, z)`` in the open case, and make the edit if the person says so.
+
+        Parameters
+        ----------
+        text, verb
+            What is asked, and what the button says that agrees.
+        labels
+            Label values in source order.
+        edit
+            Says what would change of an annotation as it is then.
+        """
+        answers = ((FILL, verb), (CANCEL, "Cancel"))
+        self._dialogue.ask(
+            Question(text, answers), partial(self._answered_proposal, self._desk.open_case(), edit)
+        )
+        self._presenter.show_preview(labels)
+
+    def _answered_proposal(self, case: OpenCase, edit: Callable[[Annotation], Edit], key: str) -> None:
         if key != FILL:
             self._presenter.show_preview(None)
             return
 
         def work() -> str:
             case.editor.reconcile()
-            case.editor.apply(proposed.edit(case.annotation))
+            case.editor.apply(edit(case.annotation))
             return ""
 
         self.change(case, work)

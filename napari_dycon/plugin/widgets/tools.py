@@ -71,9 +71,9 @@ class ToolsPanel(QWidget):
             "", "Paint only within a range of intensities (I)", range_menu, "tool"
         )
         self.grow_button = push_button("", "Grow a piece from strokes", self.growth_requested, "tool")
-        self.interpolate_menu = ActionMenu(self, "interpolate", "interpolate_all")
+        self.interpolate_menu = ActionMenu(self, "interpolate", "interpolate_all", "", "carry_over")
         self.interpolate_button = menu_button(
-            "", "Fill the slices between labelled ones", self.interpolate_menu, "tool"
+            "", "Fill in: between slices, from another exam", self.interpolate_menu, "tool"
         )
         self.cleanup_button = menu_button("", "Clean up the active structure", self.cleanup_menu, "tool")
         self.region_button = menu_button("", "Region", self.region_menu, "tool")

@@ -62,6 +62,7 @@ TITLES = {
     "importing": "Adding scans",
     "exporting": "Exporting",
     "reporting": "Writing the methods sheet",
+    "carrying": "Carrying labels over",
     "restructuring": "Changing labels",
     "adopting": "Taking a model over",
 }

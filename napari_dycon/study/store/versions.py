@@ -39,7 +39,7 @@ class Version(BaseModel):
         Number of the save, from 1; it names the version.
     reason
         Why it was saved: ``"autosave"``, ``"import"``, ``"accept"``, ``"complete"``, ``"interpolate"``,
-        ``"clean up"``, ``"restore"``, ``"merge"``, ``"remove"``, ...
+        ``"carry"``, ``"clean up"``, ``"restore"``, ``"merge"``, ``"remove"``, ...
     names
         What was done since the version before, oldest first; strokes are not listed.
     run

@@ -146,7 +146,7 @@ class Edit:
         For example ``"Interpolate left atrium, 14 slices"``.
     reason
         Kind of change, as kept with a saved version: ``"autosave"`` for what is too small to keep the version
-        before, else ``"accept"``, ``"complete"``, ``"interpolate"``, ``"grow"``, ``"clean up"``,
+        before, else ``"accept"``, ``"complete"``, ``"interpolate"``, ``"carry"``, ``"grow"``, ``"clean up"``,
         ``"restore"``.
     run
         Run whose prediction it took over, if any.

@@ -58,16 +58,35 @@ class Interpolation:
 
     def edit(self, annotation: Annotation) -> Edit:
         """Return the edit that takes it over; voxels that a person knows by now are left alone."""
-        box = bounding_box(self.where)
-        if box is None:
-            return Edit(self.name, "interpolate")
+        return fill(annotation, self.labels, self.where, self.name, "interpolate")
 
-        def change(part: Annotation, where: Selection) -> None:
-            wanted = self.where[where.box] & _free(part.known)
-            np.copyto(part.labels, self.labels[where.box], where=wanted)
-            np.copyto(part.known, np.uint8(Known.INTERPOLATED), where=wanted)
 
-        return plan(annotation, Selection(box), change, self.name, "interpolate")
+def fill(
+    annotation: Annotation, labels: NDArray[np.uint8], where: NDArray[np.bool_], name: str, reason: str
+) -> Edit:
+    """Return the edit that makes voxels known as interpolated, but for what a person knows or accepted.
+
+    Parameters
+    ----------
+    annotation
+        What is known now.
+    labels
+        Label values ``(x, y, z)``.
+    where
+        Voxels to be set.
+    name, reason
+        See `Edit`.
+    """
+    box = bounding_box(where)
+    if box is None:
+        return Edit(name, reason)
+
+    def change(part: Annotation, selection: Selection) -> None:
+        wanted = where[selection.box] & _free(part.known)
+        np.copyto(part.labels, labels[selection.box], where=wanted)
+        np.copyto(part.known, np.uint8(Known.INTERPOLATED), where=wanted)
+
+    return plan(annotation, Selection(box), change, name, reason)
 
 
 def known_slices(annotation: Annotation, axis: int) -> list[int]:
