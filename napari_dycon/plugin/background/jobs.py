@@ -29,7 +29,14 @@ from napari_dycon.plugin.background.warm_up import warm_up
 from napari_dycon.plugin.background.worker import E, EventSource
 from napari_dycon.plugin.layers.open_case import SHADES, OpenCase, Picture
 from napari_dycon.study.exchange.exporting import CaseExported, Exported, ExportRequest, export
-from napari_dycon.study.exchange.importing import CollectingScans, ImportEvent, add_labels, add_scans
+from napari_dycon.study.exchange.importing import (
+    CollectingScans,
+    ImportEvent,
+    add_labels,
+    add_scans,
+    explain_labels,
+)
+from napari_dycon.study.exchange.label_values import Foreign, Key
 from napari_dycon.study.exchange.listing import Listed, list_scans
 from napari_dycon.study.exchange.searching import SearchEnded, Sought, find_again
 from napari_dycon.study.store.lock import RunLock
@@ -320,6 +327,24 @@ def pair_labels(
     def source(control: Control) -> Iterator[ImportEvent]:
         save(save_first)
         for event in add_labels(study, pairs):
+            yield event
+            if control.stopped:
+                return
+
+    return source
+
+
+def explain_values(
+    study: Study,
+    foreign: Sequence[tuple[str, Foreign]],
+    meant: Mapping[Key, int | str],
+    save_first: Callable[[], bool],
+) -> EventSource[ImportEvent]:
+    """Take over labels whose values a person has explained, one event a case."""
+
+    def source(control: Control) -> Iterator[ImportEvent]:
+        save(save_first)
+        for event in explain_labels(study, foreign, meant):
             yield event
             if control.stopped:
                 return

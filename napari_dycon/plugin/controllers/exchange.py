@@ -34,6 +34,7 @@ from napari_dycon.study.exchange.exporting import (
     left_out_sentence,
 )
 from napari_dycon.study.exchange.importing import CollectingScans, ImportEvent
+from napari_dycon.study.exchange.label_values import Foreign, Key
 from napari_dycon.study.exchange.searching import SearchEnded, Sought
 
 REPLACE = "replace"
@@ -43,7 +44,8 @@ class Exchange:
     """What the person wants to bring in or take out.
 
     Signals: ``reported`` carries a `Report` of what became of each file; ``pairs_found`` the label maps that
-    may belong to each scan; ``scans_listed`` a `ScansListed` of which the person has to choose.
+    may belong to each scan; ``values_found`` cases and the values of their labels that no structure has;
+    ``scans_listed`` a `ScansListed` of which the person has to choose.
 
     Parameters
     ----------
@@ -68,6 +70,7 @@ class Exchange:
 
     reported = Signal(object)
     pairs_found = Signal(object)
+    values_found = Signal(object)
     scans_listed = Signal(object)
 
     def __init__(
@@ -137,6 +140,17 @@ class Exchange:
         """Take over label maps for scans, each ``(scan, label map)`` as the person paired them."""
         source = jobs.pair_labels(self._current.writable(), list(pairs), self._desk.saving.flush)
         self._tasks.run("importing", "Reading labels", source, self._on_imported, self._tell_import)
+
+    @intention
+    def explain_labels(self, foreign: Sequence[tuple[str, Foreign]], meant: Mapping[Key, int | str]) -> None:
+        """Take over labels of cases, now that a person has said what their values mean."""
+        source = jobs.explain_values(self._current.writable(), foreign, meant, self._desk.saving.flush)
+        self._tasks.run("importing", "Reading labels", source, self._on_imported, self._tell_import)
+
+    def leave_labels(self, count: int) -> None:
+        """Say that scans are there without their labels, as the person wished."""
+        scans = "1 scan was" if count == 1 else f"{count} scans were"
+        self._dialogue.say("warning", f"{scans} added without labels; add the labels again to be asked anew.")
 
     @intention
     def export(self, folder: Path | str, settings: Mapping[str, Any] | None = None) -> None:
@@ -214,6 +228,8 @@ class Exchange:
             self.reported.emit(news.report)
         if news.pairs:
             self.pairs_found.emit(news.pairs)
+        if news.foreign:
+            self.values_found.emit(news.foreign)
         self._suggestions.look()
 
     def _on_exported(self, event: CaseExported | Exported) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from napari_dycon.plugin.controllers.report import Report
 from napari_dycon.study.exchange.importing import ImportEvent
+from napari_dycon.study.exchange.label_values import Foreign
 
 LISTED = 5
 
@@ -17,6 +18,8 @@ class ImportNews:
     ----------
     pairs
         Label maps that a scan could have, by scan: for the person to say which is right.
+    foreign
+        Cases, and the values of their labels that no structure has: for the person to say what they are.
     """
 
     def __init__(self) -> None:
@@ -24,12 +27,15 @@ class ImportNews:
         self._problems: list[tuple[str, str]] = []
         self._notes: dict[str, list[str]] = {}
         self.pairs: dict[Path, list[Path]] = {}
+        self.foreign: list[tuple[str, Foreign]] = []
 
     def add(self, event: ImportEvent) -> None:
         """Take note of one file."""
         name = event.path.name if event.case is None else event.case.name
         self._outcomes[event.outcome] += 1
-        if event.problem:
+        if event.foreign is not None and event.case is not None:
+            self.foreign.append((event.case.id, event.foreign))
+        elif event.problem:
             self._problems.append((name, event.problem))
         for note in event.notes if event.outcome != "already there" else ():
             self._notes.setdefault(note, []).append(name)

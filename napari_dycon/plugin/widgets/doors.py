@@ -19,6 +19,8 @@ from napari_dycon.plugin.widgets.modelbench import ModelBench
 from napari_dycon.plugin.widgets.reports import PairsDialog, ReportDialog
 from napari_dycon.plugin.widgets.seriesdialog import SeriesDialog
 from napari_dycon.plugin.widgets.theme import Theme
+from napari_dycon.plugin.widgets.valuesdialog import ValuesDialog
+from napari_dycon.study.exchange.label_values import Foreign
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.store.studyfile import STUDY_FILE, is_study
 
@@ -141,6 +143,15 @@ class Doors(QObject):
     def ask_pairs(self, candidates: Mapping[Path, Sequence[Path]]) -> None:
         """Ask which label map belongs to which scan."""
         PairsDialog(self.parent(), candidates, self._session.exchange.add_labels).show()
+
+    def ask_values(self, foreign: Sequence[tuple[str, Foreign]]) -> None:
+        """Ask what the values of masks mean that are no structure of the study."""
+        exchange = self._session.exchange
+        take = partial(exchange.explain_labels, foreign)
+        values = [one for _, one in foreign]
+        dialog = ValuesDialog(self.parent(), values, self._session.structures.all, take)
+        dialog.rejected.connect(partial(exchange.leave_labels, len(foreign)))
+        dialog.open()
 
     def ask_which(self, listed: ScansListed) -> None:
         """Ask which of the scans that were found shall be added."""

@@ -15,6 +15,7 @@ from napari_dycon.plugin.layers.styles import veil_colour
 from napari_dycon.plugin.widgets.action_menu import ActionMenu
 from napari_dycon.plugin.widgets.cardbench import CardBench
 from napari_dycon.plugin.widgets.toolbench import Toolbench
+from napari_dycon.study.exchange.label_values import Foreign
 
 if TYPE_CHECKING:
     from napari_dycon.plugin.session import Session
@@ -170,6 +171,7 @@ class Workbench(QObject):
             (session.exchange.reported, self._on_reported),
             (session.exchange.readers.compared, self._on_reported),
             (session.exchange.pairs_found, self._on_pairs_found),
+            (session.exchange.values_found, self._on_values_found),
             (session.exchange.scans_listed, self._on_scans_listed),
             (session.views.overlay_changed, self._on_overlay_changed),
             (session.labels.slice_state_changed, self._on_slice_state_changed),
@@ -211,6 +213,10 @@ class Workbench(QObject):
     @while_alive
     def _on_pairs_found(self, candidates: dict[Path, list[Path]]) -> None:
         self._dock.doors.ask_pairs(candidates)
+
+    @while_alive
+    def _on_values_found(self, foreign: list[tuple[str, Foreign]]) -> None:
+        self._dock.doors.ask_values(foreign)
 
     @while_alive
     def _on_scans_listed(self, listed: ScansListed) -> None:

@@ -19,8 +19,14 @@ from napari_dycon.io.volumes import Volume, is_volume, read_volume, stem
 from napari_dycon.study.exchange import channels
 from napari_dycon.study.exchange.channels import Endings
 from napari_dycon.study.exchange.collecting import Collected, Found, collect
-from napari_dycon.study.exchange.label_values import meanings, without_structure
-from napari_dycon.study.exchange.packed import unpack_archives
+from napari_dycon.study.exchange.label_values import (
+    Foreign,
+    ForeignValuesError,
+    Key,
+    meanings,
+    without_structure,
+)
+from napari_dycon.study.exchange.packed import Unpacking, unpack_archives
 from napari_dycon.study.store import naming
 from napari_dycon.study.store.files import now, scan_reference, sha256_of
 from napari_dycon.study.store.identity import content_of
@@ -69,6 +75,8 @@ class ImportEvent:
         What is odd but usable.
     pairs
         ``(scan, label map)`` that could belong together; a person has to say so (see `add_labels`).
+    foreign
+        Values of its labels that are no structure; a person may say what they are (see `explain_labels`).
     """
 
     path: Path
@@ -79,6 +87,7 @@ class ImportEvent:
     outcome: Outcome = "added"
     notes: tuple[str, ...] = ()
     pairs: tuple[tuple[Path, Path], ...] = ()
+    foreign: Foreign | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,7 @@ class _Result:
     outcome: Outcome
     problem: str | None = None
     notes: tuple[str, ...] = ()
+    foreign: Foreign | None = None
 
 
 def add_scan(study: Study, path: Path | str, labels: Path | str | None = None) -> CaseRecord:
@@ -179,8 +189,15 @@ def add_scans(
                 event,
                 path=unpacking.origin(event.path),
                 problem=event.problem and unpacking.say(event.problem),
+                foreign=_that_stays(event.foreign, unpacking),
                 notes=tuple(map(unpacking.say, event.notes)),
             )
+
+
+def _that_stays(foreign: Foreign | None, unpacking: Unpacking) -> Foreign | None:
+    """Ask about no file that is gone with the archive it came from."""
+    stays = foreign is not None and unpacking.origin(foreign.labels) == foreign.labels
+    return foreign if stays else None
 
 
 def _add_all(
@@ -193,9 +210,7 @@ def _add_all(
     for done, item in enumerate(found.scans, start=1):
         result = _import_safely(study, item)
         pairs = item.pairs if item.doubt or result.case is None else ()
-        yield ImportEvent(
-            item.path, result.case, result.problem, done, total, result.outcome, result.notes, pairs
-        )
+        yield replace(_event(item.path, result, done, total), pairs=pairs)
     for done, (path, problem) in enumerate(refused, start=len(found.scans) + 1):
         yield ImportEvent(path, None, problem, done, total, "refused")
 
@@ -216,8 +231,67 @@ def add_labels(study: Study, pairs: Sequence[tuple[Path, Path]]) -> Iterator[Imp
     study.require_writable()
     for done, (scan, labels) in enumerate(pairs, start=1):
         item = Found(scan, scan.parent, stem(scan), labels=labels, named=True)
-        result = _import_safely(study, item)
-        yield ImportEvent(scan, result.case, result.problem, done, len(pairs), result.outcome, result.notes)
+        yield _event(scan, _import_safely(study, item), done, len(pairs))
+
+
+def _event(path: Path, result: _Result, done: int, total: int) -> ImportEvent:
+    said = result.case, result.problem, done, total, result.outcome, result.notes
+    return ImportEvent(path, *said, foreign=result.foreign)
+
+
+def explain_labels(
+    study: Study, foreign: Sequence[tuple[str, Foreign]], meant: Mapping[Key, int | str]
+) -> Iterator[ImportEvent]:
+    """Give cases the labels that were not taken over, now that a person says what their values are.
+
+    Parameters
+    ----------
+    study
+        The study.
+    foreign
+        Each case, and what of its labels no structure had.
+    meant
+        The structure's value of each, 0 for the background, or the name of a structure, which is made where
+        there is none.
+
+    Yields
+    ------
+    ImportEvent
+        After each case; one that somebody has labelled meanwhile stays as it is.
+
+    Raises
+    ------
+    StudyError
+        If the study cannot be changed, or there can be no such structure.
+    """
+    study.require_writable()
+    values = {
+        key: _structure_named(study, said, key[1]) if isinstance(said, str) else said
+        for key, said in meant.items()
+    }
+    for done, (case_id, one) in enumerate(foreign, start=1):
+        said = {value: values[key] for value, key in one.keys.items() if key in values}
+        yield _event(one.labels, _explain(study, case_id, one.labels, said), done, len(foreign))
+
+
+def _explain(study: Study, case_id: str, labels: Path, said: Mapping[int, int]) -> _Result:
+    try:
+        annotation = _read_labels(study, labels, study.geometry(case_id), said)
+        case = study.case(case_id)
+        if case.status != "unlabelled":
+            return _Result(case, "already there", f"{case.name} has labels already, which stay.")
+        return _Result(study.save_annotation(case_id, annotation, "import"), "labelled")
+    except (DyconError, OSError) as error:
+        return _Result(None, "refused", str(error))
+
+
+def _structure_named(study: Study, name: str, value: int) -> int:
+    """Return the label of the structure of that name; a new one has the value of the files if it is free."""
+    there = {naming.fold(one.name): one.value for one in study.structures}
+    if naming.fold(name.strip()) in there:
+        return there[naming.fold(name.strip())]
+    taken = {one.value for one in study.structures} | study.record.retired.keys()
+    return study.add_structure(name, value=None if value == 0 or value in taken else value).value
 
 
 def files_from_dicom(study: Study) -> frozenset[Path]:
@@ -277,7 +351,7 @@ def _with_images(study: Study, item: Found, result: _Result) -> _Result:
     case = study.case(case.id)
     notes = channels.missing(study, case)
     outcome = "joined" if joined and result.outcome == "already there" else result.outcome
-    return _Result(case, outcome, " ".join(problems) or None, (*result.notes, *notes))
+    return _Result(case, outcome, " ".join(problems) or None, (*result.notes, *notes), result.foreign)
 
 
 def _join(study: Study, case: CaseRecord, channel: str, item: Found) -> bool:
@@ -333,10 +407,11 @@ def _import_file(study: Study, item: Found, file: Path) -> _Result:
     except (StudyError, VolumeError) as error:
         if item.labels is None:
             raise
+        foreign = error.foreign if isinstance(error, ForeignValuesError) else None
         if scan.twin is not None:
-            return _Result(scan.twin, "already there", str(error), notes)
+            return _Result(scan.twin, "already there", str(error), notes, foreign)
         record, _ = _take(study, scan, None)
-        return _Result(record, "added", f"{error} The scan was added without labels.", notes)
+        return _Result(record, "added", f"{error} The scan was added without labels.", notes, foreign)
     return _Result(record, outcome, item.doubt, notes)
 
 
@@ -538,7 +613,9 @@ def _read_labels(study: Study, labels: Path, geometry: Geometry, said: Mapping[i
     if foreign:
         voxels = {value: int(counts[value]) for value in foreign}
         told = without_structure(foreign, found.names, voxels, study.structures)
-        raise StudyError(f"{labels.name} holds {told}, then import the labels again.")
+        text = f"{labels.name} holds {told}, then import the labels again."
+        named = {value: found.names[value] for value in foreign if value in found.names}
+        raise ForeignValuesError(text, Foreign(labels, voxels, named))
     table = np.zeros(256, np.uint8)
     for value, structure in meant.items():
         table[value] = structure or 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from napari_dycon.errors import StudyError
 from napari_dycon.study.store.naming import fold
@@ -10,6 +12,43 @@ from napari_dycon.study.store.schema import Structure
 
 BACKGROUND = "background"
 _LISTED = 6
+
+Key = tuple[str, int]
+"""A value as a person knows it: the name that files give it, or, where they give none, the number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Values of a label file that are no structure of the study.
+
+    Attributes
+    ----------
+    labels
+        The file.
+    voxels
+        How many voxels have each of them.
+    names
+        What the file calls them, where it does.
+    """
+
+    labels: Path
+    voxels: Mapping[int, int]
+    names: Mapping[int, str]
+
+    @property
+    def keys(self) -> dict[int, Key]:
+        """How a person knows each value: it is the same thing in every file that calls it so."""
+        return {
+            value: (self.names[value], 0) if value in self.names else ("", value) for value in self.voxels
+        }
+
+
+class ForeignValuesError(StudyError):
+    """A label file has values that are no structure of the study."""
+
+    def __init__(self, message: str, foreign: Foreign) -> None:
+        super().__init__(message)
+        self.foreign = foreign
 
 
 def parse_values(texts: Iterable[str], structures: Sequence[Structure]) -> dict[int, int]:

@@ -190,3 +190,33 @@ def test_a_note_on_many_scans_is_one_row():
         news.add(event("added", ("No unit.",), name=f"p{number}"))
     ((names, note),) = news.report.rows
     assert note == "No unit." and names.startswith("p0.nii, p1.nii") and names.endswith("and 4 more")
+
+
+def test_values_that_are_no_structure_are_asked_about_once_for_all_masks(opened, notes, heard, tmp_path):
+    session, asked = opened.session, []
+    session.exchange.values_found.connect(asked.append)
+    for number in range(2):
+        image = scan(tmp_path / "images" / f"m{number}.nii.gz", number)
+        labels = mask(tmp_path / "labels" / image.name)
+        array = np.asarray(nib.load(labels).dataobj).copy()
+        array[0, 0, : 3 + number], array[1, 1, :2] = 6, 7
+        save(labels, array)
+    session.exchange.add_scans([tmp_path / "images"], tmp_path / "labels")
+    opened.rest()
+    (foreign,) = asked
+    assert [dict(one.voxels) for _, one in foreign] == [{6: 3, 7: 2}, {6: 4, 7: 2}]
+    assert heard["reports"] == [] and status(opened, "m0") == "unlabelled"
+    session.exchange.explain_labels(foreign, {("", 6): "liver", ("", 7): 0})
+    opened.rest()
+    assert notes[-1] == ("info", "2 got their labels.")
+    assert {one.name: one.value for one in opened.study.structures}["liver"] == 6
+    for number in range(2):
+        labels = opened.study.annotation(f"m{number}").labels
+        assert (int((labels == 6).sum()), int((labels == 7).sum())) == (3 + number, 0)
+        assert int((labels == 1).sum()) == 27 and status(opened, f"m{number}") == "complete"
+    assert "liver" in [one.name for one in session.structures.all]
+
+
+def test_masks_that_are_not_explained_leave_their_scans_without_labels(opened, notes):
+    opened.session.exchange.leave_labels(3)
+    assert notes[-1][1].startswith("3 scans were added without labels")

@@ -183,6 +183,7 @@ class Expert(Part):
 class Exchange(Part):
     reported = Signal(object)
     pairs_found = Signal(object)
+    values_found = Signal(object)
     scans_listed = Signal(object)
 
 

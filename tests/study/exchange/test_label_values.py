@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_dycon.errors import StudyError
-from napari_dycon.study.exchange.importing import add_scans
+from napari_dycon.study.exchange.importing import add_scans, explain_labels
 from napari_dycon.study.exchange.label_values import parse_values
 from napari_dycon.study.store.schema import Structure
 
@@ -43,3 +43,33 @@ def test_a_value_of_which_nothing_is_said_is_still_refused(study, make_scan, mak
     make_labels("anna", values=(3, 5))
     _, event = add_scans(study, [tmp_path / "images"], tmp_path / "labels", values={3: 1})
     assert "5 (16 voxels)" in event.problem and '--map "5:NAME"' in event.problem
+
+
+def test_what_no_structure_has_is_told_with_the_event_and_taken_over_once_it_is_explained(
+    study, make_scan, make_labels, tmp_path
+):
+    make_scan("anna")
+    labels = make_labels("anna", values=(3, 1, 4))
+    _, event = add_scans(study, [tmp_path / "images"], tmp_path / "labels")
+    assert event.case.status == "unlabelled" and event.foreign.labels == labels
+    assert event.foreign.keys == {3: ("", 3), 4: ("", 4)} and event.foreign.names == {}
+    meant = {("", 3): "Aorta", ("", 4): "left atrium"}
+    (taken,) = explain_labels(study, [(event.case.id, event.foreign)], meant)
+    assert taken.outcome == "labelled" and {one.name: one.value for one in study.structures} == {
+        "left atrium": 1,
+        "Aorta": 3,
+    }
+    found = study.annotation(event.case.id).labels
+    assert [int(np.unique(plane).max()) for plane in np.moveaxis(found, 2, 0)[:3]] == [3, 1, 1]
+    (again,) = explain_labels(study, [(event.case.id, event.foreign)], meant)
+    assert again.outcome == "already there" and "has labels already" in again.problem
+
+
+def test_a_new_structure_never_gets_a_value_that_was_given_up(study, make_scan, make_labels, tmp_path):
+    study.add_structure("vein", value=3)
+    study.remove_structure(3)
+    make_scan("anna")
+    make_labels("anna", values=(3, 1, 1))
+    _, event = add_scans(study, [tmp_path / "images"], tmp_path / "labels")
+    (taken,) = explain_labels(study, [(event.case.id, event.foreign)], {("", 3): "aorta"})
+    assert taken.outcome == "labelled" and study.structures[-1].value not in (1, 3)
