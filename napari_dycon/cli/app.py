@@ -2,15 +2,18 @@
 
 import errno
 import logging
+import os
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from platformdirs import user_log_path
 
 from napari_dycon import __version__
 from napari_dycon.cli import (
@@ -36,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+MOST_REPORTS = 5
 COMMANDS = (
     demo.demo,
     looking.launch,
@@ -144,12 +148,30 @@ def _plain_os_error(error: OSError) -> str:
 
 
 def _report(error: Exception) -> str:
+    """Write what happened into a file that the person may send; only the newest few are kept."""
+    folder = reports_folder()
+    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(
-        "w", prefix="dycon-", suffix=".log", delete=False, encoding="utf-8"
+        "w", prefix="dycon-", suffix=".log", dir=folder, delete=False, encoding="utf-8"
     ) as file:
         handler = logging.StreamHandler(file)
         logger = logging.Logger("dycon")
         logger.addHandler(handler)
         logger.error("napari-dycon %s, Python %s", __version__, sys.version, exc_info=error)
+    _drop_old_reports(folder)
     kind = f"{type(error).__name__}: {error}"
     return f"Error: dycon met a fault of its own ({kind}). Please report it with {Path(file.name)}."
+
+
+def reports_folder() -> Path:
+    """Where reports of faults lie; a folder for temporary files where that of the user cannot be written."""
+    folder = Path(user_log_path("napari-dycon", appauthor=False))
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return folder if os.access(there, os.W_OK) else Path(tempfile.gettempdir())
+
+
+def _drop_old_reports(folder: Path) -> None:
+    newest = sorted(folder.glob("dycon-*.log"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in newest[MOST_REPORTS:]:
+        with suppress(OSError):
+            path.unlink()

@@ -14,8 +14,10 @@ from napari_dycon.plugin.controllers.dialogue import Dialogue
 from napari_dycon.plugin.controllers.expert import TOGETHER, Refusal
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.setting import Setting, settings_of
+from napari_dycon.plugin.keys.preferences import prefer_machine, preferred_machine
 
 ASKED = "Asking…"
+GONE = "The machine {} is on the list no more: trainings take place on this computer."
 
 
 class Places:
@@ -68,16 +70,21 @@ class Places:
 
     @intention
     def look(self) -> None:
-        """Read the list anew: the command line may have changed it."""
+        """Read the list anew, which the command line may have changed; a choice outlives a restart."""
         self.machines = machines.read_machines()
         known = {machine.name: machine for machine in self.machines}
-        self.machine = known.get(self.machine.name) if self.machine is not None else None
+        wanted = preferred_machine() if self.machine is None else self.machine.name
+        self.machine = known.get(wanted)
+        if wanted and self.machine is None:
+            prefer_machine("")
+            self._dialogue.say("info", GONE.format(wanted))
         self.changed.emit()
 
     @intention
     def choose(self, name: str) -> None:
         """Train on a machine from now on, or on this computer where no name is given."""
         self.machine = machines.find_machine(name) if name else None
+        prefer_machine(name)
         self.changed.emit()
         if self.machine is not None and name not in self.said:
             self.check(name)
@@ -134,6 +141,8 @@ class Places:
     def forget(self, name: str) -> None:
         """Take a machine off the list; a run that is there can be fetched all the same."""
         machines.forget_machine(name)
+        if self.machine is not None and self.machine.name == name:
+            self.choose("")
         self.look()
 
     def cut_off(self, method: str) -> str | None:

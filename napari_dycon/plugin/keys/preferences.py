@@ -34,6 +34,20 @@ def prefer_own_process() -> None:
         raise StudyError("napari does not know the plugin, so its preferences cannot be changed.") from error
 
 
+def preferred_machine() -> str:
+    """Return the name of the machine on which it is trained; empty for this computer."""
+    try:
+        return str(get_plugin_settings(PLUGIN).training.machine)
+    except KeyError:
+        return ""
+
+
+def prefer_machine(name: str) -> None:
+    """Train on the machine of this name from now on, and after the next start; empty for this computer."""
+    with suppress(KeyError):  # napari does not know the plugin
+        get_plugin_settings(PLUGIN).training.machine = name
+
+
 def source_settings() -> dict[str, str]:
     """Return what Preferences > DyCON says of servers that propose pieces."""
     try:

@@ -12,19 +12,34 @@ import pytest
 from napari_dycon.cli import main
 from napari_dycon.engine.bundle import Bundle
 from napari_dycon.engine.checkpoints import CheckpointFolder
+from napari_dycon.engine.control import Control
 from napari_dycon.engine.inference import predict
 from napari_dycon.engine.models.adoption import adopt_model, lend_model
 from napari_dycon.engine.models.model import read_model
 from napari_dycon.engine.models.monai_bundle import export_model
 from napari_dycon.engine.readiness import latest_quality
 from napari_dycon.engine.recorder import reached_its_end
+from napari_dycon.engine.request import Request
+from napari_dycon.engine.runners.elsewhere.disguise import Disguise
+from napari_dycon.engine.runners.elsewhere.parcel import pack
 from napari_dycon.engine.runs import RunFolder
+from napari_dycon.engine.setup import prepare
+from napari_dycon.engine.trainer import train as follow_run
 from napari_dycon.errors import TrainingError, VolumeError
 from napari_dycon.study.exchange import importing
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
-from tests.engine.conftest import NODE, ORGAN, TINY, ball_case, save_scan, studies_in, train_to_the_end
+from tests.engine.conftest import (
+    NODE,
+    ORGAN,
+    TINY,
+    ball_case,
+    numbers,
+    save_scan,
+    studies_in,
+    train_to_the_end,
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +76,15 @@ def make_other(tmp_path):
         study.close()
 
 
+def to_its_result(steps):
+    """Iterate a generator and return what it returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
 @pytest.mark.parametrize("through", ["study", "run", "bundle"])
 def test_it_predicts_here_what_it_would_there_under_the_values_of_this_study(
     last_year, make_other, tmp_path, through
@@ -86,6 +110,23 @@ def test_a_training_begins_with_it(last_year, make_other, train):
     first, anew = (next(e.losses for e in events if hasattr(e, "losses")) for events in (warm, cold))
     assert first["supervised"] < 0.8 * anew["supervised"]
     assert RunFolder(study.run_dir(warm[0].run)).config().continued_from == adopted.run
+
+
+def test_what_is_sent_to_another_machine_begins_with_it_and_does_not_name_where_it_comes_from(
+    last_year, make_other, tmp_path
+):
+    study = make_other({"node": 1, "organ": 2})
+    begin_with = adopt_model(study, read_model(last_year.path)).run
+    wish = Request(method="supervised", iterations=2, begin_with=begin_with, overrides=TINY, device="cpu")
+    here = to_its_result(prepare(study, wish, Control()))
+    there = Bundle(tmp_path / "there" / "runs" / here.run.run)
+    for path, item in pack(here, Disguise(here.contents(), here.run.config())).items():
+        target = there.run.path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(item.read(0, item.size))
+        assert target.suffix != ".json" or f"{last_year.path.name}/" not in target.read_text()
+    assert numbers(follow_run(there, Control())) == numbers(follow_run(here, Control()))
+    assert there.run.checkpoints.load().iteration == 2
 
 
 def test_a_training_learns_what_the_model_does_not_know(last_year, make_other, train):

@@ -1,9 +1,17 @@
 """Where trainings take place, and what is written about a machine."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from napari_dycon.engine.runners.elsewhere.machines import read_machines
+from napari_dycon.engine.runners.elsewhere.machines import (
+    NamedMachine,
+    forget_machine,
+    keep_machine,
+    read_machines,
+)
 from napari_dycon.plugin.controllers.expert import TOGETHER
+from napari_dycon.plugin.controllers.places import GONE, Places
 from tests.far_machine import ssh
 
 __all__ = ["ssh"]
@@ -12,6 +20,44 @@ __all__ = ["ssh"]
 @pytest.fixture
 def places(opened):
     return opened.session.training.places
+
+
+@pytest.fixture
+def preference(monkeypatch):
+    """What stands in the preferences; a start of the window is a new owner of places."""
+    kept = SimpleNamespace(machine="")
+    module = "napari_dycon.plugin.controllers.places"
+    monkeypatch.setattr(f"{module}.preferred_machine", lambda: kept.machine)
+    monkeypatch.setattr(f"{module}.prefer_machine", lambda name: setattr(kept, "machine", name))
+    return kept
+
+
+def start_again(said):
+    dialogue = SimpleNamespace(say=lambda level, text: said.append(text))
+    again = Places(dialogue, SimpleNamespace(put=lambda *_: None))
+    again.look()
+    return again
+
+
+def test_where_to_train_is_remembered_over_a_restart(preference):
+    said = []
+    keep_machine(NamedMachine(name="gpu", destination="gpu"))
+    places = start_again(said)
+    places.choose("gpu")
+    assert preference.machine == "gpu" and start_again(said).machine == places.machine
+    places.choose("")
+    assert start_again(said).machine is None and not said
+
+
+@pytest.mark.parametrize("how", ["here", "elsewhere"])
+def test_a_machine_that_is_gone_is_not_trained_on(preference, how):
+    said = []
+    keep_machine(NamedMachine(name="gpu", destination="gpu"))
+    places = start_again(said)
+    places.choose("gpu")
+    (places.forget if how == "here" else forget_machine)("gpu")
+    assert start_again(said).machine is None and preference.machine == ""
+    assert said == ([] if how == "here" else [GONE.format("gpu")])
 
 
 def write(places, **fields):

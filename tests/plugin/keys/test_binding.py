@@ -101,6 +101,9 @@ WITHOUT_KEY = {
     "unlabel_structure",
     "clear_structure",
     "choose_model",
+    "start_from",
+    "keep_model",
+    "export_model",
 }
 
 
