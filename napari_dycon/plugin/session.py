@@ -137,7 +137,7 @@ class Session:
                 self.versions,
                 self.training,
                 self.own_process,
-                self.exchange.exams,
+                self.exchange,
             ),
             self._read_situation,
         )
@@ -241,7 +241,7 @@ class Session:
 
     def _read_situation(self) -> Situation:
         work = (self.cases, self.contrast, self.views.pictures, self.structures, self.versions, self.training)
-        return read_situation(self.study, self.tasks, *work, self.exchange.exams)
+        return read_situation(self.study, self.tasks, *work, self.exchange)
 
     def _show_case(self) -> None:
         """Fit everything to the case that was just shown."""

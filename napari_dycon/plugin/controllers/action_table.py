@@ -9,7 +9,7 @@ from napari_dycon.plugin.controllers.cases import Cases
 from napari_dycon.plugin.controllers.contrast import Contrast
 from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.dialogue import Dialogue
-from napari_dycon.plugin.controllers.exams import Exams
+from napari_dycon.plugin.controllers.exchange import Exchange
 from napari_dycon.plugin.controllers.labels import Labels
 from napari_dycon.plugin.controllers.own_process import OwnProcess
 from napari_dycon.plugin.controllers.pictures import Pictures
@@ -93,7 +93,7 @@ def deeds(
     versions: Versions,
     training: Training,
     own_process: OwnProcess,
-    exams: Exams,
+    exchange: Exchange,
 ) -> dict[str, Callable[[], None]]:
     """Return what each action does, by its id."""
     return {
@@ -149,7 +149,7 @@ def deeds(
         "withdraw_region": partial(regions.decide, "withdraw", "region"),
         "withdraw_case": partial(regions.decide, "withdraw", "case"),
         "interpolate": labels.propose_between,
-        "carry_over": exams.carry,
+        "carry_over": exchange.carry_over,
         "interpolate_all": partial(labels.propose_between, True),
         **{f"clean_{how}": partial(labels.clean_up, how) for how in CLEANUPS},
         "grow": tools.grow,
@@ -171,7 +171,7 @@ def read_situation(
     structures: Structures,
     versions: Versions,
     training: Training,
-    exams: Exams,
+    exchange: Exchange,
 ) -> Situation:
     """Return what decides now which actions are possible."""
     case, shown = cases.case_id is not None, versions.shown
@@ -189,7 +189,7 @@ def read_situation(
         methods=bool(training.methods),
         windows=frozenset(window.name for window in contrast.windows),
         images=bool(pictures.names),
-        exams=exams.there,
+        exams=exchange.exams.there,
         structures=len(structures.all),
         grouped=any(one.group for one in structures.all if one.value == structures.active_value),
         task=tasks.state.kind,

@@ -177,6 +177,10 @@ class Exchange:
         again = replace(request, overwrite=True)
         self._dialogue.ask(question, lambda key: self._export(again) if key == REPLACE else None)
 
+    def carry_over(self) -> None:
+        """Bring the labels of another exam of the patient to the open case (see `Exams.carry`)."""
+        self.exams.carry()
+
     @intention
     def report(self, folder: Path | str) -> None:
         """Write the methods sheet to ``folder``, in the background."""

@@ -104,6 +104,7 @@ WITHOUT_KEY = {
     "start_from",
     "keep_model",
     "export_model",
+    "carry_over",
 }
 
 

@@ -254,7 +254,8 @@ class Recorder:
         )
         self.own_process = OwnProcess(asked, "own_process", offered=False)
         self.expert = Expert(asked, "expert", listed=[], sections=())
-        self.exchange = Exchange(asked, "exchange", readers=Readers(asked, "readers", name="AB"))
+        exams = Part(asked, "exams", there=False)
+        self.exchange = Exchange(asked, "exchange", exams=exams, readers=Readers(asked, "readers", name="AB"))
         self.actions = SimpleNamespace(perform=self._perform, situation=self._read_situation)
 
     def _perform(self, name: str) -> None:
@@ -270,6 +271,7 @@ class Recorder:
             self.versions,
             self.training,
             self.own_process,
+            self.exchange,
         )[name]()
 
     def _read_situation(self) -> Situation:
@@ -277,7 +279,7 @@ class Recorder:
             self.study.cases = self.cases.list.listed
         looks = (self.contrast, self.views.pictures)
         work = (self.cases, *looks, self.structures, self.versions, self.training)
-        return read_situation(self.study, self.tasks, *work)
+        return read_situation(self.study, self.tasks, *work, self.exchange)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
