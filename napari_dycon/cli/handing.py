@@ -20,6 +20,9 @@ def export_model(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a model that is there already.")
     ] = False,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Write the network as ONNX, too; needs napari-dycon[onnx].")
+    ] = False,
     json_file: JsonFile = None,
 ) -> None:
     """Write a trained model as a MONAI bundle, which segments scans without this program.
@@ -32,7 +35,7 @@ def export_model(
     require_writable_json(json_file)
     with opened_study(study, read_only=True) as opened:
         chosen = choose_run(opened, run)
-        files = write(opened, out, chosen, overwrite=overwrite)
+        files = write(opened, out, chosen, overwrite=overwrite, onnx=onnx)
     write_json(json_file, {"run": chosen, "files": [str(path) for path in files]})
     Screen().line(
         f"The model of run {chosen} is in {out}, {len(files)} files. Fill in data and licence in "

@@ -177,7 +177,8 @@ def _how_to_run(description: Description) -> Iterator[str]:
         "Each mask lies on the grid of its scan. The same is `configs/inference.json`, which MONAI runs in "
         "this folder, with the package `fire`: `python -m monai.bundle run run --config_file "
         "configs/inference.json --scans \"['scan.nii.gz']\"`. `models/model.pt2` (of `torch.export`) and "
-        "`model.ts` (TorchScript) turn windows on the model's grid into class scores. "
+        "`model.ts` (TorchScript) turn windows on the model's grid into class scores, and so does "
+        "`model.onnx` where it is there. "
         "`sha256sum -c SHA256SUMS` checks the files."
     )
     yield ""

@@ -5,6 +5,7 @@ import json
 import shutil
 import warnings
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ SCHEMA = (
 )
 
 
-def export_model(study: Study, out: Path, run: str | None = None, *, overwrite: bool = False) -> list[Path]:
+def export_model(
+    study: Study, out: Path, run: str | None = None, *, overwrite: bool = False, onnx: bool = False
+) -> list[Path]:
     """Write a model of a study as a MONAI bundle, with a model card and hashes.
 
     Nothing in it names a case or a patient.
@@ -48,6 +51,8 @@ def export_model(study: Study, out: Path, run: str | None = None, *, overwrite: 
         The active one by default.
     overwrite
         Replace a bundle that is there.
+    onnx
+        Write the networks as ONNX, too.
 
     Returns
     -------
@@ -56,15 +61,17 @@ def export_model(study: Study, out: Path, run: str | None = None, *, overwrite: 
     Raises
     ------
     TrainingError
-        When there is no model, or something else lies in the way.
+        When there is no model, or something else lies in the way, or ONNX cannot be written here.
     VolumeError
         When the folder cannot be written.
     """
+    if onnx:
+        _require_onnx()
     model = Model.of_run(study.path, run)
     _require_room(out, overwrite)
     with new_folder(out) as folder:
         model.save(folder)
-        networks = _write_networks(model, folder)
+        networks = _write_networks(model, folder, onnx)
         _write_json(folder / METADATA, metadata(model.description, study.path.name))
         _write_json(folder / INFERENCE, inference(model.description, networks))
         for name in ("__init__.py", "recipe.py", "predict.py"):
@@ -186,7 +193,7 @@ class _Scores(nn.Module):
         return logits
 
 
-def _write_networks(model: Model, folder: Path) -> list[str]:
+def _write_networks(model: Model, folder: Path, onnx: bool) -> list[str]:
     """Write each network that decides so that it needs no class of ours; return the files to predict with.
 
     Those are made by `torch.export`, which gives the same numbers in mixed precision, too. TorchScript, which
@@ -204,8 +211,36 @@ def _write_networks(model: Model, folder: Path) -> list[str]:
                 scores, example, check_trace=False
             )
             torch.jit.save(traced, str(path.with_suffix(".ts")))
+            if onnx:
+                _write_onnx(scores, example, path.with_suffix(".onnx"))
         names.append(path.relative_to(folder).as_posix())
     return names
+
+
+def _require_onnx() -> None:
+    if lacking := [name for name in ("onnx", "onnxscript") if find_spec(name) is None]:
+        raise TrainingError(
+            f"To write ONNX takes {' and '.join(lacking)}, which are not installed: pip install "
+            "'napari-dycon[onnx]'"
+        )
+
+
+def _write_onnx(scores: nn.Module, example: Tensor, path: Path) -> None:
+    """From ``image`` ``(1, C, X, Y, Z)`` to ``scores`` ``(1, classes, X, Y, Z)``, weights within the file."""
+    try:
+        torch.onnx.export(
+            scores,
+            (example,),
+            path,
+            input_names=["image"],
+            output_names=["scores"],
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    except torch.onnx.OnnxExporterError as error:
+        reason = str(error).splitlines()[0]
+        raise TrainingError(f"This network cannot be written as ONNX: {reason}") from error
 
 
 def _require_room(out: Path, overwrite: bool) -> None:

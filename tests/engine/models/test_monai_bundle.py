@@ -15,6 +15,8 @@ import torch
 
 from napari_dycon.cli import main
 from napari_dycon.engine.inference import predict
+from napari_dycon.engine.models import monai_bundle
+from napari_dycon.engine.models.model import read_model
 from napari_dycon.engine.models.monai_bundle import export_model
 from napari_dycon.errors import TrainingError
 from tests.engine.conftest import TINY
@@ -149,3 +151,25 @@ def test_a_study_without_a_model_says_so(make_study, tmp_path):
     with pytest.raises(TrainingError, match="no trained model yet"):
         export_model(make_study(cases=1), tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+def test_what_onnx_takes_is_said_before_anything_is_written(make_study, tmp_path, monkeypatch):
+    monkeypatch.setattr(monai_bundle, "find_spec", lambda name: None if name == "onnxscript" else name)
+    with pytest.raises(TrainingError, match=r"takes onnxscript, .*napari-dycon\[onnx\]"):
+        export_model(make_study(cases=1), tmp_path / "model", onnx=True)
+    assert not (tmp_path / "model").exists()
+
+
+def test_onnx_gives_the_scores_of_the_network(make_study, train, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    study = make_study(cases=1)
+    train(study, "supervised", iterations=2)
+    export_model(study, tmp_path / "model", onnx=True)
+    path = tmp_path / "model" / "models" / "model.onnx"
+    assert "models/model.onnx" in (tmp_path / "model" / "SHA256SUMS").read_text()
+    network = read_model(study.path).method().deciders()[0].eval()
+    window = torch.randn(1, 1, *TINY["patch_size"])
+    with torch.no_grad():
+        expected = network(window).logits.numpy()
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(session.run(None, {"image": window.numpy()})[0], expected, atol=1e-4)
