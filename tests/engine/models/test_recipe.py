@@ -103,7 +103,7 @@ def test_further_images_are_brought_to_the_grid_of_the_first(tmp_path):
     assert not found[2].any()
 
 
-@pytest.mark.parametrize("shape", [(20, 12, 6), (96, 80, 40)], ids=["small", "glanced at"])
+@pytest.mark.parametrize("shape", [(20, 12, 6), (48, 36, 20)], ids=["small", "glanced at"])
 def test_windows_give_the_same_probabilities(shape):
     torch.manual_seed(0)
     plan = plan_with()

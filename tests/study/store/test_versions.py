@@ -98,9 +98,9 @@ def test_what_other_programs_leave_in_the_history_stops_no_save(study, case):
     folder = study.path / "history" / case.id
     for number in range(KEPT_VERSIONS + 5):
         study.save_annotation(case.id, of_value(case, number + 1), "complete")
-        for record in list(folder.glob("0*[0-9].json")):
+        for newest in sorted(folder.glob("??????.json"))[-1:]:
             for stray in STRAYS:
-                (folder / stray.format(record.stem)).write_bytes(record.read_bytes())
+                (folder / stray.format(newest.stem)).write_bytes(newest.read_bytes())
     kept = [version.generation for version in study.versions(case.id)]
     assert kept == [*range(KEPT_VERSIONS + 5, 5, -1), 1]
     assert (study.annotation(case.id).labels == KEPT_VERSIONS + 5).all()

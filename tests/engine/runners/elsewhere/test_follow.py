@@ -84,9 +84,9 @@ def test_no_name_that_anybody_gave_leaves_this_computer(make_study, ssh):
 
 def test_a_stop_is_told_and_the_run_goes_on_bit_by_bit_here(make_study, train, ssh):
     here, study, control = make_study(name="here"), make_study(), Control()
-    expected = train(here, iterations=300)
+    expected = train(here, iterations=120)
     first = []
-    for event in train_elsewhere(study, wish(iterations=300), control, ssh.machine):
+    for event in train_elsewhere(study, wish(iterations=120), control, ssh.machine):
         first.append(event)
         if isinstance(event, StepFinished) and event.iteration == 3:
             control.stop()
@@ -119,6 +119,7 @@ def test_a_pause_rests_there(make_study, ssh):
             before = event.iteration
         if isinstance(event, StepFinished) and after is None and before and not control.paused:
             after = event.iteration
+            control.stop()
     assert before is not None and after is not None and before < 400
 
 
