@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.optimize import minimize_scalar
 
 LOWEST, HIGHEST = 0.25, 8.0
 """Bounds of a temperature."""
@@ -37,6 +36,8 @@ def fit_temperature(probabilities: Probabilities, labels: NDArray[np.integer]) -
     -------
     Within `LOWEST` and `HIGHEST`; None where the labels cannot tell: no voxel, or none that is wrong.
     """
+    from scipy.optimize import minimize_scalar  # takes a moment to load, and a training needs it at its end
+
     if labels.size == 0 or bool((probabilities.argmax(axis=0) == labels).all()):
         return None
     logs = np.log(np.clip(probabilities, LEAST, None)).astype(np.float64)
