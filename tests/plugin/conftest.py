@@ -1,5 +1,7 @@
 """A small study of scans with different shapes, and a session whose engine is a fake."""
 
+import json
+import shutil
 import time
 
 import nibabel as nib
@@ -37,18 +39,34 @@ def write_scan(folder, name):
     return path
 
 
-@pytest.fixture
-def study_path(tmp_path):
-    """Folder of a closed study: three scans of two sizes, the first half labelled in its lower half."""
-    scans = tmp_path / "scans"
+@pytest.fixture(scope="session")
+def folder_of_a_study(tmp_path_factory):
+    """Folder with the scans of a closed study and the study itself."""
+    folder = tmp_path_factory.mktemp("made")
+    scans = folder / "scans"
     scans.mkdir()
     structures = [
         Structure(value=1, name="atrium", color="#e6550d"),
         Structure(value=3, name="valve", color="#3182bd"),
     ]
-    with Study.create(tmp_path / "study", structures) as study:
+    with Study.create(folder / "study", structures) as study:
         list(importing.add_scans(study, [write_scan(scans, name) for name in SHAPES]))
-    return tmp_path / "study"
+    return folder
+
+
+@pytest.fixture
+def study_path(folder_of_a_study, tmp_path):
+    """Folder of a closed study of its own: three scans of two sizes, none of them labelled."""
+    shutil.copytree(folder_of_a_study, tmp_path, dirs_exist_ok=True)
+    study = tmp_path / "study"
+    for record in study.glob("study.j*"):  # of scans that lie elsewhere it keeps the whole path
+        text = record.read_text().replace(_as_json(folder_of_a_study), _as_json(tmp_path))
+        record.write_text(text)
+    return study
+
+
+def _as_json(path):
+    return json.dumps(str(path))[1:-1]
 
 
 class Engine:
