@@ -21,6 +21,7 @@ from napari_dycon.plugin.background.jobs import Searching
 from napari_dycon.plugin.background.task_state import TaskState
 from napari_dycon.study.exchange.exporting import CaseExported
 from napari_dycon.study.exchange.importing import ImportEvent
+from napari_dycon.study.exchange.readers import ConsensusMade
 from napari_dycon.study.exchange.searching import Sought
 
 COUNTED: Mapping[type, str] = {
@@ -29,6 +30,7 @@ COUNTED: Mapping[type, str] = {
     Sought: "Looked at",
     CaseExported: "Exported",
     CaseLooked: "Looking for places, case",
+    ConsensusMade: "Decided",
 }
 
 
@@ -61,7 +63,7 @@ def after(event: object, task: TaskState) -> TaskState:
         case PredictionProgress():
             text = f"Predicting case {min(event.done + 1, event.total)} of {event.total}"
             return replace(task, fraction=event.fraction, text=text)
-        case CasePredicted() | ImportEvent() | Sought() | CaseExported() | CaseLooked():
+        case CasePredicted() | ImportEvent() | Sought() | CaseExported() | CaseLooked() | ConsensusMade():
             text = f"{COUNTED[type(event)]} {event.done} of {event.total}"
             return replace(task, fraction=event.done / max(event.total, 1), text=text)
         case RegistrationStep():

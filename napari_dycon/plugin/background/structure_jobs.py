@@ -7,6 +7,9 @@ from napari_dycon.engine.control import Control
 from napari_dycon.plugin.background import jobs
 from napari_dycon.plugin.background.worker import EventSource, plain_words
 
+Steps = Callable[[], Iterator[object]]
+"""Changes annotations as it is iterated over."""
+
 
 @dataclass(frozen=True, slots=True)
 class Saved:
@@ -46,17 +49,31 @@ def flush(save_first: Callable[[], bool], go_on: Callable[[], None]) -> EventSou
     return source
 
 
-def rewrite(change: Callable[[], None], save_first: Callable[[], bool]) -> EventSource[StructuresRewritten]:
-    """Change the structures in all annotations once everything painted is on disk."""
+def at_once(change: Callable[[], None]) -> Steps:
+    """Make a change that cannot be stopped halfway the only step."""
 
-    def source(control: Control) -> Iterator[StructuresRewritten]:
-        del control
-        begun = False
+    def steps() -> Iterator[object]:
+        change()
+        yield from ()
+
+    return steps
+
+
+def rewrite(steps: Steps, save_first: Callable[[], bool]) -> EventSource[object]:
+    """Change annotations step by step, once everything painted is on disk; what each step yields is told.
+
+    A stop is heeded between two steps. `StructuresRewritten` comes last.
+    """
+
+    def source(control: Control) -> Iterator[object]:
+        begun, problem = False, ""
         try:
             jobs.save(save_first)
             begun = True
-            change()
-            problem = ""
+            for event in steps():
+                yield event
+                if control.stopped:
+                    break
         except Exception as error:  # noqa: BLE001 - the case must come back into the viewer, whatever happened
             problem = plain_words(error)
         yield StructuresRewritten(begun, problem)

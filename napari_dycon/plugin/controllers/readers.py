@@ -24,6 +24,7 @@ from napari_dycon.study.study import Study
 from napari_dycon.study.truth.consensus import RULES, Rule
 
 NOBODY = "Nobody else reads this study yet: choose “Second reader…” first."
+STOPPED = " It was stopped: the other cases are as they were."
 COLUMNS = ("Case", "Structure", "Readers", "Dice", "Kappa", "HD95 mm", "Volumes ml")
 
 
@@ -110,22 +111,26 @@ class Readers:
     def _decide(self, study: Study, key: str) -> None:
         rule: Rule = next(rule for rule in RULES if rule == key)
         self._made = []
-        work = partial(self._work, study, rule)
-        self._structures.rewrite(work, "Making the consensus", self._tell_consensus)
+        steps = partial(make_consensus, study, rule)
+        self._structures.rewrite(steps, "Making the consensus", self._on_made, self._tell_consensus)
 
-    def _work(self, study: Study, rule: Rule) -> None:
-        """In the background: one case after the other."""
-        self._made.extend(make_consensus(study, rule))
+    def _on_made(self, event: object) -> None:
+        if isinstance(event, ConsensusMade):
+            self._made.append(event)
 
     def _tell_consensus(self) -> None:
         good = [event for event in self._made if not event.problem]
+        stopped = bool(self._made) and self._made[-1].done < self._made[-1].total
+        if not good and stopped:
+            self._dialogue.say("info", "Stopped before any case was changed.")
+            return
         if not good:
             self._dialogue.say("warning", "No case was drawn by two readers; nothing was changed.")
             return
         cases = "1 case holds" if len(good) == 1 else f"{len(good)} cases hold"
         left = sum(event.open > 0 for event in good)
         rest = f" In {left} of them readers differ on voxels that are left open." if left else ""
-        self._dialogue.say("info", f"{cases} the consensus of their readers.{rest}")
+        self._dialogue.say("info", f"{cases} the consensus of their readers.{rest}{STOPPED * stopped}")
         for event in self._made:
             if event.problem and len(event.readers) > 1:
                 self._dialogue.say("warning", event.problem)

@@ -8,7 +8,14 @@ from psygnal import Signal
 
 from napari_dycon.errors import StudyError
 from napari_dycon.plugin.background.queue import JobQueue
-from napari_dycon.plugin.background.structure_jobs import Saved, StructuresRewritten, flush, rewrite
+from napari_dycon.plugin.background.structure_jobs import (
+    Saved,
+    Steps,
+    StructuresRewritten,
+    at_once,
+    flush,
+    rewrite,
+)
 from napari_dycon.plugin.background.tasks import Tasks
 from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.desk import Desk
@@ -198,22 +205,39 @@ class Structures:
 
     def _ask_change(self, text: str, verb: str, change: Callable[[], None]) -> None:
         question = Question(text, (("change", verb), (CANCEL, "Cancel")))
-        self._dialogue.ask(question, lambda key: self.rewrite(change) if key == "change" else None)
+        self._dialogue.ask(question, lambda key: self.rewrite(at_once(change)) if key == "change" else None)
 
     @intention
     def rewrite(
         self,
-        change: Callable[[], None],
+        steps: Steps,
         text: str = "Changing structures",
+        on_step: Callable[[object], None] = lambda event: None,
         on_success: Callable[[], None] | None = None,
     ) -> None:
-        """Change annotations in the background, while no case is open; ``text`` says what is done."""
+        """Change annotations in the background, while no case is open.
+
+        Parameters
+        ----------
+        steps
+            See `structure_jobs.rewrite`.
+        text
+            Says what is done.
+        on_step
+            Called with what each step yields.
+        on_success
+            Called at the end.
+        """
         self._current.at_rest()
         if self._loads.busy:
             raise StudyError("A case is still being read or changed: try again in a moment.")
         self.rewriting.emit()
-        source = rewrite(change, self._desk.saving.flush)
-        self._tasks.run("restructuring", text, source, self._on_rewritten, on_success)
+
+        def take(event: object) -> None:
+            self._on_rewritten(event) if isinstance(event, StructuresRewritten) else on_step(event)
+
+        source = rewrite(steps, self._desk.saving.flush)
+        self._tasks.run("restructuring", text, source, take, on_success)
         self.edited.emit()
 
     def _on_rewritten(self, event: StructuresRewritten) -> None:

@@ -1,11 +1,13 @@
 """Several readers of a study in the window: signed versions, a blind second reader, agreement, consensus."""
 
+from threading import Event
+
 import numpy as np
 import pytest
 
 from napari_dycon.plugin.controllers.question import CANCEL
 from napari_dycon.plugin.keys import preferences
-from napari_dycon.study.exchange.readers import open_reader
+from napari_dycon.study.exchange.readers import make_consensus, open_reader
 from napari_dycon.study.truth.annotations import Annotation
 
 
@@ -100,6 +102,39 @@ def test_a_consensus_is_asked_for_shown_in_the_open_case_and_kept_as_a_version(o
     opened.wait(lambda: opened.session.cases.case_id == case and opened.layer("annotation").data.any())
     shown = opened.layer("annotation").data
     assert np.count_nonzero(shown == 1) == 3 * 4 * 4
+
+
+def test_a_consensus_tells_how_far_it_is_and_stops_between_two_cases(opened, readers, notes, monkeypatch):
+    study = opened.session.study
+    for case in study.cases:
+        study.save_annotation(case.id, block(study, case.id, 4), "complete")
+        other_reader(study, case.id)
+    fractions = []
+
+    def follow(state):
+        fractions.append(state.fraction)
+        if state.fraction and state.phase == "running":
+            opened.session.tasks.stop()
+
+    opened.session.tasks.changed.connect(follow)
+    make, going = make_consensus, Event()
+
+    def one_by_one(*args):
+        for event in make(*args):
+            yield event
+            going.wait(10)  # the second case is under way when it is stopped
+
+    monkeypatch.setattr("napari_dycon.plugin.controllers.readers.make_consensus", one_by_one)
+    opened.rest()
+    readers.decide()
+    opened.session.dialogue.answer("majority")
+    opened.wait(lambda: opened.session.tasks.state.phase == "stopping")
+    going.set()
+    opened.wait(lambda: not opened.session.tasks.state.busy)
+    assert any(fraction == pytest.approx(1 / 3) for fraction in fractions if fraction)
+    assert "2 cases hold the consensus" in notes[-1][1] and "stopped" in notes[-1][1]
+    assert [bool(study.versions(case.id)[0].consensus) for case in study.cases] == [True, True, False]
+    opened.session.tasks.changed.disconnect(follow)
 
 
 def test_preferences_keep_the_name_only_where_napari_knows_the_plugin(monkeypatch):
