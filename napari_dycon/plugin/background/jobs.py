@@ -28,6 +28,7 @@ from napari_dycon.plugin.background.curves import Curves
 from napari_dycon.plugin.background.warm_up import warm_up
 from napari_dycon.plugin.background.worker import E, EventSource
 from napari_dycon.plugin.layers.open_case import SHADES, OpenCase, Picture
+from napari_dycon.study.exchange.channels import Endings
 from napari_dycon.study.exchange.exporting import CaseExported, Exported, ExportRequest, export
 from napari_dycon.study.exchange.importing import (
     CollectingScans,
@@ -249,10 +250,22 @@ def suggestions(study: Study) -> EventSource[Searching | CaseLooked | Note | Sug
 
 @dataclass(frozen=True)
 class ScansListed:
-    """What an import of files and folders would find."""
+    """What an import of files and folders would find.
+
+    Attributes
+    ----------
+    paths
+        Where it was looked for.
+    found
+        Each scan.
+    together
+        Whether the study tells by itself which series are images of one case.
+    """
 
     paths: tuple[Path, ...]
     found: tuple[Listed, ...]
+
+    together: bool = False
 
     @property
     def has_choice(self) -> bool:
@@ -270,7 +283,7 @@ def look_at_scans(study: Study, paths: Sequence[Path]) -> EventSource[Collecting
             found.append(one)
         listed.close()
         if not control.stopped:
-            yield ScansListed(tuple(paths), tuple(found))
+            yield ScansListed(tuple(paths), tuple(found), bool(study.record.endings))
 
     return source
 
@@ -281,12 +294,13 @@ def import_scans(
     labels: Path | None,
     save_first: Callable[[], bool],
     only: Collection[str] | None = None,
+    endings: Endings | None = None,
 ) -> EventSource[CollectingScans | ImportEvent]:
     """Add scans to the study, one event a file; what is painted already is saved before, and stays."""
 
     def source(control: Control) -> Iterator[CollectingScans | ImportEvent]:
         save(save_first)
-        events = add_scans(study, list(paths), labels_dir=labels, only=only)
+        events = add_scans(study, list(paths), labels_dir=labels, endings=endings, only=only)
         while not control.stopped and (event := next(events, None)) is not None:
             yield event
 

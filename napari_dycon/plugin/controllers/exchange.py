@@ -26,6 +26,7 @@ from napari_dycon.plugin.controllers.readers import Readers
 from napari_dycon.plugin.controllers.report import Report
 from napari_dycon.plugin.controllers.structures import Structures
 from napari_dycon.plugin.controllers.suggestions import Suggestions
+from napari_dycon.study.exchange.channels import Endings
 from napari_dycon.study.exchange.exporting import (
     CaseExported,
     Exported,
@@ -107,15 +108,22 @@ class Exchange:
         self._tasks.run("importing", "Looking for scans", source, self._on_listed, self._go_on)
 
     @intention
-    def add_chosen(self, paths: Sequence[Path], only: Collection[str]) -> None:
-        """Import what a person has chosen from a list, by its keys."""
-        self._import(paths, None, only)
+    def add_chosen(
+        self, paths: Sequence[Path], only: Collection[str], endings: Endings | None = None
+    ) -> None:
+        """Import what a person has chosen from a list, by its keys, and which series are images of a case."""
+        self._import(paths, None, only, endings)
 
     @intention
-    def _import(self, paths: Sequence[Path], labels: Path | None, only: Collection[str] | None) -> None:
-        source = jobs.import_scans(
-            self._current.writable(), list(paths), labels, self._desk.saving.flush, only
-        )
+    def _import(
+        self,
+        paths: Sequence[Path],
+        labels: Path | None,
+        only: Collection[str] | None,
+        endings: Endings | None = None,
+    ) -> None:
+        study, save = self._current.writable(), self._desk.saving.flush
+        source = jobs.import_scans(study, list(paths), labels, save, only, endings)
         self._tasks.run("importing", "Looking for scans", source, self._on_imported, self._tell_import)
 
     def _on_listed(self, event: CollectingScans | jobs.ScansListed) -> None:

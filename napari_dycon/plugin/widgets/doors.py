@@ -156,7 +156,7 @@ class Doors(QObject):
     def ask_which(self, listed: ScansListed) -> None:
         """Ask which of the scans that were found shall be added."""
         add = partial(self._session.exchange.add_chosen, listed.paths)
-        SeriesDialog(self.parent(), listed.found, add).open()
+        SeriesDialog(self.parent(), listed.found, add, listed.together).open()
 
     def take(self, paths: Sequence[Path]) -> None:
         """Open a dropped study; add dropped scans to the open study, or begin a new one with them."""

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QTableView,
+    QVBoxLayout,
     QWidget,
 )
 from superqt import QElidingLabel
@@ -213,3 +214,14 @@ class ProgressLine(Painted):
             painter.drawRoundedRect(
                 QRectF(0, 0, max(4.0, bounds.width() * self._share), bounds.height()), 2, 2
             )
+
+
+def in_cell(widget: QWidget) -> QWidget:
+    """Put a widget into the cell of a table, so that it can be hidden; a table shows what lies in cells."""
+    holder = QWidget()
+    holder.setObjectName("holder")
+    holder.setStyleSheet("QWidget#holder { background: transparent; }")
+    layout = QVBoxLayout(holder)
+    layout.setContentsMargins(0, 3, 8, 3)
+    layout.addWidget(widget)
+    return holder

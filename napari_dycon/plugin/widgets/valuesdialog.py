@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_dycon.errors import StudyError
-from napari_dycon.plugin.widgets.parts import plain_label
+from napari_dycon.plugin.widgets.parts import in_cell, plain_label
 from napari_dycon.study.exchange.label_values import Foreign, Key
 from napari_dycon.study.store.naming import fold
 from napari_dycon.study.store.schema import Structure, new_structure
@@ -140,7 +140,7 @@ class ValuesDialog(QDialog):
             item.setFlags(Qt.ItemFlag.ItemIsEnabled)
             self.table.setItem(line, column, item)
         for column, widget in ((2, self.choices[line]), (3, self.names[line])):
-            self.table.setCellWidget(line, column, _holder(widget))
+            self.table.setCellWidget(line, column, in_cell(widget))
 
     def _check(self, change: object = None) -> None:
         del change
@@ -169,17 +169,6 @@ class ValuesDialog(QDialog):
         meant = self.meant
         self.accept()
         self._take(meant)
-
-
-def _holder(widget: QWidget) -> QWidget:
-    """Put a widget into a cell so that it can be hidden: a table shows what lies in its cells."""
-    holder = QWidget()
-    holder.setObjectName("holder")
-    holder.setStyleSheet("QWidget#holder { background: transparent; }")
-    layout = QVBoxLayout(holder)
-    layout.setContentsMargins(0, 3, 8, 3)
-    layout.addWidget(widget)
-    return holder
 
 
 def _found(foreign: Sequence[Foreign]) -> dict[Key, tuple[list[str], int]]:

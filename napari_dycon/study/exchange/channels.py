@@ -17,9 +17,24 @@ if TYPE_CHECKING:
 
 Endings = Mapping[str, str]
 """What file names, or descriptions of DICOM series, of each channel end in, or a pattern with ``*`` and ``?``
-for the whole description, by name; first the channel that gives the grid."""
+for the whole description, by name; first the channel that gives the grid. ``|`` stands between several ways
+in which a series is called."""
 
 FEWEST_CASES = 2
+OR = "|"
+SEQUENCES = {
+    "FLAIR": r"flair|dark.?fluid",
+    "ADC": r"adc",
+    "DWI": r"dwi|diff|trace",
+    "SWI": r"swi|swan|t2\*|t2 ?star|hemo",
+    "T1 post": r"(t1|mprage|mp-rage|spgr|bravo|vibe).*(gd|gad|post|contrast|\+ ?c|\bc\+|\bce\b|\bkm\b)",
+    "T1": r"t1|mprage|mp-rage|spgr|bravo|vibe",
+    "T2": r"t2",
+    "PD": r"\bpd|proton",
+    "PET": r"\bpet\b|suv",
+    "CT": r"\bct\b",
+}
+"""What images are called, and what descriptions of their series hold; the first one that fits."""
 _NUMBERED = re.compile(r"_(\d{4})$")
 
 
@@ -65,13 +80,35 @@ def channel_of_file(name: str, endings: Endings) -> tuple[str, str] | None:
 
 
 def channel_of_series(description: str, endings: Endings) -> str | None:
-    """Return the channel of a DICOM series by its description; None for none."""
-    for channel, ending in endings.items():
-        pattern = re.escape(fold(ending)).replace(r"\*", ".*").replace(r"\?", ".")
-        whole = is_pattern(ending) and re.fullmatch(pattern, fold(description)) is not None
-        if whole or (not is_pattern(ending) and _ends_in(ending, description) is not None):
-            return channel
-    return None
+    """Return the channel of a DICOM series by its description; None for none.
+
+    One that is called exactly so comes before all that are called like it.
+    """
+    ways = [(channel, one.strip()) for channel, ending in endings.items() for one in ending.split(OR)]
+    exact = (channel for channel, ending in ways if fold(ending) == fold(description))
+    alike = (channel for channel, ending in ways if _is_alike(description, ending))
+    return next(exact, None) or next(alike, None)
+
+
+def _is_alike(description: str, ending: str) -> bool:
+    if not is_pattern(ending):
+        return _ends_in(ending, description) is not None
+    pattern = re.escape(fold(ending)).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(pattern, fold(description)) is not None
+
+
+def proposed_name(description: str) -> str:
+    """Return what the image of a series is usually called, by its description; empty where nobody knows."""
+    text = description.lower().replace("_", " ")
+    return next((name for name, pattern in SEQUENCES.items() if re.search(pattern, text)), "")
+
+
+def endings_of(series: Iterable[tuple[str, str]], first: str) -> dict[str, str]:
+    """Make of ``(description, channel)`` of several series what tells the channels, ``first`` first."""
+    ways: dict[str, list[str]] = {first: []}
+    for description, channel in series:
+        ways.setdefault(channel, []).append(description)
+    return {channel: OR.join(dict.fromkeys(found)) for channel, found in ways.items()}
 
 
 def _ends_in(ending: str, name: str) -> re.Match[str] | None:

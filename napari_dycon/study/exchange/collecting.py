@@ -123,7 +123,7 @@ def collect(
     endings
         What tells several images of a case from each other, see `channels`; each file is a case by default.
     only
-        Keys of the scans that are wanted; all by default.
+        Keys of the scans that are wanted, and of series that are further images of one; all by default.
 
     Raises
     ------
@@ -142,6 +142,8 @@ def collect(
             key = item.path if item.series is None else (item.path, item.series.key)
             items.setdefault(key, item)
     found = list(items.values()) if len(set(paths)) == 1 else _below_one_root(items.values(), paths)
+    if only is not None:
+        found = [item for item in found if item.series is None or item.key in only]
     if endings:
         found = _gather_series(_gather(found, endings), endings)
     if labels_dir is None:

@@ -53,6 +53,10 @@ class Listed:
         Voxels and mm; zeros where not known.
     verdict, reason
         Whether it would be imported, and why not.
+    exam
+        Number of the exam that a series belongs to, one study of one patient; 0 where that is not known.
+    images
+        Keys of its further images.
     wanted
         Whether it is likely to be wanted: new, and not taken to plan others.
     is_dicom
@@ -71,6 +75,8 @@ class Listed:
     day: int | None = None
     shape: tuple[int, int, int] = (0, 0, 0)
     spacing: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    exam: int = 0
+    images: tuple[str, ...] = ()
     wanted: bool = False
     is_dicom: bool = False
     picture: NDArray[np.uint8] | None = None
@@ -114,7 +120,10 @@ def _look_at(item: Found, known: _Known) -> Listed:
     if item.series is not None:
         series = item.series
         called = " + ".join((series.title, *(one.series.title for one in item.images.values() if one.series)))
-        listed = replace(listed, description=called, shape=series.shape, spacing=series.spacing)
+        further = tuple(one.key for one in item.images.values())
+        listed = replace(
+            listed, description=called, shape=series.shape, spacing=series.spacing, images=further
+        )
         there = not item.problem and known.has_series(series)
     elif not item.problem:
         try:
@@ -158,6 +167,9 @@ class _Exams:
             key: patient_pseudonym(one, study.secret) if one else "" for key, one in ids.items()
         }
         self._dates = {key: day for key, one in series.items() if (day := _date(one.study_date))}
+        studies = {key: (ids[key], one.study) for key, one in series.items() if one.study}
+        numbers = {study: number for number, study in enumerate(dict.fromkeys(studies.values()), start=1)}
+        self._numbers = {key: numbers[study] for key, study in studies.items()}
         self._first: dict[str, date] = {}
         for key, day in self._dates.items():
             patient = self._patients[key]
@@ -169,7 +181,7 @@ class _Exams:
         day = self._dates.get(item.key)
         first = self._first.get(patient)
         offset = (day - first).days if day and first and patient else None
-        return replace(listed, patient=patient, day=offset)
+        return replace(listed, patient=patient, day=offset, exam=self._numbers.get(item.key, 0))
 
 
 def _date(text: str) -> date | None:

@@ -6,7 +6,7 @@ import SimpleITK as sitk
 
 from napari_dycon.errors import StudyError
 from napari_dycon.io.dicom_identity import find_identity, identity_path
-from napari_dycon.study.exchange.channels import channel_of_series, parse_channels
+from napari_dycon.study.exchange.channels import channel_of_series, endings_of, parse_channels, proposed_name
 from napari_dycon.study.exchange.importing import add_scans
 from napari_dycon.study.exchange.listing import list_scans
 from tests.dicom_series import write_series
@@ -115,8 +115,40 @@ def test_exams_in_one_folder_keep_names_of_their_own(study, tmp_path):
 def test_a_list_names_all_images_and_what_is_chosen_has_them(study, exam):
     found = {one.name: one for one in list_scans(study, [exam], endings=ENDINGS)}
     assert found["anna"].description == "T1 gd + AX FLAIR"
-    (event,) = run(study, exam, only={found["anna"].key})
+    (event,) = run(study, exam, only={found["anna"].key, *found["anna"].images})
     assert list(event.case.images) == ["FLAIR"]
+
+
+def test_a_series_that_is_not_chosen_is_no_image_of_the_case(study, exam):
+    found = {one.description: one for one in list_scans(study, [exam])}
+    assert len({one.exam for one in found.values()}) == 1 and found["T1 gd"].exam > 0
+    endings = endings_of([("T1 gd", "T1"), ("AX FLAIR", "FLAIR")], "T1")
+    (event,) = run(study, exam, endings=endings, only={found["T1 gd"].key})
+    assert event.problem is None and event.case.images == {}
+
+
+def test_a_series_that_is_called_exactly_so_comes_before_those_that_are_called_like_it():
+    endings = endings_of([("T1", "plain"), ("AX T1", "axial"), ("T2*", "star"), ("MPRAGE", "plain")], "plain")
+    assert endings == {"plain": "T1|MPRAGE", "axial": "AX T1", "star": "T2*"}
+    told = {text: channel_of_series(text, endings) for text in ("T1", "AX T1", "t2*", "MPRAGE", "SAG T1")}
+    assert told == {"T1": "plain", "AX T1": "axial", "t2*": "star", "MPRAGE": "plain", "SAG T1": "plain"}
+
+
+@pytest.mark.parametrize(
+    ("description", "name"),
+    [
+        ("AX T1 FS GD", "T1 post"),
+        ("T1post", "T1 post"),
+        ("t1_mprage_sag", "T1"),
+        ("T2_FLAIR_reg", "FLAIR"),
+        ("ep2d_diff_ADC", "ADC"),
+        ("t2_tse_tra", "T2"),
+        ("CT WB 5.0", "CT"),
+        ("HippoCrop", ""),
+    ],
+)
+def test_what_an_image_is_called_is_proposed_by_its_description(description, name):
+    assert proposed_name(description) == name
 
 
 @pytest.mark.parametrize(
