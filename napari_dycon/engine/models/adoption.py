@@ -206,7 +206,7 @@ def _image_notes(study: Study, model: Model) -> Iterator[str]:
     if lacking := [name for name in further if name not in own[1:]]:
         yield f"It also looks at {', '.join(lacking)}, which this study does not have: that is blank to it."
     if unseen := [name for name in own[1:] if name not in further]:
-        yield f"It does not look at {', '.join(unseen)}; train with --fresh for a model that does."
+        yield f"It does not look at {', '.join(unseen)}; only a model that begins anew does."
 
 
 def _spacing_notes(study: Study, plan: Plan) -> Iterator[str]:
@@ -218,7 +218,7 @@ def _spacing_notes(study: Study, plan: Plan) -> Iterator[str]:
     if any(ratio > SAME_SPACING or ratio < 1 / SAME_SPACING for ratio in ratios):
         yield (
             f"It works with voxels of {_times(plan.spacing)} mm; scans here have {_times(middle)} mm. They "
-            "are resampled for it; train with --fresh for a model of their own size."
+            "are resampled for it; only a model that begins anew works with their own."
         )
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from napari_dycon.errors import TrainingError
 from napari_dycon.study.store.naming import fold
 
+MOST_NAMES = 8
+"""So many structures are told by name in a sentence."""
+
 
 @dataclass(frozen=True)
 class Matching:
@@ -78,13 +81,14 @@ class Matching:
             yield "None of its structures is one of this study."
             return
         kept = [name for name in self.ours if name in known.values()]
-        yield f"The model knows {', '.join([*kept, *self.added])}."
+        yield f"The model knows {_names([*kept, *self.added])}."
         if self.added:
-            yield f"{_are_new(self.added)} in this study."
+            verb = "is" if len(self.added) == 1 else "are"
+            yield f"{_names(self.added)} {verb} new in this study."
         if new := [name for name in self.ours if name not in kept]:
-            yield f"It does not know {', '.join(new)}: that is learned from now on."
+            yield f"It does not know {_names(new)}: that is learned from now on."
         if left := [name for name in self.theirs if name not in known]:
-            yield f"It also knew {', '.join(left)}; that is left behind."
+            yield f"It also knew {_names(left)}; that is left behind."
 
     def _require_sound(self) -> None:
         by_target: dict[str, str] = {}
@@ -97,5 +101,7 @@ class Matching:
             raise TrainingError(f"The study has a structure called {taken[0]} already.")
 
 
-def _are_new(names: Sequence[str]) -> str:
-    return f"{names[0]} is new" if len(names) == 1 else f"{', '.join(names)} are new"
+def _names(names: Sequence[str]) -> str:
+    """Names in one line; of many only the first."""
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more

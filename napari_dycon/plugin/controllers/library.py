@@ -131,6 +131,8 @@ class Library:
     def export(self, folder: Path) -> None:
         """Write the active model as a MONAI bundle into a folder, which is empty or made."""
         study = self._current.require()
+        if folder.is_dir() and any(folder.iterdir()):
+            raise StudyError(f"{folder} is not empty; choose or make an empty folder for the model.")
         source = library_jobs.export(study, self._active_run(study), folder)
         self._tasks.run("exporting", "Exporting the model", source, self._on_exported)
 

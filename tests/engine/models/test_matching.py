@@ -28,6 +28,12 @@ def test_each_structure_is_told_about_once():
     )
 
 
+def test_of_many_structures_only_the_first_are_told_by_name():
+    names = [f"organ {number}" for number in range(10)]
+    (sentence,) = Matching.by_name(names, names).sentences()
+    assert sentence.endswith("organ 7 and 2 more.") and "organ 8" not in sentence
+
+
 @pytest.mark.parametrize(
     ("told", "add", "words"),
     [

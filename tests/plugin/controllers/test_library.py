@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from napari_dycon.engine.models.library import keep_model, kept_models
-from napari_dycon.engine.models.model import Description, Model
+from napari_dycon.engine.models.model import Model
 from napari_dycon.errors import TrainingError
 from napari_dycon.plugin.background import library_jobs
 from napari_dycon.plugin.background.library_jobs import TakenOver
@@ -97,6 +97,23 @@ def test_a_model_is_kept_and_one_of_that_name_replaced_on_a_word(opened, library
     assert "from last/001-dycon. Replace it?" in dialogue.question.text
     dialogue.answer(REPLACE)
     opened.wait(lambda: [kept.source for kept in library.kept] == [f"study/{RUN}"])
-    assert isinstance(other, Description)
     library.forget("Heart")
     assert library.kept == kept_models() == ()
+
+
+def test_a_model_is_exported_into_an_empty_folder_alone(opened, library, notes, tmp_path):
+    (opened.study.path / "runs" / RUN).mkdir(parents=True)
+    opened.study.set_active_run(RUN)
+    library.export(tmp_path)
+    assert "is not empty" in notes[-1][1] and not opened.session.tasks.state.busy
+
+
+def test_where_a_model_comes_from_is_told_in_the_list(opened, library):
+    folder = opened.study.path / "runs" / RUN
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"foreign": true, "continued_from": "last/004-dycon"}')
+    opened.study.set_active_run(RUN)
+    library.taken.emit()
+    opened.rest()
+    (row,) = opened.session.training.models.rows
+    assert row.text.startswith(f"{RUN} from last/004-dycon, ")
