@@ -23,7 +23,7 @@ from napari_dycon.engine.models.library import Kept
 from napari_dycon.engine.models.matching import Matching
 from napari_dycon.plugin.background.library_jobs import Candidate
 from napari_dycon.plugin.widgets.dialogs import ask_folder, confirm
-from napari_dycon.plugin.widgets.parts import as_tooltip, flat_button, plain_label, push_button, row
+from napari_dycon.plugin.widgets.parts import as_tooltip, flat_button, plain_label, push_button, row, set_role
 
 SIZE = 640, 560
 HEADINGS = ("Kept on this computer", "Structures", "Dice", "Since", "From")
@@ -38,6 +38,7 @@ ELSEWHERE = "Folder of a study, of one of its runs (runs/003-dycon), or of an ex
 CHOOSE = "Choose a model above, or the folder of one."
 READING = "Reading the model…"
 BEHIND, NEW = "left behind", "a new structure here"
+ADD_ALL = "Each structure that would be left behind becomes a new one of this study"
 SAY_ONE = "No structure here is called like one of the model: say of at least one what it is."
 
 
@@ -157,11 +158,13 @@ class ModelDialog(QDialog):
         if candidate is None:
             self.name.setText("")
             self.facts.setText(READING if sought else CHOOSE)
+            set_role(self.facts, "muted")
             self._show_matching(None)
             return
         self._remarks = candidate.remarks
         self.name.setText(candidate.name)
         self.facts.setText(candidate.trouble or candidate.facts)
+        set_role(self.facts, "bad" if candidate.trouble else "muted")
         self._show_matching(candidate.matching)
 
     def _show_matching(self, matching: Matching | None) -> None:
@@ -172,11 +175,13 @@ class ModelDialog(QDialog):
         grid.setColumnStretch(1, 1)
         if matching is not None:
             grid.addWidget(plain_label("In the model", "muted"), 0, 0)
-            grid.addWidget(plain_label("In this study", "muted"), 0, 1)
+            self.add_all = flat_button("Add all that are new", ADD_ALL, self._add_all)
+            grid.addLayout(row(plain_label("In this study", "muted"), 1, self.add_all), 0, 1)
             for line, name in enumerate(matching.theirs, 1):
                 self.choices[name] = self._choice(name, matching)
                 grid.addWidget(plain_label(name), line, 0)
                 grid.addWidget(self.choices[name], line, 1)
+            self.add_all.setVisible(sum(choice.findText(NEW) >= 0 for choice in self.choices.values()) > 1)
         grid.setRowStretch(grid.rowCount(), 1)
         self.lines.setWidget(grid_of)
         self.lines.setMaximumHeight(grid_of.sizeHint().height())
@@ -197,6 +202,12 @@ class ModelDialog(QDialog):
         choice.setCurrentIndex(wanted)
         choice.currentIndexChanged.connect(lambda _: self._take_from_others(name))
         return choice
+
+    def _add_all(self) -> None:
+        """Let everything into the study that would be left behind, and that it has no structure for."""
+        for choice in self.choices.values():
+            if choice.currentData() == "" and choice.findText(NEW) >= 0:
+                choice.setCurrentIndex(choice.findText(NEW))
 
     def _take_from_others(self, name: str) -> None:
         """Take a structure of the study away from every other one: it is one of the model alone."""

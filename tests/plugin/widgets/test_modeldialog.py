@@ -89,6 +89,14 @@ def test_what_comes_of_it_is_told_and_asked_for(asked, session):
     assert session.asked[-1] == ("library.take", told, ("valve",))
 
 
+def test_all_that_is_new_can_come_into_the_study_at_once(asked, session):
+    show(session, found=candidate("left atrium", "LV", "valve", "RV"))
+    choose(asked, "RV", "aorta")
+    asked.add_all.click()
+    assert asked.added == ("LV", "valve")
+    assert asked.told == {"left atrium": "Left atrium", "RV": "aorta"}
+
+
 def test_a_structure_of_the_study_is_one_of_the_model_alone(asked, session):
     show(session, found=candidate("left atrium", "LV"))
     choose(asked, "LV", "Left atrium")
