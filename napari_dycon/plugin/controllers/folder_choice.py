@@ -91,10 +91,10 @@ def _parts_of_a_study() -> tuple[str, ...]:
 def _new(folder: Path, scans: tuple[Path, ...]) -> Beginning:
     study = _place(folder)
     if scans:
-        return Beginning(study, False, scans, f"The scans stay where they are. The study is kept in {study}.")
+        return Beginning(study, False, scans, f"The scans stay where they are. The study is kept in\n{study}")
     if study == folder:
-        return Beginning(study, False, (), f"An empty study in {study}. Add scans to it next.")
-    sentence = f"No scans were found in {folder}. The study is kept in {study}; add scans to it next."
+        return Beginning(study, False, (), f"Add scans next to the empty study in\n{study}")
+    sentence = f"No scans were found in {folder}; add scans next to the study in\n{study}"
     return Beginning(study, False, (), sentence)
 
 

@@ -86,6 +86,7 @@ class DyconDock(QWidget):
             self.training.minutes.setValue(None if memory.until_stopped else memory.minutes)
         self.training.minutes.changed.connect(self._remember_minutes)
         self.training.train_requested.connect(self._remember_minutes)
+        self.training.focus_lost.connect(self.go_to_list)
         self._deeds: dict[str, Callable[[], object]] = {
             "keys": self.keys.toggle_list,
             "add_scans": self._then_list(self.doors.choose_scans),
@@ -212,6 +213,7 @@ class DyconDock(QWidget):
         begun = self.session.study is not None
         if not begun:
             self.empty.recent.set_studies(window_memory.recent_studies())
+        self.cards.setVisible(begun)
         page, focused = (self._scroll if begun else self.empty), self.window().focusWidget()
         if page is self.pages.currentWidget():
             return

@@ -168,6 +168,9 @@ DyconDock QLineEdit {
 DyconDock QLineEdit:focus { border: 1px solid @accent; }
 DyconDock QComboBox { background: @control; border-radius: 4px; padding: 3px 6px 3px 9px; min-height: 18px; }
 DyconDock QComboBox:hover { background: @hover; }
+DyconDock QComboBox QAbstractItemView { background: @control; border: 1px solid @line; outline: 0px; }
+DyconDock QComboBox QAbstractItemView::item { min-height: 22px; padding: 0px 6px; }
+DyconDock QComboBox QAbstractItemView::item:selected { background: @accent; color: @on_accent; }
 DyconDock LengthBox { padding: 3px 0px 3px 6px; }
 DyconDock QComboBox QLineEdit { background: transparent; border: 0px; padding: 0px; }
 DyconDock QComboBox:disabled { background: @faint; color: @disabled; border: 0px; }

@@ -104,6 +104,7 @@ class TrainingPanel(QWidget):
     """One row to start or to steer, a thin line of progress, the curves."""
 
     train_requested = Signal(str, object, bool)
+    focus_lost = Signal()
     pause_requested = Signal()
     resume_requested = Signal()
     stop_requested = Signal()
@@ -207,6 +208,8 @@ class TrainingPanel(QWidget):
             self._show_controls(kind, phase)
 
     def _show_controls(self, kind: str, phase: str) -> None:
+        buttons = (self.train_button, self.pause_button, self.stop_button)
+        had_focus = any(button.hasFocus() for button in buttons)
         self._pages.setCurrentIndex(int(kind != "idle"))
         self.control.setVisible(kind == "idle")
         self.pause_button.setVisible(kind == "training")
@@ -216,6 +219,8 @@ class TrainingPanel(QWidget):
         allow(self.stop_button, waiting)
         allow(self.pause_button, waiting)
         self._draw_icons()
+        if had_focus and not any(button.hasFocus() for button in buttons):
+            self.focus_lost.emit()
 
     @staticmethod
     def _time_in_words(phase: str, seconds_left: float | None, done: str) -> str:

@@ -32,7 +32,7 @@ def dock(make_dock, session, rows):
 def test_without_a_study_it_invites(make_dock, session):
     dock = make_dock()
     assert dock.empty.isVisible()
-    assert not dock.cases.isVisible()
+    assert not dock.cases.isVisible() and not dock.cards.isVisible()
 
 
 def test_opening_a_study_shows_it(make_dock, session, rows):
@@ -204,6 +204,20 @@ def test_keys_do_not_fire_while_typing(qtbot, dock, session):
     qtbot.keyClicks(dock.cases.filter.search, "un")
     assert session.asked == []
     assert dock.cases.filter.search.text() == "un"
+
+
+@pytest.mark.parametrize("button", ["train_button", "stop_button"])
+def test_a_button_that_goes_with_its_task_leaves_the_keys_to_the_list(qtbot, dock, session, button):
+    dock.activateWindow()
+    states = TaskState("training", "running", 0.2, 60.0, ""), TaskState("idle", "", None, None, "")
+    after, before = states if button == "train_button" else states[::-1]
+    for state in (before, after):
+        session.tasks.state = state
+        session.tasks.changed.emit(state)
+        if state is before:
+            getattr(dock.training, button).setFocus()
+            qtbot.waitUntil(getattr(dock.training, button).hasFocus)
+    assert dock.cases.view.hasFocus()
 
 
 def test_training_can_be_paused_resumed_and_stopped(qtbot, dock, session):
