@@ -14,7 +14,7 @@ from napari.utils.events import Event
 from napari_dycon.plugin.canvases.subscriptions import Subscriptions
 from napari_dycon.plugin.layers.anchor import Anchor
 from napari_dycon.plugin.layers.brush import BrushedLabels
-from napari_dycon.plugin.layers.napari_private import HookedLabels, enter_stroke
+from napari_dycon.plugin.layers.napari_private import HookedLabels, enter_stroke, spare_tools
 from napari_dycon.plugin.layers.sheet import Sheet
 from napari_dycon.plugin.layers.styles import make_sketch_layer
 
@@ -46,7 +46,8 @@ class MirroredLabels(BrushedLabels):
     def __init__(self, owner: Labels) -> None:
         self.owner = owner
         super().__init__(owner.data, name=owner.name, **_place(owner))
-        self.hatched = isinstance(owner, HookedLabels) and owner.hatched
+        if isinstance(owner, HookedLabels):
+            self.hatched, self.ringed = owner.hatched, owner.ringed
         if isinstance(owner, BrushedLabels):
             self.brush = owner.brush
 
@@ -146,6 +147,7 @@ class Solid:
         self.source = source
         self.layer = Labels(self._coarse(), name=source.name, **self._place())
         self.layer.editable = False
+        spare_tools(self.layer)
         self.look()
 
     def look(self) -> None:

@@ -107,6 +107,12 @@ class OutlineShapes(Shapes):
         return "shapes"
 
 
+def spare_tools(layer: Labels) -> None:
+    """Have nothing made for polygons and rings that are being drawn: on every canvas that takes long."""
+    for name in ("polygon", "brush_stroke"):
+        layer._overlays[name].visible = False
+
+
 class HookedLabels(Labels):
     """Labels whose ways to be painted on have names that a subclass can make its own.
 
@@ -117,9 +123,21 @@ class HookedLabels(Labels):
     ----------
     hatched
         Whether lines slant across everything within a contour.
+    ringed
+        Whether the right button draws a ring that is filled.
     """
 
-    hatched = False
+    hatched, ringed = False, True
+
+    def __init__(self, *args: object, **settings: object) -> None:
+        super().__init__(*args, **settings)
+        spare_tools(self)
+        self.events.mode.connect(self.lay_tool_out)
+
+    def lay_tool_out(self) -> None:
+        """Have made what the tool in the hand draws with; napari does so once it is to be seen."""
+        self._overlays["polygon"].visible = self._mode == Mode.POLYGON
+        self._overlays["brush_stroke"].visible = self._mode == Mode.PAINT and self.ringed
 
     def limit(self, where: Box, mask: np.ndarray, label: int) -> np.ndarray:
         """Return the part of a mask in a box of the array on which ``label`` may be painted."""

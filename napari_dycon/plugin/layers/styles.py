@@ -10,7 +10,7 @@ from napari.utils.colormaps import Colormap, DirectLabelColormap
 from napari_dycon.plugin.layers.brush import INSIDE, OUTSIDE, BrushedLabels, Says
 from napari_dycon.plugin.layers.derived import Derived
 from napari_dycon.plugin.layers.known_map import LOOKS
-from napari_dycon.plugin.layers.napari_private import HookedLabels
+from napari_dycon.plugin.layers.napari_private import HookedLabels, spare_tools
 from napari_dycon.plugin.layers.open_case import SHADES
 from napari_dycon.plugin.layers.outlines import MISSED
 from napari_dycon.plugin.layers.sheet import Sheet
@@ -182,6 +182,7 @@ def _piece_layer(data: np.ndarray | Derived, **settings: object) -> Labels:
     look = {"colormap": DirectLabelColormap(color_dict=colours, name="piece"), "opacity": PIECE_OPACITY}
     layer = Labels(data, metadata={"dycon": {"role": PIECE}}, **look, **settings)
     layer.selected_label, layer.show_selected_label, layer.editable = 0, True, False
+    spare_tools(layer)
     return layer
 
 
@@ -192,7 +193,7 @@ def _strokes_layer(data: np.ndarray | Derived, **settings: object) -> BrushedLab
         colours[value] = colour
     look = {"colormap": DirectLabelColormap(color_dict=colours, name="strokes"), "opacity": STROKE_OPACITY}
     layer = BrushedLabels(data, metadata={"dycon": {"role": STROKES}}, **look, **settings)
-    layer.selected_label, layer.brush_size = INSIDE, STROKE_SIZE
+    layer.selected_label, layer.brush_size, layer.ringed = INSIDE, STROKE_SIZE, False
     return layer
 
 
@@ -204,4 +205,5 @@ def _known_layer(data: np.ndarray | Derived, **settings: object) -> Labels:
     marked = {"metadata": {"dycon": {"role": KNOWN}}, "features": names}
     layer = Labels(data, opacity=KNOWN_OPACITY, colormap=looks, **marked, **settings)
     layer.editable = False
+    spare_tools(layer)
     return layer
