@@ -206,4 +206,5 @@ class CurvesView(QWidget):
         self._dice.setSymbolBrush(self._theme.good)
         self._dice.setSymbolPen(None)
         self._dice.setData(x, y)
+        self.dice_plot.getPlotItem().getAxis("bottom").setStyle(showValues=bool(x.size))
         self.dice_value.setText(f"{y[-1]:.2f}" if y.size else "")
