@@ -37,12 +37,25 @@ def place_of(viewer: "ViewerModel", display: DisplayView) -> Place | None:
         zoom=float(camera.zoom),
         centre=_three(camera.center[-3:]),
         angles=_three(camera.angles) if viewer.dims.ndisplay == 3 else None,
+        canvas=_sides(viewer),
     )
 
 
 def _three(values: Iterable[float]) -> tuple[float, float, float]:
     first, second, third = (float(value) for value in values)
     return first, second, third
+
+
+def _sides(viewer: "ViewerModel") -> tuple[float, float]:
+    height, width = (float(side) for side in viewer.canvas.size)
+    return height, width
+
+
+def _growth(place: Place, viewer: "ViewerModel") -> float:
+    """Return by how much the view is larger now than it was, for as much of the scan to be in it."""
+    if place.canvas is None:
+        return 1.0
+    return min(now / then for now, then in zip(_sides(viewer), place.canvas, strict=True))
 
 
 def go_back_to(viewer: "ViewerModel", display: DisplayView, place: Place) -> None:
@@ -56,7 +69,7 @@ def go_back_to(viewer: "ViewerModel", display: DisplayView, place: Place) -> Non
         point[axis] = min(max(index, 0), display.shape[axis] - 1) * display.scale[axis]
     viewer.dims.set_point([axis + offset for axis in range(3)], point)
     camera = viewer.scene.camera  # last: turning the axes resets the view
-    camera.center, camera.zoom = place.centre, place.zoom
+    camera.center, camera.zoom = place.centre, place.zoom * _growth(place, viewer)
     if place.angles is not None:
         camera.angles = place.angles
 

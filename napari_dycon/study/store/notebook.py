@@ -46,6 +46,8 @@ class Place(BaseModel):
         Middle of the view in mm, as the viewer's camera counts it in this plane.
     angles
         Angles of the camera in degrees where the scan was shown in 3D, else None.
+    canvas
+        Height and width of the view in screen pixels; None where that was not noted.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -55,6 +57,7 @@ class Place(BaseModel):
     zoom: Positive
     centre: tuple[Finite, Finite, Finite]
     angles: tuple[Finite, Finite, Finite] | None = None
+    canvas: tuple[Positive, Positive] | None = None
 
 
 class Tools(BaseModel):
