@@ -100,6 +100,15 @@ class MethodBox(QComboBox):
         super().showPopup()
 
 
+def time_in_words(phase: str, seconds_left: float | None, done: str) -> str:
+    """Say how long a task takes yet, or what it waits for."""
+    if phase in WAITING:
+        return f"{WAITING[phase]} · {done}" if phase == "paused" and done else WAITING[phase]
+    if seconds_left is None:
+        return done or "Preparing…"
+    return f"{duration(seconds_left)} left"
+
+
 class TrainingPanel(QWidget):
     """One row to start or to steer, a thin line of progress, the curves."""
 
@@ -202,7 +211,7 @@ class TrainingPanel(QWidget):
         done = "" if fraction is None else f"{100 * fraction:.0f} % done"
         if seconds_run is not None:
             done = duration(seconds_run) + ("" if dice is None else f" · Dice {dice:.2f}")
-        self.time_left.show_text(self._time_in_words(phase, seconds_left, done))
+        self.time_left.show_text(time_in_words(phase, seconds_left, done))
         if (kind, phase) != self._shown:
             self._shown = kind, phase
             self._show_controls(kind, phase)
@@ -221,14 +230,6 @@ class TrainingPanel(QWidget):
         self._draw_icons()
         if had_focus and not any(button.hasFocus() for button in buttons):
             self.focus_lost.emit()
-
-    @staticmethod
-    def _time_in_words(phase: str, seconds_left: float | None, done: str) -> str:
-        if phase in WAITING:
-            return f"{WAITING[phase]} · {done}" if phase == "paused" and done else WAITING[phase]
-        if seconds_left is None:
-            return done or "Preparing…"
-        return f"{duration(seconds_left)} left"
 
     def set_blocked(self, reason: str) -> None:
         """Disable training with the reason; an empty text enables it."""
