@@ -36,4 +36,13 @@ class RowFinished:
     kept: bool
 
 
-BenchmarkEvent = Event | RowStarted | ScanTested | RowFinished
+@dataclass(frozen=True, slots=True)
+class WorkerTold:
+    """How far a worker is with a row, or with a lane of a simulation: from 0 to 1, and a few words."""
+
+    task: str
+    share: float
+    words: str
+
+
+BenchmarkEvent = Event | RowStarted | ScanTested | RowFinished | WorkerTold

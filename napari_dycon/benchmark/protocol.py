@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,12 @@ class Places(BaseModel):
     labels: Path
     test_images: Path | None = None
     test_labels: Path | None = None
+
+    def absolute(self) -> Self:
+        """Say the same wherever somebody stands."""
+        names = ("images", "labels", "test_images", "test_labels")
+        found = {name: getattr(self, name) for name in names}
+        return self.model_copy(update={name: path.absolute() for name, path in found.items() if path})
 
 
 class Protocol(Places):

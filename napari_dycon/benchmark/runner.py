@@ -64,6 +64,8 @@ class Benchmark:
         Stops after the step at hand; the unfinished row can be resumed.
     threads : int, optional
         Processor threads of the training.
+    device : str, optional
+        What the rows are measured on, where that is not here.
 
     Raises
     ------
@@ -79,56 +81,54 @@ class Benchmark:
         *,
         control: Control | None = None,
         threads: int | None = None,
+        device: str | None = None,
     ) -> None:
         self.protocol = protocol
+        self.work = work
+        self.threads = threads
+        self.device = device or resolve_device(protocol.device)
         self.contenders = contenders(protocol.methods, protocol.variants)
         self.split = split_scans(protocol)
         self.control = control or Control()
         self._budget = protocol.budget
         self._data = self.split.fingerprint
         self._results = results
-        self._threads = threads
         self._study_path = work / f"study-{_digest(self._data, len(self.split.labelled), protocol.slices)}"
 
     def run(self) -> Generator[BenchmarkEvent, None, list[Row]]:
         """Measure what is missing and return the rows; fewer than asked for once the control was stopped."""
-        wanted = [(seed, contender) for seed in self.protocol.seeds for contender in self.contenders]
         rows: list[Row] = []
-        with self._open_study() as study:
-            for number, (seed, contender) in enumerate(wanted, start=1):
-                row = load_rows(self._results).get(self._key(contender, seed))
+        with self.open_study() as study:
+            for number, (seed, contender) in enumerate(self.wanted, start=1):
+                row = self.row_of(contender, seed)
                 kept = row is not None
                 if row is None:
-                    row = yield from self._measure(study, contender, seed, number)
+                    row = yield from self.measure(study, contender, seed, number)
                 if row is None:
                     break
                 rows.append(row)
-                add_row(self._results, row)
+                self.keep(row)
                 yield RowFinished(row, kept)
         return rows
 
     @property
-    def total(self) -> int:
-        """Number of rows asked for."""
-        return len(self.contenders) * len(self.protocol.seeds)
+    def wanted(self) -> list[tuple[int, Contender]]:
+        """Seed and contender of each row."""
+        return [(seed, contender) for seed in self.protocol.seeds for contender in self.contenders]
 
-    def _key(self, contender: Contender, seed: int) -> str:
-        p = self.protocol
-        labelled = len(self.split.labelled)
-        same = (contender.method, seed, labelled, p.slices, self._budget, p.overrides, self._data)
-        return row_key(*same, resolve_device(p.device), contender.variant, contender.settings)
+    def row_of(self, contender: Contender, seed: int) -> Row | None:
+        """The row that is in the file already."""
+        return load_rows(self._results).get(self._key(contender, seed))
 
-    def _overrides(self, contender: Contender) -> dict[str, Any]:
-        """Changes of the plan asked for, with those of the variant on top."""
-        overrides = dict(self.protocol.overrides)
-        if contender.settings:
-            overrides["method_settings"] = {**overrides.get("method_settings", {}), **contender.settings}
-        return overrides
+    def keep(self, row: Row) -> None:
+        """Write a row to the file."""
+        add_row(self._results, row)
 
-    def _open_study(self) -> Study:
+    def open_study(self, *, read_only: bool = False) -> Study:
+        """Open the study of all rows, which is made when it is not there."""
         complete = self._study_path / "complete"
         if complete.exists():
-            return Study.open(self._study_path, read_only=False)
+            return Study.open(self._study_path, read_only=read_only)
         shutil.rmtree(self._study_path, ignore_errors=True)
         self._study_path.parent.mkdir(parents=True, exist_ok=True)
         structures = structures_of((*self.split.labelled, *self.split.test))
@@ -137,9 +137,10 @@ class Benchmark:
         write_text_atomic(complete, self._data + "\n")
         return study
 
-    def _measure(
+    def measure(
         self, study: Study, contender: Contender, seed: int, number: int
     ) -> Generator[BenchmarkEvent, None, Row | None]:
+        """Train and test a contender with a seed, or go on with that; no row when it was stopped."""
         notes = self._study_path / f"row-{_digest(self._key(contender, seed))}.json"
         state: dict[str, Any] = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else {}
         yield RowStarted(contender.method, seed, number, self.total, bool(state), contender.variant)
@@ -151,6 +152,24 @@ class Benchmark:
             return None
         tested = yield from self._test(study, trained)
         return None if tested is None else self._row(contender, seed, trained, tested)
+
+    @property
+    def total(self) -> int:
+        """Number of rows asked for."""
+        return len(self.contenders) * len(self.protocol.seeds)
+
+    def _key(self, contender: Contender, seed: int) -> str:
+        p = self.protocol
+        labelled = len(self.split.labelled)
+        same = (contender.method, seed, labelled, p.slices, self._budget, p.overrides, self._data)
+        return row_key(*same, self.device, contender.variant, contender.settings)
+
+    def _overrides(self, contender: Contender) -> dict[str, Any]:
+        """Changes of the plan asked for, with those of the variant on top."""
+        overrides = dict(self.protocol.overrides)
+        if contender.settings:
+            overrides["method_settings"] = {**overrides.get("method_settings", {}), **contender.settings}
+        return overrides
 
     def _train(
         self, study: Study, contender: Contender, seed: int, notes: Path, run: str | None
@@ -167,7 +186,7 @@ class Benchmark:
             resume=run is not None,
             warm_start=False,
             control=self.control,
-            threads=self._threads,
+            threads=self.threads,
             holdout=False,
         )
         memory = _PeakMemory()

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
@@ -18,7 +18,6 @@ from napari_dycon.cli.console import (
     list_problems,
     opened_study,
     stop_on_interrupt,
-    thread_limit,
     write_json,
 )
 from napari_dycon.cli.following import show
@@ -45,6 +44,7 @@ from napari_dycon.cli.options import (
     parse_seeds,
 )
 from napari_dycon.cli.repeating import Data, OwnPlan, RecipeName, SplitName, Wish
+from napari_dycon.cli.spreading import Shares, TaskScheduler, Workers, require_folder
 from napari_dycon.cli.studying import choose_run
 from napari_dycon.errors import DyconError
 
@@ -60,7 +60,8 @@ Variants = Annotated[
 ]
 
 if TYPE_CHECKING:
-    from napari_dycon.benchmark import Benchmark, Protocol, Row
+    from napari_dycon.benchmark import Protocol, Row
+    from napari_dycon.benchmark.events import BenchmarkEvent
     from napari_dycon.study.study import Study
 
 
@@ -152,6 +153,7 @@ def benchmark(
     seeds: Seeds = "0",
     device: Device = "auto",
     override: Overrides = None,
+    scheduler: TaskScheduler = None,
     work: Work = None,
     json_file: JsonFile = None,
 ) -> None:
@@ -163,6 +165,7 @@ def benchmark(
     """
     from napari_dycon.benchmark import Benchmark
     from napari_dycon.benchmark.rows import summary_table
+    from napari_dycon.benchmark.shared import run_on
     from napari_dycon.engine.control import Control
     from napari_dycon.engine.plan import Plan
 
@@ -184,6 +187,7 @@ def benchmark(
     if wish is None and (data or split or own_plan):
         raise DyconError("--data, --split and --own-plan belong to --recipe NAME.")
     screen, control = Screen(), Control()
+    require_folder(scheduler, work, json_file)
     scratch = work or scratch_folder(json_file)
     with stop_on_interrupt(control, screen), screen.bar("Training") as bar:
         protocol = (
@@ -191,8 +195,10 @@ def benchmark(
             if wish is None
             else wish.protocol(asked, scratch, json_file, screen, bar, control)
         )
-        bench = Benchmark(protocol, scratch, json_file, control=control, threads=thread_limit())
-        rows = _follow(bench, screen, bar)
+        with Workers.of(scheduler, protocol.device, control) as workers:
+            bench = Benchmark(protocol, scratch, json_file, control=control, **workers.about)
+            steps = bench.run() if workers.client is None else run_on(workers.client, bench)
+            rows = _follow(steps, bench.total, screen, bar)
     unfinished = len(rows) < bench.total
     if rows:
         screen.table(summary_table(rows))
@@ -225,11 +231,13 @@ def scratch_folder(json_file: Path | None) -> Path:
     return json_file.with_name(f"{json_file.stem}.work")
 
 
-def _follow(bench: "Benchmark", screen: Screen, bar: Bar) -> "list[Row]":
+def _follow(steps: "Iterable[BenchmarkEvent]", total: int, screen: Screen, bar: Bar) -> "list[Row]":
     from napari_dycon.benchmark import RowFinished, RowStarted, ScanTested
+    from napari_dycon.benchmark.events import WorkerTold
 
     rows: list[Row] = []
-    for event in bench.run():
+    shares = Shares(total)
+    for event in steps:
         match event:
             case RowStarted():
                 again = ", going on" if event.resumed else ""
@@ -237,8 +245,11 @@ def _follow(bench: "Benchmark", screen: Screen, bar: Bar) -> "list[Row]":
                 screen.line(f"[{event.number}/{event.total}] {name}, seed {event.seed}{again}")
             case ScanTested():
                 bar.update(event.done / event.total, f"tested {event.case}")
+            case WorkerTold():
+                bar.update(shares.update(event.task, event.share), f"{event.task}: {event.words}")
             case RowFinished():
                 rows.append(event.row)
+                shares.finish(f"{event.row.method} {event.row.variant}".strip() + f", seed {event.row.seed}")
                 screen.line(_row_text(event.row, event.kept))
             case _:
                 show(event, screen, bar)

@@ -39,7 +39,8 @@ Scheduler = Annotated[
     str | None,
     typer.Option(
         metavar="WHERE",
-        help="Share the cases out among Dask workers: local:4, tcp://host:8786, slurm:8, pbs:8.",
+        help="Share the cases out among Dask workers: local:4, tcp://host:8786, slurm:8, or a .yaml or .json "
+        "file that says where.",
         show_default=False,
     ),
 ]

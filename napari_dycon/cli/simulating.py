@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_dycon.cli.comparing import names_in, scratch_folder
-from napari_dycon.cli.console import INTERRUPTED, Bar, Screen, clock, stop_on_interrupt, thread_limit
+from napari_dycon.cli.console import INTERRUPTED, Bar, Screen, clock, stop_on_interrupt
 from napari_dycon.cli.following import show
 from napari_dycon.cli.options import (
     Device,
@@ -22,9 +22,13 @@ from napari_dycon.cli.options import (
     parse_overrides,
     parse_seeds,
 )
+from napari_dycon.cli.spreading import Shares, TaskScheduler, Workers, require_folder
 
 if TYPE_CHECKING:
-    from napari_dycon.benchmark.simulation import Row, Simulation
+    from collections.abc import Iterable
+
+    from napari_dycon.benchmark.simulation import Row
+    from napari_dycon.benchmark.simulation.events import SimulationEvent
 
 Strategies = Annotated[str, typer.Option(help="Strategies to compare, with commas; a wrong name lists all.")]
 Rounds = Annotated[int, typer.Option(min=1, help="Rounds of labelling and training after the start.")]
@@ -66,6 +70,7 @@ def simulate(
     missed_ends: MissedEnds = 0,
     device: Device = "auto",
     override: Overrides = None,
+    scheduler: TaskScheduler = None,
     work: Work = None,
     json_file: JsonFile = None,
     plot: Plot = None,
@@ -80,6 +85,7 @@ def simulate(
     from napari_dycon.benchmark.simulation.comparison import difference_table
     from napari_dycon.benchmark.simulation.plot import draw
     from napari_dycon.benchmark.simulation.rows import summary_table
+    from napari_dycon.benchmark.simulation.shared import run_on
     from napari_dycon.engine.control import Control
     from napari_dycon.engine.plan import Plan
     from napari_dycon.guidance.annotator import Habits
@@ -101,10 +107,16 @@ def simulate(
         habits=Habits(tolerance_mm=tolerance, bias_mm=bias, missed_ends=missed_ends),
     )
     screen, control = Screen(), Control()
+    require_folder(scheduler, work, json_file)
     scratch = work or scratch_folder(json_file)
-    with stop_on_interrupt(control, screen), screen.bar("Simulating") as bar:
-        simulation = Simulation(protocol, scratch, json_file, control=control, threads=thread_limit())
-        rows = _follow(simulation, screen, bar)
+    with (
+        stop_on_interrupt(control, screen),
+        screen.bar("Simulating") as bar,
+        Workers.of(scheduler, device, control) as workers,
+    ):
+        simulation = Simulation(protocol, scratch, json_file, control=control, **workers.about)
+        steps = simulation.run() if workers.client is None else run_on(workers.client, simulation)
+        rows = _follow(steps, len(simulation.wanted), screen, bar)
     unfinished = len(rows) < simulation.total
     if rows:
         screen.table(summary_table(rows))
@@ -120,15 +132,18 @@ def simulate(
         raise typer.Exit(INTERRUPTED)
 
 
-def _follow(simulation: "Simulation", screen: Screen, bar: Bar) -> "list[Row]":
-    from napari_dycon.benchmark.events import ScanTested
+def _follow(steps: "Iterable[SimulationEvent]", lanes: int, screen: Screen, bar: Bar) -> "list[Row]":
+    from napari_dycon.benchmark.events import ScanTested, WorkerTold
     from napari_dycon.benchmark.simulation import LaneStarted, RoundAnswered, RoundFinished
     from napari_dycon.engine.events import CasePredicted
     from napari_dycon.guidance.suggestions import CaseLooked
 
     rows: list[Row] = []
-    for event in simulation.run():
+    shares = Shares(lanes)
+    for event in steps:
         match event:
+            case WorkerTold():
+                bar.update(shares.update(event.task, event.share), f"{event.task}: {event.words}")
             case LaneStarted():
                 again = ", going on" if event.resumed else ""
                 screen.line(f"[{event.number}/{event.total}] {event.strategy}, seed {event.seed}{again}")

@@ -4,6 +4,7 @@ A worker leaves what it predicted in a folder of its own; the process that holds
 their place, so each case is written once and whole, whatever happens to workers.
 """
 
+import json
 import logging
 import shutil
 import uuid
@@ -12,7 +13,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.device import configure_threads
@@ -43,6 +44,7 @@ from napari_dycon.study.study import Study
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+T = TypeVar("T")
 LOOK_SECONDS = 0.5
 ANSWER_SECONDS = 20
 FAILURES = 20
@@ -60,7 +62,9 @@ def join_cluster(scheduler: str) -> "Iterator[Client]":
     ----------
     scheduler
         ``local:N`` for N workers here, an address as ``tcp://host:8786``, or ``slurm:N`` (pbs, sge, lsf) for
-        N jobs as the configuration of dask-jobqueue describes them.
+        N jobs as the configuration of dask-jobqueue describes them. Or a file: ``.json`` as ``dask scheduler
+        --scheduler-file`` writes it, or ``.yaml`` with a configuration of Dask and one of the above as
+        ``scheduler``.
 
     Raises
     ------
@@ -75,8 +79,9 @@ def join_cluster(scheduler: str) -> "Iterator[Client]":
             "Work is shared out by Dask's distributed, which is not installed: pip install "
             "'napari-dycon[cluster]'."
         ) from error
-    with dask.config.set({"distributed.scheduler.allowed-failures": FAILURES}):
-        if "://" in scheduler:
+    settings, scheduler = _configuration(scheduler)
+    with dask.config.set({"distributed.scheduler.allowed-failures": FAILURES, **settings}):
+        if "://" in scheduler or scheduler.endswith(".json"):
             with closing(_answering(Client, scheduler)) as client:
                 yield client
             return
@@ -84,9 +89,29 @@ def join_cluster(scheduler: str) -> "Iterator[Client]":
             yield client
 
 
-def _answering(client: Any, address: str) -> "Client":
+def _configuration(scheduler: str) -> tuple[dict[str, Any], str]:
+    """Configuration of Dask in a file, if one was named, and where the workers are."""
+    if not scheduler.endswith((".yaml", ".yml")):
+        return {}, scheduler
+    from dask.config import collect_yaml
+
     try:
-        found: Client = client(address, timeout=ANSWER_SECONDS)
+        (content,) = collect_yaml([scheduler])
+        where = str(content.pop("scheduler"))
+    except (OSError, ValueError, KeyError) as error:
+        raise TrainingError(
+            f"{scheduler} does not say where the workers are; write for example 'scheduler: slurm:8' and the "
+            "configuration of dask-jobqueue below it."
+        ) from error
+    return content, where
+
+
+def _answering(client: Any, address: str) -> "Client":
+    where = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
+    try:
+        if address.endswith(".json"):
+            json.loads(Path(address).read_text(encoding="utf-8"))  # Dask would wait for it without end
+        found: Client = client(**where, timeout=ANSWER_SECONDS)
     except (OSError, ValueError) as error:
         raise TrainingError(f"No Dask scheduler answers at {address}.") from error
     return found
@@ -232,34 +257,40 @@ def predict_on(
 
 def _done(client: "Client", jobs: Sequence[Job], control: Control) -> Iterator[tuple[str, str, str]]:
     """Yield of each case, once a worker has done it, what came of it; no more of them after a stop."""
-    from distributed import wait
-
     waiting: dict[Future, str] = {client.submit(do, job, pure=False): job.case for job in jobs}
     try:
         while waiting and not control.stopped:
-            try:
-                ready, _ = wait(list(waiting), timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED")
-            except TimeoutError:
-                continue
-            for future in ready:
-                yield (waiting.pop(future), *_outcome(future))
+            for future in done_of(list(waiting)):
+                yield (waiting.pop(future), *outcome_of(future, ""))
     finally:
         client.cancel(list(waiting))
 
 
-def _outcome(future: "Future") -> tuple[str, str]:
+def done_of(futures: "Sequence[Future]") -> "set[Future]":
+    """Which tasks are done; none of them when that takes more than a moment."""
+    from distributed import wait
+
+    try:
+        ready: set[Future] = wait(futures, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED").done
+    except TimeoutError:
+        return set()
+    return ready
+
+
+def outcome_of(future: "Future", nothing: T) -> tuple[Any | T, str]:
+    """What a task that is done has returned; nothing, and why, when its workers died or failed."""
     if future.status == "finished":
-        tray, words = future.result()
-        return tray, words
+        result, words = future.result()
+        return result, words
     error = future.exception()
     if type(error).__name__ == "KilledWorker":
-        return "", f"{FAILURES} workers ended while they were at it; memory may be too small."
-    return "", f"a worker failed: {type(error).__name__}: {error}"
+        return nothing, f"{FAILURES} workers ended while they were at it; memory may be too small."
+    return nothing, f"a worker failed: {type(error).__name__}: {error}"
 
 
 def threads_of(scheduler: str, wish: int | None) -> int | None:
     """Threads of a worker: as wished for, else a fair part of this machine's, or all of another one's."""
-    name, _, number = scheduler.partition(":")
+    name, _, number = _configuration(scheduler)[1].partition(":")
     if wish is None and name == "local" and number.isdecimal():
         return max(1, available_cores() // max(1, int(number)))
     return wish

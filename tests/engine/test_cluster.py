@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -115,3 +116,42 @@ def test_workers_here_share_the_cores(monkeypatch):
     assert threads_of("local:16", None) == 1
     assert threads_of("local:4", 3) == 3
     assert threads_of("tcp://host:8786", None) is None
+
+
+def test_a_file_says_where_the_workers_are_and_how_dask_is_set(tmp_path, monkeypatch):
+    import dask
+
+    file, found = tmp_path / "cluster.yaml", {}
+    file.write_text("scheduler: slurm:3\njobqueue:\n  slurm:\n    queue: gpu\n")
+
+    @contextmanager
+    def workers(scheduler):
+        found.update(scheduler=scheduler, queue=dask.config.get("jobqueue.slurm.queue"))
+        raise TrainingError("that is all")
+        yield
+
+    monkeypatch.setattr(cluster, "_workers", workers)
+    with pytest.raises(TrainingError, match="that is all"), join_cluster(str(file)):
+        pass
+    assert found == {"scheduler": "slurm:3", "queue": "gpu"}
+    file.write_text("scheduler: local:4\n")
+    monkeypatch.setattr(cluster, "available_cores", lambda: 8)
+    assert threads_of(str(file), None) == 2
+
+
+@pytest.mark.parametrize("content", ["queue: gpu\n", "{", "", None])
+def test_a_file_that_does_not_say_where_is_refused(tmp_path, content):
+    file = tmp_path / "cluster.yaml"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(TrainingError, match="does not say where the workers are"), join_cluster(str(file)):
+        pass
+
+
+def test_a_scheduler_file_of_dask_is_followed(client, tmp_path):
+    file = tmp_path / "scheduler.json"
+    with pytest.raises(TrainingError, match=r"No Dask scheduler answers at .*scheduler\.json"):
+        join_cluster(str(file)).__enter__()
+    client.write_scheduler_file(str(file))
+    with join_cluster(str(file)) as other:
+        assert other.submit(len, "four", pure=False).result() == 4

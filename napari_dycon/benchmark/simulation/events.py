@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from napari_dycon.benchmark.events import ScanTested
+from napari_dycon.benchmark.events import ScanTested, WorkerTold
 from napari_dycon.benchmark.simulation.rows import Row
 from napari_dycon.engine.events import Event
 from napari_dycon.guidance.suggestions import CaseLooked
@@ -38,4 +38,4 @@ class RoundFinished:
     kept: bool
 
 
-SimulationEvent = Event | CaseLooked | ScanTested | LaneStarted | RoundAnswered | RoundFinished
+SimulationEvent = Event | CaseLooked | ScanTested | LaneStarted | RoundAnswered | RoundFinished | WorkerTold

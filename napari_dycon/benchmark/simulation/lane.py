@@ -148,6 +148,8 @@ class Lane:
     def follow(self, last: int) -> Steps:
         """Go on to the end of a round."""
         progress = self._progress()
+        if progress.round > last:
+            return True
         with Study.open(self.folder / "study", read_only=False) as study:
             while progress.round <= last:
                 for step in (self._predict, self._ask, self._train, self._test):
@@ -160,6 +162,8 @@ class Lane:
     def look_ahead(self) -> Steps:
         """Make the predictions that guide the next round already."""
         progress = self._progress()
+        if progress.predicted:
+            return True
         with Study.open(self.folder / "study", read_only=False) as study:
             done = yield from self._predict(study, progress)
         write_model(self._file, progress)

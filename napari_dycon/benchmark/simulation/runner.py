@@ -32,6 +32,8 @@ class Simulation:
         Stops after the step at hand.
     threads : int, optional
         Processor threads of training and prediction.
+    device : str, optional
+        What is trained and predicted on, where that is not here.
 
     Raises
     ------
@@ -47,13 +49,18 @@ class Simulation:
         *,
         control: Control | None = None,
         threads: int | None = None,
+        device: str | None = None,
     ) -> None:
         protocol.check()
         self.protocol = protocol
+        self.work = work
+        self.threads = threads
+        self.device = device or resolve_device(protocol.device)
+        self.control = control or Control()
         train, test = train_and_test(protocol)
         data = Split(tuple(train), (), tuple(test)).fingerprint
-        same = protocol.setting(resolve_device(protocol.device), data)
-        self._setting = Setting(protocol, train, test, same, control or Control(), threads)
+        same = protocol.setting(self.device, data)
+        self._setting = Setting(protocol, train, test, same, self.control, threads)
         self._results = Results(results)
         digest = hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()[:8]
         self._folder = work / f"simulation-{digest}"
@@ -65,27 +72,44 @@ class Simulation:
 
     def run(self) -> Generator[SimulationEvent, None, list[Row]]:
         """Follow what is missing and return the rows; fewer than asked for once the control was stopped."""
-        wanted = [(seed, name) for seed in self.protocol.seeds for name in self.protocol.strategies]
         rows: list[Row] = []
-        for number, (seed, strategy) in enumerate(wanted, start=1):
-            kept = self._rows_kept(strategy, seed)
+        for number, (seed, strategy) in enumerate(self.wanted, start=1):
+            kept = self.rows_of(strategy, seed)
             for row in kept:
                 yield RoundFinished(row, kept=True)
             rows += kept
             if not kept:
-                lane = Lane(self._folder / f"{strategy}-{seed}", strategy, seed, self._setting)
-                yield LaneStarted(strategy, seed, number, len(wanted), lane.begun)
-                done = yield from self._follow(lane, rows)
+                done = yield from self.follow(strategy, seed, number, rows)
                 if not done:
                     return rows
-        self._results.write(self.compare(rows))
+        self.write_comparison(rows)
         return rows
+
+    @property
+    def wanted(self) -> list[tuple[int, str]]:
+        """Seed and strategy of each lane."""
+        return [(seed, name) for seed in self.protocol.seeds for name in self.protocol.strategies]
+
+    def follow(self, strategy: str, seed: int, number: int, rows: list[Row]) -> Steps:
+        """Follow a strategy with a seed to its end, or go on with that; rows are added as they are done."""
+        lane = Lane(self._folder / f"{strategy}-{seed}", strategy, seed, self._setting)
+        yield LaneStarted(strategy, seed, number, len(self.wanted), lane.begun)
+        done = yield from self._follow(lane, rows)
+        return done
+
+    def keep(self, row: Row) -> None:
+        """Write a row to the file."""
+        self._results.add(row)
+
+    def write_comparison(self, rows: list[Row]) -> None:
+        """Write how the strategies compare beside the rows."""
+        self._results.write(self.compare(rows))
 
     def compare(self, rows: list[Row]) -> list[Difference]:
         """Compare the strategies in some rows of this simulation."""
         return compare(curves(rows))
 
-    def _rows_kept(self, strategy: str, seed: int) -> list[Row]:
+    def rows_of(self, strategy: str, seed: int) -> list[Row]:
         """The rows of all rounds, if all are there."""
         keys = (
             row_key(strategy, seed, number, self._setting.same) for number in range(self.protocol.rounds + 1)
@@ -105,18 +129,27 @@ class Simulation:
                 return False
             row = lane.rows[number]
             rows.append(row)
-            self._results.add(row)
+            self.keep(row)
             yield RoundFinished(row, kept=number < before)
         return True
 
     def _begin(self, lane: Lane) -> Steps:
         """Make the start of a seed, if it is not there yet, and begin a lane from it."""
-        start = Lane(self._folder / f"start-{lane.seed}", START, lane.seed, self._setting)
+        done = yield from self.start(lane.seed)
+        if done:
+            lane.begin_from(self._start_of(lane.seed))
+        return done
+
+    def start(self, seed: int) -> Steps:
+        """Make what all strategies of a seed begin with, or go on with that."""
+        start = self._start_of(seed)
         if not start.begun:
             start.begin()
         for step in (start.follow(0), start.look_ahead()):
             done = yield from step
             if not done:
                 return False
-        lane.begin_from(start)
         return True
+
+    def _start_of(self, seed: int) -> Lane:
+        return Lane(self._folder / f"start-{seed}", START, seed, self._setting)

@@ -5,63 +5,19 @@ import json
 import numpy as np
 import pytest
 
-from napari_dycon.benchmark.simulation import LaneStarted, Protocol, RoundAnswered, RoundFinished, Simulation
+from napari_dycon.benchmark.simulation import LaneStarted, RoundAnswered, RoundFinished, Simulation
 from napari_dycon.engine.control import Control
 from napari_dycon.engine.events import RunFinished, RunStarted, StepFinished
 from napari_dycon.errors import DyconError
 from napari_dycon.guidance.annotator import Habits
 from napari_dycon.study.study import Study
+from tests.benchmark.simulation.rounds import asked, run
 from tests.test_benchmark import write_scan
-
-TINY = {
-    "patch_size": [32, 32, 32],
-    "network": {"widths": [8, 16], "strides": [[2, 2, 2]]},
-    "averaged": False,
-}
-
-
-@pytest.fixture(scope="module")
-def scans(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("organ")
-    for number in range(5):
-        write_scan(folder, f"organ_{number:03d}", number)
-    return folder
 
 
 @pytest.fixture
 def protocol(scans):
     return asked(scans)
-
-
-def asked(scans):
-    return Protocol(
-        images=scans / "images",
-        labels=scans / "labels",
-        strategies=("random_foreground", "even"),
-        rounds=1,
-        per_round=3,
-        first_iterations=4,
-        iterations=3,
-        device="cpu",
-        overrides=TINY,
-    )
-
-
-@pytest.fixture(scope="module")
-def finished(scans, tmp_path_factory):
-    """The folder, the rows and the events of a simulation that nothing has interrupted."""
-    folder, told = tmp_path_factory.mktemp("finished"), []
-    rows = run(Simulation(asked(scans), folder, folder / "result.json", threads=1), told)
-    return folder, rows, told
-
-
-def run(simulation, told):
-    steps = simulation.run()
-    while True:
-        try:
-            told.append(next(steps))
-        except StopIteration as end:
-            return end.value
 
 
 def test_the_start_is_made_once_and_shared(finished):
