@@ -28,7 +28,7 @@ from napari_dycon.plugin.background.curves import Curves
 from napari_dycon.plugin.background.warm_up import warm_up
 from napari_dycon.plugin.background.worker import E, EventSource
 from napari_dycon.plugin.layers.open_case import SHADES, OpenCase, Picture
-from napari_dycon.study.exchange.channels import Endings
+from napari_dycon.study.exchange.channels import Endings, proposed_endings
 from napari_dycon.study.exchange.exporting import CaseExported, Exported, ExportRequest, export
 from napari_dycon.study.exchange.importing import (
     CollectingScans,
@@ -260,30 +260,41 @@ class ScansListed:
         Each scan.
     together
         Whether the study tells by itself which series are images of one case.
+    labels
+        Where the labels of the scans are, if anywhere.
     """
 
     paths: tuple[Path, ...]
     found: tuple[Listed, ...]
 
     together: bool = False
+    labels: Path | None = None
 
     @property
     def has_choice(self) -> bool:
-        """Whether there are series of DICOM among several scans."""
-        return len(self.found) > 1 and any(one.is_dicom for one in self.found)
+        """Whether there are series of DICOM among several scans, and no labels that say which are wanted."""
+        return self.labels is None and len(self.found) > 1 and any(one.is_dicom for one in self.found)
+
+    @property
+    def endings(self) -> dict[str, str]:
+        """What files of images of one case may end in, by channel; nothing where that is told already."""
+        files = (one.path for one in self.found if not one.is_dicom and one.verdict != "refused")
+        return {} if self.together else proposed_endings(files)
 
 
-def look_at_scans(study: Study, paths: Sequence[Path]) -> EventSource[CollectingScans | ScansListed]:
+def look_at_scans(
+    study: Study, paths: Sequence[Path], labels: Path | None = None
+) -> EventSource[CollectingScans | ScansListed]:
     """List the scans of files and folders with a picture of each series; nothing is added."""
 
     def source(control: Control) -> Iterator[CollectingScans | ScansListed]:
         yield CollectingScans()
-        listed, found = list_scans(study, paths, pictures=True), []
+        listed, found = list_scans(study, paths, labels, pictures=True), []
         while not control.stopped and (one := next(listed, None)) is not None:
             found.append(one)
         listed.close()
         if not control.stopped:
-            yield ScansListed(tuple(paths), tuple(found), bool(study.record.endings))
+            yield ScansListed(tuple(paths), tuple(found), bool(study.record.endings), labels)
 
     return source
 

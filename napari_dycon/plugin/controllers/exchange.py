@@ -39,6 +39,8 @@ from napari_dycon.study.exchange.label_values import Foreign, Key
 from napari_dycon.study.exchange.searching import SearchEnded, Sought
 
 REPLACE = "replace"
+APART = "\n"
+"""Answers that files are scans of their own; no image is called so."""
 
 
 class Exchange:
@@ -98,13 +100,15 @@ class Exchange:
     def add_scans(self, paths: Sequence[Path | str], labels: Path | str | None = None) -> None:
         """Import files or folders in the background, with their label maps in ``labels``.
 
-        Where several scans and DICOM series are among them, they are listed first, for the person to choose.
+        Where several scans and DICOM series are among them, they are listed first, for the person to choose;
+        where files seem to be images of one case, that is asked.
         """
         places, study = [Path(path) for path in paths], self._current.writable()
-        if labels is not None or all(is_volume(path) for path in places):
-            self._import(places, Path(labels) if labels else None, None)
+        of_labels = Path(labels) if labels else None
+        if len(places) == 1 and is_volume(places[0]):
+            self._import(places, of_labels, None)
             return
-        source = jobs.look_at_scans(study, places)
+        source = jobs.look_at_scans(study, places, of_labels)
         self._tasks.run("importing", "Looking for scans", source, self._on_listed, self._go_on)
 
     @intention
@@ -134,8 +138,22 @@ class Exchange:
         listed, self._listed = self._listed, None
         if listed is not None and listed.has_choice:
             self.scans_listed.emit(listed)
+        elif listed is not None and listed.endings:
+            self._ask_endings(listed)
         elif listed is not None:
-            self._import(listed.paths, None, None)
+            self._import(listed.paths, listed.labels, None)
+
+    def _ask_endings(self, listed: jobs.ScansListed) -> None:
+        """Ask whether files that differ by their endings are images of one case, and which one has labels."""
+        endings = listed.endings
+        answers = (*((name, name) for name in endings), (APART, "Apart"), (CANCEL, "Cancel"))
+        question = Question("Images of one case? Labels lie on:", answers)
+        self._dialogue.ask(question, partial(self._answer_endings, listed, endings))
+
+    def _answer_endings(self, listed: jobs.ScansListed, endings: Endings, key: str) -> None:
+        if key != CANCEL:
+            first = {key: endings[key], **endings} if key in endings else None
+            self._import(listed.paths, listed.labels, None, first)
 
     @intention
     def find_scans(self, folder: Path | str) -> None:

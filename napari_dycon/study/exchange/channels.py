@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_dycon.errors import StudyError
 from napari_dycon.io.regridding import require_overlap
+from napari_dycon.io.volumes import stem
 from napari_dycon.study.store.naming import fold
 from napari_dycon.study.store.schema import SEVERAL_IMAGES, CaseRecord, ImageRecord
 
@@ -21,6 +23,8 @@ for the whole description, by name; first the channel that gives the grid. ``|``
 in which a series is called."""
 
 FEWEST_CASES = 2
+NUMBER = 4
+"""Digits of the numbers that nnU-Net gives images of a case."""
 OR = "|"
 SEQUENCES = {
     "FLAIR": r"flair|dark.?fluid",
@@ -127,6 +131,31 @@ def look_like_channels(stems: Iterable[str]) -> tuple[str, ...]:
         return ()
     common = tuple(sorted(sets.pop()))
     return common if len(common) > 1 and common[0] == "0000" else ()
+
+
+def proposed_endings(files: Iterable[Path]) -> dict[str, str]:
+    """Return what files end in that may be images of one case, by channel; nothing where that is unlikely.
+
+    Some files must differ by their endings alone, and those be what images are usually called, or numbers as
+    nnU-Net gives them, which begin anew with every case.
+    """
+    cases: dict[tuple[Path, str], list[str]] = {}
+    for file in files:
+        base, ending = _cut(stem(file))
+        if (ending.isdecimal() and len(ending) == NUMBER) or proposed_name(ending):
+            cases.setdefault((file.parent, fold(base)), []).append(ending)
+    if sum("0" * NUMBER in found for found in cases.values()) < FEWEST_CASES:
+        cases = {case: [one for one in found if not one.isdecimal()] for case, found in cases.items()}
+    several = [found for found in cases.values() if len(found) > 1]
+    endings = sorted({ending for found in several for ending in found})
+    names = {proposed_name(ending) or ending: ending for ending in endings}
+    return names if len(names) == len(endings) else {ending: ending for ending in endings}
+
+
+def _cut(name: str) -> tuple[str, str]:
+    """Cut a name without suffix before its last part; one of a single part belongs to its folder."""
+    found = re.fullmatch(r"(.*?)[-_. ]+([^-_. ]+)", name)
+    return (found[1], found[2]) if found else ("", name)
 
 
 def declare(study: Study, endings: Endings) -> None:

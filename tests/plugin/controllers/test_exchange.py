@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from napari_dycon.plugin.controllers.exchange import APART
 from napari_dycon.plugin.controllers.import_news import ImportNews
 from napari_dycon.study.exchange.importing import ImportEvent
 from tests.dicom_series import write_series
@@ -68,6 +69,8 @@ def test_masks_beside_scans_are_asked_about_and_taken_over_as_the_person_says(op
     first, second = (scan(tmp_path / "new" / f"B_{name}.nii.gz", n) for n, name in enumerate(("t1", "t2")))
     labels = mask(tmp_path / "new" / "B_seg.nii.gz")
     opened.session.exchange.add_scans([tmp_path / "new"])
+    opened.rest()
+    opened.session.dialogue.answer(APART)
     opened.rest()
     assert heard["pairs"] == [{first: [labels], second: [labels]}]
     assert status(opened, "B_t1") == status(opened, "B_t2") == "unlabelled"
@@ -220,3 +223,37 @@ def test_values_that_are_no_structure_are_asked_about_once_for_all_masks(opened,
 def test_masks_that_are_not_explained_leave_their_scans_without_labels(opened, notes):
     opened.session.exchange.leave_labels(3)
     assert notes[-1][1].startswith("3 scans were added without labels")
+
+
+def test_files_that_differ_by_the_image_alone_are_asked_about(opened, tmp_path):
+    session, before = opened.session, len(opened.study.cases)
+    for number, name in enumerate(("x_t1", "x_flair", "y_t1")):
+        scan(tmp_path / "images" / f"{name}.nii.gz", number)
+    mask(tmp_path / "labels" / "x.nii.gz")
+    session.exchange.add_scans([tmp_path / "images"], tmp_path / "labels")
+    opened.rest()
+    question = session.dialogue.question
+    assert question.text == "Images of one case? Labels lie on:"
+    assert [words for _, words in question.answers] == ["FLAIR", "T1", "Apart", "Cancel"]
+    session.dialogue.answer("T1")
+    opened.rest()
+    found = {case.name: (list(case.images), case.status) for case in opened.study.cases[before:]}
+    assert found == {"x": (["FLAIR"], "complete"), "y": ([], "unlabelled")}
+    assert opened.study.record.channels == ("T1", "FLAIR")
+    scan(tmp_path / "more" / "z_t1.nii.gz", 7)
+    scan(tmp_path / "more" / "z_flair.nii.gz", 8)
+    session.exchange.add_scans([tmp_path / "more"])
+    opened.rest()
+    assert session.dialogue.question is None and opened.study.cases[-1].name == "z"
+
+
+def test_who_calls_off_the_question_adds_nothing_and_each_may_be_a_scan(opened, tmp_path):
+    session, before = opened.session, len(opened.study.cases)
+    files = [scan(tmp_path / f"x_{name}.nii.gz", n) for n, name in enumerate(("t1", "flair"))]
+    for key, added in (("cancel", 0), (APART, 2)):
+        session.exchange.add_scans(files)
+        opened.rest()
+        session.dialogue.answer(key)
+        opened.rest()
+        assert len(opened.study.cases) == before + added
+    assert opened.study.record.channels == ()

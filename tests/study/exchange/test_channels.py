@@ -1,12 +1,14 @@
 """Several images of a case: found by their names, joined to the scan, told where one is missing."""
 
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pytest
 
 from napari_dycon.errors import StudyError
 from napari_dycon.study.exchange import importing
-from napari_dycon.study.exchange.channels import look_like_channels, parse_channels
+from napari_dycon.study.exchange.channels import look_like_channels, parse_channels, proposed_endings
 from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 
@@ -155,3 +157,20 @@ def test_what_does_not_name_two_images_is_refused(text):
 )
 def test_numbers_of_images_are_told_from_numbers_of_patients(stems, numbers):
     assert look_like_channels(stems) == numbers
+
+
+@pytest.mark.parametrize(
+    ("files", "endings"),
+    [
+        (["a_t1", "a_flair", "b_t1"], {"FLAIR": "flair", "T1": "t1"}),
+        (["a_0000", "a_0001", "b_0000"], {"0000": "0000", "0001": "0001"}),
+        (["anna/t1", "anna/t2", "bert/t1"], {"T1": "t1", "T2": "t2"}),
+        (["a_t1", "a_mprage"], {"mprage": "mprage", "t1": "t1"}),
+        (["a_t1", "b_flair"], {}),
+        (["a_before", "a_after"], {}),
+        (["LA_000", "LA_001"], {}),
+        (["scan_0000", "scan_0001", "scan_0002"], {}),
+    ],
+)
+def test_endings_are_proposed_where_files_differ_by_them_alone(files, endings):
+    assert proposed_endings(Path("/in") / f"{name}.nii.gz" for name in files) == endings
