@@ -93,6 +93,13 @@ def import_scans(
             help='Which structure a value of the labels means, such as "3:liver"; or "3:background".',
         ),
     ] = None,
+    frames: Annotated[
+        str | None,
+        typer.Option(
+            metavar="cases|channels",
+            help="Volumes of a 4D NIfTI are cases (time points of a patient) or channels (of one case).",
+        ),
+    ] = None,
     only_list: Annotated[
         bool,
         typer.Option("--list", help="Tell what would be added, refused or is there already; add nothing."),
@@ -101,6 +108,7 @@ def import_scans(
 ) -> None:
     """Add scans, with their labels where there are any; the files stay where they are."""
     from napari_dycon.study.exchange.channels import parse_channels
+    from napari_dycon.study.exchange.frames import parse_frames
     from napari_dycon.study.exchange.importing import ImportEvent
     from napari_dycon.study.exchange.label_values import parse_values
 
@@ -110,6 +118,7 @@ def import_scans(
     screen = Screen()
     require_writable_json(json_file)
     endings = parse_channels(channels) if channels else None
+    volumes = parse_frames(frames) if frames else None
     if only_list:
         _list(study, paths, labels, endings, json_file)
         return
@@ -119,7 +128,7 @@ def import_scans(
             opened.add_structure(new_structure.name, value=new_structure.value)
         values = parse_values(map_values or [], opened.structures)
         try:
-            for event in importing.add_scans(opened, paths, labels, endings, values=values):
+            for event in importing.add_scans(opened, paths, labels, endings, values=values, frames=volumes):
                 if isinstance(event, ImportEvent):
                     bar.update(event.done / max(event.total, 1), f"{event.done} of {event.total}")
                     events.append(event)

@@ -11,6 +11,7 @@ import io
 import logging
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -20,6 +21,7 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from napari_dycon.errors import VolumeError
+from napari_dycon.io.atomic import atomic_path
 from napari_dycon.io.geometry import Geometry, affine_fault
 from napari_dycon.io.headers import HEADER_KINDS
 from napari_dycon.io.layout import copy_in_order
@@ -36,6 +38,10 @@ _INTENT_LABEL = 1002
 _COLOUR_CODES = (128, 2304)
 _LEAST_SLOPE = 1e-25
 _LONGEST_QUATERNION = 1.01
+_SAY_FRAMES = (
+    "import it with dycon import --frames cases (time points of one patient) or --frames channels (several "
+    "images of one exam), or save"
+)
 _QUIET = logging.Logger("napari_dycon.io.nifti", level=logging.CRITICAL + 1)
 
 
@@ -59,6 +65,8 @@ class NiftiHeader:
         Byte at which the voxels start.
     notes : tuple of str
         Sentences about what is odd but usable.
+    frames : int
+        Volumes that follow each other on this grid: 1, but for a 4D file that was asked for as such.
     """
 
     path: Path
@@ -70,11 +78,17 @@ class NiftiHeader:
     intercept: float | None
     offset: int
     notes: tuple[str, ...]
+    frames: int = 1
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of the voxels of one volume."""
+        return math.prod(self.geometry.shape) * self.dtype.itemsize
 
     @property
     def end(self) -> int:
         """Byte after the last voxel."""
-        return self.offset + math.prod(self.geometry.shape) * self.dtype.itemsize
+        return self.offset + self.frames * self.frame_bytes
 
 
 def is_nifti(path: Path) -> bool:
@@ -82,29 +96,37 @@ def is_nifti(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
-def read_header(path: Path) -> NiftiHeader:
+def read_header(path: Path, *, several: bool = False) -> NiftiHeader:
     """Read and check a header without decoding voxels.
+
+    Parameters
+    ----------
+    path
+        The file.
+    several
+        Let it hold several volumes, one after the other along its fourth axis.
 
     Raises
     ------
     VolumeError
-        With one sentence, if the file is not a readable single-file NIfTI with one real-valued 3D volume.
+        With one sentence, if the file is not a readable single-file NIfTI with one real-valued 3D volume, or
+        several of them where that is asked for.
     """
     raw, magic, swapped = _raw_header(path)
     kind, _ = HEADER_KINDS[len(raw)]
     header = kind(raw, endianness=">" if swapped else "<", check=False)
     fields = header.structarr.copy()
     _require_magic(path, magic, len(raw))
-    shape, notes = _shape(path, fields)
+    shape, frames, notes = _shape(path, fields, several)
     dtype = _dtype(path, header)
     offset = _offset(path, fields, len(raw))
-    _require_plausible_size(path, offset + math.prod(shape) * dtype.itemsize)
+    _require_plausible_size(path, offset + frames * math.prod(shape) * dtype.itemsize)
     notes += _repair(path, header)
     geometry = _geometry(path, header, shape)
     slope, intercept = _scaling(path, header)
     with np.errstate(over="ignore", invalid="ignore"):  # damaged numbers beside a sound position
         notes += _oddities(header, fields, geometry)
-    return NiftiHeader(path, raw, fields, geometry, dtype, slope, intercept, offset, tuple(notes))
+    return NiftiHeader(path, raw, fields, geometry, dtype, slope, intercept, offset, tuple(notes), frames)
 
 
 def read_stored(header: NiftiHeader) -> tuple[NDArray[Any], tuple[str, ...]]:
@@ -120,14 +142,11 @@ def read_stored(header: NiftiHeader) -> tuple[NDArray[Any], tuple[str, ...]]:
     VolumeError
         If the file is truncated, longer than its header says, or its checksum is wrong.
     """
-    shape, path = header.geometry.shape, header.path
+    shape = header.geometry.shape
     content, size = _read_to_end(header, spare=shape[0] * shape[1] * header.dtype.itemsize)
     notes = (f"{size - header.end} bytes after the last voxel were ignored.",) if size > header.end else ()
     if size < header.end:
-        raise VolumeError(
-            f"{path.name} is truncated: its header announces {header.end} bytes and it holds {size}; "
-            "copy or export the file again."
-        )
+        raise VolumeError(_truncated(header, size))
     flat = np.frombuffer(content, header.dtype, math.prod(shape), header.offset)
     return flat.reshape(shape, order="F"), notes
 
@@ -153,6 +172,43 @@ def read_voxels(header: NiftiHeader) -> tuple[NDArray[Any], tuple[str, ...]]:
                 "become infinite; export it again."
             )
     return voxels, notes
+
+
+def split_frames(header: NiftiHeader, targets: Sequence[Path]) -> None:
+    """Write each volume of a file by itself, with its voxels as they are stored and the header they had.
+
+    Parameters
+    ----------
+    header
+        Of a file with several volumes.
+    targets
+        Where to, one path ending in ``.nii.gz`` for each.
+
+    Raises
+    ------
+    VolumeError
+        As `read_stored`, or if the disk is full or write-protected.
+    """
+    require_memory(header.path, header.end)
+    content, size = _read_to_end(header, spare=header.frame_bytes)
+    if size < header.end:
+        raise VolumeError(_truncated(header, size))
+    fields = header.fields.copy()
+    fields["dim"][0], fields["dim"][4:] = 3, 1
+    fields["vox_offset"] = len(header.raw) + 4
+    start = fields.tobytes() + bytes(4)
+    for frame, target in enumerate(targets):
+        first = header.offset + frame * header.frame_bytes
+        voxels = memoryview(content)[first : first + header.frame_bytes]
+        with atomic_path(target) as temporary:
+            temporary.write_bytes(gzip.compress(b"".join((start, voxels)), compresslevel=3, mtime=0))
+
+
+def _truncated(header: NiftiHeader, size: int) -> str:
+    return (
+        f"{header.path.name} is truncated: its header announces {header.end} bytes and it holds {size}; "
+        "copy or export the file again."
+    )
 
 
 def _open(path: Path) -> BinaryIO:
@@ -232,7 +288,10 @@ def _require_magic(path: Path, magic: bytes, length: int) -> None:
         )
 
 
-def _shape(path: Path, fields: NDArray[np.void]) -> tuple[tuple[int, int, int], list[str]]:
+def _shape(
+    path: Path, fields: NDArray[np.void], several: bool
+) -> tuple[tuple[int, int, int], int, list[str]]:
+    """Size of a volume, how many there are, and notes."""
     dims = [int(size) for size in fields["dim"]]
     if not 1 <= dims[0] <= 7 or any(size < 1 for size in dims[1 : dims[0] + 1]):
         raise VolumeError(f"{path.name} has a damaged header: impossible image size {dims}; export it again.")
@@ -240,14 +299,15 @@ def _shape(path: Path, fields: NDArray[np.void]) -> tuple[tuple[int, int, int], 
     if len(sizes) < 3:
         raise VolumeError(f"{path.name} is a single 2D image or a line {sizes}; a 3D scan is needed.")
     x, y, z, *rest = sizes
-    if math.prod(rest) > 1:
+    frames = math.prod(rest)
+    if frames > 1 and not (several and rest[0] == frames):
+        told = f"{path.name} holds {frames} volumes ({' x '.join(map(str, sizes))}) instead of one; "
         raise VolumeError(
-            f"{path.name} holds {math.prod(rest)} volumes ({' x '.join(map(str, sizes))}) instead of one; "
-            "save the one to be segmented as a 3D file."
+            f"{told}{_SAY_FRAMES if rest[0] == frames else 'save'} the one to be segmented as a 3D file."
         )
-    return (x, y, z), [
-        f"The file has {dims[0]} dimensions with a single volume, which is used."
-    ] if rest else []
+    single = frames == 1 and bool(rest)
+    notes = [f"The file has {dims[0]} dimensions with a single volume, which is used."] if single else []
+    return (x, y, z), frames, notes
 
 
 def _dtype(path: Path, header: Any) -> np.dtype[Any]:

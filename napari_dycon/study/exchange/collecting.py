@@ -63,6 +63,8 @@ class Found:
         name of the case.
     values
         Which structure's value a value of its labels means, where a person says so.
+    origin
+        The file that it was taken out of, where it is one of several volumes.
     """
 
     path: Path
@@ -79,6 +81,12 @@ class Found:
     images: Mapping[str, Found] = field(default_factory=dict)
     base: str = ""
     values: Mapping[int, int] = field(default_factory=dict)
+    origin: Path | None = None
+
+    @property
+    def source(self) -> Path:
+        """The file or folder that a person knows it by."""
+        return self.origin or self.path
 
     @property
     def key(self) -> str:

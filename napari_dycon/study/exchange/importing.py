@@ -19,6 +19,7 @@ from napari_dycon.io.volumes import Volume, is_volume, read_volume, stem
 from napari_dycon.study.exchange import channels
 from napari_dycon.study.exchange.channels import Endings
 from napari_dycon.study.exchange.collecting import Collected, Found, collect
+from napari_dycon.study.exchange.frames import Frames, unfold
 from napari_dycon.study.exchange.label_values import (
     Foreign,
     ForeignValuesError,
@@ -139,6 +140,7 @@ def add_scans(
     endings: Endings | None = None,
     only: Collection[str] | None = None,
     values: Mapping[int, int] | None = None,
+    frames: Frames | None = None,
 ) -> Iterator[CollectingScans | ImportEvent]:
     """Add scans from files, folders and DICOM folders; what cannot be used is skipped with its sentence.
 
@@ -161,6 +163,9 @@ def add_scans(
         Keys of the scans that are wanted, as `listing` gives them; all by default.
     values
         Which structure's value a value of the labels means, see `label_values`.
+    frames
+        What the volumes of a 4D NIfTI are: ``"cases"`` of one patient, or ``"channels"`` of one case; without
+        it such a file is refused.
 
     Yields
     ------
@@ -183,15 +188,16 @@ def add_scans(
             unpacking.paths, labels, files_from_dicom(study), endings or study.record.endings, only
         )
         scans = tuple(replace(item, values=values or {}) for item in found.scans)
-        found = replace(found, scans=scans)
-        for event in _add_all(study, found, unpacking.problems, endings or study.record.endings):
-            yield replace(
-                event,
-                path=unpacking.origin(event.path),
-                problem=event.problem and unpacking.say(event.problem),
-                foreign=_that_stays(event.foreign, unpacking),
-                notes=tuple(map(unpacking.say, event.notes)),
-            )
+        with unfold(study, scans, frames, endings or study.record.endings) as (unfolded, told):
+            found = replace(found, scans=unfolded)
+            for event in _add_all(study, found, unpacking.problems, told):
+                yield replace(
+                    event,
+                    path=unpacking.origin(event.path),
+                    problem=event.problem and unpacking.say(event.problem),
+                    foreign=_that_stays(event.foreign, unpacking),
+                    notes=tuple(map(unpacking.say, event.notes)),
+                )
 
 
 def _that_stays(foreign: Foreign | None, unpacking: Unpacking) -> Foreign | None:
@@ -210,7 +216,7 @@ def _add_all(
     for done, item in enumerate(found.scans, start=1):
         result = _import_safely(study, item)
         pairs = item.pairs if item.doubt or result.case is None else ()
-        yield replace(_event(item.path, result, done, total), pairs=pairs)
+        yield replace(_event(item.source, result, done, total), pairs=pairs)
     for done, (path, problem) in enumerate(refused, start=len(found.scans) + 1):
         yield ImportEvent(path, None, problem, done, total, "refused")
 
@@ -543,8 +549,8 @@ def _check_record(**facts: Any) -> CaseRecord:
 def _distinct(item: Found, cases: tuple[CaseRecord, ...]) -> str:
     """Name of a new case; with its folder in front where a case of that name is there already."""
     taken = {naming.fold(case.name) for case in cases}
-    longer = f"{item.path.parent.name}/{item.name}"
-    return longer if naming.fold(item.name) in taken and item.path.parent.name else item.name
+    longer = f"{item.source.parent.name}/{item.name}"
+    return longer if naming.fold(item.name) in taken and item.source.parent.name else item.name
 
 
 def _patient(study: Study, item: Found) -> str:
@@ -553,7 +559,7 @@ def _patient(study: Study, item: Found) -> str:
 
         found = patient_id(item.series)
         return naming.patient_pseudonym(found, study.secret) if found else ""
-    subject = naming.patient_of(item.path.relative_to(item.root.parent).as_posix())
+    subject = naming.patient_of(item.source.relative_to(item.root.parent).as_posix())
     return subject or (naming.patient_pseudonym(item.patient, study.secret) if item.patient else "")
 
 
