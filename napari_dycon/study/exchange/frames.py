@@ -61,7 +61,7 @@ def unfold(
         yield tuple(found), endings
         return
     made: list[Path] = []
-    names = {} if endings else _numbered(max(map(_count, found), default=0))
+    names = {} if endings else _by_number(max(map(_count, found), default=0))
     try:
         told = endings or (names if frames == "channels" else {})
         yield tuple(part for item in found for part in _parts(study, item, frames, told, made)), told
@@ -70,7 +70,7 @@ def unfold(
             path.unlink(missing_ok=True)
 
 
-def _numbered(count: int) -> Mapping[str, str]:
+def _by_number(count: int) -> Mapping[str, str]:
     return {f"volume {number}": f"volume{number}" for number in range(1, count + 1)}
 
 
