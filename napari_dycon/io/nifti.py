@@ -146,7 +146,7 @@ def read_stored(header: NiftiHeader) -> tuple[NDArray[Any], tuple[str, ...]]:
     content, size = _read_to_end(header, spare=shape[0] * shape[1] * header.dtype.itemsize)
     notes = (f"{size - header.end} bytes after the last voxel were ignored.",) if size > header.end else ()
     if size < header.end:
-        raise VolumeError(_truncated(header, size))
+        raise VolumeError(_too_short(header, size))
     flat = np.frombuffer(content, header.dtype, math.prod(shape), header.offset)
     return flat.reshape(shape, order="F"), notes
 
@@ -192,7 +192,7 @@ def split_frames(header: NiftiHeader, targets: Sequence[Path]) -> None:
     require_memory(header.path, header.end)
     content, size = _read_to_end(header, spare=header.frame_bytes)
     if size < header.end:
-        raise VolumeError(_truncated(header, size))
+        raise VolumeError(_too_short(header, size))
     fields = header.fields.copy()
     fields["dim"][0], fields["dim"][4:] = 3, 1
     fields["vox_offset"] = len(header.raw) + 4
@@ -204,7 +204,7 @@ def split_frames(header: NiftiHeader, targets: Sequence[Path]) -> None:
             temporary.write_bytes(gzip.compress(b"".join((start, voxels)), compresslevel=3, mtime=0))
 
 
-def _truncated(header: NiftiHeader, size: int) -> str:
+def _too_short(header: NiftiHeader, size: int) -> str:
     return (
         f"{header.path.name} is truncated: its header announces {header.end} bytes and it holds {size}; "
         "copy or export the file again."
