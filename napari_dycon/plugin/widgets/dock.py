@@ -163,9 +163,11 @@ class DyconDock(QWidget):
         return QSize(WIDTH - 20, 320)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Remember the width for the next start, once it stays."""
+        """Remember the width for the next start, once it stays; keep in sight what decides about a place."""
         super().resizeEvent(event)
         self._wait.start()
+        if self.cards.card.isVisible():
+            QTimer.singleShot(0, self._show_decisions)
 
     def _remember_width(self) -> None:
         if self.isVisible():

@@ -72,6 +72,21 @@ def test_the_reason_of_a_place_is_whole_in_sight_and_gone_in_another_case(
     assert not reason.isVisible()
 
 
+def test_what_decides_about_a_place_stays_in_sight_when_the_window_becomes_smaller(
+    qtbot, make_dock, session, rows, place
+):
+    session.open_with(rows)
+    session.cases.case_id = "a"
+    dock = make_dock()
+    dock.resize(380, 900)
+    session.suggestions.places, session.suggestions.index = [place("a", "organ edge unclear")], 0
+    session.suggestions.changed.emit()
+    qtbot.wait(20)
+    dock.resize(380, 620)
+    button = dock.review.accept.button
+    qtbot.waitUntil(lambda: button.visibleRegion().boundingRect() == button.rect(), timeout=5000)
+
+
 def test_width_and_minutes_are_there_again(qtbot, make_dock, session, rows):
     session.open_with(rows)
     dock = make_dock()
