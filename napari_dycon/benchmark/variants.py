@@ -39,7 +39,7 @@ VARIANTS: Mapping[str, Mapping[str, Mapping[str, Settings]]] = {
         # The whole method, what it loses without each of its parts, and what UnCL and FeCL add.
         "parts": {
             "": {},
-            "with-uncl": {"uncl_weight": 1.0},
+            "with-uncl": {"uncl_weight": 5.0},
             "with-fecl": {"fecl_weight": 0.1},
             "without-pseudo-labels": {"pseudo_weight": 0.0},
             "without-copy-paste": {"copy_paste": False},

@@ -29,8 +29,8 @@ class DyCONSettings(MethodSettings):
         Progress at which the unlabelled scans begin to teach, and over which their weight grows.
     uncl_weight, fecl_weight, pseudo_weight
         Full weight of UnCL, of FeCL and of the supervised loss with confident pseudo-labels. The first two
-        are off: with weights of 1 and 0.1 nothing followed but a dearer step
-        (docs/explanation/benchmarks.md).
+        are off: with a weight of 5 UnCL brings as much as the seconds that it takes would bring without it,
+        FeCL at 0.1 nothing but a dearer step (docs/explanation/benchmarks.md).
     beta_first, beta_last
         UnCL's beta at the start and the end of training, in units of normalised entropy; equal for a
         fixed beta, both 0 for none.
@@ -41,8 +41,9 @@ class DyCONSettings(MethodSettings):
         Least probability of a pseudo-label.
     copy_paste, mixed, box
         Whether labelled and unlabelled patches are pasted into each other; of how many of the planned
-        unlabelled ones, each with a labelled one beyond those shown whole, a step then shows a mixture, as a
-        share; and the sides of the box that is copied, one way or the other, as a share of the patch.
+        unlabelled ones a step then shows a mixture, each with a labelled one that is not shown whole, as a
+        share; and the sides of the box that is copied, one way or the other, as a share of the patch. The
+        other unlabelled ones are shown as they are, for UnCL; where it is off they are left out.
     temperature, gamma, focal, entropy_weights, hard_negatives
         Of FeCL: temperature; focal exponent and whether it is used; whether uncertain positives count
         more; how many of the teacher's hardest negatives join (0 for none).
@@ -100,6 +101,8 @@ class Views(NamedTuple):
     """`(B, X, Y, Z)` importance of each voxel."""
     whole: int
     """How many labelled patches there are that nothing was pasted into."""
+    mixed: int
+    """How many mixtures follow; after them come unlabelled patches as they are."""
 
 
 @register("dycon")
@@ -108,8 +111,9 @@ class DyCON(Method):
 
     All but the first grow from 0 once the teacher is worth listening to. From then on a step also shows an
     unlabelled patch and a labelled one that is not among the others, pasted together as in bidirectional
-    copy-paste (Bai et al., CVPR 2023), so that no labelled voxel counts twice. Where everything is labelled,
-    two labelled patches are pasted together instead, as in `supervised`.
+    copy-paste (Bai et al., CVPR 2023), so that no labelled voxel counts twice; that is where pseudo-labels
+    teach. UnCL works beside it, on an unlabelled patch as it is: asked about mixtures it does harm. Where
+    everything is labelled, two labelled patches are pasted together instead, as in `supervised`.
     """
 
     title = "DyCON: learns from unlabelled scans, guided by its own uncertainty"
@@ -122,20 +126,21 @@ class DyCON(Method):
         settings = self.settings
         strength = ramp(progress, settings.start, settings.ramp_length)
         self.monitors = {}
-        alone = batch.weak is None and not self._contrasts
+        contrasts = settings.fecl_weight > 0 or self._makes_consistent(batch)
+        alone = batch.weak is None and not contrasts
         if strength == 0.0 or (alone and not settings.copy_paste):
             return self.supervised(batch)
         if alone:
             return supervised_with_mixtures(self.student, batch, settings.box, strength)
         views = self._look(batch)
-        whole, mixed = slice(views.whole), slice(views.whole, None)
-        losses = {"supervised": _loss(views, views.target, whole)}
+        losses = {"supervised": _loss(views, views.target, slice(views.whole))}
         if settings.uncl_weight > 0:
             losses["uncl"] = strength * settings.uncl_weight * self._uncl(views, progress)
         if settings.fecl_weight > 0:
             losses["fecl"] = strength * settings.fecl_weight * self._fecl(views, progress)
         if settings.pseudo_weight > 0:
-            losses["pseudo"] = strength * settings.pseudo_weight * _loss(views, views.pseudo, mixed)
+            taught = slice(views.whole, views.whole + views.mixed if views.mixed else None)
+            losses["pseudo"] = strength * settings.pseudo_weight * _loss(views, views.pseudo, taught)
         return losses
 
     def needs_unlabelled(self, progress: float) -> bool:
@@ -143,20 +148,30 @@ class DyCON(Method):
         return progress >= self.settings.start
 
     def patches(self, progress: float, labelled: int, unlabelled: int) -> tuple[int, int]:
-        """Return what is planned, from the start of consistency on the whole patches and the pairs."""
+        """Return what is planned, from the start of consistency on what a step then shows.
+
+        That is the planned labelled patches and the pairs to paste together; with UnCL also the planned
+        unlabelled ones that are in no pair, at least one.
+        """
         if not self.needs_unlabelled(progress):
             return labelled, 0
         if not self.settings.copy_paste:
             return labelled, unlabelled
         if not unlabelled:
-            return labelled if self._contrasts else patches_with_mixtures(labelled), 0
+            return labelled if self.settings.fecl_weight > 0 else patches_with_mixtures(labelled), 0
         pairs = max(1, round(self.settings.mixed * unlabelled))
-        return labelled + pairs, pairs
+        plain = max(1, unlabelled - pairs) if self.settings.uncl_weight > 0 else 0
+        return labelled + pairs, pairs + plain
 
-    @property
-    def _contrasts(self) -> bool:
-        """Whether labelled patches are compared with the teacher's view of them, which must be whole."""
-        return self.settings.uncl_weight > 0 or self.settings.fecl_weight > 0
+    def _pairs(self, unlabelled: int) -> int:
+        """How many of the unlabelled patches that a step shows are pasted together with labelled ones."""
+        if self.settings.uncl_weight == 0:
+            return unlabelled
+        return max(1, min(unlabelled - 1, round(self.settings.mixed * unlabelled)))
+
+    def _makes_consistent(self, batch: Batch) -> bool:
+        """Whether UnCL works on unknown voxels of labelled patches, which must be whole for that."""
+        return self.settings.uncl_weight > 0 and not self.settings.copy_paste and batch.partly_labelled
 
     def _look(self, batch: Batch) -> Views:
         """Show the student the strong views, pasted into labelled patches, and the teacher the weak ones."""
@@ -166,30 +181,39 @@ class DyCON(Method):
         if batch.weak is None or batch.strong is None:
             return self._compare(batch.image, self._teach(batch.image), known, weight, len(known))
         labelled, unlabelled = len(known), len(batch.weak)
+        pairs = self._pairs(unlabelled)
         if weight is not None:
             weight = torch.cat([weight, torch.ones_like(weight[:1]).expand(unlabelled, *weight.shape[1:])])
         image, target = torch.cat([batch.image, batch.strong]), torch.cat([known, batch.blank])
-        whole = max(1, labelled - unlabelled)
+        whole = max(1, labelled - pairs)
         teacher = self._teach_both(batch, batch.weak, whole)
         if not self.settings.copy_paste:
             return self._compare(image, teacher, target, weight, labelled)
-        pasted = boxes_or_around(unlabelled, known.shape[1:], self.settings.box, device=known.device)
-        partner = labelled - 1 - torch.arange(unlabelled) % max(1, labelled - whole)
+        pasted = boxes_or_around(pairs, known.shape[1:], self.settings.box, device=known.device)
+        partner = labelled - 1 - torch.arange(pairs) % max(1, labelled - whole)
 
         def mix(both: Tensor, where: Tensor = pasted) -> Tensor:
-            return torch.cat([both[:whole], paste(both[partner], both[labelled:], where)])
+            first, plain = both[labelled : labelled + pairs], both[labelled + pairs :]
+            return torch.cat([both[:whole], paste(both[partner], first, where), plain])
 
         embedding = teacher.embedding
         if embedding is not None:
             embedding = mix(embedding, cell_mean(pasted.float(), _grid(embedding)) > 0.5)
-        mixed = Output(mix(teacher.logits), embedding)
-        return self._compare(mix(image), mixed, mix(target), None if weight is None else mix(weight), whole)
+        both = Output(mix(teacher.logits), embedding)
+        weight = None if weight is None else mix(weight)
+        return self._compare(mix(image), both, mix(target), weight, whole, pairs)
 
     def _compare(
-        self, image: Tensor, teacher: Output, target: Tensor, weight: Tensor | None, whole: int
+        self,
+        image: Tensor,
+        teacher: Output,
+        target: Tensor,
+        weight: Tensor | None,
+        whole: int,
+        mixed: int = 0,
     ) -> Views:
         student = self.student(image, project=self.settings.fecl_weight > 0)
-        return Views(student, teacher, target, self._fill(target, teacher.logits), weight, whole)
+        return Views(student, teacher, target, self._fill(target, teacher.logits), weight, whole, mixed)
 
     def _teach(self, image: Tensor) -> Output:
         compared = self.settings.fecl_weight > 0 and self.settings.hard_negatives > 0
@@ -208,7 +232,7 @@ class DyCON(Method):
         """How many labelled patches, the whole ones first, nothing is asked of the teacher about."""
         if self.settings.fecl_weight > 0 and self.settings.hard_negatives > 0:
             return 0
-        if batch.partly_labelled and self.settings.uncl_weight > 0:
+        if self._makes_consistent(batch):
             return 0
         mixed = batch.partly_labelled and self.settings.copy_paste and self.settings.pseudo_weight > 0
         return whole if mixed else len(batch.image)
@@ -225,13 +249,17 @@ class DyCON(Method):
         return torch.where(sure, classes, target)
 
     def _uncl(self, views: Views, progress: float) -> Tensor:
-        """UnCL (Eq. 1 and 2) on unknown voxels, also those of partly labelled patches."""
+        """UnCL (Eq. 1 and 2) on unknown voxels that nothing known was pasted beside.
+
+        Where nothing is mixed, those of partly labelled patches are among them.
+        """
         beta = decay(progress, self.settings.beta_first, self.settings.beta_last)
         self.monitors["beta"] = beta
         cap = self.settings.entropy_cap
         sharpness = beta if cap is None else min(beta, cap)
-        unknown = views.target == UNKNOWN
-        return uncl(views.student.logits, views.teacher.logits, beta, sharpness, unknown)
+        plain = slice(views.whole + views.mixed if views.mixed else 0, None)
+        student, teacher = views.student.logits[plain], views.teacher.logits[plain]
+        return uncl(student, teacher, beta, sharpness, views.target[plain] == UNKNOWN)
 
     def _fecl(self, views: Views, progress: float) -> Tensor:
         """FeCL (Eq. 3 to 6) on patches with known voxels, later also on confident unlabelled ones."""

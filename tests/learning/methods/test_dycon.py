@@ -86,6 +86,28 @@ def test_uncl_is_taken_on_unlabelled_voxels_with_the_capped_entropy_term():
     )
 
 
+def test_beside_mixtures_uncl_is_taken_on_the_patches_that_nothing_was_pasted_into():
+    method, batch = _method(fecl_weight=0.0), _batch()
+    plain = slice(1, None)  # the first of the two is pasted
+    student, teacher = method.student(batch.strong[plain]).logits, method.teacher(batch.weak[plain]).logits
+    assert method(batch, LATE)["uncl"].item() == pytest.approx(
+        uncl(student, teacher, 0.07, 0.02).item(), rel=1e-4
+    )
+
+
+def test_pseudo_labels_are_taken_from_mixtures_where_there_are_any():
+    batch = _batch()
+    other = Batch(batch.image, batch.target, None, *(v.clone() for v in (batch.weak, batch.strong)))
+    other.weak[1:] += 1
+    other.strong[1:] += 1
+    settings = {"pseudo_threshold": 0.5, "fecl_weight": 0.0}
+    first, second = _losses(batch, **settings), _losses(other, **settings)
+    assert first["pseudo"].item() == second["pseudo"].item() != 0
+    assert first["uncl"].item() != second["uncl"].item()
+    first, second = (_losses(b, copy_paste=False, **settings) for b in (batch, other))
+    assert first["pseudo"].item() != second["pseudo"].item()
+
+
 def test_unknown_voxels_of_partly_labelled_patches_are_made_consistent_too():
     batch = _batch(unlabelled=0)
     assert _losses(batch, entropy_cap=None)["uncl"].item() == 0
@@ -111,23 +133,27 @@ def _late_batch(labelled=3, unlabelled=1):
     return Batch(image, target, None, weak, weak + 0.2)
 
 
-@pytest.mark.parametrize(("labelled", "unlabelled"), [(3, 1), (2, 2), (1, 2)])
-def test_image_target_and_teacher_are_pasted_together(labelled, unlabelled):
-    method, batch = _method(), _late_batch(labelled, unlabelled)
+@pytest.mark.parametrize(
+    ("labelled", "unlabelled", "weight", "pairs"),
+    [(3, 1, 0, 1), (2, 2, 0, 2), (1, 2, 0, 2), (3, 1, 1, 1), (2, 2, 1, 1), (4, 4, 1, 2), (1, 2, 1, 1)],
+)
+def test_image_target_and_teacher_are_pasted_together(labelled, unlabelled, weight, pairs):
+    method, batch = _method(uncl_weight=weight), _late_batch(labelled, unlabelled)
     seen = []
     method.student.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     torch.manual_seed(3)
     views = method._look(batch)
-    whole = max(1, labelled - unlabelled)
+    whole = max(1, labelled - pairs)
     assert len(seen[0]) == len(views.target) == whole + unlabelled
+    assert (views.whole, views.mixed) == (whole, pairs)
     assert torch.equal(seen[0][:whole], batch.image[:whole])
     ours, weak = method.teacher(batch.image).logits, method.teacher(batch.weak).logits
-    for index in range(unlabelled):
-        mixed, target, pair = (
-            seen[0][whole + index, 0],
-            views.target[whole + index],
-            labelled - 1,
-        )
+    assert (views.target[whole + pairs :] == UNKNOWN).all()
+    assert torch.equal(seen[0][whole + pairs :], batch.strong[pairs:])
+    torch.testing.assert_close(views.teacher.logits[whole + pairs :], weak[pairs:])
+    for index in range(pairs):
+        pair = labelled - 1 - index % max(1, labelled - whole)
+        mixed, target = seen[0][whole + index, 0], views.target[whole + index]
         pasted = target != UNKNOWN
         assert 0.1 < pasted.float().mean() < 0.9
         assert torch.equal(target[pasted], batch.target[pair][pasted])
@@ -147,14 +173,23 @@ def test_in_a_late_step_no_labelled_voxel_counts_twice():
     assert (views.target[2:] == 0).any()
 
 
-def test_a_late_step_takes_a_pair_beside_the_whole_patches():
+def test_a_late_step_shows_a_mixture_and_for_uncl_an_unlabelled_patch_as_it_is():
     method = _method()
+    assert method.patches(0.1, 2, 2) == (2, 0)
+    assert method.patches(0.5, 2, 2) == (3, 2)
+    assert method.patches(0.5, 8, 8) == (12, 8)
+    assert method.patches(0.5, 1, 1) == (2, 2)
+    assert method.patches(0.5, 2, 0) == (2, 0)
+    assert _method(copy_paste=False).patches(0.5, 2, 3) == (2, 3)
+
+
+def test_a_late_step_without_uncl_takes_a_pair_beside_the_whole_patches():
+    method = _method(uncl_weight=0)
     assert method.patches(0.1, 2, 2) == (2, 0)
     assert method.patches(0.5, 2, 2) == (3, 1)
     assert method.patches(0.5, 2, 0) == (2, 0)
     assert method.patches(0.5, 8, 8) == (12, 4)
-    assert _method(mixed=1).patches(0.5, 2, 2) == (4, 2)
-    assert _method(copy_paste=False).patches(0.5, 2, 3) == (2, 3)
+    assert _method(uncl_weight=0, mixed=1).patches(0.5, 2, 2) == (4, 2)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +197,8 @@ def test_a_late_step_takes_a_pair_beside_the_whole_patches():
     [
         ({}, False, 4),
         ({"fecl_weight": 0}, False, 1),
-        ({"fecl_weight": 0}, True, 4),
+        ({"fecl_weight": 0}, True, 2),
+        ({"fecl_weight": 0, "copy_paste": False}, True, 4),
         ({"fecl_weight": 0, "uncl_weight": 0}, True, 2),
         ({"fecl_weight": 0, "uncl_weight": 0, "copy_paste": False}, True, 1),
     ],
