@@ -24,6 +24,10 @@ from napari_dycon.learning.batch import IGNORE, UNKNOWN, Batch
 REMEMBERED_VOXELS = 20_000
 """Of each structure of a case at most this many voxels are remembered as possible patch centres."""
 
+ROOM = 2
+"""Where a patch has hardly more than one place along an axis, it may hang over the scan by one voxel."""
+FEW = 4
+"""A scan of fewer voxels than this along an axis is never left out in part."""
 RARE = 64
 ANYWHERE = -1
 Voxels = NDArray[np.int64]
@@ -362,7 +366,21 @@ def _place(
     """
     centre = []
     for v, n, p in zip(voxel.tolist(), shape, size, strict=True):
+        if random is not None and n - p < ROOM:
+            centre.append(_anywhere(n, p, random) + (p - 1) / 2)
+            continue
         moved = v if random is None else v + random.uniform(-0.25, 0.25) * p
         start = min(max(round(moved - p / 2 + 0.5), 0), n - p) if n >= p else -((p - n) // 2)
         centre.append(start + (p - 1) / 2)
     return centre
+
+
+def _anywhere(side: int, patch: int, random: np.random.Generator) -> int:
+    """Start of a patch along an axis that shows all of the scan, or all but one slice.
+
+    Always in the same place, a scan would teach which of its slices are labelled: the network tells slices
+    by their distance from the border, and an up-sampling by two tells odd from even ones.
+    """
+    first, last = sorted((0, side - patch))
+    over = side >= FEW and abs(side - patch) < ROOM
+    return int(random.integers(first - over, last + over + 1))

@@ -159,6 +159,21 @@ def test_the_scan_within_a_warped_patch_is_where_its_labels_are():
         assert torch.equal(labels == 1, blank == UNKNOWN)
 
 
+@pytest.mark.parametrize(("depth", "least"), [(3, 3), (5, 5), (7, 6), (8, 7), (9, 7)])
+def test_a_scan_as_deep_as_a_patch_does_not_always_lie_in_the_same_place(depth, least):
+    """Else a network learns which slices are labelled: with every second one, to see structures by turns."""
+    target = np.ones((16, 16, depth), np.uint8)
+    target[:, :, ::2] = 2
+    cases = [case_with(target), TrainingCase(np.zeros((1, 16, 16, depth), np.float16), None, True)]
+    sampler = PatchSampler(cases, plan_with(augmentation=still()), 0)
+    batches = [sampler.batch(iteration) for iteration in range(40)]
+    in_the_middle = {int(batch.target[0, 8, 8, 4]) for batch in batches}
+    assert in_the_middle - {IGNORE} == {1, 2}
+    for inside in (batch.target[0, 8, 8] != IGNORE for batch in batches):
+        assert least <= int(inside.sum()) <= depth
+    assert len({tuple(batch.inside[0, 8, 8].tolist()) for batch in batches}) > 1
+
+
 def test_there_is_no_unlabelled_stream_without_unlabelled_scans():
     batch = PatchSampler([case_with(blob())], plan_with(), 0).batch(0)
     assert batch.weak is None
