@@ -8,6 +8,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_dycon.guidance.suggestions import Suggestion
+from napari_dycon.plugin.background.jobs import SuggestionsReady
 from napari_dycon.plugin.canvases.marks import FRAME_COLOUR
 from napari_dycon.plugin.layers.napari_private import main_canvas, main_window
 
@@ -114,7 +115,7 @@ def test_marks_tell_what_is_labelled_complete_and_suggested_in_words(shown):
     axis, index = case.display.to_source(0, 7)
     case.editor.complete_slice(axis, index)
     desk.session._desk.take_edit()
-    desk.session.suggestions._show([place("axial", case.display.to_source(0, 9)[1])])
+    desk.session.suggestions.take(SuggestionsReady((place("axial", case.display.to_source(0, 9)[1]),)))
     rest(desk)
     desk.wait(lambda: rail._look_of().signs.complete[7])
     look = rail._look_of()

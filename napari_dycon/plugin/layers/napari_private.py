@@ -134,6 +134,13 @@ class HookedLabels(Labels):
         spare_tools(self)
         self.events.mode.connect(self.lay_tool_out)
 
+    def get_status(self, position: Any = None, **how: Any) -> dict[str, str]:
+        """Tell what is under the pointer; in 3D napari fails, for lack of a ray, until it has moved."""
+        if how.get("view_direction") is None and len(how.get("dims_displayed") or ()) == 3:
+            how["dims_displayed"] = None
+        status: dict[str, str] = super().get_status(position, **how)
+        return status
+
     def lay_tool_out(self) -> None:
         """Have made what the tool in the hand draws with; napari does so once it is to be seen."""
         self._overlays["polygon"].visible = self._mode == Mode.POLYGON

@@ -200,6 +200,12 @@ def test_undo_is_told_anew_in_another_case_though_it_reads_the_same_there(opened
     assert told == ["Paint"]
 
 
+def test_the_status_line_speaks_in_3d_before_the_pointer_has_moved(opened):
+    layer = opened.layer("annotation")
+    how = {"view_direction": None, "dims_displayed": [0, 1, 2], "world": True}
+    assert "intensity" in layer.get_status(layer.data_to_world((3, 4, 5)), **how)["coordinates"]
+
+
 def test_the_status_line_tells_the_grey_value_under_the_pointer(opened):
     layer = opened.layer("annotation")
     voxel = (3, 4, 5)
