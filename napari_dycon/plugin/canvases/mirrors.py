@@ -14,7 +14,7 @@ from napari.utils.events import Event
 from napari_dycon.plugin.canvases.subscriptions import Subscriptions
 from napari_dycon.plugin.layers.anchor import Anchor
 from napari_dycon.plugin.layers.brush import BrushedLabels
-from napari_dycon.plugin.layers.napari_private import HookedLabels, enter_stroke, spare_tools
+from napari_dycon.plugin.layers.napari_private import HookedLabels, enter_stroke
 from napari_dycon.plugin.layers.sheet import Sheet
 from napari_dycon.plugin.layers.styles import make_sketch_layer
 
@@ -145,9 +145,8 @@ class Solid:
 
     def __init__(self, source: Labels) -> None:
         self.source = source
-        self.layer = Labels(self._coarse(), name=source.name, **self._place())
+        self.layer = HookedLabels(self._coarse(), name=source.name, **self._place())
         self.layer.editable = False
-        spare_tools(self.layer)
         self.look()
 
     def look(self) -> None:

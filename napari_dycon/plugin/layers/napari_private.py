@@ -107,12 +107,6 @@ class OutlineShapes(Shapes):
         return "shapes"
 
 
-def spare_tools(layer: Labels) -> None:
-    """Have nothing made for polygons and rings that are being drawn: on every canvas that takes long."""
-    for name in ("polygon", "brush_stroke"):
-        layer._overlays[name].visible = False
-
-
 class HookedLabels(Labels):
     """Labels whose ways to be painted on have names that a subclass can make its own.
 
@@ -131,8 +125,8 @@ class HookedLabels(Labels):
 
     def __init__(self, *args: object, **settings: object) -> None:
         super().__init__(*args, **settings)
-        spare_tools(self)
         self.events.mode.connect(self.lay_tool_out)
+        self.lay_tool_out()
 
     def get_status(self, position: Any = None, **how: Any) -> dict[str, str]:
         """Tell what is under the pointer; in 3D napari fails, for lack of a ray, until it has moved."""
@@ -142,7 +136,7 @@ class HookedLabels(Labels):
         return status
 
     def lay_tool_out(self) -> None:
-        """Have made what the tool in the hand draws with; napari does so once it is to be seen."""
+        """Have only that made which the tool in the hand draws with: on every canvas that takes long."""
         self._overlays["polygon"].visible = self._mode == Mode.POLYGON
         self._overlays["brush_stroke"].visible = self._mode == Mode.PAINT and self.ringed
 

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Layer
 from napari.utils.colormaps import Colormap, DirectLabelColormap
 
 from napari_dycon.plugin.layers.brush import INSIDE, OUTSIDE, BrushedLabels, Says
 from napari_dycon.plugin.layers.derived import Derived
 from napari_dycon.plugin.layers.known_map import LOOKS
-from napari_dycon.plugin.layers.napari_private import HookedLabels, spare_tools
+from napari_dycon.plugin.layers.napari_private import HookedLabels
 from napari_dycon.plugin.layers.open_case import SHADES
 from napari_dycon.plugin.layers.outlines import MISSED
 from napari_dycon.plugin.layers.sheet import Sheet
@@ -176,13 +176,12 @@ def is_the_scan(layer: Layer) -> bool:
     return bool(layer.metadata.get("dycon", {}).get("role") == SCAN)
 
 
-def _piece_layer(data: np.ndarray | Derived, **settings: object) -> Labels:
+def _piece_layer(data: np.ndarray | Derived, **settings: object) -> HookedLabels:
     """Make the layer on which the one piece is seen whose number is selected."""
     colours: dict[int | None, object] = {None: SKETCH_COLOUR, 0: np.zeros(4)}
     look = {"colormap": DirectLabelColormap(color_dict=colours, name="piece"), "opacity": PIECE_OPACITY}
-    layer = Labels(data, metadata={"dycon": {"role": PIECE}}, **look, **settings)
+    layer = HookedLabels(data, metadata={"dycon": {"role": PIECE}}, **look, **settings)
     layer.selected_label, layer.show_selected_label, layer.editable = 0, True, False
-    spare_tools(layer)
     return layer
 
 
@@ -197,13 +196,12 @@ def _strokes_layer(data: np.ndarray | Derived, **settings: object) -> BrushedLab
     return layer
 
 
-def _known_layer(data: np.ndarray | Derived, **settings: object) -> Labels:
+def _known_layer(data: np.ndarray | Derived, **settings: object) -> HookedLabels:
     colours: dict[int | None, object] = {None: np.zeros(4), 0: np.zeros(4)}
     colours.update({int(known): colour for known, (_, colour) in LOOKS.items()})
     looks = DirectLabelColormap(color_dict=colours, name="known")
     names = pd.DataFrame({"index": [int(known) for known in LOOKS], "name": [w for w, _ in LOOKS.values()]})
     marked = {"metadata": {"dycon": {"role": KNOWN}}, "features": names}
-    layer = Labels(data, opacity=KNOWN_OPACITY, colormap=looks, **marked, **settings)
+    layer = HookedLabels(data, opacity=KNOWN_OPACITY, colormap=looks, **marked, **settings)
     layer.editable = False
-    spare_tools(layer)
     return layer

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from napari_dycon.plugin.layers.styles import KNOWN, PIECE, PREDICTION, STROKES, make_layer
 from napari_dycon.study.truth.annotations import Known
 
 
@@ -204,6 +205,9 @@ def test_the_status_line_speaks_in_3d_before_the_pointer_has_moved(opened):
     layer = opened.layer("annotation")
     how = {"view_direction": None, "dims_displayed": [0, 1, 2], "world": True}
     assert "intensity" in layer.get_status(layer.data_to_world((3, 4, 5)), **how)["coordinates"]
+    for role in (KNOWN, PIECE, PREDICTION, STROKES):
+        layer = make_layer(role, np.zeros((4, 4, 4), np.uint8))
+        assert layer.get_status((1.0, 1.0, 1.0), **how)["coordinates"], role
 
 
 def test_the_status_line_tells_the_grey_value_under_the_pointer(opened):
