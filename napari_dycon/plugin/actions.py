@@ -130,6 +130,8 @@ class Situation:
         Whether the active structure is in a group.
     removed
         Whether a case was removed that can be put back.
+    apart
+        Whether it is shown where readers differ.
     task
         The long task that is under way; idle without one.
     """
@@ -152,6 +154,7 @@ class Situation:
     grouped: bool = False
     selected: int = 0
     removed: bool = False
+    apart: bool = False
     task: str = "idle"
 
 
@@ -302,6 +305,8 @@ class Action:
         Its name in a menu that is about something, which takes the place of ``{}``.
     how
         How it is done, in the menu's tooltip.
+    ticked
+        Tells whether it is on, of what can be on or off.
     """
 
     id: str
@@ -316,6 +321,7 @@ class Action:
     entry: str = ""
     about: str = ""
     how: str = ""
+    ticked: Callable[[Situation], bool] | None = None
 
     @property
     def words(self) -> str:
@@ -629,6 +635,16 @@ ACTIONS: tuple[Action, ...] = (
         (need_study, need_rest),
         by_dock=True,
         entry="Agreement of readers",
+    ),
+    Action(
+        "readers_apart",
+        "Show or hide where readers differ",
+        VIEW,
+        NO_KEYS,
+        (need_study, need_case),
+        entry="Where readers differ",
+        how="On the scan that is open; the status line says who says what",
+        ticked=lambda now: now.apart,
     ),
     Action(
         "decide_readers",

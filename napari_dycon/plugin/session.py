@@ -26,6 +26,7 @@ from napari_dycon.plugin.controllers.contrast import Contrast
 from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.desk import Desk
 from napari_dycon.plugin.controllers.dialogue import Dialogue
+from napari_dycon.plugin.controllers.disputes import Disputes
 from napari_dycon.plugin.controllers.exchange import Exchange
 from napari_dycon.plugin.controllers.expert import Expert
 from napari_dycon.plugin.controllers.folder_choice import name_of
@@ -101,9 +102,9 @@ class Session:
         self.suggestions = Suggestions(
             *work, presenter, self.cases, self.structures, signposts, self._chores, self._on_failure
         )
-        self.signs = Signs(
-            self._desk, self.cases, self.views, self.structures, self.suggestions, signposts, self._on_failure
-        )
+        disputes = Disputes(*work, presenter, self.views, self.cases, self._on_failure)
+        shown = (self.cases, self.views, self.structures, self.suggestions, disputes, signposts)
+        self.signs = Signs(self._desk, *shown, self._on_failure)
         library = Library(self._current, self.dialogue, self.structures, self._chores, self.tasks)
         self.own_process, self.expert = OwnProcess(self.dialogue), Expert(self._current, self._chores)
         self.training = Training(
@@ -121,9 +122,8 @@ class Session:
             self.expert,
             self._on_failure,
         )
-        self.exchange = Exchange(
-            *work, self.cases, self.labels, self.structures, self.suggestions, self._loads, self.tasks
-        )
+        taking = (*work, self.cases, self.labels, self.structures, self.suggestions)
+        self.exchange = Exchange(*taking, self._loads, self.tasks, disputes)
         self.actions.fill(
             deeds(
                 self.cases,
@@ -199,6 +199,7 @@ class Session:
                 logger.error("A background task did not end within %s seconds.", END_SECONDS)
         self.suggestions.close()
         self.signs.close()
+        self.exchange.readers.disputes.close()
         self.cases.close()
         self.training.close()
         self.expert.close()

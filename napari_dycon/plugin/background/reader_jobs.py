@@ -1,13 +1,21 @@
-"""The job that compares what the readers of a study drew."""
+"""The jobs that compare what the readers of a study drew."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_dycon.engine.control import Control
 from napari_dycon.plugin.background import jobs
 from napari_dycon.plugin.background.worker import EventSource
+from napari_dycon.plugin.layers.disputes import drawing_of
+from napari_dycon.plugin.layers.open_case import OpenCase
+from napari_dycon.plugin.layers.orientation import DisplayView
+from napari_dycon.study.exchange.readers import Readings
 from napari_dycon.study.study import Study
+from napari_dycon.study.truth.disagreement import Disagreement, disagreement_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +64,57 @@ def compare_readers(study: Study, save_first: Callable[[], bool]) -> EventSource
         yield Comparison(f"{middle} Only what both know is compared.".strip(), rows)
 
     return source
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadersCompared:
+    """Where the readers of an open case differ.
+
+    Attributes
+    ----------
+    case
+        The case.
+    readers
+        Who drew it.
+    found
+        None where fewer than two did.
+    drawing
+        What is shown of it, see `drawing_of`.
+    slices
+        On how many voxels of each slice they differ, by display axis.
+    """
+
+    case: OpenCase
+    readers: tuple[str, ...]
+    found: Disagreement | None = None
+    drawing: np.ndarray | None = None
+    slices: tuple[NDArray[np.int64], ...] = ()
+
+
+def readers_apart(
+    study: Study, case: OpenCase, save_first: Callable[[], bool]
+) -> EventSource[ReadersCompared]:
+    """Find where the readers of an open case differ, once everything painted is on disk."""
+
+    def source(control: Control) -> Iterator[ReadersCompared]:
+        del control
+        jobs.save(save_first)
+        with Readings(study) as readings:
+            drawn = readings.of(case.case_id)
+        if len(drawn) < 2:
+            yield ReadersCompared(case, (*drawn,))
+            return
+        found = disagreement_of(drawn)
+        slices = _by_display_slice(found, case.display)
+        yield ReadersCompared(case, found.readers, found, drawing_of(found), slices)
+
+    return jobs.while_there(study, case.case_id, source)
+
+
+def _by_display_slice(found: Disagreement, display: DisplayView) -> tuple[NDArray[np.int64], ...]:
+    slices = []
+    for axis, size in enumerate(display.shape):
+        source_axis, _ = display.to_source(axis, 0)
+        counts = found.by_slice(source_axis)
+        slices.append(counts[[display.to_source(axis, index)[1] for index in range(size)]])
+    return tuple(slices)

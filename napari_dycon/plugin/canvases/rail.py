@@ -20,11 +20,13 @@ ARROW, BAR, PART = 7, 5, 2
 GROUND, LABELLED, NOW = QColor(16, 17, 20, 185), QColor("#f4f5f8"), QColor("#ffffff")
 LEAST = 0.2
 """Uncertainty below this share of the most is not drawn."""
+FAINTEST = 0.3
+"""Opacity of the mark of a slice on which readers hardly differ."""
 
 
 @dataclass(frozen=True)
 class RailLook:
-    """The plane, the marks of its slices, the colour of uncertainty, the slice on screen."""
+    """The plane, the marks of its slices, the colour of what is unsure or disputed, the slice on screen."""
 
     plane: str
     signs: SliceSigns
@@ -129,7 +131,9 @@ class Rail(QWidget):
         painter.drawRoundedRect(QRectF(self.rect()), 3, 3)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         self._draw_labels(painter, look.signs)
-        if look.signs.unsure is not None:
+        if look.signs.apart is not None:
+            self._draw_apart(painter, look.signs.apart, QColor(look.veil))
+        elif look.signs.unsure is not None:
             self._draw_unsure(painter, look.signs, look.signs.unsure, QColor(look.veil))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._draw_now(painter, look)
@@ -148,6 +152,12 @@ class Rail(QWidget):
         count, left = len(unsure), ARROW + BAR + 2
         for index in map(int, np.flatnonzero((unsure >= LEAST) & ~signs.complete)):
             colour.setAlphaF(float(min(1.0, unsure[index])) ** 2)  # the few that matter stand out
+            painter.fillRect(self._column(index, count, left, WIDTH - left - 1), colour)
+
+    def _draw_apart(self, painter: QPainter, apart: NDArray[np.float32], colour: QColor) -> None:
+        count, left = len(apart), ARROW + BAR + 2
+        for index in map(int, np.flatnonzero(apart)):
+            colour.setAlphaF(FAINTEST + (1 - FAINTEST) * float(apart[index]))  # no dispute is overlooked
             painter.fillRect(self._column(index, count, left, WIDTH - left - 1), colour)
 
     def _column(self, index: int, count: int, left: float, width: float) -> QRectF:

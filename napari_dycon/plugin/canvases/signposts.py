@@ -23,6 +23,9 @@ class SliceSigns:
         Whether anything is known on it, and all.
     unsure
         Mean entropy, divided by that of the most unsure slice; None without a prediction.
+    apart
+        On how much of it readers differ, divided by the most; None where that is not shown. It takes the
+        place of ``unsure``.
     suggested
         Why slices are worth a look, by index.
     """
@@ -31,6 +34,7 @@ class SliceSigns:
     complete: NDArray[np.bool_]
     unsure: NDArray[np.float32] | None = None
     suggested: Mapping[int, str] = field(default_factory=dict)
+    apart: NDArray[np.float32] | None = None
 
     def words(self, index: int) -> tuple[str, ...]:
         """Say what the marks of a slice mean."""
@@ -39,7 +43,9 @@ class SliceSigns:
             said.append("complete")
         elif self.labelled[index]:
             said.append("labelled in part")
-        if self.unsure is not None and not self.complete[index]:
+        if self.apart is not None and self.apart[index] > 0:
+            said.append("here readers differ the most" if self.apart[index] == 1 else "readers differ here")
+        elif self.apart is None and self.unsure is not None and not self.complete[index]:
             share = float(self.unsure[index])
             if share >= MOSTLY:
                 said.append("here the model is the least sure in this scan")
@@ -72,7 +78,7 @@ class Signposts:
     box
         Around the place that the person was sent to; None once work has begun there.
     veil
-        Colour of uncertainty.
+        Colour of uncertainty, or of what readers differ on.
     """
 
     changed = Signal()

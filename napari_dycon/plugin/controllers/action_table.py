@@ -155,6 +155,7 @@ def deeds(
         "grow": tools.grow,
         "region": regions.start,
         **{f"region_{shape}": partial(regions.start, shape) for shape in SHAPES},
+        "readers_apart": exchange.toggle_disputes,
         "versions": versions.show,
         "predict": training.predict,
         "predict_case": training.predict_case,
@@ -192,5 +193,6 @@ def read_situation(
         exams=exchange.exams.there,
         structures=len(structures.all),
         grouped=any(one.group for one in structures.all if one.value == structures.active_value),
+        apart=exchange.readers.disputes.on,
         task=tasks.state.kind,
     )

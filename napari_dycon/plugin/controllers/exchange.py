@@ -17,6 +17,7 @@ from napari_dycon.plugin.controllers.cases import Cases
 from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.desk import Desk
 from napari_dycon.plugin.controllers.dialogue import Dialogue
+from napari_dycon.plugin.controllers.disputes import Disputes
 from napari_dycon.plugin.controllers.exams import Exams
 from napari_dycon.plugin.controllers.import_news import ImportNews
 from napari_dycon.plugin.controllers.intention import intention
@@ -62,6 +63,8 @@ class Exchange:
         Take what has come.
     loads, tasks
         Work in the background.
+    disputes
+        Shows where readers differ.
 
     Attributes
     ----------
@@ -87,6 +90,7 @@ class Exchange:
         suggestions: Suggestions,
         loads: JobQueue,
         tasks: Tasks,
+        disputes: Disputes,
     ) -> None:
         self._current, self._dialogue, self._desk, self._cases = current, dialogue, desk, cases
         self._labels, self._structures, self._suggestions = labels, structures, suggestions
@@ -94,7 +98,7 @@ class Exchange:
         self._news = ImportNews()
         self._listed: jobs.ScansListed | None = None
         self.exams = Exams(current, dialogue, desk, cases, labels, tasks)
-        self.readers = Readers(current, dialogue, desk, structures, tasks)
+        self.readers = Readers(current, dialogue, desk, structures, tasks, disputes)
 
     @intention
     def add_scans(self, paths: Sequence[Path | str], labels: Path | str | None = None) -> None:
@@ -202,6 +206,10 @@ class Exchange:
         )
         again = replace(request, overwrite=True)
         self._dialogue.ask(question, lambda key: self._export(again) if key == REPLACE else None)
+
+    def toggle_disputes(self) -> None:
+        """Show where the readers of the open case differ, or no longer."""
+        self.readers.disputes.toggle()
 
     def carry_over(self) -> None:
         """Bring the labels of another exam of the patient to the open case (see `Exams.carry`)."""

@@ -13,6 +13,7 @@ from napari_dycon.plugin.background.tasks import Tasks
 from napari_dycon.plugin.controllers.current_study import CurrentStudy
 from napari_dycon.plugin.controllers.desk import Desk
 from napari_dycon.plugin.controllers.dialogue import Dialogue
+from napari_dycon.plugin.controllers.disputes import Disputes
 from napari_dycon.plugin.controllers.intention import intention
 from napari_dycon.plugin.controllers.question import CANCEL, Question
 from napari_dycon.plugin.controllers.report import Report
@@ -45,13 +46,27 @@ class Readers:
         Lets go of the open case while annotations change, and shows what became of it.
     tasks
         Works in the background.
+    disputes
+        Shows where they differ in the open case.
+
+    Attributes
+    ----------
+    disputes
+        The same.
     """
 
     compared = Signal(object)
 
     def __init__(
-        self, current: CurrentStudy, dialogue: Dialogue, desk: Desk, structures: Structures, tasks: Tasks
+        self,
+        current: CurrentStudy,
+        dialogue: Dialogue,
+        desk: Desk,
+        structures: Structures,
+        tasks: Tasks,
+        disputes: Disputes,
     ) -> None:
+        self.disputes = disputes
         self._current, self._dialogue, self._desk = current, dialogue, desk
         self._structures, self._tasks = structures, tasks
         self._made: list[ConsensusMade] = []

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer
 
 from napari_dycon.plugin.background.queue import JobQueue
@@ -9,6 +11,7 @@ from napari_dycon.plugin.background.rail_jobs import SlicesLooked, look_at_slice
 from napari_dycon.plugin.canvases.signposts import Signposts, SliceSigns
 from napari_dycon.plugin.controllers.cases import Cases
 from napari_dycon.plugin.controllers.desk import Desk
+from napari_dycon.plugin.controllers.disputes import Disputes
 from napari_dycon.plugin.controllers.structures import Structures
 from napari_dycon.plugin.controllers.suggestions import Suggestions
 from napari_dycon.plugin.controllers.views import Views
@@ -31,6 +34,8 @@ class Signs(QObject):
         Tell when it is another one, has another prediction or other colours.
     suggestions
         Which slices are worth a look.
+    disputes
+        On which slices readers differ.
     signposts
         What the canvases show.
     on_failure
@@ -44,12 +49,13 @@ class Signs(QObject):
         views: Views,
         structures: Structures,
         suggestions: Suggestions,
+        disputes: Disputes,
         signposts: Signposts,
         on_failure: Callable[[str, str], None],
     ) -> None:
         super().__init__()
         self._desk, self._structures, self._suggestions = desk, structures, suggestions
-        self._signposts = signposts
+        self._disputes, self._signposts = disputes, signposts
         self._queue = JobQueue(on_failure)
         self._found: SlicesLooked | None = None
         self._timer = QTimer(self)
@@ -60,7 +66,7 @@ class Signs(QObject):
         cases.closing.connect(self._take_down)
         for signal in (desk.stroked, desk.rewritten, desk.saving.written, views.overlay_changed):
             signal.connect(self.look_soon)
-        for signal in (structures.changed, suggestions.changed):
+        for signal in (structures.changed, suggestions.changed, disputes.changed):
             signal.connect(self._show)
 
     @property
@@ -102,17 +108,27 @@ class Signs(QObject):
         found = self._found
         if found is None:
             return
-        suggested = self._reasons_by_slice(found)
+        suggested, apart = self._reasons_by_slice(found), self._apart_by_slice(found)
         signs = {
             axis: SliceSigns(
                 found.labelled[axis],
                 found.complete[axis],
                 None if found.unsure is None else found.unsure[axis],
                 suggested[axis],
+                apart[axis] if apart else None,
             )
             for axis in range(3)
         }
-        self._signposts.mark(signs, veil_colour(self._structures.all))
+        self._signposts.mark(signs, self._disputes.colour if apart else veil_colour(self._structures.all))
+
+    def _apart_by_slice(self, found: SlicesLooked) -> tuple[NDArray[np.float32], ...]:
+        """Return on how much of each slice readers differ, by display axis; nothing while it is not shown."""
+        compared = self._disputes.found
+        if compared is None or compared.case is not found.case:
+            return ()
+        return tuple(
+            (counts / max(1, counts.max(initial=0))).astype(np.float32) for counts in compared.slices
+        )
 
     def _reasons_by_slice(self, found: SlicesLooked) -> tuple[dict[int, str], ...]:
         """Return why slices are worth a look, by display axis and index."""

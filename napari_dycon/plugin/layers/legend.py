@@ -16,7 +16,15 @@ class Entry:
     colour: str = PLAIN
 
 
-def entries(*, own: bool, model: str, differences: bool, veil: str, learning: str = "") -> tuple[Entry, ...]:
+def entries(
+    *,
+    own: bool,
+    model: str,
+    differences: bool,
+    veil: str,
+    learning: str = "",
+    readers: tuple[Entry, ...] = (),
+) -> tuple[Entry, ...]:
     """Return the lines of the legend; none where nothing but the person's own labels is seen.
 
     Parameters
@@ -31,6 +39,8 @@ def entries(*, own: bool, model: str, differences: bool, veil: str, learning: st
         What is outlined in lighter colours; empty for nothing.
     veil
         Colour of the uncertainty; empty where it is not shown.
+    readers
+        What is seen of where readers differ.
     """
     lines = [Entry("fill", "yours")] if own else []
     if model and differences:
@@ -41,4 +51,5 @@ def entries(*, own: bool, model: str, differences: bool, veil: str, learning: st
         lines.append(Entry("line", learning, LIGHT))
     if veil:
         lines.append(Entry("heat", "model unsure", veil))
-    return tuple(lines) if model or veil or learning else ()
+    lines += readers
+    return tuple(lines) if model or veil or learning or readers else ()

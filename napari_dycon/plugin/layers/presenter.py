@@ -10,6 +10,7 @@ from napari.layers import Labels, Layer
 from napari_dycon.io.geometry import Geometry
 from napari_dycon.plugin.layers import styles
 from napari_dycon.plugin.layers.brush import Brush, StrokeBrush, mark_values
+from napari_dycon.plugin.layers.disputes import Disputes
 from napari_dycon.plugin.layers.legend import Entry
 from napari_dycon.plugin.layers.legend import entries as legend_entries
 from napari_dycon.plugin.layers.maps import Maps
@@ -44,6 +45,8 @@ class Presenter:
         The place in the case.
     maps
         What a model says of it.
+    disputes
+        Where its readers differ.
     brush, stroke_brush
         What painting does on the annotation, and on the strokes of which a piece grows.
     """
@@ -55,7 +58,7 @@ class Presenter:
         self.brush, self.stroke_brush = Brush(), StrokeBrush()
         brushes = {styles.ANNOTATION: self.brush, styles.STROKES: self.stroke_brush}
         self.stage = Stage(viewer, brushes)
-        self.slices, self.maps = Slices(self.stage), Maps(self.stage)
+        self.slices, self.maps, self.disputes = Slices(self.stage), Maps(self.stage), Disputes(self.stage)
         warnings.filterwarnings("ignore", message=NO_OUTLINE_IN_3D)
 
     @property
@@ -95,6 +98,7 @@ class Presenter:
             differences=overlay.differences,
             learning="" if glimpsed is None else f"learning, step {glimpsed.iteration}",
             veil=self.maps.veil if entropy is not None and entropy.visible else "",
+            readers=self.disputes.legend(),
         )
 
     def show_case(
@@ -105,6 +109,7 @@ class Presenter:
         self.stage.display, self._shown = case.display, case.case_id
         if not same:
             self.maps.cover()
+            self.disputes.show(None)
         self.show_picture(case)
         self.maps.show_truth(case.annotation)
         self.maps.show_prediction(case.prediction, case.entropy, case.open_prediction)
@@ -114,7 +119,7 @@ class Presenter:
         annotation.editable = editable
         if not annotation.visible:  # napari takes the tool away even from a layer that was visible before
             annotation.visible = True
-        self.brush.said = self.maps.said_of
+        self.brush.said = self._said_of
         self.show_preview(None)
         self.show_pieces(None)
         self._hide_version()
@@ -188,6 +193,10 @@ class Presenter:
             if editable and tool is not None:
                 annotation.mode = tool
 
+    def _said_of(self, voxel: tuple[int, ...]) -> str:
+        """Return what model and readers say of a voxel ``(z, y, x)`` in the order of the display."""
+        return "; ".join(filter(None, (self.maps.said_of(voxel), self.disputes.said_of(voxel))))
+
     def _hide_version(self) -> None:
         layer = self.layer(styles.VERSION)
         if layer is not None and self.stage.display is not None:
@@ -209,6 +218,7 @@ class Presenter:
                 layer.colormap = colours
                 layer.features = names
         self.maps.show_structures(structures)
+        self.disputes.show_structures(structures)
 
     def select_value(self, value: int) -> None:
         """Make ``value`` the one the brush paints."""
@@ -263,6 +273,7 @@ class Presenter:
         self._shown = None
         self.brush.end_strokes()
         self.maps.cover()
+        self.disputes.show(None)
         for layer in self.stage.all().values():
             layer.visible = False
             layer.editable = False

@@ -23,6 +23,8 @@ ANNOTATION = "annotation"
 PREDICTION = "prediction"
 DIFFERENCES = "differences"
 LEARNING = "as it learns"
+DISPUTES = "readers apart"
+DISPUTE_SHARE = "readers who differ"
 ENTROPY = "entropy"
 KNOWN = "known map"
 SKETCH = "region"
@@ -31,7 +33,7 @@ PREVIEW = "preview"
 PIECE = "piece"
 STROKES = "strokes"
 ROLES = (
-    *(SCAN, ENTROPY, KNOWN, ANNOTATION, VERSION, PREDICTION, DIFFERENCES, LEARNING),
+    *(SCAN, ENTROPY, KNOWN, ANNOTATION, VERSION, DISPUTE_SHARE, PREDICTION, DIFFERENCES, DISPUTES, LEARNING),
     *(PREVIEW, PIECE, STROKES),
 )
 """Layers of ours, from below."""
@@ -42,8 +44,10 @@ VEILS = ("#29d4ed", "#ff4df0", "#fff04d", "#a6ff33")
 structures get first."""
 FAR_ENOUGH = 0.3
 """Distance of two colours in red, green and blue, each from 0 to 1, that are told apart at a glance."""
-OUTLINED = (PREDICTION, DIFFERENCES, LEARNING, PREVIEW)
+OUTLINED = (PREDICTION, DIFFERENCES, DISPUTES, LEARNING, PREVIEW)
 """Layers that are drawn as lines between voxels."""
+NOT_LABELS = (KNOWN, PIECE, DIFFERENCES, DISPUTES, LEARNING, STROKES)
+"""Labels layers that show something else than structures."""
 ANNOTATION_OPACITY = 0.55
 ENTROPY_OPACITY = 0.6
 KNOWN_OPACITY = 0.35
@@ -91,12 +95,22 @@ def preview_colours(colours: DirectLabelColormap) -> DirectLabelColormap:
 
 def veil_colour(structures: Iterable[Structure]) -> str:
     """Return the first colour for uncertainty that no structure comes near, or the one farthest from all."""
+    return _veils(structures)[0]
+
+
+def share_colour(structures: Iterable[Structure]) -> str:
+    """Return the colour for the share of readers that differ: the next best after that of uncertainty."""
+    return _veils(structures)[1]
+
+
+def _veils(structures: Iterable[Structure]) -> list[str]:
+    """Return `VEILS`, first those that no structure comes near, then the others, the farthest first."""
     taken = [_rgb(structure.color) for structure in structures]
 
     def room(veil: str) -> float:
         return min((float(np.linalg.norm(_rgb(veil) - colour)) for colour in taken), default=np.inf)
 
-    return next((veil for veil in VEILS if room(veil) >= FAR_ENOUGH), max(VEILS, key=room))
+    return sorted(VEILS, key=lambda veil: -min(room(veil), FAR_ENOUGH))
 
 
 def entropy_colours(veil: str = VEILS[0]) -> Colormap:
@@ -138,7 +152,7 @@ def make_layer(role: str, data: np.ndarray | Derived, **settings: object) -> Lay
     """Return a new layer of the kind and look that ``role`` has; ``data`` is ``(z, y, x)``."""
     if role == SCAN:
         return Image(data, colormap="gray", **settings)
-    if role == ENTROPY or role.startswith(MAP):
+    if role in (ENTROPY, DISPUTE_SHARE) or role.startswith(MAP):
         look = {"colormap": entropy_colours(), "contrast_limits": (0, SHADES), "blending": "translucent"}
         return Image(data, opacity=ENTROPY_OPACITY, **look, **settings)
     if role == KNOWN:
@@ -151,9 +165,9 @@ def make_layer(role: str, data: np.ndarray | Derived, **settings: object) -> Lay
     layer = kind(data, opacity=ANNOTATION_OPACITY, **settings)
     if role in OUTLINED:
         layer.contour, layer.opacity = 1, 1.0
-        layer.hatched = role == DIFFERENCES
+        layer.hatched = role in (DIFFERENCES, DISPUTES)
         layer.metadata["dycon"] = {"role": role}
-    if role in (PREDICTION, DIFFERENCES, LEARNING):
+    if role in (PREDICTION, DIFFERENCES, DISPUTES, LEARNING):
         layer.editable = False
     return layer
 
@@ -166,9 +180,7 @@ def make_sketch_layer(original: Sheet | None = None, **settings: object) -> Shee
 
 def is_about_labels(layer: Layer) -> bool:
     """Return whether a labels layer shows structures, and not something else of them."""
-    return bool(
-        layer.metadata.get("dycon", {}).get("role") not in (KNOWN, PIECE, DIFFERENCES, LEARNING, STROKES)
-    )
+    return layer.metadata.get("dycon", {}).get("role") not in NOT_LABELS
 
 
 def is_the_scan(layer: Layer) -> bool:

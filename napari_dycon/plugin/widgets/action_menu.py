@@ -138,6 +138,9 @@ class ActionMenu(QMenu):
                 entry.setText(f"{words}\t{key_text(keys[0])}" if keys else words)
                 entry.setEnabled(not reason and (inner is None or inner.isEnabled()))
                 entry.setToolTip(reason or action.how)
+                if action.ticked is not None:
+                    entry.setCheckable(True)
+                    entry.setChecked(action.ticked(now))
                 if isinstance(inner, ActionMenu):
                     inner.show_situation(now, scheme)
 

@@ -28,7 +28,7 @@ from napari_dycon.plugin.widgets.theme import Theme
 
 NAME_WIDTH = 240
 """Pixels that the name of a recent study may take."""
-OF_READERS = ("call_reader", "invite_reader", "compare_readers", "decide_readers")
+OF_READERS = ("call_reader", "invite_reader", "compare_readers", "readers_apart", "decide_readers")
 DEVICES = {"cpu": "CPU", "cuda": "GPU", "mps": "Apple GPU", "auto": ""}
 
 

@@ -170,6 +170,7 @@ class Workbench(QObject):
             (session.dialogue.message, self._on_message),
             (session.exchange.reported, self._on_reported),
             (session.exchange.readers.compared, self._on_reported),
+            (session.exchange.readers.disputes.changed, self._show_reasons),
             (session.exchange.pairs_found, self._on_pairs_found),
             (session.exchange.values_found, self._on_values_found),
             (session.exchange.scans_listed, self._on_scans_listed),

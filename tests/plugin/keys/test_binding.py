@@ -45,6 +45,7 @@ WITHOUT_KEY = {
     "places",
     "invite_reader",
     "compare_readers",
+    "readers_apart",
     "decide_readers",
     "versions",
     "restore_version",

@@ -191,6 +191,10 @@ class Readers(Part):
     compared = Signal(object)
 
 
+class Disputes(Part):
+    changed = Signal()
+
+
 class Recorder:
     """Stands for the session: every intention lands in ``asked``, after the name of its controller."""
 
@@ -255,7 +259,9 @@ class Recorder:
         self.own_process = OwnProcess(asked, "own_process", offered=False)
         self.expert = Expert(asked, "expert", listed=[], sections=())
         exams = Part(asked, "exams", there=False)
-        self.exchange = Exchange(asked, "exchange", exams=exams, readers=Readers(asked, "readers", name="AB"))
+        disputes = Disputes(asked, "disputes", on=False)
+        readers = Readers(asked, "readers", name="AB", disputes=disputes)
+        self.exchange = Exchange(asked, "exchange", exams=exams, readers=readers)
         self.actions = SimpleNamespace(perform=self._perform, situation=self._read_situation)
 
     def _perform(self, name: str) -> None:

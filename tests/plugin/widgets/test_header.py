@@ -47,7 +47,7 @@ def test_menus_lead_to_every_way_in(qtbot, header):
         if not action.isSeparator():
             action.trigger()
     ways = ["add_scans", "add_folder", "add_labelled_folder", "find_scans"]
-    readers = ["call_reader", "invite_reader", "compare_readers", "decide_readers"]
+    readers = ["call_reader", "invite_reader", "compare_readers", "readers_apart", "decide_readers"]
     assert asked == ["choose_study", "open_demo", *readers, *ways]
     with qtbot.waitSignal(header.export_requested):
         qtbot.mouseClick(header.export_button, Qt.MouseButton.LeftButton)
