@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_dycon.engine.control import Control
 from napari_dycon.plugin.background import jobs
 from napari_dycon.plugin.background.worker import EventSource
-from napari_dycon.plugin.layers.disputes import drawing_of
+from napari_dycon.plugin.layers.disputes import draw_disagreement
 from napari_dycon.plugin.layers.open_case import OpenCase
 from napari_dycon.plugin.layers.orientation import DisplayView
 from napari_dycon.study.exchange.readers import Readings
@@ -79,7 +79,7 @@ class ReadersCompared:
     found
         None where fewer than two did.
     drawing
-        What is shown of it, see `drawing_of`.
+        What is shown of it, see `draw_disagreement`.
     slices
         On how many voxels of each slice they differ, by display axis.
     """
@@ -106,7 +106,7 @@ def readers_apart(
             return
         found = disagreement_of(drawn)
         slices = _by_display_slice(found, case.display)
-        yield ReadersCompared(case, found.readers, found, drawing_of(found), slices)
+        yield ReadersCompared(case, found.readers, found, draw_disagreement(found), slices)
 
     return jobs.while_there(study, case.case_id, source)
 

@@ -17,7 +17,7 @@ LONGEST_NAME = 14
 ROLES = (styles.DISPUTES, styles.DISPUTE_SHARE)
 
 
-def drawing_of(found: Disagreement) -> np.ndarray:
+def draw_disagreement(found: Disagreement) -> np.ndarray:
     """Return what is shown of a disagreement, for every voxel ``(x, y, z)`` in source order.
 
     Of two readers it is the structure of the first, or, counted from `MISSED`, that of the second where the
@@ -56,7 +56,7 @@ class Disputes:
         return styles.share_colour(self._structures)
 
     def show(self, found: Disagreement | None, drawing: np.ndarray | None = None) -> None:
-        """Show what `drawing_of` made of a disagreement; None takes it away."""
+        """Show what `draw_disagreement` made of a disagreement; None takes it away."""
         self._found = found
         wanted = None if found is None else ROLES[len(found.readers) > 2]
         for role in ROLES:
