@@ -97,3 +97,11 @@ def test_three_dimensions_show_the_volume_without_lines(predicted):
     assert not lines_of(canvas, layer)
     viewer.dims.ndisplay = 2
     assert len(lines_of(canvas, layer)) == 2
+
+
+def test_lines_are_made_only_for_what_has_some(predicted):
+    canvas = main_canvas(main_window(predicted.viewer))
+    visuals = canvas.canvas.layer_to_visual
+    assert lines_of(canvas, predicted.viewer.layers["prediction"])
+    nodes = visuals[predicted.viewer.layers["annotation"]].node.children
+    assert not any(type(child).__name__ == "Line" for child in nodes)

@@ -285,8 +285,9 @@ def test_cases_of_different_size_are_swapped_with_the_planes_shown(desk, planes)
         desk.open(name)
         settle(desk)
         shape = desk.viewer.layers["scan"].data.shape
+        seen = [layer.name for layer in desk.viewer.layers if layer.visible]
         for pane in planes.panes.values():
-            assert [layer.name for layer in pane.model.layers] == [layer.name for layer in desk.viewer.layers]
+            assert [layer.name for layer in pane.model.layers if layer.visible] == seen
             assert all(layer.data.shape == shape for layer in pane.model.layers)
             assert pane.position == pytest.approx(planes.cross_hair.point[pane.axis])
         assert planes.cross_hair.point == pytest.approx(desk.viewer.dims.point)
@@ -313,6 +314,25 @@ def test_layers_deleted_by_hand_go_and_come_in_every_plane(desk, planes):
     planes.panes["coronal"].model.layers["annotation"].paint((5, 12, 12), 1)
     settle(desk)
     assert (case(desk).annotation.labels == 1).any()
+
+
+def test_a_layer_is_copied_when_it_is_seen_for_the_first_time_and_lies_where_it_does(desk, planes):
+    names = [layer.name for layer in desk.viewer.layers]
+    assert not desk.viewer.layers["prediction"].visible
+    for name in ("prediction", "entropy"):
+        assert all(name not in pane.model.layers for pane in planes.panes.values())
+        assert name not in planes.solid.model.layers
+        desk.viewer.layers[name].visible = True
+    for pane in planes.panes.values():
+        copied = [layer.name for layer in pane.model.layers]
+        assert {"prediction", "entropy"} <= set(copied)
+        assert copied == [name for name in names if name in copied]
+        assert pane.model.layers["prediction"].visible
+        assert pane.model.layers.selection.active.name == desk.viewer.layers.selection.active.name
+    desk.viewer.layers["prediction"].visible = False
+    desk.viewer.layers["prediction"].visible = True
+    assert all(len(pane.model.layers) == len(copied) for pane in planes.panes.values())
+    assert "prediction" in planes.solid.model.layers
 
 
 def test_hiding_leaves_nothing_behind(desk, planes, monkeypatch):

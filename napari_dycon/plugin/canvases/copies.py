@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class Copies:
     """Keeps what the further canvases show in step with the layers of the viewer, from now until `close`.
 
+    A layer is copied when it is seen for the first time, since each copy takes long to make.
+
     Parameters
     ----------
     viewer
@@ -75,13 +77,26 @@ class Copies:
     def _copies_of(self, layer: Layer) -> list[Layer]:
         return [copy for pane in self._panes if (copy := pane.copy_of(layer)) is not None]
 
-    def _layers_to_copy(self) -> list[Layer]:
-        return [layer for layer in self._alive.layers if can_be_mirrored(layer)]
+    def _copied_layers(self) -> list[Layer]:
+        return [layer for layer in self._alive.layers if self._copies_of(layer)]
 
     def _add(self, layer: Layer) -> None:
         if not can_be_mirrored(layer):
             return
-        place = self._layers_to_copy().index(layer)
+        if layer.visible or is_the_scan(layer):  # the scan tells how large everything is
+            self._copy(layer)
+        else:
+            self._subscriptions.add(layer.events.visible, self._on_seen)
+
+    def _on_seen(self, event: Event) -> None:
+        layer = event.source
+        if layer.visible and layer in self._alive.layers and not self._copies_of(layer):
+            self._copy(layer)
+            self._select()
+
+    def _copy(self, layer: Layer) -> None:
+        layers = list(self._alive.layers)
+        place = sum(bool(self._copies_of(other)) for other in layers[: layers.index(layer)])
         with self._cross_hair.hold():
             for pane in self._panes:
                 pane.add(layer, place, self._follower.follow_stroke)
@@ -108,7 +123,7 @@ class Copies:
         self._follower.forget(event.value)
 
     def _sort(self, event: Event | None = None) -> None:
-        layers = self._layers_to_copy()
+        layers = self._copied_layers()
         for pane in self._panes:
             pane.sort(layers)
 

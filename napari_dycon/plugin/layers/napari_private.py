@@ -231,11 +231,8 @@ class OutlinedVisual(VispyLabelsLayer):
     """Draws the outlines of a layer on one canvas, in the colours of its structures on a dark ground."""
 
     def __init__(self, layer: HookedLabels, *args: object, **more: object) -> None:
-        self._ground, self._line = (Line(connect="segments", antialias=True) for _ in range(2))
+        self._lines: tuple[Line, ...] = ()
         super().__init__(layer, *args, **more)
-        for order, line in enumerate((self._ground, self._line)):
-            line.set_gl_state("translucent", depth_test=False)
-            line.order, line.visible = order, False
         self._draw_lines()
 
     def _draw_lines(self) -> None:
@@ -243,14 +240,17 @@ class OutlinedVisual(VispyLabelsLayer):
         seen = colours[:, 3] > 0
         ends, colours = ends[seen], colours[seen]
         there = len(ends) > 0
-        for line in (self._ground, self._line):
+        if there and not self._lines:
+            self._lines = _ground_and_line()  # not sooner: many layers never have any
+        for line in self._lines:
             if line.parent is not self.node:
                 line.parent = self.node
             line.visible = there
         if there:
             width, points = OUTLINE_PIXELS * self.layer.contour, ends.reshape(-1, 2)
-            self._ground.set_data(points, color=HALO, width=width + HALO_PIXELS)
-            self._line.set_data(points, color=np.repeat(colours, 2, axis=0), width=width)
+            ground, line = self._lines
+            ground.set_data(points, color=HALO, width=width + HALO_PIXELS)
+            line.set_data(points, color=np.repeat(colours, 2, axis=0), width=width)
 
     def _on_data_change(self) -> None:
         super()._on_data_change()
@@ -264,6 +264,14 @@ class OutlinedVisual(VispyLabelsLayer):
         super()._on_partial_labels_update(event)
         if self.layer.contour:
             self._draw_lines()
+
+
+def _ground_and_line() -> tuple[Line, Line]:
+    ground, line = (Line(connect="segments", antialias=True) for _ in range(2))
+    for order, one in enumerate((ground, line)):
+        one.set_gl_state("translucent", depth_test=False)
+        one.order = order
+    return ground, line
 
 
 layer_to_visual[HookedLabels] = OutlinedVisual
