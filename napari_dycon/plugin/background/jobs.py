@@ -30,6 +30,7 @@ from napari_dycon.plugin.background.worker import E, EventSource
 from napari_dycon.plugin.layers.open_case import SHADES, OpenCase, Picture
 from napari_dycon.study.exchange.channels import Endings, proposed_endings
 from napari_dycon.study.exchange.exporting import CaseExported, Exported, ExportRequest, export
+from napari_dycon.study.exchange.frames import Volumes
 from napari_dycon.study.exchange.importing import (
     CollectingScans,
     ImportEvent,
@@ -262,6 +263,8 @@ class ScansListed:
         Whether the study tells by itself which series are images of one case.
     labels
         Where the labels of the scans are, if anywhere.
+    frames
+        What the volumes of 4D files are, once a person has said so.
     """
 
     paths: tuple[Path, ...]
@@ -269,6 +272,17 @@ class ScansListed:
 
     together: bool = False
     labels: Path | None = None
+    frames: Volumes | None = None
+
+    @property
+    def volumes(self) -> dict[str, int]:
+        """How many volumes each 4D file holds, by its name."""
+        return {one.path.name: one.volumes for one in self.found if one.volumes}
+
+    def with_volumes(self, frames: Volumes) -> "ScansListed":
+        """Return what would be found now that a person has said what the volumes of 4D files are."""
+        found = (_with_volumes(one, frames) if one.volumes else one for one in self.found)
+        return replace(self, found=tuple(found), frames=frames)
 
     @property
     def has_choice(self) -> bool:
@@ -278,8 +292,16 @@ class ScansListed:
     @property
     def endings(self) -> dict[str, str]:
         """What files of images of one case may end in, by channel; nothing where that is told already."""
-        files = (one.path for one in self.found if not one.is_dicom and one.verdict != "refused")
+        files = (
+            one.path for one in self.found if not (one.is_dicom or one.volumes or one.verdict == "refused")
+        )
         return {} if self.together else proposed_endings(files)
+
+
+def _with_volumes(one: Listed, frames: Volumes) -> Listed:
+    if frames == "out":
+        return replace(one, verdict="refused", reason="left out")
+    return replace(one, verdict="new", reason="", wanted=True)
 
 
 def look_at_scans(
@@ -306,12 +328,13 @@ def import_scans(
     save_first: Callable[[], bool],
     only: Collection[str] | None = None,
     endings: Endings | None = None,
+    frames: Volumes | None = None,
 ) -> EventSource[CollectingScans | ImportEvent]:
     """Add scans to the study, one event a file; what is painted already is saved before, and stays."""
 
     def source(control: Control) -> Iterator[CollectingScans | ImportEvent]:
         save(save_first)
-        events = add_scans(study, list(paths), labels_dir=labels, endings=endings, only=only)
+        events = add_scans(study, list(paths), labels, endings, only, frames=frames)
         while not control.stopped and (event := next(events, None)) is not None:
             yield event
 

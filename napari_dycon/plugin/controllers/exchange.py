@@ -8,7 +8,6 @@ from typing import Any
 
 from psygnal import Signal
 
-from napari_dycon.io.volumes import is_volume
 from napari_dycon.plugin.background import jobs
 from napari_dycon.plugin.background.queue import JobQueue
 from napari_dycon.plugin.background.structure_jobs import Saved, flush
@@ -35,6 +34,7 @@ from napari_dycon.study.exchange.exporting import (
     existing,
     left_out_sentence,
 )
+from napari_dycon.study.exchange.frames import Volumes
 from napari_dycon.study.exchange.importing import CollectingScans, ImportEvent
 from napari_dycon.study.exchange.label_values import Foreign, Key
 from napari_dycon.study.exchange.searching import SearchEnded, Sought
@@ -105,22 +105,23 @@ class Exchange:
         """Import files or folders in the background, with their label maps in ``labels``.
 
         Where several scans and DICOM series are among them, they are listed first, for the person to choose;
-        where files seem to be images of one case, that is asked.
+        where files seem to be images of one case, or hold several volumes, that is asked.
         """
         places, study = [Path(path) for path in paths], self._current.writable()
         of_labels = Path(labels) if labels else None
-        if len(places) == 1 and is_volume(places[0]):
-            self._import(places, of_labels, None)
-            return
         source = jobs.look_at_scans(study, places, of_labels)
         self._tasks.run("importing", "Looking for scans", source, self._on_listed, self._go_on)
 
     @intention
     def add_chosen(
-        self, paths: Sequence[Path], only: Collection[str], endings: Endings | None = None
+        self,
+        paths: Sequence[Path],
+        only: Collection[str],
+        endings: Endings | None = None,
+        frames: Volumes | None = None,
     ) -> None:
         """Import what a person has chosen from a list, by its keys, and which series are images of a case."""
-        self._import(paths, None, only, endings)
+        self._import(paths, None, only, endings, frames)
 
     @intention
     def _import(
@@ -129,23 +130,28 @@ class Exchange:
         labels: Path | None,
         only: Collection[str] | None,
         endings: Endings | None = None,
+        frames: Volumes | None = None,
     ) -> None:
         study, save = self._current.writable(), self._desk.saving.flush
-        source = jobs.import_scans(study, list(paths), labels, save, only, endings)
+        source = jobs.import_scans(study, list(paths), labels, save, only, endings, frames)
         self._tasks.run("importing", "Looking for scans", source, self._on_imported, self._tell_import)
 
     def _on_listed(self, event: CollectingScans | jobs.ScansListed) -> None:
         self._listed = event if isinstance(event, jobs.ScansListed) else None
 
     def _go_on(self) -> None:
-        """Ask which of the listed scans are wanted, or add them where there is nothing to ask."""
         listed, self._listed = self._listed, None
-        if listed is not None and listed.has_choice:
+        if listed is not None:
+            self.add_listed(listed)
+
+    def add_listed(self, listed: jobs.ScansListed) -> None:
+        """Ask which of the listed scans are wanted, or add them where there is nothing to ask."""
+        if listed.has_choice or (listed.volumes and listed.frames is None):
             self.scans_listed.emit(listed)
-        elif listed is not None and listed.endings:
+        elif listed.endings:
             self._ask_endings(listed)
-        elif listed is not None:
-            self._import(listed.paths, listed.labels, None)
+        else:
+            self._import(listed.paths, listed.labels, None, None, listed.frames)
 
     def _ask_endings(self, listed: jobs.ScansListed) -> None:
         """Ask whether files that differ by their endings are images of one case, and which one has labels."""
@@ -157,7 +163,7 @@ class Exchange:
     def _answer_endings(self, listed: jobs.ScansListed, endings: Endings, key: str) -> None:
         if key != CANCEL:
             first = {key: endings[key], **endings} if key in endings else None
-            self._import(listed.paths, listed.labels, None, first)
+            self._import(listed.paths, listed.labels, None, first, listed.frames)
 
     @intention
     def find_scans(self, folder: Path | str) -> None:

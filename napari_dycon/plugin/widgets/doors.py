@@ -15,6 +15,7 @@ from napari_dycon.plugin.controllers.report import Report
 from napari_dycon.plugin.widgets import window_memory
 from napari_dycon.plugin.widgets.dialogs import StructuresDialog, ask_folder, ask_name, ask_scans, demo_folder
 from napari_dycon.plugin.widgets.exportdialog import ExportDialog
+from napari_dycon.plugin.widgets.framesdialog import FramesDialog
 from napari_dycon.plugin.widgets.modelbench import ModelBench
 from napari_dycon.plugin.widgets.reports import PairsDialog, ReportDialog
 from napari_dycon.plugin.widgets.seriesdialog import SeriesDialog
@@ -154,8 +155,13 @@ class Doors(QObject):
         dialog.open()
 
     def ask_which(self, listed: ScansListed) -> None:
-        """Ask which of the scans that were found shall be added."""
-        add = partial(self._session.exchange.add_chosen, listed.paths)
+        """Ask what the volumes of 4D files are, then which of the scans that were found shall be added."""
+        exchange = self._session.exchange
+        if listed.volumes and listed.frames is None:
+            take = lambda frames: exchange.add_listed(listed.with_volumes(frames))  # noqa: E731
+            FramesDialog(self.parent(), listed.volumes, take).open()
+            return
+        add = partial(exchange.add_chosen, listed.paths, frames=listed.frames)
         SeriesDialog(self.parent(), listed.found, add, listed.together).open()
 
     def take(self, paths: Sequence[Path]) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Frames = Literal["cases", "channels"]
 """What the volumes of a file are: time points of one patient, or several images of one exam."""
+Volumes = Frames | Literal["out"]
+"""The same, or that files of several volumes are left out."""
 MOST_CASES, MOST_CHANNELS = 200, 16
 
 
@@ -40,7 +42,7 @@ def parse_frames(text: str) -> Frames:
 
 @contextmanager
 def unfold(
-    study: Study, found: Sequence[Found], frames: Frames | None, endings: Endings
+    study: Study, found: Sequence[Found], frames: Volumes | None, endings: Endings
 ) -> Iterator[tuple[tuple[Found, ...], Endings]]:
     """Give what is found with the volumes of each 4D file, written into ``scans``, in its place.
 
@@ -53,15 +55,18 @@ def unfold(
     found
         What is to be imported.
     frames
-        What the volumes are; None leaves such files to be refused.
+        What the volumes are; None leaves such files to be refused, ``"out"`` passes them over.
     endings
         Names of channels, by which volumes are called in turn; ``volume 1`` and so on where there are none.
     """
     if frames is None:
         yield tuple(found), endings
         return
+    if frames == "out":
+        yield tuple(item for item in found if count_volumes(item) < 2), endings
+        return
     made: list[Path] = []
-    names = {} if endings else _by_number(max(map(_count, found), default=0))
+    names = {} if endings else _by_number(max(map(count_volumes, found), default=0))
     try:
         told = endings or (names if frames == "channels" else {})
         yield tuple(part for item in found for part in _parts(study, item, frames, told, made)), told
@@ -82,7 +87,8 @@ def _header(item: Found) -> NiftiHeader | None:
     return header if header.frames > 1 else None
 
 
-def _count(item: Found) -> int:
+def count_volumes(item: Found) -> int:
+    """How many volumes a 4D file holds; 0 for anything else, and where that cannot be read."""
     with suppress(DyconError, OSError):  # it is told when its turn comes
         header = _header(item)
         return 0 if header is None else header.frames

@@ -19,7 +19,7 @@ from napari_dycon.io.volumes import Volume, is_volume, read_volume, stem
 from napari_dycon.study.exchange import channels
 from napari_dycon.study.exchange.channels import Endings
 from napari_dycon.study.exchange.collecting import Collected, Found, collect
-from napari_dycon.study.exchange.frames import Frames, unfold
+from napari_dycon.study.exchange.frames import Volumes, unfold
 from napari_dycon.study.exchange.label_values import (
     Foreign,
     ForeignValuesError,
@@ -140,7 +140,7 @@ def add_scans(
     endings: Endings | None = None,
     only: Collection[str] | None = None,
     values: Mapping[int, int] | None = None,
-    frames: Frames | None = None,
+    frames: Volumes | None = None,
 ) -> Iterator[CollectingScans | ImportEvent]:
     """Add scans from files, folders and DICOM folders; what cannot be used is skipped with its sentence.
 
@@ -164,8 +164,8 @@ def add_scans(
     values
         Which structure's value a value of the labels means, see `label_values`.
     frames
-        What the volumes of a 4D NIfTI are: ``"cases"`` of one patient, or ``"channels"`` of one case; without
-        it such a file is refused.
+        What the volumes of a 4D NIfTI are: ``"cases"`` of one patient, ``"channels"`` of one case, or
+        ``"out"`` to pass it over; without it such a file is refused.
 
     Yields
     ------

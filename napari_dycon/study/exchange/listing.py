@@ -19,6 +19,7 @@ from napari_dycon.io.dicom_identity import find_identity
 from napari_dycon.io.volumes import read_geometry
 from napari_dycon.study.exchange.channels import Endings
 from napari_dycon.study.exchange.collecting import Found, collect
+from napari_dycon.study.exchange.frames import count_volumes
 from napari_dycon.study.exchange.importing import files_from_dicom
 from napari_dycon.study.exchange.packed import unpack_archives
 from napari_dycon.study.store.files import sha256_of
@@ -61,6 +62,8 @@ class Listed:
         Whether it is likely to be wanted: new, and not taken to plan others.
     is_dicom
         Whether it is a DICOM series.
+    volumes
+        How many there are in a 4D file, which is refused as long as nobody says what they are; else 0.
     picture
         Its middle image, uint8 ``(rows, columns)``, where asked for.
     """
@@ -79,6 +82,7 @@ class Listed:
     images: tuple[str, ...] = ()
     wanted: bool = False
     is_dicom: bool = False
+    volumes: int = 0
     picture: NDArray[np.uint8] | None = None
 
 
@@ -131,7 +135,7 @@ def _look_at(item: Found, known: _Known) -> Listed:
             listed = replace(listed, shape=geometry.shape, spacing=geometry.spacing)
             there = known.has_file(item.path)
         except (DyconError, OSError) as error:
-            return replace(listed, verdict="refused", reason=str(error))
+            return replace(listed, verdict="refused", reason=str(error), volumes=count_volumes(item))
     if item.problem:
         return replace(listed, verdict="refused", reason=item.problem)
     if there:

@@ -52,7 +52,7 @@ def tick(dialog, name, state=Qt.CheckState.Checked):
 def test_what_is_new_is_ticked_and_what_plans_others_is_not(asked, session):
     assert {one.name for one in asked.ticked} == {"T1", "T2"}
     asked.buttons.accepted.emit()
-    assert session.asked == [("exchange.add_chosen", (PLACE,), frozenset({"T1", "T2"}), {})]
+    assert session.asked == [("exchange.add_chosen", (PLACE,), frozenset({"T1", "T2"}), {}, ("frames", None))]
 
 
 def test_each_line_says_what_it_is_and_the_last_ones_why_not(asked):
@@ -122,7 +122,7 @@ def test_images_of_an_exam_are_proposed_by_what_their_series_are_called(ask, ses
     assert dialog.drawn_on.currentText() == "T2", "in both exams, and the finest"
     assert accept_of(dialog).text() == "Add 3 cases"
     accept_of(dialog).click()
-    _, _, keys, endings = session.asked[-1]
+    _, _, keys, endings, _ = session.asked[-1]
     assert len(keys) == 6 and next(iter(endings)) == "T2"
     assert endings == {"T2": "T2 tse", "T1": "AX T1", "FLAIR": "T2 FLAIR"}
 
