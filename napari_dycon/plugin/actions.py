@@ -572,6 +572,16 @@ ACTIONS: tuple[Action, ...] = (
         about="Unflag {}",
     ),
     Action(
+        "set_patient",
+        "Say whose scans the selected cases are",
+        CASES,
+        NO_KEYS,
+        MARK,
+        by_dock=True,
+        entry="Patient…",
+        about="Patient of {}…",
+    ),
+    Action(
         "remove_case",
         "Remove the selected cases from the study",
         CASES,

@@ -1,7 +1,7 @@
 """The list of cases as the person sees it: its rows, its order, notes and marks."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from psygnal import Signal
 
@@ -19,10 +19,13 @@ from napari_dycon.plugin.controllers.labels import Labels
 from napari_dycon.plugin.controllers.logbook import Logbook
 from napari_dycon.plugin.controllers.structures import Structures
 from napari_dycon.plugin.layers.presenter import Presenter
+from napari_dycon.study.store.patients import set_patient
 from napari_dycon.study.store.removing import RemovedCase
 from napari_dycon.study.study import Study
 
 logger = logging.getLogger(__name__)
+MOST_NAMED = 3
+"""So many patients are named in a sentence."""
 
 
 class CaseList:
@@ -130,6 +133,21 @@ class CaseList:
             self._current.writable().notebook.write(case_id, to_review=to_review)
         self._tell_mark()
 
+    @intention
+    def set_patient(self, case_ids: Sequence[str], patient: str) -> None:
+        """Say that cases are scans of one patient; of none in particular, that each has its own."""
+        study = self._current.writable()
+        before = set_patient(study, case_ids, patient)
+        now = {case.id: case.patient for case in study.cases if case.id in before}
+        names = [case.name for case in study.cases if case.id in before]
+        self._dialogue.say("info", patients_in_words(names, before, now))
+        self.changed.emit()
+
+    def patients(self) -> dict[str, str]:
+        """Return whose each case is, by its id."""
+        study = self._current.study
+        return {} if study is None else {case.id: case.patient for case in study.cases}
+
     def removed_cases(self) -> list[RemovedCase]:
         """Return the cases that can be put back, the latest first."""
         study = self._current.study
@@ -178,3 +196,24 @@ class CaseList:
             f"{lost} of {total} scans {are} not where the study looks, or {were} replaced; each is marked in "
             "the list. If they were moved, choose Add scans, Find moved scans….",
         )
+
+
+def patients_in_words(names: Sequence[str], before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Return what was changed about whose cases are, and what it was, for whoever wants it back."""
+    if not before:
+        return "Nothing was changed: that is whose they were."
+    one = len(names) == 1
+    change = f"{names[0]} is" if one else f"{len(names)} cases are"
+    former = "it was" if one else "they were"
+    held = "Scans of one patient are held out of training together, from the next one on."
+    return f"{change} now {_whose(now)}; {former} {_whose(before)}. {held}"
+
+
+def _whose(patients: Mapping[str, str]) -> str:
+    """Return whose cases are, given by their ids."""
+    named = sorted({patient for case, patient in patients.items() if patient != case})
+    told = [f"of patient {patient}" for patient in named[:MOST_NAMED]]
+    told += ["of others"] * (len(named) > MOST_NAMED)
+    if len(named) < len(patients) and any(case == patient for case, patient in patients.items()):
+        told.append("a patient of its own" if len(patients) == 1 else "patients of their own")
+    return " and ".join(filter(None, (", ".join(told[:-1]), told[-1])))

@@ -1,5 +1,6 @@
 """The rows of the case table, as plain data, and the way through them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -43,6 +44,8 @@ class CaseRow:
         Whether the active structure touches the edge of the scan, so that its volume is not the whole.
     shares
         Who made known what is known; None until that has been counted.
+    patient
+        Whose scan it is; empty where no other case is known to be of the same.
     note, flagged, to_review, seconds
         What the notebook says: see `Page`.
     problems
@@ -71,6 +74,7 @@ class CaseRow:
     problems: tuple[str, ...] = ()
     unusable: bool = False
     lost: bool = False
+    patient: str = ""
 
     @property
     def sign(self) -> Sign:
@@ -106,6 +110,7 @@ def case_rows(
     run = study.active_run
     summary = study.predictions.summary(run) if run else {}
     rows, notebook = [], study.notebook
+    scans = Counter(case.patient for case in study.cases)
     for case in study.cases:
         predicted, page = summary.get(case.id, {}), notebook.page(case.id)
         trouble = refused.get(case.id)
@@ -136,6 +141,7 @@ def case_rows(
                 problems=(*(trouble.reasons if trouble else ()), *case.notes, *missing(study, case)),
                 unusable=trouble is not None,
                 lost=trouble is not None and trouble.lost,
+                patient=case.patient if scans[case.patient] > 1 else "",
             )
         )
     return rows

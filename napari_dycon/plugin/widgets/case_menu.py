@@ -1,6 +1,6 @@
 """What can be done with the selected cases, and with those that were removed, as a menu."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from qtpy.QtCore import QObject, Qt, Signal
@@ -10,6 +10,7 @@ from napari_dycon.plugin.actions import BY_ID, Situation, so_many_cases
 from napari_dycon.plugin.controllers.case_rows import CaseRow
 from napari_dycon.plugin.widgets.action_menu import ActionMenu, Choice, ChoiceMenu, open_at
 from napari_dycon.plugin.widgets.dialogs import confirm_removal
+from napari_dycon.plugin.widgets.patientdialog import PatientDialog
 from napari_dycon.study.store.removing import RemovedCase
 
 MOST_REMOVED_SHOWN = 12
@@ -21,6 +22,7 @@ OF_SELECTION = (
     "reviewed",
     "flag",
     "unflag",
+    "set_patient",
     "remove_case",
     "restore_case",
 )
@@ -41,6 +43,8 @@ class CaseMenu(QObject):
     ----------
     removed_cases
         Returns the cases that can be put back.
+    patients
+        Returns whose each case is.
     """
 
     open_requested = Signal(str)
@@ -48,6 +52,7 @@ class CaseMenu(QObject):
     predict_requested = Signal(list)
     review_requested = Signal(list, bool)
     flag_requested = Signal(list, bool)
+    patient_requested = Signal(list, str)
     remove_requested = Signal(list)
     restore_requested = Signal(str)
     search_requested = Signal()
@@ -59,6 +64,7 @@ class CaseMenu(QObject):
         self._removed = ChoiceMenu(parent)
         self._removed.chosen.connect(lambda folder: self.restore_requested.emit(folder))
         self.removed_cases: Callable[[], Sequence[RemovedCase]] = tuple
+        self.patients: Callable[[], Mapping[str, str]] = dict
 
     def show_situation(self, now: Situation, scheme: str) -> None:
         """Offer what is possible ``now``, with the keys of ``scheme``."""
@@ -96,6 +102,8 @@ class CaseMenu(QObject):
                 self.review_requested.emit(cases, name == "to_review")
             case "flag" | "unflag":
                 self.flag_requested.emit(cases, name == "flag")
+            case "set_patient":
+                self.ask_patient()
             case "remove_case":
                 self.ask_removal()
             case "find_scans":
@@ -103,6 +111,14 @@ class CaseMenu(QObject):
             case "restore_case":
                 self._list_removed()
                 open_at(self._removed, self.parent())
+
+    def ask_patient(self) -> None:
+        """Ask whose scans the selected cases are."""
+        rows, patients = self._selected(), self.patients()
+        if rows and not BY_ID["set_patient"].why_not(self.look(self._now)):
+            cases = {row.id: row.name for row in rows}
+            take = lambda patient: self.patient_requested.emit([*cases], patient)  # noqa: E731
+            PatientDialog(self.parent(), cases, patients, take).open()
 
     def ask_removal(self) -> None:
         """Ask whether the selected cases shall leave the study."""
@@ -126,7 +142,7 @@ def _entries(rows: Sequence[CaseRow]) -> Iterator[str]:
     yield from ("predict_selected", "")
     yield "reviewed" if all(row.to_review for row in rows) else "to_review"
     yield "unflag" if all(row.flagged for row in rows) else "flag"
-    yield from ("", "remove_case")
+    yield from ("set_patient", "", "remove_case")
     if any(row.lost for row in rows):
         yield "find_scans"
 

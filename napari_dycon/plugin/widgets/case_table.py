@@ -193,6 +193,8 @@ class CaseTableModel(QAbstractTableModel):
             "no prediction yet" if case.uncertainty is None else f"uncertainty {percent(case.uncertainty)}"
         )
         lines += quality_lines(case)
+        if case.patient:
+            lines.append(f"patient {case.patient}")
         if case.seconds:
             lines.append(f"{duration(case.seconds)} spent on it")
         lines.append("this case is open" if case.open else "click to open it")
@@ -279,11 +281,13 @@ class CaseProxy(QSortFilterProxyModel):
         self.invalidate()
 
     def filterAcceptsRow(self, source_row: int, source_parent: QModelIndex) -> bool:
-        """Return whether name or note hold the text and the case has the mark."""
+        """Return whether name, note or patient hold the text and the case has the mark."""
         case = self.sourceModel().rows[source_row]
         marks = {"": True, FLAGGED: case.flagged, LEAVE: case.may_leave}
         marked = marks.get(self.mark, case.sign == self.mark)
-        return marked and (not self.text or self.text in f"{case.name}\n{case.note}".casefold())
+        return marked and (
+            not self.text or self.text in f"{case.name}\n{case.note}\n{case.patient}".casefold()
+        )
 
     def lessThan(self, left: QModelIndex, right: QModelIndex) -> bool:
         """Return whether ``left`` comes before ``right``; equal ones keep the order of the study."""

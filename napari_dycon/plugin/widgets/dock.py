@@ -74,6 +74,7 @@ class DyconDock(QWidget):
         self.keys = DockKeys(self, self.session)
         self.expert = ExpertBench(self, self.session)
         self.cases.menu.removed_cases = self.session.cases.list.removed_cases
+        self.cases.menu.patients = self.session.cases.list.patients
         self.setAcceptDrops(True)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         memory = window_memory.recall()

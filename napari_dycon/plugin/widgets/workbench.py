@@ -106,6 +106,7 @@ class Workbench(QObject):
             (dock.cases.review_requested, session.cases.list.review),
             (dock.cases.next_requested, partial(perform, "next_case")),
             (dock.cases.previous_requested, partial(perform, "previous_case")),
+            (dock.cases.menu.patient_requested, session.cases.list.set_patient),
             (dock.cases.menu.remove_requested, session.cases.remove),
             (dock.cases.menu.restore_requested, session.cases.restore),
             (dock.structures.select_requested, session.structures.select),

@@ -94,6 +94,21 @@ def reader_name(text: str) -> str:
     return text
 
 
+def patient_name(text: str) -> str:
+    """What a patient is called: a pseudonym in one line; empty where nobody is named.
+
+    Raises
+    ------
+    StudyError
+        If it is too long, or cannot be shown.
+    """
+    text = text.strip()
+    try:
+        return _plain_name(text) if text else ""
+    except ValueError as error:
+        raise StudyError(f"There can be no such patient: {error}.") from error
+
+
 ChannelName = Annotated[str, AfterValidator(_channel_name)]
 SafeId = Annotated[str, AfterValidator(_safe_id)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]

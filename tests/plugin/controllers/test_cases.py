@@ -165,6 +165,20 @@ def test_when_the_last_case_is_removed_nothing_can_be_painted(opened):
     assert len(opened.session.cases.list.removed_cases()) == 3
 
 
+def test_whose_cases_are_is_on_disk_and_told_with_what_it_was(opened, notes, study_path):
+    cases = opened.session.cases.list
+    cases.set_patient(["alpha", "beta"], "P1")
+    assert "2 cases are now of patient P1; they were patients of their own." in notes[-1][1]
+    assert [row.patient for row in cases.rows()] == ["P1", "P1", ""]
+    with Study.open(study_path, read_only=True) as reader:
+        assert [case.patient for case in reader.cases] == ["P1", "P1", "gamma"]
+    cases.set_patient(["alpha"], "")
+    assert "alpha is now a patient of its own; it was of patient P1." in notes[-1][1]
+    cases.set_patient(["alpha"], "")
+    assert "Nothing was changed" in notes[-1][1]
+    assert cases.patients() == {"alpha": "alpha", "beta": "P1", "gamma": "gamma"}
+
+
 def test_a_removal_that_fails_says_so_and_shows_the_case_again(opened, notes, monkeypatch):
     monkeypatch.setattr(
         "napari_dycon.study.store.removing._copy", lambda *_: (_ for _ in ()).throw(OSError(28, "Full"))

@@ -38,6 +38,7 @@ WITHOUT_KEY = {
     "add_labelled_folder",
     "find_scans",
     "remove_case",
+    "set_patient",
     "export",
     "export_with",
     "report",

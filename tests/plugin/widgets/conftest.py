@@ -42,6 +42,7 @@ class Row:
     problems: tuple[str, ...] = ()
     unusable: bool = False
     lost: bool = False
+    patient: str = ""
 
     @property
     def sign(self) -> str:
@@ -113,6 +114,9 @@ class CaseList(Part):
 
     def rows(self) -> list[Row]:
         return self.listed
+
+    def patients(self) -> dict[str, str]:
+        return {row.id: row.patient or row.id for row in self.listed}
 
     def removed_cases(self) -> list[SimpleNamespace]:
         return []
