@@ -155,7 +155,8 @@ def add_scans(
     paths
         Files and folders; folders are searched with their subfolders.
     labels_dir
-        Folder of label maps; scans without one are added as unlabelled. Or the label map of a single scan.
+        Folder of label maps; scans without one are added as unlabelled. Or the label map of a single scan, or
+        a ZIP archive of DICOM-SEG and RTSTRUCT, which may be that of the scans.
     endings
         What file names of several images of a case end in, by channel, first that of the scan to draw on; by
         default as in the import before. Without any each file is a case.
@@ -179,13 +180,15 @@ def add_scans(
     ------
     StudyError
         If the study cannot be changed, or `labels_dir` is no folder.
+    VolumeError
+        If `labels_dir` is an archive that cannot be unpacked.
     """
     study.require_writable()
     yield CollectingScans()
     labels = None if labels_dir is None else Path(labels_dir).absolute()
-    with unpack_archives([Path(path).absolute() for path in paths]) as unpacking:
+    with unpack_archives([Path(path).absolute() for path in paths], labels) as unpacking:
         found = collect(
-            unpacking.paths, labels, files_from_dicom(study), endings or study.record.endings, only
+            unpacking.paths, unpacking.labels, files_from_dicom(study), endings or study.record.endings, only
         )
         scans = tuple(replace(item, values=values or {}) for item in found.scans)
         with unfold(study, scans, frames, endings or study.record.endings) as (unfolded, told):

@@ -106,8 +106,10 @@ def list_scans(
         Whether to decode an image of each series.
     """
     labels = None if labels_dir is None else Path(labels_dir).absolute()
-    with unpack_archives([Path(path).absolute() for path in paths]) as unpacking:
-        found = collect(unpacking.paths, labels, files_from_dicom(study), endings or study.record.endings)
+    with unpack_archives([Path(path).absolute() for path in paths], labels) as unpacking:
+        found = collect(
+            unpacking.paths, unpacking.labels, files_from_dicom(study), endings or study.record.endings
+        )
         known, exams = _Known(study), _Exams(study, found.scans)
         for item in found.scans:
             listed = exams.add_to(_look_at(item, known), item)

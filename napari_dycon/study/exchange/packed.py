@@ -25,11 +25,14 @@ class Unpacking:
         Archives, each with why it, or a part of it, cannot be used.
     archives
         Folder of each archive, and the archive.
+    labels
+        Where the labels are, if they are apart.
     """
 
     paths: tuple[Path, ...]
     problems: tuple[tuple[Path, str], ...]
     archives: Mapping[Path, Path]
+    labels: Path | None = None
 
     def origin(self, path: Path) -> Path:
         """Where a file lies for the person: in its archive, if it came from one."""
@@ -46,8 +49,14 @@ class Unpacking:
 
 
 @contextmanager
-def unpack_archives(paths: Sequence[Path]) -> Iterator[Unpacking]:
-    """Unpack the archives among files and folders for as long as the block lasts."""
+def unpack_archives(paths: Sequence[Path], labels: Path | None = None) -> Iterator[Unpacking]:
+    """Unpack the archives among files and folders for as long as the block lasts.
+
+    Raises
+    ------
+    VolumeError
+        If the labels are an archive that cannot be unpacked.
+    """
     problems: list[tuple[Path, str]] = []
     archives: dict[Path, Path] = {}
     kept: list[Path] = []
@@ -66,7 +75,16 @@ def unpack_archives(paths: Sequence[Path]) -> Iterator[Unpacking]:
                 problems.append((path, _left_packed(path, contents.left_packed)))
             if any(contents.folder.iterdir()) or not contents.left_packed:
                 kept.append(contents.folder)
-        yield Unpacking(tuple(kept), tuple(problems), archives)
+        if labels is not None and is_archive(labels):
+            folders = {archive: folder for folder, archive in archives.items()}
+            if labels not in folders:
+                contents = stack.enter_context(unpack(labels))
+                archives[contents.folder] = labels
+                folders[labels] = contents.folder
+                if contents.left_packed:
+                    problems.append((labels, _left_packed(labels, contents.left_packed)))
+            labels = folders[labels]
+        yield Unpacking(tuple(kept), tuple(problems), archives, labels)
 
 
 def _left_packed(path: Path, names: Sequence[str]) -> str:

@@ -1,5 +1,8 @@
 """Segments and contours of DICOM as labels, written by us and by highdicom, laid on the scan they are of."""
 
+import shutil
+from pathlib import Path
+
 import highdicom
 import numpy as np
 import pydicom
@@ -8,6 +11,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 from skimage.draw import polygon2mask
 
+from napari_dycon.errors import DyconError
 from napari_dycon.io.dicom_labels import fill
 from napari_dycon.study.exchange import importing
 from napari_dycon.study.exchange.exporting import ExportRequest, export_all
@@ -62,6 +66,31 @@ def test_what_was_written_comes_back_on_its_series(exported, make_study, tmp_pat
     (event,) = bring(study, tmp_path / "dicom", labels=folder)
     assert event.problem is None
     np.testing.assert_array_equal(study.annotation(event.case.id).labels, mask)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("together", [False, True])
+def test_in_an_archive_it_is_labels_as_a_loose_file_is(exported, make_study, tmp_path, form, together):
+    mask, folder = exported(form)
+    if together:
+        shutil.copytree(tmp_path / "dicom", tmp_path / "exam" / "dicom")
+        shutil.copytree(folder, tmp_path / "exam" / "labels")
+        folder = tmp_path / "exam"
+    archive = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", folder))
+    study = make_study("second")
+    events = bring(study, archive if together else tmp_path / "dicom", labels=archive)
+    (event,) = [event for event in events if event.case is not None]
+    assert [event.problem for event in events if event.problem] == []
+    np.testing.assert_array_equal(study.annotation(event.case.id).labels, mask)
+
+
+def test_labels_in_a_damaged_archive_add_nothing(make_study, tmp_path):
+    bad = tmp_path / "labels.zip"
+    bad.write_bytes(b"PK, and no more")
+    study = make_study("second")
+    with pytest.raises(DyconError, match="is damaged or no ZIP"):
+        bring(study, write_series(tmp_path / "dicom"), labels=bad)
+    assert not study.cases
 
 
 def references(dataset):
