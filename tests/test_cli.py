@@ -26,6 +26,7 @@ from napari_dycon.study.study import Study
 SMALL = ["--override", "patch_size=[32,32,32]", "--override", 'network={"widths":[8,16],"strides":[[2,2,2]]}']
 COMMANDS = (
     "new",
+    "structures",
     "import",
     "train",
     "predict",

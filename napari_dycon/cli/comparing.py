@@ -88,9 +88,9 @@ def score_predictions(study: "Study", run: str, reference: Path) -> dict[str, An
     names = {structure.value: structure.name for structure in study.structures}
     found = compare_masks(study, run, reference)
     cases = [
-        {"case": case.case, "structure": names[score.value], **asdict(score)}
+        {"case": case.case, "structure": name, "whole": score.value == 0, **asdict(score)}
         for case in found.cases
-        for score in case.scores
+        for name, score in (*((names[score.value], score) for score in case.scores), *case.wholes.items())
     ]
     problems = list_problems(found.left_out) + list_problems(
         {k: _values_in_words(v) for k, v in found.unnamed.items()}
@@ -120,6 +120,7 @@ def score_table(scores: list[dict[str, Any]]) -> list[tuple[str, ...]]:
         )
         for score in scores
     ]
+    scores = [score for score in scores if not score.get("whole")]
     means = (_number(_mean(scores, key), form) for key, form in SCORE_FORMATS.items())
     lines.append(("mean", "", *means, "", str(sum(score["missed"] for score in scores) or "")))
     return lines

@@ -27,6 +27,14 @@ JsonFile = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", callback=_prepare_json, help="Write the result as JSON."),
 ]
+Wholes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--whole",
+        metavar="NAME:PARTS",
+        help='Structures that together count as one more, such as "whole tumour:1,2".',
+    ),
+]
 StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The study folder.", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Devices = Annotated[

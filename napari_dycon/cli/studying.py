@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_dycon.cli.console import Screen, count, opened_study, require_writable_json, write_json
-from napari_dycon.cli.options import Cases, JsonFile, Run, StudyFolder
+from napari_dycon.cli.options import Cases, JsonFile, Run, StudyFolder, Wholes
 from napari_dycon.errors import StudyError, VolumeError
 from napari_dycon.study.exchange import exporting, importing
 
@@ -46,12 +46,19 @@ def new(
             metavar="VALUE:NAME", help='A structure to segment, such as "1:left atrium".', show_default=False
         ),
     ],
+    whole: Wholes = None,
     json_file: JsonFile = None,
 ) -> None:
     """Make an empty study."""
+    from napari_dycon.study.store.wholes import parse_wholes, require_sound
     from napari_dycon.study.study import Study
 
-    with Study.create(study, parse_structures(structure)) as created:
+    structures = parse_structures(structure)
+    wholes = parse_wholes(whole or [], structures)
+    require_sound(wholes, structures)
+    with Study.create(study, structures) as created:
+        if wholes:
+            created.set_structures(structures, wholes)
         names = [entry.name for entry in created.structures]
         write_json(json_file, {"study": str(created.path), "structures": names})
         Screen().line(

@@ -87,7 +87,7 @@ class Assessment:
             return
         self.dice = found.mean_dice
         self.best = max(self.best or 0.0, found.mean_dice)
-        yield Validated(found.iteration, found.dice, found.mean_dice, found.where)
+        yield Validated(found.iteration, found.dice | found.wholes, found.mean_dice, found.where)
         if everything:
             yield from self._keep(found)
 

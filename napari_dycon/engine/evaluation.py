@@ -27,7 +27,7 @@ class StructureScore:
 
     Attributes
     ----------
-    value : label value of the structure
+    value : label value of the structure; 0 of a whole
     dice, jaccard : 0 to 1; 1 when the structure is in neither mask
     hd95_mm : 95th percentile of the distances between both surfaces, in both directions together
     asd_mm : mean of these distances; both are None when one mask lacks the structure
@@ -46,10 +46,11 @@ class StructureScore:
 
 @dataclass(frozen=True, slots=True)
 class CaseScores:
-    """Scores of one case by structure, in the order of the study."""
+    """Scores of one case by structure, in the order of the study, and of each whole by its name."""
 
     case: str
     scores: tuple[StructureScore, ...]
+    wholes: dict[str, StructureScore] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,13 @@ def evaluate(
         if found is None:
             absent.append(record.id)
             continue
-        cases.append(CaseScores(record.id, tuple(evaluate_masks(found, truth, geometry.spacing, values))))
+        spacing = geometry.spacing
+        scores = tuple(evaluate_masks(found, truth, spacing, values))
+        wholes = {
+            whole.name: _score(np.isin(found, whole.parts), np.isin(truth, whole.parts), spacing, 0)
+            for whole in study.record.wholes
+        }
+        cases.append(CaseScores(record.id, scores, wholes))
     if not cases and not absent and not left_out:
         raise TrainingError(f"No mask in {reference_dir} has the file name of a scan in this study.")
     return Evaluation(run, tuple(cases), tuple(absent), left_out, unnamed)

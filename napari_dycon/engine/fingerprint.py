@@ -60,6 +60,8 @@ class Fingerprint(BaseModel):
 
     Parameters
     ----------
+    wholes
+        Values of the parts of each whole, by its name.
     further
         The images of a case beside the scan.
     incomplete
@@ -80,6 +82,7 @@ class Fingerprint(BaseModel):
 
     cases: tuple[CaseFingerprint, ...]
     structures: tuple[tuple[int, str], ...]
+    wholes: dict[str, tuple[int, ...]] = {}
     intensity: Intensity = Intensity()
     further: tuple[Channel, ...] = ()
     incomplete: bool = False
@@ -131,6 +134,7 @@ def fingerprint_study(
     return Fingerprint(
         cases=tuple(cases),
         structures=structures,
+        wholes={whole.name: whole.parts for whole in study.record.wholes},
         intensity=_intensity(study, ranked, control),
         further=tuple(
             Channel(name=name, intensity=_intensity(study, ranked, control, name)) for name in further

@@ -345,6 +345,7 @@ def summarise(
     counts = label_counts(prediction.mask)
     voxel_ml = volume.geometry.voxel_volume_mm3 / 1000
     named = list(zip(plan.structure_names, plan.structure_values, strict=True))
+    parts = {name: [value] for name, value in named} | {name: list(v) for name, v in plan.wholes.items()}
     at_edge = values_at_edge(prediction.mask)
     foreground = prediction.mask > 0
     empty = not bool(foreground.any())
@@ -355,7 +356,7 @@ def summarise(
         case=case,
         done=done,
         total=total,
-        volumes_ml={name: round(float(counts[value] * voxel_ml), 3) for name, value in named},
+        volumes_ml={name: round(float(counts[values].sum() * voxel_ml), 3) for name, values in parts.items()},
         mean_entropy=round(float(prediction.entropy[region].mean()), 4),
         empty=empty,
         expected_dice={

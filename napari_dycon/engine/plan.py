@@ -139,6 +139,8 @@ class Plan(BaseModel):
     ----------
     structure_values, structure_names
         Label values and names of the structures, in the order of the classes after background.
+    wholes
+        Label values of the parts of each whole, by its name: what counts as one more structure.
     network
         The network.
     spacing
@@ -192,6 +194,7 @@ class Plan(BaseModel):
 
     structure_values: Annotated[tuple[int, ...], NOT_BY_HAND]
     structure_names: Annotated[tuple[str, ...], NOT_BY_HAND]
+    wholes: Annotated[dict[str, tuple[int, ...]], NOT_BY_HAND] = {}
     network: NetworkSpec
     spacing: Annotated[tuple[Millimetres, Millimetres, Millimetres], Hint(unit="mm", planned=True)]
     patch_size: Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Hint(unit="voxels", planned=True)]
@@ -221,6 +224,12 @@ class Plan(BaseModel):
     def classes(self) -> int:
         """Number of classes with background."""
         return 1 + len(self.structure_values)
+
+    @property
+    def whole_classes(self) -> tuple[tuple[int, ...], ...]:
+        """Class indices of the parts of each whole."""
+        index = {value: n for n, value in enumerate(self.structure_values, start=1)}
+        return tuple(tuple(index[value] for value in parts) for parts in self.wholes.values())
 
     @property
     def intensities(self) -> tuple[Intensity, ...]:
@@ -269,6 +278,7 @@ def make_plan(
     plan = Plan(
         structure_values=tuple(value for value, _ in fingerprint.structures),
         structure_names=tuple(name for _, name in fingerprint.structures),
+        wholes=fingerprint.wholes,
         network=NetworkSpec(
             in_channels=1 + len(fingerprint.further),
             classes=1 + len(fingerprint.structures),

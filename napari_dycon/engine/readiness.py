@@ -29,6 +29,8 @@ class Quality(BaseModel):
         Whether training never saw these voxels.
     temperature
         Fitted on them; None when they were not held out or cannot tell.
+    wholes
+        Dice of each whole, by its name; it is a part of no mean.
     cases
         Mean Dice over structures of each case that was held out whole.
     """
@@ -41,6 +43,7 @@ class Quality(BaseModel):
     where: str
     held_out: bool
     temperature: float | None = None
+    wholes: dict[str, float] = {}
     cases: dict[str, float] = {}
 
     @property

@@ -169,4 +169,6 @@ def build_method(name: str, plan: Plan) -> Method:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise TrainingError(f"Method {name} cannot be set up like this: {place}: {first['msg']}.") from None
-    return kind(plan.network, settings)
+    method = kind(plan.network, settings)
+    method.wholes = plan.whole_classes
+    return method

@@ -40,11 +40,13 @@ class _Findings:
 
     ``counts`` are, by structure, voxels found, there, both, and known at all, ``(structure, 4)``: an entry
     for each whole case. Slices of several cases are counted together in ``slices``: a structure may end in
-    them, and a few voxels beyond its end must not weigh as much as a case.
+    them, and a few voxels beyond its end must not weigh as much as a case. ``wholes`` has the Dice of each
+    whole in each case where it is there or was found.
     """
 
     slices: NDArray[np.int64]
     counts: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    wholes: dict[str, list[float]] = field(default_factory=dict)
     probabilities: list[NDArray[np.float32]] = field(default_factory=list)
     labels: list[NDArray[np.uint8]] = field(default_factory=list)
 
@@ -121,6 +123,7 @@ class Validator:
                 findings.counts[case.name] = counts
             else:
                 findings.slices += counts
+            self._compare_wholes(classes, case.target, findings)
             if everything:
                 _sample(mean, classes, case.target, self._plan.spacing, findings)
             let_go(case.image, case.target)
@@ -129,11 +132,22 @@ class Validator:
             iteration=iteration,
             dice=dice,
             guess=guess,
+            wholes={name: fmean(dice) for name, dice in findings.wholes.items()},
             where=self._where,
             held_out=True,
             temperature=_temperature(findings),
             cases=_by_case(findings.counts),
         )
+
+    def _compare_wholes(
+        self, classes: NDArray[np.uint8], target: NDArray[np.uint8], findings: _Findings
+    ) -> None:
+        known = target < IGNORE
+        for name, parts in zip(self._plan.wholes, self._plan.whole_classes, strict=True):
+            found, there = (np.isin(each[known], parts) for each in (classes, target))
+            voxels = int(found.sum() + there.sum())
+            if voxels:
+                findings.wholes.setdefault(name, []).append(2 * int((found & there).sum()) / voxels)
 
     def _scores(self, findings: _Findings) -> tuple[dict[str, float], dict[str, float]]:
         """Dice of the model and of a guess, by structure that is there in any of the cases."""

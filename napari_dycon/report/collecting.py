@@ -258,7 +258,7 @@ def _held_out(runs: Sequence[_Run], active: _Run | None) -> Section:
     sentences = []
     quality = None if active is None else active.quality
     if quality is not None and quality.held_out and quality.dice:
-        each = ", ".join(f"{name} {dice:.3f}" for name, dice in quality.dice.items())
+        each = ", ".join(f"{name} {dice:.3f}" for name, dice in (quality.dice | quality.wholes).items())
         sentences.append(f"Dice of the present model on {quality.where}: {each}.")
     elif active is not None:
         sentences.append("No labels were held out from the present model, so its quality is not measured.")

@@ -159,6 +159,11 @@ def _plan_here(theirs: Plan, known: Mapping[int, Structure]) -> Plan:
         update={
             "structure_values": tuple(values.values()),
             "structure_names": tuple(entry.name for entry in known.values()),
+            "wholes": {
+                name: tuple(values[value] for value in parts)
+                for name, parts in theirs.wholes.items()
+                if values.keys() >= set(parts)
+            },
             "network": theirs.network.model_copy(update={"classes": 1 + len(known)}),
             "single": tuple(values[value] for value in theirs.single if value in values),
             "joint": tuple(group for group in groups if len(group) > 1),

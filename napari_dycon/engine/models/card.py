@@ -49,6 +49,8 @@ def _heading(study: Study, description: Description) -> Iterator[str]:
     yield "| value | structure |"
     yield "|---|---|"
     yield from (f"| {value} | {_plain(name)} |" for value, name in zip(values, names, strict=True))
+    for name, parts in description.plan.wholes.items():
+        yield f"| {' + '.join(map(str, parts))} | {_plain(name)}, the whole of them |"
 
 
 def _use(description: Description) -> Iterator[str]:
@@ -122,6 +124,8 @@ def _quality(quality: Quality | None) -> Iterator[str]:
     yield "|---|---|---|"
     for name, dice in quality.dice.items():
         yield f"| {_plain(name)} | {dice:.3f} | {quality.guess[name]:.3f} |"
+    for name, dice in quality.wholes.items():
+        yield f"| {_plain(name)}, the whole | {dice:.3f} | |"
     if quality.sentence:
         yield ""
         yield f"**{quality.sentence}**"

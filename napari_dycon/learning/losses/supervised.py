@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -11,11 +13,17 @@ from napari_dycon.learning.batch import IGNORE
 _SMOOTH = 1e-5
 
 
-def partial_loss(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+def partial_loss(
+    logits: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    wholes: Sequence[Collection[int]] = (),
+) -> Tensor:
     """Mean of cross-entropy and Dice loss over the known voxels.
 
-    Dice is summed over the batch and averaged over the foreground classes present in it. Without any
-    known voxel the loss and all its gradients are 0.
+    Dice is summed over the batch and averaged over the foreground classes present in it, and the wholes:
+    unions of classes that count as one structure (the regions of Isensee et al. 2021), with the sum of
+    their probabilities. Without any known voxel the loss and all its gradients are 0.
 
     Parameters
     ----------
@@ -25,6 +33,8 @@ def partial_loss(logits: Tensor, target: Tensor, weight: Tensor | None = None) -
         `(B, X, Y, Z)` int64 class indices, 254 (do not care) or 255 (unknown).
     weight
         `(B, X, Y, Z)` non-negative importance of each voxel, or None for 1.
+    wholes
+        Of each whole, the class indices that are its parts.
 
     Returns
     -------
@@ -36,7 +46,7 @@ def partial_loss(logits: Tensor, target: Tensor, weight: Tensor | None = None) -
         known = target < IGNORE
         classes = torch.where(known, target, 0)
         importance = known.float() if weight is None else torch.where(known, weight.float(), 0.0)
-        dice = _dice_loss(scores.softmax(dim=1), classes, importance)
+        dice = _dice_loss(scores.softmax(dim=1), classes, importance, wholes)
         return 0.5 * (_cross_entropy(scores, classes, importance) + dice)
 
 
@@ -60,11 +70,17 @@ def _cross_entropy(scores: Tensor, classes: Tensor, importance: Tensor) -> Tenso
     return voxels.sum() / importance.sum().clamp_min(_SMOOTH)
 
 
-def _dice_loss(probabilities: Tensor, classes: Tensor, importance: Tensor) -> Tensor:
+def _dice_loss(
+    probabilities: Tensor, classes: Tensor, importance: Tensor, wholes: Sequence[Collection[int]]
+) -> Tensor:
     """Return 1 - Dice with squared sums (Milletari et al. 2016), weighted by voxel."""
+    pairs = [(probabilities[:, index], classes == index) for index in range(1, probabilities.shape[1])]
+    for parts in map(list, wholes):
+        union = torch.isin(classes, torch.tensor(parts, device=classes.device))
+        pairs.append((probabilities[:, parts].sum(dim=1), union))
     losses = []
-    for index in range(1, probabilities.shape[1]):
-        predicted, truth = probabilities[:, index], (classes == index).float() * importance
+    for predicted, there in pairs:
+        truth = there.float() * importance
         overlap = 2 * (predicted * truth).sum()
         total = (predicted * predicted * importance).sum() + truth.sum()
         present = (truth.sum() > 0).float()

@@ -9,7 +9,7 @@ from pydantic import PositiveInt
 from torch import Tensor
 
 from napari_dycon.learning.batch import IGNORE, UNKNOWN, Batch
-from napari_dycon.learning.losses.supervised import confident_cross_entropy, partial_loss
+from napari_dycon.learning.losses.supervised import confident_cross_entropy
 from napari_dycon.learning.losses.uncertainty import softmax_entropy
 from napari_dycon.learning.methods.base import Losses, Method, MethodSettings, Share, Weight, register
 from napari_dycon.learning.mixing import paste, random_boxes
@@ -88,7 +88,7 @@ class ADMT(Method):
         labelled = len(batch.image)
         logits = self.student(torch.cat([batch.image, image])).logits
         return {
-            "supervised": partial_loss(logits[:labelled], batch.supervision, batch.weight),
+            "supervised": self.labels_loss(logits[:labelled], batch.supervision, batch.weight),
             "pseudo": weight * confident_cross_entropy(logits[labelled:], target),
         }
 

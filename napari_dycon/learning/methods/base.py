@@ -62,6 +62,8 @@ class Method(nn.Module, ABC):
     ----------
     monitors
         Numbers of the last step worth recording that are not losses.
+    wholes
+        Class indices of the parts of each whole: a union of structures that counts as one.
     """
 
     name: ClassVar[str]
@@ -75,6 +77,7 @@ class Method(nn.Module, ABC):
         self.student = build_network(spec)
         self.teacher = Teacher(self.student, self.settings.momentum)
         self.monitors: dict[str, float] = {}
+        self.wholes: tuple[tuple[int, ...], ...] = ()
 
     @abstractmethod
     def forward(self, batch: Batch, progress: float) -> Losses:
@@ -91,7 +94,11 @@ class Method(nn.Module, ABC):
     def supervised(self, batch: Batch) -> Losses:
         """Return `{"supervised"}` of the student, computing nothing but the labelled patches."""
         logits = self.student(batch.image).logits
-        return {"supervised": partial_loss(logits, batch.supervision, batch.weight)}
+        return {"supervised": self.labels_loss(logits, batch.supervision, batch.weight)}
+
+    def labels_loss(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Return how far logits are from labels, those of structures and of wholes; see `partial_loss`."""
+        return partial_loss(logits, target, weight, self.wholes)
 
     def needs_unlabelled(self, progress: float) -> bool:
         """Whether `forward` reads unlabelled patches at this progress; where not, none need be made."""

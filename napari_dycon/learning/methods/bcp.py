@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from napari_dycon.learning.batch import IGNORE, UNKNOWN, Batch
-from napari_dycon.learning.losses.supervised import partial_loss
 from napari_dycon.learning.losses.uncertainty import pseudo_labels
 from napari_dycon.learning.methods.base import Losses, Method, MethodSettings, Share, Weight, register
 from napari_dycon.learning.mixing import paste, random_boxes
@@ -92,8 +91,8 @@ class BCP(Method):
         logits = self.student(mixed.image).logits
         self.monitors = {"pseudo_share": float((mixed.guess < IGNORE).float().mean())}
         return {
-            "supervised": partial_loss(logits, mixed.truth, mixed.weight),
-            "copy_paste": weight * partial_loss(logits, mixed.guess),
+            "supervised": self.labels_loss(logits, mixed.truth, mixed.weight),
+            "copy_paste": weight * self.labels_loss(logits, mixed.guess),
         }
 
     def supervised(self, batch: Batch) -> Losses:
@@ -102,7 +101,7 @@ class BCP(Method):
         image, target = batch.image, batch.supervision
         weight = None if batch.weight is None else paste(batch.weight.roll(1, 0), batch.weight, mask)
         logits = self.student(paste(image.roll(1, 0), image, mask)).logits
-        return {"supervised": partial_loss(logits, paste(target.roll(1, 0), target, mask), weight)}
+        return {"supervised": self.labels_loss(logits, paste(target.roll(1, 0), target, mask), weight)}
 
     def mix(self, batch: Batch, weak: Tensor, strong: Tensor) -> Mixture:
         """Paste both patches of each pair into each other (second phase, Eq. 2 to 5)."""

@@ -9,7 +9,7 @@ from napari_dycon.learning.batch import IGNORE, UNKNOWN, Batch
 from napari_dycon.learning.losses.supervised import confident_cross_entropy
 from napari_dycon.learning.losses.uncertainty import pseudo_labels
 from napari_dycon.learning.methods.base import Losses, Share, Weight, register
-from napari_dycon.learning.methods.pair import NetworkPair, PairSettings, supervised_sum
+from napari_dycon.learning.methods.pair import NetworkPair, PairSettings
 from napari_dycon.learning.schedules import ramp
 
 
@@ -56,7 +56,7 @@ class CPS(NetworkPair):
             return self.supervised(batch)
         around = self.survey(batch)
         logits = [output.logits for output in self.learn(batch, batch.strong, project=False)]
-        losses = {"supervised": supervised_sum(logits, batch)}
+        losses = {"supervised": self.supervised_sum(logits, batch)}
         if around.predictions:
             own, other = (
                 torch.where(around.open, pseudo_labels(scores, self.settings.confidence), UNKNOWN)

@@ -21,7 +21,7 @@ from napari_dycon.learning.losses.prototypes import (
     uncertain_cells,
     uncertain_contrast,
 )
-from napari_dycon.learning.losses.supervised import confident_cross_entropy, partial_loss
+from napari_dycon.learning.losses.supervised import confident_cross_entropy
 from napari_dycon.learning.losses.uncertainty import softmax_entropy
 from napari_dycon.learning.methods.base import Losses, Share, Weight, register
 from napari_dycon.learning.methods.pair import NetworkPair, PairSettings, Surroundings
@@ -118,7 +118,7 @@ class DualNetwork(NetworkPair):
     def _supervised_losses(self, outputs: list[Output], batch: Batch) -> list[Tensor]:
         """Cross-entropy and Dice on known voxels, for each network."""
         target, labelled = batch.supervision, len(batch.image)
-        return [partial_loss(output.logits[:labelled], target, batch.weight) for output in outputs]
+        return [self.labels_loss(output.logits[:labelled], target, batch.weight) for output in outputs]
 
     def _correction(self, outputs: list[Output], batch: Batch) -> Tensor:
         """L_cr: squared error where both networks are confident of different classes on labelled voxels."""

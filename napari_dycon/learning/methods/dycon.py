@@ -10,7 +10,6 @@ from torch import Tensor
 
 from napari_dycon.learning.batch import IGNORE, UNKNOWN, Batch
 from napari_dycon.learning.losses.fecl import UNCLEAR, cell_mean, fecl, patch_labels, sample_anchors
-from napari_dycon.learning.losses.supervised import partial_loss
 from napari_dycon.learning.losses.uncertainty import normalised_entropy
 from napari_dycon.learning.losses.uncl import uncl
 from napari_dycon.learning.methods.base import Losses, Method, MethodSettings, Share, Weight, register
@@ -131,16 +130,16 @@ class DyCON(Method):
         if strength == 0.0 or (alone and not settings.copy_paste):
             return self.supervised(batch)
         if alone:
-            return supervised_with_mixtures(self.student, batch, settings.box, strength)
+            return supervised_with_mixtures(self, batch, settings.box, strength)
         views = self._look(batch)
-        losses = {"supervised": _loss(views, views.target, slice(views.whole))}
+        losses = {"supervised": self._loss(views, views.target, slice(views.whole))}
         if settings.uncl_weight > 0:
             losses["uncl"] = strength * settings.uncl_weight * self._uncl(views, progress)
         if settings.fecl_weight > 0:
             losses["fecl"] = strength * settings.fecl_weight * self._fecl(views, progress)
         if settings.pseudo_weight > 0:
             taught = slice(views.whole, views.whole + views.mixed if views.mixed else None)
-            losses["pseudo"] = strength * settings.pseudo_weight * _loss(views, views.pseudo, taught)
+            losses["pseudo"] = strength * settings.pseudo_weight * self._loss(views, views.pseudo, taught)
         return losses
 
     def needs_unlabelled(self, progress: float) -> bool:
@@ -280,6 +279,11 @@ class DyCON(Method):
             hard_negatives=settings.hard_negatives,
         )
 
+    def _loss(self, views: Views, target: Tensor, part: slice) -> Tensor:
+        """Supervised loss of some of the patches."""
+        weight = None if views.weight is None else views.weight[part]
+        return self.labels_loss(views.student.logits[part], target[part], weight)
+
     def _patch_labels(self, views: Views, grid: tuple[int, int, int], progress: float) -> Tensor:
         """Return `(M,)` classes of the cells of the whole batch."""
         settings, classes = self.settings, self.student.spec.classes
@@ -297,12 +301,6 @@ class DyCON(Method):
             sure = patch_labels(views.pseudo, grid, classes, purity=purity, min_known=purity)
             known = torch.where(known == UNCLEAR, sure, known)
         return known.flatten()
-
-
-def _loss(views: Views, target: Tensor, part: slice) -> Tensor:
-    """Supervised loss of some of the patches."""
-    weight = None if views.weight is None else views.weight[part]
-    return partial_loss(views.student.logits[part], target[part], weight)
 
 
 def _grid(embedding: Tensor) -> tuple[int, int, int]:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from napari_dycon.learning.batch import IGNORE, Batch
 from napari_dycon.learning.losses.fecl import cell_mean, fecl, patch_labels, sample_anchors
-from napari_dycon.learning.losses.supervised import partial_loss
 from napari_dycon.learning.losses.uncertainty import softmax_entropy
 from napari_dycon.learning.losses.uncl import mean_squared_consistency, uncl
 from napari_dycon.learning.methods.base import Losses, Method, MethodSettings, Share, Weight, register
@@ -87,7 +86,7 @@ class DyCONPaper(Method):
         self.monitors = {"beta": beta}
         logits = views.student.logits[: views.labelled]
         losses = {
-            "supervised": 2.0 * partial_loss(logits, batch.supervision, batch.weight),
+            "supervised": 2.0 * self.labels_loss(logits, batch.supervision, batch.weight),
             "uncl": settings.uncl_weight * self._uncl(views, beta),
             "fecl": settings.fecl_weight * self._fecl(views),
         }

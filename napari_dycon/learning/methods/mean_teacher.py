@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from napari_dycon.learning.batch import Batch
-from napari_dycon.learning.losses.supervised import partial_loss
 from napari_dycon.learning.losses.uncl import mean_squared_consistency
 from napari_dycon.learning.methods.base import Losses, Method, MethodSettings, Share, Weight, register
 from napari_dycon.learning.schedules import ramp
@@ -50,7 +49,7 @@ class MeanTeacher(Method):
         labelled = len(batch.image)
         logits = self.student(torch.cat([batch.image, batch.strong])).logits
         return {
-            "supervised": partial_loss(logits[:labelled], batch.supervision, batch.weight),
+            "supervised": self.labels_loss(logits[:labelled], batch.supervision, batch.weight),
             "consistency": weight
             * mean_squared_consistency(logits[labelled:], self.teacher(batch.weak).logits, batch.inside),
         }

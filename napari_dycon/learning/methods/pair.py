@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from napari_dycon.learning.batch import UNKNOWN, Batch
-from napari_dycon.learning.losses.supervised import partial_loss
 from napari_dycon.learning.methods.base import Losses, Method, MethodSettings, Share
 from napari_dycon.learning.networks import Kind, NetworkSpec, Output, SegmentationNetwork, build_network
 from napari_dycon.learning.teacher import Teacher
@@ -68,7 +67,14 @@ class NetworkPair(Method):
         """Return `{"supervised"}`, the sum over both networks: each learns as fast as one alone."""
         self._keep_apart()
         logits = [network(batch.image).logits for network in self.learners()]
-        return {"supervised": supervised_sum(logits, batch)}
+        return {"supervised": self.supervised_sum(logits, batch)}
+
+    def supervised_sum(self, logits: list[Tensor], batch: Batch) -> Tensor:
+        """Return the supervised loss summed over networks, of logits whose first patches are labelled."""
+        target, labelled = batch.supervision, len(batch.image)
+        return torch.stack(
+            [self.labels_loss(scores[:labelled], target, batch.weight) for scores in logits]
+        ).sum()
 
     def needs_unlabelled(self, progress: float) -> bool:
         """Return whether the unlabelled scans have begun to teach."""
@@ -131,9 +137,3 @@ class NetworkPair(Method):
             fresh = build_network(self.partner.spec).to(next(self.partner.parameters()).device)
             for own, new in zip(self.partner.parameters(), fresh.parameters(), strict=True):
                 own.lerp_(new, PARTING)
-
-
-def supervised_sum(logits: list[Tensor], batch: Batch) -> Tensor:
-    """Return the supervised loss summed over networks, of logits whose first patches are the labelled."""
-    target, labelled = batch.supervision, len(batch.image)
-    return torch.stack([partial_loss(scores[:labelled], target, batch.weight) for scores in logits]).sum()

@@ -6,10 +6,8 @@ import torch
 from torch import Tensor
 
 from napari_dycon.learning.batch import Batch
-from napari_dycon.learning.losses.supervised import partial_loss
 from napari_dycon.learning.methods.base import Losses, Method, MethodSettings, Share, register
 from napari_dycon.learning.mixing import boxes_or_around, paste
-from napari_dycon.learning.networks import SegmentationNetwork
 from napari_dycon.learning.schedules import ramp
 
 LEAST = 4
@@ -59,7 +57,7 @@ class Supervised(Method):
         strength = ramp(progress, self.settings.start, self.settings.ramp_length)
         if strength == 0.0 or not self.settings.copy_paste:
             return self.supervised(batch)
-        return supervised_with_mixtures(self.student, batch, self.settings.box, strength)
+        return supervised_with_mixtures(self, batch, self.settings.box, strength)
 
 
 def patches_with_mixtures(labelled: int) -> int:
@@ -67,13 +65,13 @@ def patches_with_mixtures(labelled: int) -> int:
     return max(LEAST, 2 * labelled)
 
 
-def supervised_with_mixtures(
-    student: SegmentationNetwork, batch: Batch, box: float, strength: float
-) -> Losses:
+def supervised_with_mixtures(method: Method, batch: Batch, box: float, strength: float) -> Losses:
     """Supervised loss of half of the labelled patches, and of the others pasted into each other by pairs.
 
     Parameters
     ----------
+    method
+        Whose student learns.
     box
         Sides of what is copied as a share of the patch.
     strength
@@ -93,10 +91,10 @@ def supervised_with_mixtures(
 
     target = mix(batch.supervision)
     weight = None if batch.weight is None else mix(batch.weight)
-    logits = student(mix(batch.image)).logits
+    logits = method.student(mix(batch.image)).logits
 
     def loss(part: slice) -> Tensor:
-        return partial_loss(logits[part], target[part], None if weight is None else weight[part])
+        return method.labels_loss(logits[part], target[part], None if weight is None else weight[part])
 
     losses = {"supervised": loss(slice(whole))}
     return losses | {"mixed": strength * loss(slice(whole, None))} if pairs else losses

@@ -12,7 +12,6 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from napari_dycon.learning.batch import UNKNOWN, Batch
-from napari_dycon.learning.losses.supervised import partial_loss
 from napari_dycon.learning.methods.base import Losses, Method, MethodSettings, Share, Weight, register
 from napari_dycon.learning.networks import NetworkSpec, SegmentationNetwork
 from napari_dycon.learning.schedules import ramp
@@ -91,7 +90,7 @@ class UAMT(Method):
         certain = (entropy(self.ask(batch.weak)) < self._limit(progress)) & (batch.blank == UNKNOWN)
         self.monitors = {"certain_share": float(certain.float().mean())}
         return {
-            "supervised": partial_loss(logits[:labelled], batch.supervision, batch.weight),
+            "supervised": self.labels_loss(logits[:labelled], batch.supervision, batch.weight),
             "consistency": weight * certain_consistency(logits[labelled:], target, certain),
         }
 

@@ -19,10 +19,9 @@ from napari_dycon.learning.losses.prototypes import (
     place_contrast,
     prototype_contrast,
 )
-from napari_dycon.learning.losses.supervised import partial_loss
 from napari_dycon.learning.losses.uncertainty import normalised_entropy
 from napari_dycon.learning.methods.base import Losses, MethodSettings, Share, Weight, register
-from napari_dycon.learning.methods.pair import NetworkPair, PairSettings, Surroundings, supervised_sum
+from napari_dycon.learning.methods.pair import NetworkPair, PairSettings, Surroundings
 from napari_dycon.learning.mixing import paste, random_boxes
 from napari_dycon.learning.networks import NetworkSpec, Output
 from napari_dycon.learning.schedules import decay, ramp
@@ -98,7 +97,7 @@ class UCSeg(NetworkPair):
         guess = self._guess(batch, around)
         strong, guess = self._mix(batch, guess, progress)
         outputs = self.learn(batch, strong, project=settings.prototype_weight + settings.place_weight > 0)
-        losses = {"supervised": supervised_sum([output.logits for output in outputs], batch)}
+        losses = {"supervised": self.supervised_sum([output.logits for output in outputs], batch)}
         if settings.pseudo_weight > 0:
             losses["pseudo"] = strength * settings.pseudo_weight * self._pseudo(outputs, guess, around.first)
         if settings.calibration_weight > 0:
@@ -157,7 +156,7 @@ class UCSeg(NetworkPair):
     def _pseudo(self, outputs: list[Output], guess: Guess, first: int) -> Tensor:
         """Cross-entropy and Dice with the pseudo-labels, each voxel counting as much as it is certain."""
         target, certainty = guess.target[first:], guess.certainty[first:]
-        return _sum(partial_loss(output.logits[first:], target, certainty) for output in outputs)
+        return _sum(self.labels_loss(output.logits[first:], target, certainty) for output in outputs)
 
     def _calibration(self, outputs: list[Output], batch: Batch, progress: float) -> Tensor:
         """L_AU on labelled voxels."""

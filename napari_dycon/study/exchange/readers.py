@@ -19,7 +19,7 @@ import numpy as np
 from napari_dycon.errors import DyconError, StudyError
 from napari_dycon.study.store.files import READERS, free_path, scan_reference, study_around
 from napari_dycon.study.store.naming import fold, slug
-from napari_dycon.study.store.schema import CaseRecord, ImageRecord, reader_name
+from napari_dycon.study.store.schema import CaseRecord, ImageRecord, Whole, reader_name
 from napari_dycon.study.store.studyfile import STUDY_FILE
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation, Known
@@ -106,13 +106,20 @@ def _bring_up(own: Study, study: Study) -> None:
     there, values = {case.id for case in own.cases}, {each.value for each in own.structures}
     fresh = [_blank(case, study, own) for case in study.cases if case.id not in there]
     added = [each for each in study.structures if each.value not in values]
+    own.set_structures((*own.structures, *added), _shared_wholes(own, study))
     own.update(
         secret=study.record.secret,
         channels=study.record.channels,
         endings=study.record.endings,
-        structures=(*own.structures, *added),
         cases=(*own.cases, *fresh),
     )
+
+
+def _shared_wholes(own: Study, study: Study) -> tuple[Whole, ...]:
+    """Wholes of the study, then those of the reader alone."""
+    names = {structure.name for structure in own.structures}
+    shared = {whole.name: whole for whole in study.record.wholes if whole.name not in names}
+    return tuple(({whole.name: whole for whole in own.record.wholes} | shared).values())
 
 
 def _blank(case: CaseRecord, study: Study, own: Study) -> CaseRecord:

@@ -24,8 +24,11 @@ from napari_dycon.study.store.schema import (
     Status,
     Structure,
     StudyRecord,
+    Whole,
+    format_of,
     new_structure,
     reader_name,
+    sound_wholes,
 )
 from napari_dycon.study.store.studyfile import BACKUP_FILE, STUDY_FILE, Reading, StudyFile
 from napari_dycon.study.store.versions import Version
@@ -321,23 +324,33 @@ class StudyFolder:
                 "status": _status(fraction),
             }
             record = record.model_copy(update=facts)
-        return record.model_copy(update={"volumes_ml": _volumes(record, self.structures)})
+        return record.model_copy(update={"volumes_ml": _volumes(record, self.structures, self.record.wholes)})
 
-    def set_structures(self, structures: tuple[Structure, ...]) -> None:
-        """Replace the structures, and name the volumes of all cases after them; values given up retire."""
+    def set_structures(
+        self, structures: tuple[Structure, ...], wholes: tuple[Whole, ...] | None = None
+    ) -> None:
+        """Replace the structures, and name the volumes of all cases after them; values given up retire.
+
+        Wholes stay as they are where none are given; one that is left with a single part goes.
+        """
         self.require_writable()
-        names = [structure.name for structure in structures]
+        wholes = self.record.wholes if wholes is None else wholes
+        names = [structure.name for structure in structures] + [whole.name for whole in wholes]
         values = [structure.value for structure in structures]
         if len(set(names)) < len(names) or len(set(values)) < len(values):
             raise StudyError("There is a structure of that name or label value already; choose another.")
-        cases = [case.model_copy(update={"volumes_ml": _volumes(case, structures)}) for case in self.cases]
+        wholes = sound_wholes(wholes, structures)
+        volumes = {case.id: _volumes(case, structures, wholes) for case in self.cases}
+        cases = [case.model_copy(update={"volumes_ml": volumes[case.id]}) for case in self.cases]
         gone = {old.value: old.name for old in self.structures if old.value not in values}
         changes = {
             "structures": structures,
+            "wholes": wholes,
             "cases": tuple(cases),
             "retired": {**self.record.retired, **gone},
         }
-        self._live.write(self.record.model_copy(update=changes))
+        changed = self.record.model_copy(update=changes)
+        self._live.write(changed.model_copy(update={"schema_version": format_of(changed)}))
 
     @classmethod
     def _open_to_write(cls, path: Path, reading: Reading, lock: StudyLock, crashed: bool) -> Self:
@@ -441,7 +454,13 @@ def _status(known_fraction: float) -> Status:
     return "complete" if known_fraction >= 1 else "partial"
 
 
-def _volumes(record: CaseRecord, structures: Sequence[Structure]) -> dict[str, float]:
+def _volumes(
+    record: CaseRecord, structures: Sequence[Structure], wholes: Sequence[Whole]
+) -> dict[str, float]:
     if record.status == "unlabelled":
         return {}
-    return {s.name: record.label_voxels.get(s.value, 0) * record.voxel_ml for s in structures}
+    parts = {s.name: (s.value,) for s in structures} | {whole.name: whole.parts for whole in wholes}
+    return {
+        name: sum(record.label_voxels.get(value, 0) for value in values) * record.voxel_ml
+        for name, values in parts.items()
+    }

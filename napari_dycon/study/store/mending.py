@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from napari_dycon.study.store.schema import (
     CaseRecord,
     Structure,
     StudyRecord,
+    Whole,
+    sound_wholes,
 )
 
 
@@ -48,6 +50,7 @@ def mend(
     told = content.get("set_aside")
     parts = {
         "structures": structures,
+        "wholes": _wholes(content.get("wholes"), structures, notes),
         "cases": tuple(cases.values()),
         "set_aside": (*(told if isinstance(told, list) else ()), *aside),
     }
@@ -72,6 +75,20 @@ def _structures(content: Any, notes: list[str]) -> tuple[Structure, ...]:
         if not isinstance(raw, dict) or structure.name != raw.get("name"):
             notes.append(f"The name of structure {structure.value} could not be used; rename it.")
     return tuple(found.values())
+
+
+def _wholes(content: Any, structures: Sequence[Structure], notes: list[str]) -> tuple[Whole, ...]:
+    found: list[Whole] = []
+    for raw in content if isinstance(content, list) else ():
+        try:
+            whole = Whole.model_validate(raw)
+        except ValidationError:
+            whole = None
+        kept = sound_wholes([*found, whole] if whole else found, structures)
+        if len(kept) == len(found):
+            notes.append(f"A whole in study.json could not be read and was left out: {str(raw)[:80]}.")
+        found = list(kept)
+    return tuple(found)
 
 
 def _structure(raw: Any, found: Mapping[int, Structure]) -> Structure | None:

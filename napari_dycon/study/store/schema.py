@@ -14,10 +14,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from napari_dycon.errors import StudyError
 
-SCHEMA_VERSION = 2
-"""The newest that is read; what has one image a case is written as 1, which every version reads."""
+SCHEMA_VERSION = 3
+"""The newest that is read; what has one image a case and no wholes is 1, which every version reads."""
 SEVERAL_IMAGES = 2
 """Of a study with several images a case, which an older program would train on one of."""
+WITH_WHOLES = 3
+"""Of a study with wholes, which an older program would neither train, measure nor export."""
 LONGEST_CHANNEL = 32
 LONGEST_NAME = 200
 LONGEST_READER = 64
@@ -75,6 +77,12 @@ def _group_name(text: str) -> str:
     if text and (len(_plain_name(text)) > LONGEST_GROUP or text != text.strip()):
         raise ValueError(f"its group has a name of up to {LONGEST_GROUP} letters, not {text!r}")
     return text
+
+
+def _parts(values: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(values)) < 2:
+        raise ValueError("a whole has at least two parts")
+    return tuple(sorted(set(values)))
 
 
 def reader_name(text: str) -> str:
@@ -142,6 +150,25 @@ class Structure(BaseModel):
     locked: bool = False
     hidden: bool = False
     group: Annotated[str, AfterValidator(_group_name)] = ""
+
+
+class Whole(BaseModel):
+    """Structures that together count as one more: a tumour inside its organ, say.
+
+    Masks hold the parts; a voxel of any part belongs to the whole. A structure may be a part of several.
+
+    Attributes
+    ----------
+    name
+        As that of a structure, and unlike all of them.
+    parts
+        Label values of at least two structures, ascending.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: Annotated[str, AfterValidator(_plain_name)]
+    parts: Annotated[tuple[int, ...], AfterValidator(_parts)]
 
 
 def in_groups(structures: Iterable[Structure]) -> dict[str, tuple[Structure, ...]]:
@@ -294,6 +321,8 @@ class StudyRecord(BaseModel):
     ----------
     revision
         Grows with every write of the file.
+    wholes
+        What counts as one more structure, as the union of others.
     channels
         Names of the images that a case has, first that of the scan; none where it has nothing but the scan.
     endings
@@ -314,6 +343,7 @@ class StudyRecord(BaseModel):
     revision: int = 0
     name: str
     structures: tuple[Structure, ...] = ()
+    wholes: tuple[Whole, ...] = ()
     channels: tuple[ChannelName, ...] = ()
     endings: dict[ChannelName, str] = {}
     cases: tuple[CaseRecord, ...] = ()
@@ -326,10 +356,32 @@ class StudyRecord(BaseModel):
     @model_validator(mode="after")
     def _unique(self) -> StudyRecord:
         _require_unique("structure values", [str(structure.value) for structure in self.structures])
-        _require_unique("structure names", [structure.name for structure in self.structures])
+        names = [structure.name for structure in self.structures]
+        _require_unique("structure names", names + [whole.name for whole in self.wholes])
+        if sound_wholes(self.wholes, self.structures) != self.wholes:
+            raise ValueError("a whole has parts that are no structures, or the parts of another whole")
         _require_unique("channels", [channel.lower() for channel in self.channels])
         _require_unique("case ids", [case.id.lower() for case in self.cases])
         return self
+
+
+def sound_wholes(wholes: Iterable[Whole], structures: Iterable[Structure]) -> tuple[Whole, ...]:
+    """Leave out parts that are no structures, then wholes of fewer than two parts and those there twice."""
+    names = {structure.value: structure.name for structure in structures}
+    kept: dict[tuple[int, ...], Whole] = {}
+    for whole in wholes:
+        parts = tuple(value for value in whole.parts if value in names)
+        taken = {*names.values(), *(other.name for other in kept.values())}
+        if len(parts) > 1 and parts not in kept and whole.name not in taken:
+            kept[parts] = whole.model_copy(update={"parts": parts})
+    return tuple(kept.values())
+
+
+def format_of(record: StudyRecord) -> int:
+    """The oldest format in which a record can be written."""
+    if record.wholes:
+        return WITH_WHOLES
+    return SEVERAL_IMAGES if record.channels else 1
 
 
 def _require_unique(what: str, items: list[str]) -> None:

@@ -26,6 +26,7 @@ CLASSES = torch.tensor([0, 0, 0, 1, 1, 2, 2, 3])
 LOSSES = {
     "partial": lambda x: partial_loss(x, TARGET),
     "partial, weighted": lambda x: partial_loss(x, TARGET, WEIGHT),
+    "partial, with a whole": lambda x: partial_loss(x, TARGET, WEIGHT, [(1, 2)]),
     "pseudo-labels": lambda x: confident_cross_entropy(x, TARGET),
     "consistency": lambda x: mean_squared_consistency(x, TEACHER),
     "uncl": lambda x: uncl(x, TEACHER, 0.7),

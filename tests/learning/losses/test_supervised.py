@@ -136,3 +136,47 @@ def test_the_gradient_of_pseudo_labels_is_softmax_minus_label():
     truth = truth.reshape(4, *target.shape).swapaxes(0, 1)
     expected = (_softmax(logits.astype(np.float64)) - truth) * known[:, None] / known.sum()
     np.testing.assert_allclose(tensor.grad.numpy(), expected, atol=1e-8)
+
+
+def test_no_wholes_leave_every_bit_of_the_loss_as_it_was():
+    logits, target, weight = (torch.from_numpy(a) for a in _case(4))
+    assert torch.equal(partial_loss(logits, target, weight, ()), partial_loss(logits, target, weight))
+
+
+def test_a_whole_is_one_more_term_of_the_dice_loss():
+    logits, target, weight = (torch.from_numpy(a) for a in _case(4))
+    known = target < IGNORE
+    importance = torch.where(known, weight, 0.0)
+    probabilities = logits.softmax(1)
+
+    def term(predicted, there):
+        truth = there.float() * importance
+        total = (predicted**2 * importance).sum() + truth.sum()
+        return 1 - (2 * (predicted * truth).sum() + 1e-5) / (total + 1e-5)
+
+    terms = [term(probabilities[:, index], target == index) for index in (1, 2, 3)]
+    whole = term(probabilities[:, 1] + probabilities[:, 3], (target == 1) | (target == 3))
+    plain = partial_loss(logits, target, weight)
+    expected = plain + 0.5 * (torch.stack([*terms, whole]).mean() - torch.stack(terms).mean())
+    assert partial_loss(logits, target, weight, [(1, 3)]) == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_what_is_unknown_is_not_read_through_a_whole():
+    logits, target, weight = (torch.from_numpy(a) for a in _case(4))
+    logits.requires_grad_()
+    partial_loss(logits, target, weight, [(1, 3)]).backward()
+    assert logits.grad.abs().sum(1)[(target >= IGNORE) | (weight == 0)].max() == 0
+    changed = torch.where(target == UNKNOWN, torch.tensor(1e3), logits.detach()[:, 0])
+    scores = torch.cat([changed[:, None], logits.detach()[:, 1:]], 1)
+    assert torch.equal(
+        partial_loss(scores, target, weight, [(1, 3)]),
+        partial_loss(logits.detach(), target, weight, [(1, 3)]),
+    )
+
+
+def test_a_whole_does_not_mind_which_of_its_parts_a_voxel_is():
+    logits = torch.zeros(1, 4, 2, 2, 2)
+    logits[:, 1] = 20.0
+    target = torch.full((1, 2, 2, 2), 3)
+    wrong, right = partial_loss(logits, target), partial_loss(logits, target, None, [(1, 3)])
+    assert right < wrong - 0.1

@@ -302,3 +302,12 @@ def test_the_committee_holds_different_networks_once_trained(name):
     image, _ = _patches(1)
     logits = [member(image).logits for member in members]
     assert all(not torch.equal(logits[0], other) for other in logits[1:])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_whole_is_a_part_of_what_labels_teach(name):
+    spec = SPEC.model_copy(update={"classes": 4})
+    method, batch = _build(name, spec), _batch(classes=4)
+    plain = _losses(copy.deepcopy(method), batch, 0.0)
+    method.wholes = ((1, 3),)
+    assert _losses(method, batch, 0.0)["supervised"] != plain["supervised"]

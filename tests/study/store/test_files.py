@@ -69,9 +69,9 @@ def test_keys_that_this_version_does_not_know_are_kept(tmp_path):
 
 
 def test_a_newer_format_is_refused_and_not_touched(tmp_path):
-    text = '{"schema_version": 3, "name": "x", "wards": {}}'
+    text = '{"schema_version": 4, "name": "x", "wards": {}}'
     (tmp_path / "study.json").write_text(text)
-    with pytest.raises(StudyError, match=r"newer version of napari-dycon \(format 3"):
+    with pytest.raises(StudyError, match=r"newer version of napari-dycon \(format 4"):
         Study.open(tmp_path)
     assert (tmp_path / "study.json").read_text() == text
 
