@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from napari_dycon.io.masks import values_at_edge
 from napari_dycon.study.exchange.formats import USUAL, Format, formats, structures_in
 from napari_dycon.study.store import naming
 from napari_dycon.study.store.files import OWN_FOLDERS
-from napari_dycon.study.store.schema import CaseRecord, Structure
+from napari_dycon.study.store.schema import MOST_STRUCTURES, CaseRecord, Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation, Known
 
@@ -176,6 +176,7 @@ def export(
         raise StudyError(_nothing(skipped))
     names = _names(study, request.pseudonyms)
     _require_room(study, request, names, cases)
+    items = _items(study)
     masks: list[tuple[Path, Origin]] = []
     written: list[str] = []
     rows: list[dict[str, object]] = []
@@ -183,12 +184,12 @@ def export(
     for done, case in enumerate(cases, start=1):
         if stopped():
             break
-        files = _files(form, names[case.id], study.structures)
+        files = _files(form, names[case.id], items)
         paths, origin, problem = [request.out / file for file in files], None, None
         try:
             _require_unchanged(study, case)
             mask, origin = _mask(study, case, None if case.id in skipped else run)
-            paths = _write(form, mask, study.scan_path(case.id), study.structures, paths)
+            paths = _write(form, mask, study.scan_path(case.id), study.structures, items, paths)
         except (DyconError, OSError) as error:
             problem, origin = str(error), None
             problems.append((case.id, problem))
@@ -261,12 +262,29 @@ def _require_usable(form: Format, request: ExportRequest) -> None:
         )
 
 
-def _files(form: Format, stem: str, structures: Sequence[Structure]) -> list[str]:
-    """Name the files of a case: one, or one a structure in their order."""
+class _Item(NamedTuple):
+    """A structure or a whole, as a structure, and the label values that it has in masks."""
+
+    named: Structure
+    parts: tuple[int, ...]
+
+
+def _items(study: Study) -> list[_Item]:
+    """Structures in their order, then wholes, coloured as their first part, with a value that no mask has."""
+    items = [_Item(structure, (structure.value,)) for structure in study.structures]
+    for place, whole in enumerate(study.record.wholes, start=1):
+        color = study.structure(whole.parts[0]).color
+        named = Structure.model_construct(value=MOST_STRUCTURES + place, name=whole.name, color=color)
+        items.append(_Item(named, whole.parts))
+    return items
+
+
+def _files(form: Format, stem: str, items: Sequence[_Item]) -> list[str]:
+    """Name the files of a case: one, or one a structure or whole in their order."""
     if not form.apart:
         return [f"{stem}{form.suffix}"]
-    parts = naming.structure_stems(structures)
-    return [f"{stem}_{parts[structure.value]}{form.suffix}" for structure in structures]
+    stems = naming.structure_stems([item.named for item in items])
+    return [f"{stem}_{stems[item.named.value]}{form.suffix}" for item in items]
 
 
 def _write(
@@ -274,17 +292,20 @@ def _write(
     mask: NDArray[np.uint8],
     scan: Path,
     structures: Sequence[Structure],
+    items: Sequence[_Item],
     paths: Sequence[Path],
 ) -> list[Path]:
     """Write all files of a case or none; return those that there are now."""
     if not form.apart:
         form.write(mask, scan, structures, paths[0])
         return list(paths)
-    found = structures_in(mask, structures, paths[0])
-    wanted = [(one, path) for one, path in zip(structures, paths, strict=True) if form.empty or one in found]
+    found = {structure.value for structure in structures_in(mask, structures, paths[0])}
+    pairs = zip(items, paths, strict=True)
+    wanted = [(item, path) for item, path in pairs if form.empty or found & set(item.parts)]
     with atomic_files(paths[0].parent) as folder:
-        for structure, path in wanted:
-            form.write((mask == structure.value).astype(np.uint8), scan, [structure], folder / path.name)
+        for item, path in wanted:
+            inside = np.isin(mask, item.parts).astype(np.uint8)
+            form.write(inside, scan, [item.named], folder / path.name)
     written = [path for _, path in wanted]
     for path in set(paths) - set(written):
         path.unlink(missing_ok=True)  # of an earlier export
@@ -325,7 +346,7 @@ def _in_the_way(study: Study, request: ExportRequest, stems: Sequence[str]) -> l
     if not out.is_dir():
         return []
     there = {naming.fold(path.name): path for path in out.iterdir()}
-    wanted = [*(file for stem in stems for file in _files(form, stem, study.structures)), TABLE]
+    wanted = [*(file for stem in stems for file in _files(form, stem, _items(study))), TABLE]
     return [there[naming.fold(name)] for name in wanted if naming.fold(name) in there]
 
 
@@ -392,8 +413,8 @@ def _rows(
     hidden = pseudonyms or case.source == "dicom"
     alone = case.patient == case.id
     patient = naming.patient_pseudonym(case.patient, study.secret) if pseudonyms else case.patient
-    for place, structure in enumerate(study.structures):
-        voxels = int(counts[structure.value])
+    for place, (structure, parts) in enumerate(_items(study)):
+        voxels = int(counts[list(parts)].sum())
         yield {
             "case": names[case.id] if pseudonyms else case.id,
             "file": files[min(place, len(files) - 1)],
@@ -402,7 +423,7 @@ def _rows(
             "structure": structure.name,
             "voxels": voxels,
             "volume_ml": voxels * case.voxel_ml,
-            "cut_at_edge": "yes" if structure.value in at_edge else "no",
+            "cut_at_edge": "yes" if at_edge & set(parts) else "no",
             "source": origin,
             "known_percent": 100.0 * case.known_fraction,
         }

@@ -1,5 +1,7 @@
 """Formats other than NIfTI and DICOM, read by other programs than the one that wrote them."""
 
+import csv
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from napari_dycon.io.masks import read_labels
 from napari_dycon.io.volumes import read_geometry
 from napari_dycon.study.exchange import exporting, importing
 from napari_dycon.study.exchange.exporting import ExportRequest, existing, export_all
-from napari_dycon.study.store.schema import Structure
+from napari_dycon.study.store.schema import Structure, Whole
+from napari_dycon.study.store.wholes import add_wholes
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.annotations import Annotation
 
@@ -80,6 +83,18 @@ def test_a_segmentation_of_slicer_comes_back_by_its_names(study, mask, oblique_s
         by_name = {item.name: item.value for item in other.structures}
     for item in STRUCTURES[:2]:
         np.testing.assert_array_equal(back == by_name[item.name], mask == item.value)
+
+
+def test_a_whole_has_a_file_of_its_own_beside_its_parts(study, mask, oblique_scan, tmp_path):
+    add_wholes(study, [Whole(name="heart", parts=(2, 5))])
+    path = written(study, tmp_path, "nifti-per-structure")[-1]
+    assert path.name == "oblique_heart.nii.gz"
+    found = sitk.GetArrayFromImage(sitk.ReadImage(str(path))).T
+    np.testing.assert_array_equal(found, (mask == 2) | (mask == 5))
+    table = (tmp_path / "out" / "volumes.csv").read_text(encoding="utf-8-sig")
+    rows = csv.DictReader(table.splitlines())
+    voxels = {row["structure"]: int(row["voxels"]) for row in rows}
+    assert voxels["heart"] == np.isin(mask, (2, 5)).sum() > 0
 
 
 def test_each_structure_has_a_file_of_its_own(study, mask, oblique_scan, tmp_path):
