@@ -400,17 +400,18 @@ def test_functions_are_not_named_by_what_has_been_done():
 
 FILES = ("plugin.manifest.reader", "plugin.manifest.writer", "plugin.manifest.sample_data")
 WINDOW = ("plugin.session", "plugin.widgets.dock", "plugin.background.jobs", "plugin.manifest.launch")
-LEARNING = ("guidance.suggestions", "learning.methods.base", "engine.trainer")
+LEARNING = ("guidance.suggestions", "learning.methods.base", "engine.trainer", "engine.inference")
+LATE = {"monai", "lightning_fabric", "torch._dynamo"}
 
 
 @pytest.fixture(scope="module")
 def heavy():
-    """Which of torch and monai are there once a module was imported, after those before it in its row."""
-    code = """
+    """Whether torch and what comes late are there once a module was imported, after those before it."""
+    code = f"""
 import importlib, sys
 for module in sys.argv[1:]:
-    importlib.import_module(f"napari_dycon.{module}")
-    print(module, *({"torch", "monai"} & set(sys.modules)))
+    importlib.import_module("napari_dycon." + module)
+    print(module, *({LATE | {"torch"}} & set(sys.modules)))
 """
     found = {}
     for modules in ((*FILES, *WINDOW), LEARNING):
@@ -431,5 +432,5 @@ def test_opening_a_file_does_not_import_torch(heavy, module):
 
 
 @pytest.mark.parametrize("module", LEARNING)
-def test_monai_is_imported_no_earlier_than_a_network_is_built(heavy, module):
-    assert "monai" not in heavy[module]
+def test_what_takes_seconds_is_imported_no_earlier_than_a_network_is_built_or_trained(heavy, module):
+    assert not LATE & heavy[module]

@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from napari_dycon.engine.device import DeviceName
@@ -14,8 +13,6 @@ from napari_dycon.engine.plan import Plan
 from napari_dycon.engine.team import ALONE, Team
 from napari_dycon.learning.batch import Batch
 from napari_dycon.learning.methods.base import Method
-
-logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision on stderr
 
 WARM_UP_STEPS = 10
 """Steps over which the learning rate rises, also where a run goes on from another model: moments are new."""
@@ -45,6 +42,9 @@ class Optimisation:
     """
 
     def __init__(self, method: Method, plan: Plan, device: DeviceName, seed: int, team: Team = ALONE) -> None:
+        from lightning_fabric import Fabric  # its package, which brings torch's compiler, takes seconds
+
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells the precision on stderr
         self.method = method
         self._team = team
         self.rate_factor = 1.0

@@ -12,12 +12,9 @@ from contextlib import contextmanager
 from dataclasses import fields
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, distributed, nn
 
 from napari_dycon.engine.device import DeviceName, is_out_of_memory, resolve_device
@@ -26,7 +23,8 @@ from napari_dycon.errors import TrainingError
 from napari_dycon.learning.batch import Batch
 from napari_dycon.learning.networks import Output, SegmentationNetwork
 
-logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces itself on stderr
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 PATIENCE = timedelta(days=30)
 """A training may rest for long, and its processes wait for each other meanwhile."""
@@ -107,7 +105,7 @@ class Several(Team):
         How many of them are on this machine.
     """
 
-    def __init__(self, fabric: Fabric, here: int) -> None:
+    def __init__(self, fabric: "Fabric", here: int) -> None:
         self.rank, self.size, self.place = fabric.global_rank, fabric.world_size, fabric.local_rank
         self.here = here
         self.device = fabric.device
@@ -245,7 +243,8 @@ def _gather(part: Tensor, rows: slice, count: int, team: Team) -> Tensor:
 
 def started_with_others() -> bool:
     """Whether whatever started this process, ``torchrun`` for example, has started the others of a team."""
-    return TorchElasticEnvironment.detect() and TorchElasticEnvironment().world_size() > 1
+    launched = distributed.is_available() and distributed.is_torchelastic_launched()
+    return launched and int(os.environ["WORLD_SIZE"]) > 1
 
 
 @contextmanager
@@ -260,6 +259,11 @@ def join_team(device: str = "auto") -> Iterator[Team]:
     if not started_with_others():
         yield ALONE
         return
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces itself on stderr
     name = resolve_device(device)
     environment = TorchElasticEnvironment()
     here = int(os.environ.get("LOCAL_WORLD_SIZE", environment.world_size()))
