@@ -12,13 +12,25 @@ import tempfile
 import time
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
-from strokes import SHAPE, make_study
 
+from napari_dycon.study.exchange.importing import add_scan
+from napari_dycon.study.store.schema import Structure
 from napari_dycon.study.study import Study
 from napari_dycon.study.truth.editing import AnnotationEditor
 
+SHAPE = (512, 512, 300)
 CENTRE = tuple(size // 2 for size in SHAPE)
+
+
+def make_study(home: Path) -> Study:
+    """Return a study of one scan of noise."""
+    voxels = np.random.default_rng(0).integers(0, 900, SHAPE, dtype=np.int16)
+    nib.save(nib.Nifti1Image(voxels, np.diag([0.7, 0.7, 1.0, 1.0])), home / "scan.nii.gz")
+    study = Study.create(home / "study", [Structure(value=1, name="organ")])
+    add_scan(study, home / "scan.nii.gz")
+    return study
 
 
 def paint(editor: AnnotationEditor, radius: int, depth: int) -> None:
@@ -32,21 +44,19 @@ def paint(editor: AnnotationEditor, radius: int, depth: int) -> None:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as home:
-        make_study(Path(home))
-        with Study.open(Path(home) / "study") as study:
-            case = study.cases[0].id
-            editor = AnnotationEditor(study.annotation(case).in_file_order(), study.geometry(case))
-            for what, radius, depth in (("first", 40, 0), ("stroke", 40, 0), ("ball", 20, 20)):
-                paint(editor, radius, depth)
-                started, work = time.perf_counter(), time.thread_time()
-                taken = editor.take()
-                assert taken is not None
-                study.save_annotation(case, *taken)
-                print(
-                    f"{what:8} {1000 * (time.thread_time() - work):6.0f} of the processor, "
-                    f"{1000 * (time.perf_counter() - started):6.0f} in all"
-                )
+    with tempfile.TemporaryDirectory() as home, make_study(Path(home)) as study:
+        case = study.cases[0].id
+        editor = AnnotationEditor(study.annotation(case).in_file_order(), study.geometry(case))
+        for what, radius, depth in (("first", 40, 0), ("stroke", 40, 0), ("ball", 20, 20)):
+            paint(editor, radius, depth)
+            started, work = time.perf_counter(), time.thread_time()
+            taken = editor.take()
+            assert taken is not None
+            study.save_annotation(case, *taken)
+            print(
+                f"{what:8} {1000 * (time.thread_time() - work):6.0f} of the processor, "
+                f"{1000 * (time.perf_counter() - started):6.0f} in all"
+            )
 
 
 if __name__ == "__main__":
