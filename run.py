@@ -146,45 +146,57 @@ def run_demo(arguments: list[str]) -> int:
 def run_tests(arguments: list[str]) -> int:
     """Run the style, type, documentation and behaviour checks; stop at the first that fails.
 
-    Tests of the window run in two groups beside each other, those of a group one after the other, for they
-    share a screen. The others run side by side, one process a core, those of a file together, and say how
-    much of the package they have run.
+    Types and documentation are checked beside each other. Tests of the window run in two groups beside each
+    other, those of a group one after the other, for they share a screen. The others run side by side, one
+    process a core, those of a file together, and say how much of the package they have run.
     """
     python = [str(PYTHON), "-m"]
-    checks = {
-        "ruff check": [*python, "ruff", "check", "."],
-        "ruff format": [*python, "ruff", "format", "--check", "."],
-        "mypy": [*python, "mypy"],
-        "mkdocs": [*python, "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(VENV / "site")],
-    }
+    types = [*python, "mypy"]
+    docs = [*python, "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(VENV / "site")]
     if arguments:
-        checks["pytest"] = [*python, "pytest", *arguments]
+        tests = [*python, "pytest", *arguments]
     else:
         side_by_side = ["--numprocesses=logical", "--maxprocesses=4", "--max-worker-restart=0"]
         # Files stay together in their order, or the longest one, of a few tests, comes last.
         side_by_side += ["--dist=loadfile", "--no-loadscope-reorder"]
         coverage = ["--cov", "--cov-report=", "--cov-fail-under=1"]  # any floor has the total printed
         elsewhere = [f"--ignore={folder}" for folder in WINDOW_TESTS]
-        checks["pytest"] = [*python, "pytest", *side_by_side, *coverage, *elsewhere]
-    for name, command in checks.items():
+        tests = [*python, "pytest", *side_by_side, *coverage, *elsewhere]
+    steps: list[tuple[str, list[list[str]]]] = [
+        ("ruff check", [[*python, "ruff", "check", "."]]),
+        ("ruff format", [[*python, "ruff", "format", "--check", "."]]),
+        ("mypy, mkdocs", [types, docs]),
+        ("pytest", [tests]),
+    ]
+    if not arguments:
+        steps.append(("pytest, the window", window_tests()))
+    for name, commands in steps:
         print(f"== {name}", flush=True)
-        status = subprocess.run(command, check=False, cwd=ROOT).returncode
+        status = run_beside(commands) if len(commands) > 1 else run(commands[0])
         if status:
             return status
-    return 0 if arguments else run_window_tests()
+    return 0
 
 
-def run_window_tests() -> int:
-    """Run two halves of `WINDOW_TESTS` beside each other; each is printed as a whole when it has ended."""
-    print("== pytest, the window", flush=True)
+def run(command: list[str]) -> int:
+    """Run a command in the repository; return its exit status."""
+    return subprocess.run(command, check=False, cwd=ROOT).returncode
+
+
+def window_tests() -> list[list[str]]:
+    """Return what runs two halves of `WINDOW_TESTS`, which share nothing."""
     first = [*WINDOW_TESTS[:1], *(f"--ignore={place}" for place in SECOND_SCREEN)]
-    halves = first, SECOND_SCREEN
     command = [str(PYTHON), "-m", "pytest", "-p", "no:cacheprovider"]
+    return [[*command, *first], [*command, *SECOND_SCREEN]]
+
+
+def run_beside(commands: list[list[str]]) -> int:
+    """Run commands beside each other, each printed as a whole when it has ended; return the first failure."""
     with contextlib.ExitStack() as stack:
-        logs = [stack.enter_context(tempfile.TemporaryFile()) for _ in halves]
+        logs = [stack.enter_context(tempfile.TemporaryFile()) for _ in commands]
         groups = [
-            subprocess.Popen([*command, *group], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-            for group, log in zip(halves, logs, strict=True)
+            subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+            for command, log in zip(commands, logs, strict=True)
         ]
         stack.callback(lambda: [group.kill() for group in groups if group.poll() is None])
         statuses = []
