@@ -186,6 +186,8 @@ class Suggestions:
         self.record.follow(self.places)
         self._see_settled()
         if place is not None and place.case == case_id:
+            if place.structure:
+                self._presenter.select_value(place.structure)
             self.record.arrive(place)
             if place.level != CASE:
                 self._signposts.frame(BoxInSpace(*self._presenter.slices.edges_of(place)))

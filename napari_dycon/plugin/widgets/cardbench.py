@@ -8,12 +8,15 @@ from qtpy.QtCore import QObject
 
 from napari_dycon.guidance.worth import in_words
 from napari_dycon.plugin.widgets.cards import Card
-from napari_dycon.study.store.place_log import CASE, REGION
+from napari_dycon.study.store.place_log import CASE, REGION, SLICE
 
 if TYPE_CHECKING:
     from napari_dycon.guidance.suggestions import Suggestion
     from napari_dycon.plugin.session import Session
     from napari_dycon.plugin.widgets.cards import CardsPanel
+
+LONG_SLICE_S = 300
+"""What is foretold of a slice beyond this is noise in the prediction, not a length that a hand would draw."""
 
 
 class CardBench(QObject):
@@ -65,7 +68,7 @@ class CardBench(QObject):
             colour=colours.get(place.structure, "#808080"),
             reason=place.reason,
             state=suggestions.state_of(place),
-            time=in_words(place.seconds),
+            time=tell_time(place),
             decides=place.level == REGION,
             picture=None if pictured is None else pictured.picture,
         )
@@ -82,6 +85,13 @@ class CardBench(QObject):
     def _on_opened(self, case_id: str) -> None:
         del case_id
         self.show_all()
+
+
+def tell_time(place: "Suggestion") -> str:
+    """Say about how long a place takes; a bound for a slice that is in doubt all over."""
+    if place.level == SLICE and place.seconds > LONG_SLICE_S:
+        return f"over {LONG_SLICE_S // 60} min"
+    return in_words(place.seconds)
 
 
 def _tell_where(place: "Suggestion", slice_number: str) -> str:

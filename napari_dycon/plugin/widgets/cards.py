@@ -308,7 +308,7 @@ class CardsPanel(QWidget):
         self.time.setText(card.time)
         self.swatch.set_colour(card.colour)
         state = {"done": "Done. ", "skipped": "Skipped. "}.get(card.state, "")
-        self.reason.show_text(state + card.reason)
+        self.reason.show_text(state + card.reason[:1].upper() + card.reason[1:])
         self.picture.set_picture(card.picture)
 
     def set_theme(self, theme: Theme) -> None:

@@ -119,6 +119,15 @@ def test_a_place_that_a_person_found_alone_counts_without_time_and_work_elsewher
     assert entry.outcome == "corrected" and entry.seconds is None
 
 
+def test_one_paints_with_the_structure_that_a_place_is_about_and_the_tool_stays_in_the_hand(desk):
+    layer = desk.opened.layer("annotation")
+    desk.session.structures.select(3)
+    layer.mode = "pan_zoom"
+    desk.go()
+    assert desk.session.structures.active_value == layer.selected_label == 1
+    assert layer.mode == "pan_zoom"
+
+
 def test_looking_only_is_no_work(desk):
     desk.go()
     desk.opened.open("gamma")

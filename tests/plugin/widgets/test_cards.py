@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 
+from napari_dycon.guidance.suggestions import Suggestion
+from napari_dycon.plugin.widgets.cardbench import tell_time
 from napari_dycon.plugin.widgets.cards import Card, CardsPanel
 
 LEFT = Qt.MouseButton.LeftButton
@@ -49,6 +51,24 @@ def test_a_card_tells_position_place_structure_and_the_whole_reason(qtbot, panel
     assert panel.reason.wordWrap() and panel.reason.text() == long
     assert panel.reason.height() >= panel.reason.heightForWidth(panel.reason.width())
     assert panel.previous_button.isEnabled()
+
+
+def test_a_reason_begins_like_a_sentence_whatever_stands_before_it(panel):
+    panel.set_cards([card("right ventricle edge unclear"), card("left atrium apart", state="done")], 0)
+    assert panel.reason.text() == "Right ventricle edge unclear"
+    panel.set_cards([card(), card("left atrium apart", state="done")], 1)
+    assert panel.reason.text() == "Done. Left atrium apart"
+
+
+@pytest.mark.parametrize(
+    ("level", "seconds", "said"),
+    [("slice", 125, "about 2 min"), ("slice", 1200, "over 5 min"), ("case", 1200, "about 20 min")],
+)
+def test_no_slice_is_said_to_take_longer_than_a_hand_would_draw_on_it(level, seconds, said):
+    box = ((0, 1),) * 3
+    about = {"structure": 1, "structure_name": "one", "score": 1.0, "reason": ""}
+    place = Suggestion("a", "axial", 2, 1, box, **about, level=level, seconds=seconds)
+    assert tell_time(place) == said
 
 
 def test_what_became_of_a_place_is_said_on_its_card(panel):

@@ -96,7 +96,7 @@ def test_next_and_previous_place(qtbot, dock, session, place):
     session.suggestions.places = [place("a", "first"), place("b", "second")]
     session.suggestions.index = 1
     session.suggestions.changed.emit()
-    assert dock.cards.reason.text() == "second"
+    assert dock.cards.reason.text() == "Second"
     qtbot.mouseClick(dock.cards.next_button, LEFT)
     qtbot.mouseClick(dock.cards.previous_button, LEFT)
     qtbot.mouseClick(dock.cards.skip_button, LEFT)
@@ -244,7 +244,7 @@ def test_a_new_dock_shows_the_session_as_it_is(make_dock, session, rows, place):
     assert dock.structures.slice_button.isChecked()
     assert dock.training.pause_button.text() == "Resume"
     assert dock.training.curves.legend.names == ["labelled"]
-    assert dock.cards.reason.text() == "look here"
+    assert dock.cards.reason.text() == "Look here"
 
 
 def test_a_deleted_dock_leaves_the_session_working(qtbot, viewer, session, rows):
