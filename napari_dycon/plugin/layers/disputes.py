@@ -94,8 +94,8 @@ class Disputes:
         active = self._stage.viewer.layers.selection.active
         layer = self._stage.put(role, drawing)
         layer.visible, layer.editable = True, False
-        if role == styles.DISPUTE_SHARE and self._found is not None:
-            layer.contrast_limits = (0, SHADES * (1 - 1 / len(self._found.readers)))  # more cannot differ
+        if role == styles.DISPUTE_SHARE:
+            layer.contrast_limits = (0, SHADES / 2)  # of one structure, more readers cannot differ from most
         self._colour()
         self._stage.list_layer(layer, True)
         self._stage.viewer.layers.selection.active = active

@@ -89,6 +89,15 @@ def test_of_three_readers_the_share_is_shown_that_differs_from_most(disputed):
     assert "AB: atrium, BK: background, CD: valve" in disputed.layer("annotation").get_status(place)["value"]
 
 
+def test_half_of_the_readers_is_shown_at_full_strength(disputed):
+    drawn_by(disputed.study, "CD", "alpha", 4)
+    drawn_by(disputed.study, "EF", "alpha", 5)
+    toggle(disputed)
+    layer = disputed.layer("readers who differ")
+    assert np.asarray(layer.data).max() == round(255 / 2)
+    assert layer.contrast_limits == [0, 127.5]
+
+
 def test_slices_on_which_readers_differ_have_marks(disputed):
     toggle(disputed)
     signs = disputed.session.signs._signposts.slices

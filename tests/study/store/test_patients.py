@@ -1,5 +1,7 @@
 """Whose the cases are is said in one write, and taken back by saying that each has its own."""
 
+from threading import Thread
+
 import pytest
 
 from napari_dycon.errors import StudyError
@@ -42,3 +44,19 @@ def test_what_cannot_be_a_patient_changes_nothing(three):
         with pytest.raises(StudyError):
             set_patient(three, cases, patient)
     assert whose(three) == ["a", "b", "c"]
+
+
+def test_two_writers_do_not_lose_each_others_change(three, monkeypatch):
+    update, others = three.update, []
+
+    def update_late(**changes):
+        if not others:
+            others.append(Thread(target=set_patient, args=(three, ["c"], "P2")))
+            others[0].start()
+            others[0].join(0.2)
+        update(**changes)
+
+    monkeypatch.setattr(three, "update", update_late)
+    set_patient(three, ["a", "b"], "P1")
+    others[0].join()
+    assert whose(three) == ["P1", "P1", "P2"]
