@@ -250,6 +250,8 @@ def _alignment(column: int) -> Qt.AlignmentFlag:
 class CaseProxy(QSortFilterProxyModel):
     """Sorts by ``SORT_ROLE``, and shows the cases that a text and a mark are about.
 
+    In the order of names the cases of one patient stand together, unless `together` is false.
+
     Rows stay where they are while their numbers change, until `arrange` is called: a list that moves under
     the hand of a person who works through it helps nobody.
     """
@@ -259,6 +261,7 @@ class CaseProxy(QSortFilterProxyModel):
         self.setDynamicSortFilter(False)
         self.text = ""
         self.mark = ""
+        self.together = True
         self._ranks: list[int] = []
 
     def setSourceModel(self, model: CaseTableModel) -> None:
@@ -300,9 +303,27 @@ class CaseProxy(QSortFilterProxyModel):
         model, turned = self.sourceModel(), self.sortOrder() == Qt.SortOrder.DescendingOrder
         keys = [_natural(model.index(row, column).data(SORT_ROLE)) for row in range(model.rowCount())]
         order = sorted(range(len(keys)), key=lambda row: (keys[row], -row if turned else row))
+        if self.together and column == NAME:
+            order = self._join_exams(order[::-1])[::-1] if turned else self._join_exams(order)
         self._ranks.extend([0] * len(order))
         for rank, row in enumerate(order):
             self._ranks[row] = rank
+
+    def _join_exams(self, order: Sequence[int]) -> list[int]:
+        """Put all cases of a patient where the first of them stands that is shown."""
+        rows, first = self.sourceModel().rows, dict[str, int]()
+        for place, row in enumerate(order):
+            if rows[row].patient and self.filterAcceptsRow(row, QModelIndex()):
+                first.setdefault(rows[row].patient, place)
+        joined = sorted((first.get(rows[row].patient, place), place) for place, row in enumerate(order))
+        return [order[place] for _, place in joined]
+
+    def follows(self, index: QModelIndex) -> bool:
+        """Return whether a case stands below another one of its patient, with which it belongs."""
+        if not (self.together and self.sortColumn() == NAME and index.row()):
+            return False
+        patient = index.data(CASE_ROLE).patient
+        return bool(patient) and patient == index.siblingAtRow(index.row() - 1).data(CASE_ROLE).patient
 
 
 def _natural(key: float | str) -> list[tuple[int, float, str]]:

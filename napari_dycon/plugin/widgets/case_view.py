@@ -38,6 +38,9 @@ NAME_MARGIN = 12
 WIDTHS = {STATUS: 24, LABELLED: 74, VOLUME: 72, QUALITY: 84, UNSURE: 70, TIME: 54}
 CHOICE = (LABELLED, VOLUME, QUALITY, UNSURE, TIME)
 MARK, MARKS_MARGIN = 13, 10
+FOLLOWS = "└ "
+"""Before the name of a case that stands below another one of its patient."""
+TOGETHER = "Exams of a patient together"
 ROOM_FOR = {VOLUME: 300, UNSURE: 400, TIME: 460}
 """Pixels that the table must be wide for a column that can be done without."""
 
@@ -83,8 +86,10 @@ class CaseDelegate(QStyledItemDelegate):
         option.textElideMode = Qt.TextElideMode.ElideMiddle
         if index.column() == NAME:
             metrics, room = option.fontMetrics, option.rect.width() - NAME_MARGIN
-            shared = index.model().sourceModel().shared
-            option.text = shorten(option.text, shared, lambda text: metrics.horizontalAdvance(text) <= room)
+            lead, shared = FOLLOWS * index.model().follows(index), index.model().sourceModel().shared
+            room -= metrics.horizontalAdvance(lead)
+            name = shorten(option.text, shared, lambda text: metrics.horizontalAdvance(text) <= room)
+            option.text = lead + name
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex) -> None:
         """Draw one cell."""
@@ -157,6 +162,7 @@ class CaseView(QTableView):
 
     row_chosen = Signal(QModelIndex)
     remove_asked = Signal()
+    together_asked = Signal(bool)
 
     def __init__(self, proxy: CaseProxy) -> None:
         super().__init__()
@@ -228,9 +234,18 @@ class CaseView(QTableView):
         menu = ChoiceMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         shown = {column: not self.isColumnHidden(column) for column in CHOICE}
-        menu.set_choices([Choice(column, HEADINGS[column], ticked=there) for column, there in shown.items()])
-        menu.chosen.connect(lambda column: self.choose_column(column, not shown[column]))
+        choices = [Choice(column, HEADINGS[column], ticked=there) for column, there in shown.items()]
+        if any(row.patient for row in self.model().sourceModel().rows):
+            choices.append(Choice(NAME, TOGETHER, ticked=self.model().together))
+        menu.set_choices(choices)
+        menu.chosen.connect(self._act)
         menu.popup(self.horizontalHeader().mapToGlobal(where))
+
+    def _act(self, column: int) -> None:
+        if column == NAME:
+            self.together_asked.emit(not self.model().together)
+        else:
+            self.choose_column(column, self.isColumnHidden(column))
 
     def _choose_unless_selecting(self, index: QModelIndex) -> None:
         if QApplication.keyboardModifiers() == Qt.KeyboardModifier.NoModifier:

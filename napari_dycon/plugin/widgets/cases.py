@@ -14,6 +14,7 @@ from napari_dycon.plugin.widgets.case_menu import CaseMenu
 from napari_dycon.plugin.widgets.case_table import ID_ROLE, NAME, UNSURE, VOLUME, CaseProxy, CaseTableModel
 from napari_dycon.plugin.widgets.case_view import CaseView
 from napari_dycon.plugin.widgets.theme import Theme
+from napari_dycon.plugin.widgets.window_memory import recall, remember
 
 ARRANGE_MS = 1000
 """How long predicted cases that come in stay where they are before the list is sorted again."""
@@ -32,6 +33,7 @@ class CasesPanel(QWidget):
         self.model = CaseTableModel(self)
         self.proxy = CaseProxy(self)
         self.proxy.setSourceModel(self.model)
+        self.proxy.together = recall().exams_together
         self._arrange_soon = Pacer(self._arrange, ARRANGE_MS)
         self.filter, self.view, self.line = CaseFilter(), CaseView(self.proxy), CaseLine()
         self.menu = CaseMenu(self, self._selected_rows)
@@ -52,6 +54,7 @@ class CasesPanel(QWidget):
         self.filter.search.left_downwards.connect(self._enter_list)
         self.view.row_chosen.connect(self._open_index)
         self.view.remove_asked.connect(self.menu.ask_removal)
+        self.view.together_asked.connect(self._put_together)
         self.menu.open_requested.connect(self.open_case_requested)
         self.menu.flag_requested.connect(self.flag_requested)
         self.menu.review_requested.connect(self.review_requested)
@@ -64,6 +67,7 @@ class CasesPanel(QWidget):
         """Show the cases of the study."""
         before = self._open_case
         others = [row.id for row in rows] != [row.id for row in self.model.rows]
+        patients = [row.patient for row in rows] != [row.patient for row in self.model.rows]
         uncertainties = [row.uncertainty for row in rows]
         predicted = uncertainties != self._uncertainties
         self._uncertainties = uncertainties
@@ -73,7 +77,9 @@ class CasesPanel(QWidget):
         opened = next((case for case in rows if case.open), None)
         self._open_case = None if opened is None else opened.id
         self.line.set_case(opened)
-        if others:
+        if patients:
+            self._arrange()
+        elif others:
             self._tell_order()
         elif predicted and self.view.horizontalHeader().sortIndicatorSection() in (VOLUME, UNSURE):
             self._arrange_soon()
@@ -124,6 +130,12 @@ class CasesPanel(QWidget):
 
     def _show_only(self, mark: str, text: str) -> None:
         self.proxy.mark, self.proxy.text = mark, text
+        self._arrange()
+        self._scroll_to_open()
+
+    def _put_together(self, together: bool) -> None:
+        self.proxy.together = together
+        remember(exams_together=together)
         self._arrange()
         self._scroll_to_open()
 

@@ -28,6 +28,8 @@ class Remembered(BaseModel):
         How long the person trained last.
     until_stopped
         Whether the training after that was to go on until it is stopped.
+    exams_together
+        Whether the cases of one patient stand together in the order of names.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,6 +38,7 @@ class Remembered(BaseModel):
     width: int | None = Field(default=None, ge=NARROWEST, le=WIDEST)
     minutes: float | None = Field(default=None, gt=0, le=720, allow_inf_nan=False)
     until_stopped: bool = False
+    exams_together: bool = True
 
 
 def state_file() -> Path:

@@ -512,3 +512,49 @@ def test_a_scan_that_cannot_be_used_is_marked_and_a_lost_one_can_be_looked_for(q
     for action in search:
         with qtbot.waitSignal(panel.menu.search_requested):
             action.trigger()
+
+
+def say_patients(panel, rows, **patients):
+    panel.set_rows([replace(row, patient=patients.get(row.id, "")) for row in rows])
+
+
+def follows(panel):
+    return [panel.proxy.follows(panel.proxy.index(place, NAME)) for place in range(panel.proxy.rowCount())]
+
+
+def test_exams_of_a_patient_stand_together_in_the_order_of_names_only(panel, rows):
+    one, two, ten = sorted(rows, key=lambda row: int(row.name.split()[1]))
+    order = []
+    panel.order_changed.connect(order.append)
+    say_patients(panel, rows, **{one.id: "P1", ten.id: "P1"})
+    assert shown(panel) == ["scan 1", "scan 10", "scan 2"] and follows(panel) == [False, True, False]
+    assert order[-1] == [one.id, ten.id, two.id]
+    panel.view.sortByColumn(NAME, Qt.SortOrder.DescendingOrder)
+    assert shown(panel) == ["scan 10", "scan 1", "scan 2"] and follows(panel) == [False, True, False]
+    panel.view.sortByColumn(LABELLED, Qt.SortOrder.AscendingOrder)
+    assert shown(panel) == ["scan 1", "scan 2", "scan 10"] and not any(follows(panel))
+    panel.view.sortByColumn(NAME, Qt.SortOrder.AscendingOrder)
+    say_patients(panel, rows)
+    assert shown(panel) == ["scan 1", "scan 2", "scan 10"] and not any(follows(panel))
+
+
+def test_a_patient_stands_where_the_first_exam_that_is_shown_would(panel, rows):
+    one, _, ten = sorted(rows, key=lambda row: int(row.name.split()[1]))
+    marked = [
+        replace(row, note="" if row is one else "seen", patient="P1" if row in (one, ten) else "")
+        for row in rows
+    ]
+    panel.set_rows(marked)
+    panel.filter.search.setText("seen")
+    assert shown(panel) == ["scan 2", "scan 10"] and not any(follows(panel))
+
+
+def test_that_exams_stand_apart_is_remembered(panel, rows, qtbot):
+    one, _, ten = sorted(rows, key=lambda row: int(row.name.split()[1]))
+    say_patients(panel, rows, **{one.id: "P1", ten.id: "P1"})
+    panel.view._act(NAME)
+    assert shown(panel) == ["scan 1", "scan 2", "scan 10"] and not any(follows(panel))
+    again = CasesPanel()
+    qtbot.addWidget(again)
+    say_patients(again, rows, **{one.id: "P1", ten.id: "P1"})
+    assert shown(again) == ["scan 1", "scan 2", "scan 10"]
