@@ -16,6 +16,7 @@ from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 from napari_dycon.errors import GridMismatchError, VolumeError
 from napari_dycon.io.geometry import LPS_TO_RAS, Geometry
 from napari_dycon.io.limits import require_memory
+from napari_dycon.io.nesting import Nest, Piece, largest_first, snug
 from napari_dycon.io.volumes import is_volume
 
 CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
@@ -71,7 +72,9 @@ def _frames_referred_to(part: Any) -> Iterator[int]:
                 yield from _frames_referred_to(one)
 
 
-def read_dicom_labels(path: Path, like: Geometry) -> tuple[NDArray[np.uint8], dict[int, str]]:
+def read_dicom_labels(
+    path: Path, like: Geometry
+) -> tuple[NDArray[np.uint8], dict[int, str], tuple[str, ...]]:
     """Read segments or contours as label values on a grid, with the name of each value.
 
     Parameters
@@ -84,14 +87,15 @@ def read_dicom_labels(path: Path, like: Geometry) -> tuple[NDArray[np.uint8], di
 
     Returns
     -------
-    ndarray of uint8, shape (x, y, z), and names by value
+    ndarray of uint8, shape (x, y, z), names by value, and notes on what lies inside what
 
     Raises
     ------
     GridMismatchError
         If it lies on another grid.
     VolumeError
-        If it is damaged, of a kind that is not read, or two structures claim a voxel.
+        If it is damaged, of a kind that is not read, or two structures claim a voxel and neither is
+        inside the other.
     """
     try:
         with disable_value_validation():
@@ -100,7 +104,8 @@ def read_dicom_labels(path: Path, like: Geometry) -> tuple[NDArray[np.uint8], di
             names = _segments(path, dataset) if segments else _regions(dataset)
             _require_few(path, names)
             parts = _frames(path, dataset, like) if segments else _contours(path, dataset, like)
-            return _put_together(path, parts, names, like), names
+            labels, notes = _put_together(path, parts, names, like)
+            return labels, names, notes
     except VolumeError:
         raise
     except Exception as error:  # pydicom raises many kinds for what is damaged
@@ -126,18 +131,17 @@ Part = tuple[int, tuple[slice, slice, slice], NDArray[np.bool_]]
 """Value, which voxels of the grid, and those of them that have it."""
 
 
-def _put_together(path: Path, parts: Iterator[Part], names: dict[int, str], like: Geometry) -> Any:
-    labels = np.zeros(like.shape, np.uint8)
+def _put_together(
+    path: Path, parts: Iterator[Part], names: dict[int, str], like: Geometry
+) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    pieces: dict[int, list[Piece]] = {}
     for value, where, region in parts:
-        here = labels[where]
-        others = here[region & (here != 0) & (here != value)]
-        if others.size:
-            raise VolumeError(
-                f"{path.name}: {names[int(others[0])]!r} and {names[value]!r} overlap, which one label map "
-                "cannot hold; export one of them alone."
-            )
-        here[region] = value
-    return labels
+        pieces.setdefault(value, []).append(snug(where, region))
+    sizes = {value: sum(int(region.sum()) for _, region in own) for value, own in pieces.items()}
+    nest = Nest(path.name, names, like.shape)
+    for value in largest_first(sizes):
+        nest.put(value, pieces[value])
+    return nest.labels, nest.notes()
 
 
 def _segments(path: Path, dataset: Any) -> dict[int, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_dycon.errors import VolumeError
 from napari_dycon.io.geometry import Geometry
+from napari_dycon.io.nesting import Nest, largest_first
 from napari_dycon.io.nrrd import SUFFIXES, Header, read_layers
 
 _SLICER = re.compile(r"segment(\d+)_(name|labelvalue|layer|id)")
@@ -23,6 +25,7 @@ _MITK_FIELD = {
     field: re.compile(rf'key="{field}"[^>]*>\s*<\w+ value="([^"]*)"') for field in ("name", "value")
 }
 _ONE_MAP = "which one label map cannot hold"
+_EVERYWHERE = (slice(None), slice(None), slice(None))
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class Segmentation:
         Raises
         ------
         VolumeError
-            If two segments claim a voxel, or a value has no name, which would be guessed then.
+            If two segments claim a voxel and neither is inside the other, or a value has no name, which would
+            be guessed then.
         """
         layers, geometry, notes = read_layers(self.header)
         by_value = self._by_value()
@@ -80,31 +84,23 @@ class Segmentation:
         if len(numbers) > 255:
             raise VolumeError(f"{self.path.name} has {len(numbers)} segments; at most 255 can be kept apart.")
         names = {number: name for name, number in numbers.items()}
-        merged = np.zeros(geometry.shape, np.uint8)
+        places: dict[int, list[tuple[int, int]]] = {}
+        sizes: Counter[int] = Counter()
         for index, layer in enumerate(layers):
-            for value in np.unique(layer[layer != 0]):
+            for value, count in zip(*np.unique(layer[layer != 0], return_counts=True), strict=True):
                 name = by_value.get((index, value.item()))
                 if name is None:
                     raise VolumeError(
                         f"{self.path.name} holds the value {value} in its layer {index + 1} and names no "
                         "segment for it; save the segmentation again."
                     )
-                self._put(merged, layer == value, numbers[name], names)
-        return merged, geometry, names, notes
-
-    def _put(
-        self, merged: NDArray[np.uint8], where: NDArray[np.bool_], number: int, names: dict[int, str]
-    ) -> None:
-        taken = merged[where]
-        others = taken[(taken != 0) & (taken != number)]
-        if others.size:
-            other = int(others[0])
-            raise VolumeError(
-                f"{self.path.name}: the segments {names[other]!r} and {names[number]!r} overlap in "
-                f"{int((others == other).sum())} voxels, {_ONE_MAP}; decide in 3D Slicer or MITK whose they "
-                "are, or export one of them alone."
-            )
-        merged[where] = number
+                places.setdefault(numbers[name], []).append((index, value.item()))
+                sizes[numbers[name]] += int(count)
+        nest = Nest(self.path.name, names, geometry.shape)
+        for number in largest_first(sizes):
+            found = [layers[index] == value for index, value in places[number]]
+            nest.put(number, [(_EVERYWHERE, np.logical_or.reduce(found))])
+        return nest.labels, geometry, names, (*notes, *nest.notes())
 
     def _by_value(self) -> dict[tuple[int, int], str]:
         """Name of each value in each layer."""

@@ -131,6 +131,24 @@ def test_segments_that_overlap_are_refused_by_their_names(tmp_path, pairs):
 
 
 @pytest.mark.parametrize("pairs", LAYERED.values(), ids=LAYERED)
+def test_a_segment_inside_another_one_stays_and_is_told(tmp_path, pairs):
+    inner = np.zeros_like(layer(LIVER))
+    inner[tuple(np.argwhere(layer(LIVER))[0])] = 1
+    found = read_labels(write(tmp_path / "p.seg.nrrd", [layer(LIVER), inner], pairs), SCAN)
+    of = {name: value for value, name in found.names.items()}
+    assert np.array_equal(found.array == of["tumour"], inner > 0)
+    assert np.array_equal(found.array > 0, layer(LIVER) > 0)
+    assert "'tumour' lies inside 'liver'" in found.notes[-1]
+
+
+@pytest.mark.parametrize("pairs", LAYERED.values(), ids=LAYERED)
+def test_segments_of_the_same_voxels_are_refused(tmp_path, pairs):
+    path = write(tmp_path / "p.seg.nrrd", [layer(LIVER), layer(LIVER)], pairs)
+    with pytest.raises(VolumeError, match="'liver' and 'tumour' overlap"):
+        read_labels(path, SCAN)
+
+
+@pytest.mark.parametrize("pairs", LAYERED.values(), ids=LAYERED)
 def test_layers_of_segments_are_no_colour_image_when_taken_for_a_scan(tmp_path, pairs):
     path = write(tmp_path / "p.nrrd", [layer(LIVER), layer(TUMOUR)], pairs)
     with pytest.raises(VolumeError, match="a segmentation with 2 layers"):
