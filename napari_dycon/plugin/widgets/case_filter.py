@@ -37,7 +37,7 @@ class SearchLine(QLineEdit):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setToolTip("Show only cases whose name or note contains this")
+        self.setToolTip("Show only cases whose name, note or patient contains this")
         self.setClearButtonEnabled(True)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

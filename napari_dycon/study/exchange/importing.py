@@ -129,7 +129,7 @@ def add_scan(study: Study, path: Path | str, labels: Path | str | None = None) -
     study.require_writable()
     path = Path(path).absolute()
     scan = _read(study, Found(path, path.parent, stem(path), named=True), path)
-    record, _ = _take(study, scan, None if labels is None else Path(labels))
+    record, *_ = _take(study, scan, None if labels is None else Path(labels))
     return record
 
 
@@ -285,11 +285,11 @@ def explain_labels(
 
 def _explain(study: Study, case_id: str, labels: Path, said: Mapping[int, int]) -> _Result:
     try:
-        annotation = _read_labels(study, labels, study.geometry(case_id), said)
+        annotation, notes = _read_labels(study, labels, study.geometry(case_id), said)
         case = study.case(case_id)
         if case.status != "unlabelled":
             return _Result(case, "already there", f"{case.name} has labels already, which stay.")
-        return _Result(study.save_annotation(case_id, annotation, "import"), "labelled")
+        return _Result(study.save_annotation(case_id, annotation, "import"), "labelled", None, notes)
     except (DyconError, OSError) as error:
         return _Result(None, "refused", str(error))
 
@@ -410,7 +410,7 @@ def _import_file(study: Study, item: Found, file: Path) -> _Result:
         return _Result(None, "refused", _label_map_among_scans(item))
     notes = (*scan.volume.notes, *_doubts(item, labels_alone))
     try:
-        record, outcome = _take(study, scan, item.labels)
+        record, outcome, of_labels = _take(study, scan, item.labels)
     except SameImageError:
         raise
     except (StudyError, VolumeError) as error:
@@ -419,9 +419,9 @@ def _import_file(study: Study, item: Found, file: Path) -> _Result:
         foreign = error.foreign if isinstance(error, ForeignValuesError) else None
         if scan.twin is not None:
             return _Result(scan.twin, "already there", str(error), notes, foreign)
-        record, _ = _take(study, scan, None)
+        record, *_ = _take(study, scan, None)
         return _Result(record, "added", f"{error} The scan was added without labels.", notes, foreign)
-    return _Result(record, outcome, item.doubt, notes)
+    return _Result(record, outcome, item.doubt, (*notes, *of_labels))
 
 
 def _label_map_among_scans(item: Found) -> str:
@@ -494,14 +494,18 @@ def _read(study: Study, item: Found, file: Path) -> _Scan:
     return _Scan(item, volume, sha256, content, next(same, None))
 
 
-def _take(study: Study, scan: _Scan, labels: Path | None) -> tuple[CaseRecord, Outcome]:
+Taken = tuple[CaseRecord, Outcome, tuple[str, ...]]
+"""A case, what became of it, and sentences about its labels."""
+
+
+def _take(study: Study, scan: _Scan, labels: Path | None) -> Taken:
     if scan.twin is not None:
         return _again(study, scan, scan.twin, labels)
-    annotation = (
-        None if labels is None else _read_labels(study, labels, scan.volume.geometry, scan.item.values)
-    )
+    annotation, notes = None, tuple[str, ...]()
+    if labels is not None:
+        annotation, notes = _read_labels(study, labels, scan.volume.geometry, scan.item.values)
     with study.mutex:
-        return study.add_case(_record(study, scan), annotation), "added"
+        return study.add_case(_record(study, scan), annotation), "added", notes
 
 
 def _record(study: Study, scan: _Scan) -> CaseRecord:
@@ -566,7 +570,7 @@ def _patient(study: Study, item: Found) -> str:
     return subject or (naming.patient_pseudonym(item.patient, study.secret) if item.patient else "")
 
 
-def _again(study: Study, scan: _Scan, twin: CaseRecord, labels: Path | None) -> tuple[CaseRecord, Outcome]:
+def _again(study: Study, scan: _Scan, twin: CaseRecord, labels: Path | None) -> Taken:
     """Use what is new about an image that is in the study already: its place or its labels."""
     path, outcome = scan.volume.path, None
     if scan.item.series is None and _is_lost(study, twin):
@@ -586,9 +590,9 @@ def _again(study: Study, scan: _Scan, twin: CaseRecord, labels: Path | None) -> 
         study.replace_case(study.case(twin.id).model_copy(update=place))
         outcome = "found again"
     if labels is not None and twin.status == "unlabelled":
-        annotation = _read_labels(study, labels, study.geometry(twin.id), scan.item.values)
+        annotation, notes = _read_labels(study, labels, study.geometry(twin.id), scan.item.values)
         if study.case(twin.id).status == "unlabelled":  # nobody has painted meanwhile
-            return study.save_annotation(twin.id, annotation, "import"), "labelled"
+            return study.save_annotation(twin.id, annotation, "import"), "labelled", notes
     if labels is not None and all(version.reason != "import" for version in study.versions(twin.id)):
         raise StudyError(
             f"{twin.name} has labels already, which stay; those of {labels.name} were not taken over. Remove "
@@ -598,7 +602,7 @@ def _again(study: Study, scan: _Scan, twin: CaseRecord, labels: Path | None) -> 
         raise SameImageError(
             f"{scan.item.path.name} is the same image as case {twin.name}; it was not added again.", twin
         )
-    return study.case(twin.id), "found again"
+    return study.case(twin.id), "found again", ()
 
 
 def _is_lost(study: Study, case: CaseRecord) -> bool:
@@ -609,8 +613,10 @@ def _is_lost(study: Study, case: CaseRecord) -> bool:
         return True
 
 
-def _read_labels(study: Study, labels: Path, geometry: Geometry, said: Mapping[int, int]) -> Annotation:
-    """Read a full label map, its values translated to the structures of the study."""
+def _read_labels(
+    study: Study, labels: Path, geometry: Geometry, said: Mapping[int, int]
+) -> tuple[Annotation, tuple[str, ...]]:
+    """Read a full label map, values translated to the structures of the study, and what is odd about it."""
     found = read_labels(labels, geometry)
     counts = np.bincount(found.array.ravel(), minlength=256)
     values = [int(value) for value in np.flatnonzero(counts) if value > 0]
@@ -628,7 +634,7 @@ def _read_labels(study: Study, labels: Path, geometry: Geometry, said: Mapping[i
     table = np.zeros(256, np.uint8)
     for value, structure in meant.items():
         table[value] = structure or 0
-    return Annotation.full(table[found.array])
+    return Annotation.full(table[found.array]), found.notes
 
 
 def _add_structure(study: Study, value: int, names: Mapping[int, str]) -> None:

@@ -284,6 +284,21 @@ def test_a_segmentation_of_another_program_is_read(make_study, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_a_segment_inside_another_one_stays_and_is_told(make_study, tmp_path):
+    folder, frames = write_series(tmp_path / "dicom"), two_segments(overlap=False)
+    frames[..., 1] = 0
+    frames[3, 2, 3:5, 1] = 1
+    (tmp_path / "seg").mkdir()
+    by_highdicom(folder, frames).save_as(tmp_path / "seg" / "a.dcm")
+    study = make_study("study")
+    (event,) = bring(study, folder, labels=tmp_path / "seg")
+    assert event.problem is None and "'scar' lies inside 'left atrium'" in " ".join(event.notes)
+    labels = study.annotation(event.case.id).labels
+    np.testing.assert_array_equal(labels == 5, frames[..., 1].T)
+    np.testing.assert_array_equal(labels > 0, frames[..., 0].T)
+
+
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("overlap", "changes", "word"),
     [
