@@ -216,7 +216,7 @@ def labels_come(opened, tmp_path, monkeypatch):
     def come():
         if not opened.session.tasks.state.busy:
             opened.session.exchange.add_scans([scan], folder)
-            begun.wait(15)
+            opened.wait(begun.is_set)
         else:
             gate.set()
             opened.rest()

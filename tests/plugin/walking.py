@@ -276,7 +276,10 @@ class Walker:
         if waiting and waiting == suggestions.places and waiting[0].case in self.cases:
             self.session.suggestions.step()
             self.opened.wait(lambda: self.session.cases.case_id == self.session.suggestions.places[0].case)
-            self.hand["plane"] = self.session.suggestions.places[0].plane
+            place = self.session.suggestions.places[0]
+            self.hand["plane"] = place.plane
+            if place.structure in [structure.value for structure in self.session.structures.all]:
+                self.hand["value"] = place.structure
             if before != self.session.cases.case_id:
                 self.case.forget_history()
             assert self.session._presenter.slices.current_slice() == (1, 7)
