@@ -23,7 +23,7 @@ NEARLY_ALL = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class CaseToRead:
     """Why a case should be read as a whole, in words, and how pressing that is, from 0 to 1."""
 
     case: CaseRecord
@@ -32,7 +32,7 @@ class Whole:
     finishing: bool = False
 
 
-def whole_cases(study: Study, run: str, cases: Sequence[CaseRecord]) -> list[Whole]:
+def whole_cases(study: Study, run: str, cases: Sequence[CaseRecord]) -> list[CaseToRead]:
     """Return the cases that are best read as a whole, the most pressing first; from their records alone."""
     summary = study.predictions.summary(run)
     usual = _usual_volumes([summary[case.id] for case in cases])
@@ -40,7 +40,7 @@ def whole_cases(study: Study, run: str, cases: Sequence[CaseRecord]) -> list[Who
     return sorted(found, key=lambda one: -one.score)
 
 
-def to_suggestion(study: Study, whole: Whole) -> Suggestion:
+def to_suggestion(study: Study, whole: CaseToRead) -> Suggestion:
     """Make a suggestion of it, beginning with the middle slice."""
     geometry = study.geometry(whole.case.id)
     axis = labelled_axes(geometry)[-1]
@@ -70,26 +70,26 @@ def _usual_volumes(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return {name: value for name, value in medians.items() if value > 0}
 
 
-def _look(case: CaseRecord, row: Mapping[str, Any], usual: Mapping[str, float]) -> Iterator[Whole]:
+def _look(case: CaseRecord, row: Mapping[str, Any], usual: Mapping[str, float]) -> Iterator[CaseToRead]:
     if case.known_fraction >= NEARLY_ALL:
         left = max(1, round(100 * (1 - case.known_fraction)))
-        yield Whole(case, f"nearly complete: {left} % is left to check", case.known_fraction / 2, True)
+        yield CaseToRead(case, f"nearly complete: {left} % is left to check", case.known_fraction / 2, True)
     elif row.get("empty"):
-        yield Whole(case, "nothing was found in this scan; read it as a whole", 1.0)
+        yield CaseToRead(case, "nothing was found in this scan; read it as a whole", 1.0)
     elif case.known_fraction == 0:
         yield from _poor(case, row, usual)
 
 
-def _poor(case: CaseRecord, row: Mapping[str, Any], usual: Mapping[str, float]) -> Iterator[Whole]:
+def _poor(case: CaseRecord, row: Mapping[str, Any], usual: Mapping[str, float]) -> Iterator[CaseToRead]:
     """Yield a case that nobody has touched and whose prediction is no start."""
     for name, middle in usual.items():
         volume = row.get("volumes_ml", {}).get(name, 0.0)
         if not middle / ABSURD <= volume <= middle * ABSURD:
             side = "less" if volume > middle else "more"
             usually = f"half of the scans have {side} than {millilitres(middle)}"
-            yield Whole(case, f"{millilitres(volume)} of {name}, {usually}; read it as a whole", 0.9)
+            yield CaseToRead(case, f"{millilitres(volume)} of {name}, {usually}; read it as a whole", 0.9)
             return
     expected = [value for value in row.get("expected_dice", {}).values() if value is not None]
     if expected and min(expected) < POOR_DICE:
         reason = f"the model expects a Dice of {min(expected):.2f} of itself; read it as a whole"
-        yield Whole(case, reason, 0.8 * (1 - min(expected)))
+        yield CaseToRead(case, reason, 0.8 * (1 - min(expected)))

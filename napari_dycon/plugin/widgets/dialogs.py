@@ -8,7 +8,6 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QDialog,
-    QDialogButtonBox,
     QFileDialog,
     QInputDialog,
     QLineEdit,
@@ -19,7 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_dycon.errors import StudyError
 from napari_dycon.plugin.controllers.folder_choice import Beginning, begin_at
-from napari_dycon.plugin.widgets.parts import flat_button, plain_label
+from napari_dycon.plugin.widgets.parts import answer_buttons, flat_button, plain_label
 from napari_dycon.study.store.schema import DEFAULT_COLORS, Structure, new_structure
 
 SCAN_FILTER = "Scans (*.nii *.nii.gz *.nrrd *.mha *.mhd *.dcm *.zip DICOMDIR);;All files (*)"
@@ -120,14 +119,7 @@ class StructuresDialog(QDialog):
         self.trouble.setWordWrap(True)
         elsewhere = flat_button("Keep it elsewhere…", "Choose another folder for the study", self._move)
         self.another = flat_button("Another structure", "Add one more line", self.add_field)
-        self.buttons = QDialogButtonBox()
-        self._create = self.buttons.addButton("Create study", QDialogButtonBox.ButtonRole.AcceptRole)
-        self._create.setProperty("role", "primary")
-        self.buttons.addButton("Cancel", QDialogButtonBox.ButtonRole.RejectRole)
-        for button in self.buttons.buttons():
-            button.setIcon(QIcon())
-        self.buttons.accepted.connect(self._accept)
-        self.buttons.rejected.connect(self.reject)
+        self.buttons, self._create = answer_buttons(self, "Create study", self._accept)
         self._lines = QVBoxLayout()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 14, 16, 14)

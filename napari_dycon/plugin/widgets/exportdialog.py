@@ -4,12 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QIcon
-from qtpy.QtWidgets import QDialog, QDialogButtonBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDialog, QVBoxLayout, QWidget
 
 from napari_dycon.plugin.controllers.setting import settings_of
 from napari_dycon.plugin.widgets.forms import SettingsForm
-from napari_dycon.plugin.widgets.parts import plain_label
+from napari_dycon.plugin.widgets.parts import answer_buttons, plain_label
 from napari_dycon.plugin.widgets.theme import Theme
 from napari_dycon.study.exchange.exporting import ExportRequest
 
@@ -39,14 +38,7 @@ class ExportDialog(QDialog):
         self.form.set_theme(theme)
         self.form.change_requested.connect(self._change)
         self.form.reset_requested.connect(self._reset)
-        self.buttons = QDialogButtonBox()
-        choose = self.buttons.addButton("Choose a folder…", QDialogButtonBox.ButtonRole.AcceptRole)
-        choose.setProperty("role", "primary")
-        self.buttons.addButton("Cancel", QDialogButtonBox.ButtonRole.RejectRole)
-        for button in self.buttons.buttons():
-            button.setIcon(QIcon())
-        self.buttons.accepted.connect(self._accept)
-        self.buttons.rejected.connect(self.reject)
+        self.buttons, _ = answer_buttons(self, "Choose a folder…", self._accept)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 14, 16, 14)
         layout.setSpacing(8)

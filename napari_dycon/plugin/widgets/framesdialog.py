@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QIcon
-from qtpy.QtWidgets import QButtonGroup, QDialog, QDialogButtonBox, QRadioButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QButtonGroup, QDialog, QRadioButton, QVBoxLayout, QWidget
 
-from napari_dycon.plugin.widgets.parts import plain_label
+from napari_dycon.plugin.widgets.parts import answer_buttons, plain_label
 from napari_dycon.study.exchange.frames import MOST_CASES, MOST_CHANNELS, Volumes
 
 WIDTH = 400
@@ -44,14 +43,7 @@ class FramesDialog(QDialog):
         self._limit("cases", files, MOST_CASES)
         self._limit("channels", files, MOST_CHANNELS)
         next(button for button in self.answers.values() if button.isEnabled()).setChecked(True)
-        self.buttons = QDialogButtonBox()
-        add = self.buttons.addButton("Go on", QDialogButtonBox.ButtonRole.AcceptRole)
-        add.setProperty("role", "primary")
-        self.buttons.addButton("Cancel", QDialogButtonBox.ButtonRole.RejectRole)
-        for button in self.buttons.buttons():
-            button.setIcon(QIcon())
-        self.buttons.accepted.connect(self._finish)
-        self.buttons.rejected.connect(self.reject)
+        self.buttons, _ = answer_buttons(self, "Go on", self._finish)
         text = plain_label(f"{_files_in_words(files)} What are they?")
         text.setWordWrap(True)
         layout = QVBoxLayout(self)

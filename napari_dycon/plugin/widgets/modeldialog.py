@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
     QDialog,
-    QDialogButtonBox,
     QFrame,
     QGridLayout,
     QHeaderView,
@@ -23,7 +21,15 @@ from napari_dycon.engine.models.library import Kept
 from napari_dycon.engine.models.matching import Matching
 from napari_dycon.plugin.background.library_jobs import Candidate
 from napari_dycon.plugin.widgets.dialogs import ask_folder, confirm
-from napari_dycon.plugin.widgets.parts import as_tooltip, flat_button, plain_label, push_button, row, set_role
+from napari_dycon.plugin.widgets.parts import (
+    answer_buttons,
+    as_tooltip,
+    flat_button,
+    plain_label,
+    push_button,
+    row,
+    set_role,
+)
 
 SIZE = 640, 560
 HEADINGS = ("Kept on this computer", "Structures", "Dice", "Since", "From")
@@ -77,14 +83,7 @@ class ModelDialog(QDialog):
         self.lines = QScrollArea()
         self.lines.setWidgetResizable(True)
         self.lines.setFrameShape(QFrame.Shape.NoFrame)
-        self.buttons = QDialogButtonBox()
-        self._accept = self.buttons.addButton("Start from it", QDialogButtonBox.ButtonRole.AcceptRole)
-        self._accept.setProperty("role", "primary")
-        self.buttons.addButton("Cancel", QDialogButtonBox.ButtonRole.RejectRole)
-        for button in self.buttons.buttons():
-            button.setIcon(QIcon())
-        self.buttons.accepted.connect(self._finish)
-        self.buttons.rejected.connect(self.reject)
+        self.buttons, self._accept = answer_buttons(self, "Start from it", self._finish)
         self._lay_out()
         self._show_matching(None)
 

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from functools import partial
 
 from qtpy.QtCore import QPoint, QRectF, QSize, Qt
-from qtpy.QtGui import QColor, QCursor, QPainter, QPaintEvent
+from qtpy.QtGui import QColor, QCursor, QIcon, QPainter, QPaintEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
+    QDialog,
+    QDialogButtonBox,
     QFrame,
     QHBoxLayout,
     QHeaderView,
@@ -33,6 +35,21 @@ def plain_label(text: str = "", role: str = "") -> QLabel:
     label.setText(text)
     label.setProperty("role", role)
     return label
+
+
+def answer_buttons(
+    dialog: QDialog, accept: str, finish: Callable[[], None], reject: str = "Cancel"
+) -> tuple[QDialogButtonBox, QPushButton]:
+    """Return the buttons of a question without icons, and among them the one that ``finish`` is called by."""
+    buttons = QDialogButtonBox()
+    chosen = buttons.addButton(accept, QDialogButtonBox.ButtonRole.AcceptRole)
+    chosen.setProperty("role", "primary")
+    buttons.addButton(reject, QDialogButtonBox.ButtonRole.RejectRole)
+    for button in buttons.buttons():
+        button.setIcon(QIcon())
+    buttons.accepted.connect(finish)
+    buttons.rejected.connect(dialog.reject)
+    return buttons, chosen
 
 
 def prepare_table(table: QTableView, row_height: int) -> None:

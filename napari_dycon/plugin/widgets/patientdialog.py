@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QIcon
-from qtpy.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QDialog, QVBoxLayout, QWidget
 
 from napari_dycon.errors import StudyError
-from napari_dycon.plugin.widgets.parts import plain_label
+from napari_dycon.plugin.widgets.parts import answer_buttons, plain_label
 from napari_dycon.study.store.schema import patient_name
 
 WIDTH = 400
@@ -56,14 +55,7 @@ class PatientDialog(QDialog):
         line.setPlaceholderText("its own" if len(cases) == 1 else "each its own")
         line.textChanged.connect(self._check)
         self.trouble = plain_label("", "bad")
-        self.buttons = QDialogButtonBox()
-        self._accept = self.buttons.addButton("Set", QDialogButtonBox.ButtonRole.AcceptRole)
-        self._accept.setProperty("role", "primary")
-        self.buttons.addButton("Cancel", QDialogButtonBox.ButtonRole.RejectRole)
-        for button in self.buttons.buttons():
-            button.setIcon(QIcon())
-        self.buttons.accepted.connect(self._finish)
-        self.buttons.rejected.connect(self.reject)
+        self.buttons, self._accept = answer_buttons(self, "Set", self._finish)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 14, 16, 14)
         layout.setSpacing(8)

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_dycon.plugin.controllers.report import Report
-from napari_dycon.plugin.widgets.parts import plain_label
+from napari_dycon.plugin.widgets.parts import answer_buttons, plain_label
 
 SIZE = 760, 420
 NONE = "none of them"
@@ -77,12 +77,7 @@ class PairsDialog(QDialog):
             self.table.setItem(line, 0, _cell(shown[scan]))
             self.choices[scan] = self._choice(scan, labels, shown)
             self.table.setCellWidget(line, 1, self.choices[scan])
-        self.buttons = QDialogButtonBox()
-        self._accept = self.buttons.addButton("Use as labels", QDialogButtonBox.ButtonRole.AcceptRole)
-        self._accept.setProperty("role", "primary")
-        self.buttons.addButton("Use none", QDialogButtonBox.ButtonRole.RejectRole)
-        self.buttons.accepted.connect(self._finish)
-        self.buttons.rejected.connect(self.reject)
+        self.buttons, self._accept = answer_buttons(self, "Use as labels", self._finish, "Use none")
         text = plain_label(
             "These files look like label maps, and their names do not say for sure whose they are. "
             "Each can be the labels of one scan."

@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialog,
-    QDialogButtonBox,
     QHBoxLayout,
     QHeaderView,
     QLineEdit,
@@ -20,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_dycon.plugin.widgets.parts import as_tooltip, flat_button, in_cell, plain_label
+from napari_dycon.plugin.widgets.parts import answer_buttons, as_tooltip, flat_button, in_cell, plain_label
 from napari_dycon.study.exchange.channels import Endings, endings_of, proposed_name
 from napari_dycon.study.exchange.listing import (
     Listed,
@@ -90,14 +89,7 @@ class SeriesDialog(QDialog):
         self.together.toggled.connect(self._join)
         self.drawn_on.currentIndexChanged.connect(self._count)
         self.table.itemChanged.connect(self._count)
-        self.buttons = QDialogButtonBox()
-        self._accept = self.buttons.addButton("Add", QDialogButtonBox.ButtonRole.AcceptRole)
-        self._accept.setProperty("role", "primary")
-        self.buttons.addButton("Cancel", QDialogButtonBox.ButtonRole.RejectRole)
-        for button in self.buttons.buttons():
-            button.setIcon(QIcon())
-        self.buttons.accepted.connect(self._finish)
-        self.buttons.rejected.connect(self.reject)
+        self.buttons, self._accept = answer_buttons(self, "Add", self._finish)
         images = QHBoxLayout()
         images.addWidget(self.together)
         images.addStretch()

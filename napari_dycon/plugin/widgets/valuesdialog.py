@@ -3,12 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
     QDialog,
-    QDialogButtonBox,
     QHeaderView,
     QLineEdit,
     QTableWidget,
@@ -18,7 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_dycon.errors import StudyError
-from napari_dycon.plugin.widgets.parts import in_cell, plain_label
+from napari_dycon.plugin.widgets.parts import answer_buttons, in_cell, plain_label
 from napari_dycon.study.exchange.label_values import Foreign, Key
 from napari_dycon.study.store.naming import fold
 from napari_dycon.study.store.schema import Structure, new_structure
@@ -72,14 +70,7 @@ class ValuesDialog(QDialog):
             self._fill(line, key, *found[key])
         self.trouble = plain_label("", "bad")
         self.trouble.setWordWrap(True)
-        self.buttons = QDialogButtonBox()
-        self._accept = self.buttons.addButton("Take labels over", QDialogButtonBox.ButtonRole.AcceptRole)
-        self._accept.setProperty("role", "primary")
-        self.buttons.addButton("Without labels", QDialogButtonBox.ButtonRole.RejectRole)
-        for button in self.buttons.buttons():
-            button.setIcon(QIcon())
-        self.buttons.accepted.connect(self._finish)
-        self.buttons.rejected.connect(self.reject)
+        self.buttons, self._accept = answer_buttons(self, "Take labels over", self._finish, "Without labels")
         text = plain_label(QUESTION)
         text.setWordWrap(True)
         layout = QVBoxLayout(self)
